@@ -1,0 +1,26 @@
+"""Files attached to records: what they are, not what is in them."""
+
+from datetime import datetime
+
+from codat_async.models.base import Model
+
+
+class Attachment(Model, kw_only=True):
+    """A file attached to a record, without its content. Read-only."""
+
+    id: str | None = None
+    name: str | None = None
+    content_type: str | None = None
+    file_size: int | None = None
+    """Bytes."""
+    date_created: datetime | None = None
+    include_when_sent: bool | None = None
+    """Whether it goes out with the record when that is printed or e-mailed."""
+    modified_date: datetime | None = None
+    source_modified_date: datetime | None = None
+
+
+class Attachments(Model, kw_only=True):
+    """All the files attached to one record."""
+
+    attachments: list[Attachment] | None = None

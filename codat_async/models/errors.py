@@ -1,0 +1,34 @@
+"""What the API answers when it refuses or fails: the body of a 4xx or 5xx."""
+
+from codat_async.models.base import Model
+
+
+class ValidationItem(Model, kw_only=True):
+    """One thing that validation found."""
+
+    item_id: str | None = None
+    """What it was found in."""
+    message: str | None = None
+    validator_name: str | None = None
+
+
+class Validation(Model, kw_only=True):
+    """What validation found: errors that stop a write, and warnings that do not."""
+
+    errors: list[ValidationItem] | None = None
+    warnings: list[ValidationItem] | None = None
+
+
+class ErrorMessage(Model, kw_only=True):
+    """Why a request failed. Any field may be missing, and proxies in between answer without a body at all."""
+
+    status_code: int | None = None
+    service: str | None = None
+    """The part of the API that failed."""
+    error: str | None = None
+    correlation_id: str | None = None
+    """What Codat's support asks for."""
+    can_be_retried: str | None = None
+    """``True``, ``False`` or ``Unknown``, as text."""
+    detailed_error_code: int | None = None
+    validation: Validation | None = None

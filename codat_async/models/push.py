@@ -1,0 +1,134 @@
+"""Writes to the accounting software: push operations, and what a platform demands of a record."""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from codat_async.models.base import Model, OpenEnum
+from codat_async.models.common import DataType, RecordReference
+from codat_async.models.errors import Validation
+
+T = TypeVar("T")
+
+
+class PushOperationStatus(OpenEnum):
+    """Where a write stands."""
+
+    PENDING = "Pending"
+    FAILED = "Failed"
+    SUCCESS = "Success"
+    TIMED_OUT = "TimedOut"
+
+
+class PushChangeType(OpenEnum):
+    """What a write did to a record."""
+
+    UNKNOWN = "Unknown"
+    CREATED = "Created"
+    MODIFIED = "Modified"
+    DELETED = "Deleted"
+    ATTACHMENT_UPLOADED = "AttachmentUploaded"
+
+
+class PushOperationChange(Model, kw_only=True):
+    """One thing that a write changed."""
+
+    type: PushChangeType | None = None
+    record_ref: RecordReference | None = None
+    attachment_id: str | None = None
+    """Present where an attachment was uploaded."""
+
+
+class PushOperation(Model, Generic[T], kw_only=True):
+    """A write on its way to the accounting software. Read-only.
+
+    The API answers a write at once, as a rule with a pending operation; it ends later, and what
+    became of it is learned by asking again.
+    """
+
+    push_operation_key: str
+    """What to ask by."""
+    company_id: str
+    data_connection_key: str
+    """The connection that is written to."""
+    data_type: DataType | None = None
+    status: PushOperationStatus
+    status_code: int
+    """As HTTP has them: 200 success, 202 pending, 4xx and 5xx failed."""
+    requested_on_utc: datetime
+    completed_on_utc: datetime | None = None
+    """Absent while it is pending."""
+    timeout_in_minutes: int | None = None
+    timeout_in_seconds: int | None = None
+    error_message: str | None = None
+    validation: Validation | None = None
+    """What the platform, or Codat for it, found wrong with the record."""
+    changes: list[PushOperationChange] | None = None
+    data: T | None = None
+    """The record: as it was sent, then as the accounting software made it. Absent for deletions,
+    and in the history."""
+
+
+class PushOptionType(OpenEnum):
+    """What kind of value a field of a write takes."""
+
+    ARRAY = "Array"
+    OBJECT = "Object"
+    STRING = "String"
+    NUMBER = "Number"
+    BOOLEAN = "Boolean"
+    DATE_TIME = "DateTime"
+    FILE = "File"
+    MULTI_PART = "MultiPart"
+
+
+class PushFieldValidation(Model, kw_only=True):
+    """A rule for one field."""
+
+    field: str | None = None
+    details: str
+    ref: str | None = None
+    """Where the rule is documented."""
+
+
+class PushValidationInfo(Model, kw_only=True):
+    """The rules for a field: those that stop a write, and those to know about."""
+
+    warnings: list[PushFieldValidation] | None = None
+    information: list[PushFieldValidation] | None = None
+
+
+class PushOptionChoice(Model, kw_only=True):
+    """One of the values that a field takes."""
+
+    value: str | None = None
+    display_name: str | None = None
+    description: str | None = None
+    type: PushOptionType | None = None
+    required: bool | None = None
+
+
+class PushOptionProperty(Model, kw_only=True):
+    """What the linked platform demands of one field, and of the fields inside it."""
+
+    type: PushOptionType
+    display_name: str
+    description: str
+    required: bool
+    properties: "dict[str, PushOptionProperty] | None" = None
+    """The fields inside, by their wire name."""
+    options: list[PushOptionChoice] | None = None
+    """Where only these values are taken."""
+    validation: PushValidationInfo | None = None
+
+
+class PushOption(Model, kw_only=True):
+    """What the linked platform demands of a record that is written to it: a tree of fields."""
+
+    type: PushOptionType
+    display_name: str
+    description: str | None = None
+    required: bool
+    properties: dict[str, PushOptionProperty] | None = None
+    """The record's fields, by their wire name."""
+    options: list[PushOptionChoice] | None = None
+    validation: PushValidationInfo | None = None
