@@ -3,6 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec import field
+
 from codat_async.models.base import Model, OpenEnum
 from codat_async.models.common import Record, RecordReference, SupplementalData, ValidDataTypeLinks
 
@@ -80,7 +82,7 @@ class AccountTransaction(Record, kw_only=True):
     """
 
     transaction_id: str | None = None
-    date: datetime | None = None
+    date_: datetime | None = field(default=None, name="date")
     bank_account_ref: AccountRef | None = None
     note: str | None = None
     status: AccountTransactionStatus | None = None

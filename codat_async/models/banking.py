@@ -3,6 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec import field
+
 from codat_async.models.accounts import AccountStatus
 from codat_async.models.base import Model, OpenEnum
 from codat_async.models.common import Record, SupplementalData
@@ -87,7 +89,7 @@ class CreateBankAccountTransaction(Model, kw_only=True):
 
     id: str | None = None
     """Yours to choose, unique on the account: it keeps a line from being imported twice."""
-    date: datetime | None = None
+    date_: datetime | None = field(default=None, name="date")
     amount: Decimal | None = None
     balance: Decimal | None = None
     """What was left on the account afterwards."""

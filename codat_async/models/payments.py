@@ -3,6 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec import field
+
 from codat_async.models.accounts import AccountRef
 from codat_async.models.base import Model, OpenEnum
 from codat_async.models.common import Record, RecordStatus, SupplementalData
@@ -78,7 +80,7 @@ class Payment(Record, kw_only=True):
     Amounts are in :attr:`currency`; times :attr:`currency_rate` they are in the company's base currency.
     """
 
-    date: datetime
+    date_: datetime = field(name="date")
     customer_ref: CustomerRef | None = None
     account_ref: AccountRef | None = None
     """The account that the money went to."""
@@ -135,7 +137,7 @@ class BillPayment(Record, kw_only=True):
     Amounts are in :attr:`currency`; times :attr:`currency_rate` they are in the company's base currency.
     """
 
-    date: datetime
+    date_: datetime = field(name="date")
     supplier_ref: SupplierRef | None = None
     account_ref: AccountRef | None = None
     """The account that the money came from."""

@@ -3,6 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec import field
+
 from codat_async.models.base import Model, OpenEnum
 
 
@@ -36,7 +38,7 @@ class ReportLine(Model, kw_only=True):
 class BalanceSheet(Model, kw_only=True):
     """What the company owned and owed on one day."""
 
-    date: datetime | None = None
+    date_: datetime | None = field(default=None, name="date")
     assets: ReportLine | None = None
     liabilities: ReportLine | None = None
     equity: ReportLine | None = None

@@ -22,7 +22,7 @@ class TransferAccount(Model, kw_only=True):
 class Transfer(Record, kw_only=True):
     """Money moved from one account of the company to another; nobody owes or is owed anything."""
 
-    date: datetime | None = None
+    date_: datetime | None = field(default=None, name="date")
     description: str | None = None
     from_: TransferAccount | None = field(default=None, name="from")
     to: TransferAccount | None = None
