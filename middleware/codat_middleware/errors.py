@@ -1,0 +1,108 @@
+"""The errors that can be raised inside the pipeline, under the one root of all of them.
+
+::
+
+    CodatError
+    ├── TransportError        no (whole) answer came
+    │   ├── ConnectError      no connection could be made: DNS, refused, proxy
+    │   │   └── TLSError      the other side's certificate or handshake was not accepted
+    │   ├── ConnectionLost    the connection broke before the answer was complete
+    │   └── RequestTimeout    connecting, waiting or the whole attempt took too long
+    └── QuotaExhausted        the day's quota is spent
+
+``codat_async.errors`` draws the whole tree, with the errors raised after the chain.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+__all__ = [
+    "CodatError",
+    "ConnectError",
+    "ConnectionLost",
+    "QuotaExhausted",
+    "RequestTimeout",
+    "TLSError",
+    "TransportError",
+]
+
+
+class CodatError(Exception):
+    """The root of every error this client raises on purpose."""
+
+
+class TransportError(CodatError):
+    """No whole answer came.
+
+    ``method`` and ``path`` name the request (no query, no credential). ``sent`` tells
+    whether any of it may have reached the server: when it is true and the request was a
+    write, the outcome is unknown.
+    """
+
+    def __init__(self, reason: str, *, method: str, path: str, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.method = method
+        self.path = path
+        self.sent = sent
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether a write may have happened although no answer says so."""
+        return self.sent and self.method not in ("GET", "HEAD", "OPTIONS")
+
+    def __str__(self) -> str:
+        note = "; the outcome of this write is unknown" if self.outcome_unknown else ""
+        return f"{self.method} {self.path}: {self.reason}{note}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+class ConnectError(TransportError):
+    """No connection could be made: the name did not resolve, the port refused, the proxy failed."""
+
+
+class TLSError(ConnectError):
+    """The certificate or the handshake was not accepted; trying again does not help."""
+
+
+class ConnectionLost(TransportError):
+    """The connection broke before the answer was complete."""
+
+
+class RequestTimeout(TransportError):
+    """An attempt took too long; ``phase`` says in what."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        method: str,
+        path: str,
+        sent: bool,
+        phase: Literal["connect", "read", "total"],
+    ) -> None:
+        super().__init__(reason, method=method, path=path, sent=sent)
+        self.phase = phase
+
+
+class QuotaExhausted(CodatError):
+    """The day's quota of requests is spent; ``resets_at`` says when there will be a new one.
+
+    Source: the rate-limit rules in Codat's documents (quota per day, reset at 00:00 UTC).
+    """
+
+    def __init__(self, resets_at: datetime) -> None:
+        super().__init__(f"the daily quota is spent; it resets at {resets_at.isoformat(timespec='seconds')}")
+        self.resets_at = resets_at
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.resets_at,)
+
+
+def _rebuild(kind: type[CodatError], args: tuple[object, ...], state: dict[str, object]) -> CodatError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

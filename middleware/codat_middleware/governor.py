@@ -1,0 +1,333 @@
+"""The one place that knows the API's limits, and who may send next."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from codat_middleware.clock import Clock, SystemClock, Timer, queued
+from codat_middleware.errors import QuotaExhausted
+from codat_middleware.gate import Gate
+from codat_middleware.headers import parse_retry_after
+from codat_middleware.messages import Response
+from codat_middleware.pace import Pace
+from codat_middleware.quota import Quota, moment
+
+__all__ = ["Governor", "GovernorState", "Limits"]
+
+_NEVER: Final = float("inf")
+
+_log = logging.getLogger(__name__)
+
+_Waiter: TypeAlias = "asyncio.Future[datetime | None]"
+"""Resolved with ``None`` for a place, or with when the quota resets for none at all."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents."""
+
+    in_flight_per_company: int | None = 10
+    """Requests that may be under way at once for one company."""
+    per_minute: int | None = 1000
+    """Requests from one IP address in any 60 seconds. Give each of several processes its share."""
+    wait_for_quota: bool = False
+    """Whether to wait, for hours if need be, when the day's quota is spent, instead of raising."""
+    patience: float = 60.0
+    """Seconds until the quota's reset that are waited for in any case."""
+
+
+class GovernorState(Struct, frozen=True, kw_only=True):
+    """A reading of the governor."""
+
+    in_flight: int
+    """Requests that hold a place."""
+    waiting: int
+    """Tasks that wait for one."""
+    remaining: int | None
+    """What is left of the day's quota once all under way are counted; ``None`` while unknown."""
+    limit: int | None
+    """The day's quota; ``None`` while unknown."""
+    resets_at: datetime | None
+    """When there will be a new quota; ``None`` while unknown."""
+    closed_until: datetime | None
+    """Until when nothing is sent at all, after a 429."""
+    in_flight_per_company: int | None
+    """The limit in force: the configured one, or less after refusals."""
+    per_minute: float | None
+    """The pace in force: the configured one, or less after refusals."""
+    companies: Mapping[str, int]
+    """Requests in flight by company; only companies that have any."""
+
+
+class Governor:
+    """Hands out places to send from: per company, per minute, by the day's quota and the gate.
+
+    Companies that have someone waiting and a place free stand in a ring and get one place
+    each in turn; within a company the first come is the first served. A waiter is a future
+    that is resolved when a place is released or one timer comes due; nothing polls. It
+    belongs to one event loop at a time, and one governor should serve a whole process,
+    since the limits are the address's and the account's.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, clock: Clock | None = None) -> None:
+        self.limits = limits or Limits()
+        self._clock: Clock = clock or SystemClock()
+        self._now = self._clock.monotonic
+        self._gate = Gate()
+        self._quota = Quota(self._clock)
+        self._pace = None if self.limits.per_minute is None else Pace(self.limits.per_minute)
+        self._cap = _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
+        self._in_flight = 0
+        self._unanswered = 0
+        self._places: dict[str, int] = {}
+        self._queues: dict[str | None, OrderedDict[_Waiter, None]] = {}
+        self._ring: OrderedDict[str | None, None] = OrderedDict()
+        self._waiting = 0
+        self._timer: Timer | None = None
+        self._timer_due = _NEVER
+
+    @property
+    def round(self) -> int:
+        """Grows with each refusal that said something new; see :meth:`answered`."""
+        return self._gate.round
+
+    def state(self) -> GovernorState:
+        """How things stand."""
+        now, unix = self._now(), self._clock.time()
+        left = self._quota.left
+        if left is not None and unix >= self._quota.resets_at:
+            left = None
+        closed = self._gate.closed_until - now
+        return GovernorState(
+            in_flight=self._in_flight,
+            waiting=self._waiting,
+            remaining=None if left is None else max(0, left - self._unanswered),
+            limit=self._quota.limit,
+            resets_at=None if left is None else moment(self._quota.resets_at),
+            closed_until=moment(unix + closed) if closed > 0 else None,
+            in_flight_per_company=None if self._cap == _NEVER else int(self._cap),
+            per_minute=None if self._pace is None else self._pace.per_minute,
+            companies=dict(self._places),
+        )
+
+    def try_acquire(self, company: str | None) -> bool:
+        """Take a place if one is free and nobody waits for it."""
+        if self._ring or company in self._queues:
+            return False
+        if company is not None and self._places.get(company, 0) >= self._cap:
+            return False
+        now = self._now()
+        if self._delay(now) > 0.0:
+            return False
+        self._grant(company, now)
+        return True
+
+    async def acquire(self, company: str | None, *, first: bool = False) -> None:
+        """Wait for a place; ``first`` goes before others of the same company.
+
+        Raises :class:`QuotaExhausted` at once where the quota is spent for longer than
+        ``limits.patience``, unless ``limits.wait_for_quota``. Cancelling gives the place back.
+        """
+        if self.try_acquire(company):
+            return
+        resets_at = self._turned_away()
+        if resets_at is not None:
+            raise QuotaExhausted(resets_at)
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        queue = self._queues.get(company)
+        if queue is None:
+            queue = self._queues[company] = OrderedDict()
+        queue[waiter] = None
+        if first:
+            queue.move_to_end(waiter, last=False)
+        self._waiting += 1
+        begun = self._now()
+        self._line_up(company)
+        self._pump()
+        try:
+            resets_at = await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._forget(company, waiter)
+            elif waiter.result() is None:
+                self._withdraw(company)
+            raise
+        finally:
+            queued.set(queued.get() + self._now() - begun)
+        if resets_at is not None:
+            raise QuotaExhausted(resets_at)
+
+    def answered(self, response: Response | None, round_: int) -> None:
+        """Learn from an answer, or that there will be none; the place is still held.
+
+        ``round_`` is :attr:`round` as it was when the request was sent.
+        """
+        now = self._now()
+        self._unanswered -= 1
+        if self._pace is not None:
+            self._pace.answered(now)
+        if response is not None:
+            status = response.status
+            if status == 429:
+                self._refused(response, now, round_)
+            else:
+                quota = self._quota
+                quota.note(response.headers)
+                if quota.left == 0:
+                    self._turn_away()
+                if not self._gate.calm and status < 500 and self._gate.succeeded(now, round_):
+                    self._ease()
+        if self._ring:
+            self._pump()
+
+    def release(self, company: str | None) -> None:
+        """Give a place back, and with it let the next one go."""
+        self._in_flight -= 1
+        if company is not None:
+            held = self._places[company] - 1
+            if held:
+                self._places[company] = held
+            else:
+                del self._places[company]
+        if self._queues:
+            self._line_up(company)
+            self._pump()
+
+    def spent(self) -> datetime | None:
+        """When the quota resets, where it is spent for longer than ``limits.patience``."""
+        wait = self._quota.spent_for()
+        return moment(self._quota.resets_at) if wait > self.limits.patience else None
+
+    def _turned_away(self) -> datetime | None:
+        return None if self.limits.wait_for_quota else self.spent()
+
+    def _delay(self, now: float) -> float:
+        wait = self._gate.delay(now, self._in_flight)
+        if wait > 0.0:
+            return wait
+        if self._quota.left is not None:
+            wait = self._quota.delay(self._unanswered)
+            if wait > 0.0:
+                return wait
+        return 0.0 if self._pace is None else self._pace.delay(now, self._unanswered)
+
+    def _grant(self, company: str | None, now: float) -> None:
+        self._in_flight += 1
+        self._unanswered += 1
+        if company is not None:
+            self._places[company] = self._places.get(company, 0) + 1
+        if self._pace is not None:
+            self._pace.sent(now)
+
+    def _withdraw(self, company: str | None) -> None:
+        self._unanswered -= 1
+        if self._pace is not None:
+            self._pace.withdrawn()
+        self.release(company)
+
+    def _line_up(self, company: str | None) -> None:
+        if company in self._queues and (company is None or self._places.get(company, 0) < self._cap):
+            self._ring.setdefault(company)
+
+    def _pump(self) -> None:
+        ring, now = self._ring, self._now()
+        while ring:
+            wait = self._delay(now)
+            if wait > 0.0:
+                self._wake_in(wait, now)
+                return
+            company, _ = ring.popitem(last=False)
+            queue = self._queues[company]
+            if company is not None and self._places.get(company, 0) >= self._cap:
+                continue
+            waiter, _ = queue.popitem(last=False)
+            if not queue:
+                del self._queues[company]
+            if not waiter.done():
+                self._waiting -= 1
+                self._grant(company, now)
+                waiter.set_result(None)
+            self._line_up(company)
+        self._rest()
+
+    def _forget(self, company: str | None, waiter: _Waiter) -> None:
+        queue = self._queues.get(company)
+        self._waiting -= 1
+        if queue is not None and waiter in queue:
+            del queue[waiter]
+            if not queue:
+                del self._queues[company]
+                self._ring.pop(company, None)
+        if not self._ring:
+            self._rest()
+
+    def _wake_in(self, seconds: float, now: float) -> None:
+        due = now + seconds
+        if due == _NEVER or (self._timer is not None and self._timer_due <= due):
+            return
+        self._rest()
+        self._timer_due = due
+        self._timer = self._clock.call_later(seconds, self._on_time)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _refused(self, response: Response, now: float, round_: int) -> None:
+        pause = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
+        self._quota.note(response.headers, pause)
+        if pause is not None and pause > self.limits.patience and self._quota.spent_for() == 0.0:
+            # Only a spent quota makes the API ask for so much.
+            self._quota.spend(pause)
+        if self._quota.spent_for() > self.limits.patience:
+            self._turn_away()
+            return
+        if self._gate.refused(now, round_, pause, self._in_flight):
+            self._ease()
+            closed = self._gate.closed_until - now
+            _log.warning(
+                "refused: nothing is sent for %.3f s, %d wait; then at %.1f%% of the limits",
+                closed,
+                self._waiting,
+                self._gate.share * 100,
+                extra={"wait": closed, "waiting": self._waiting, "share": self._gate.share},
+            )
+        if self._pace is not None:
+            self._pace.flatten(self._gate.closed_until)
+
+    def _turn_away(self) -> None:
+        resets_at = self._turned_away()
+        if resets_at is None or not self._waiting:
+            return
+        _log.warning(
+            "the day's quota is spent until %s; %d waiting are turned away",
+            resets_at,
+            self._waiting,
+            extra={"resets_at": resets_at, "waiting": self._waiting},
+        )
+        for queue in self._queues.values():
+            for waiter in queue:
+                if not waiter.done():
+                    self._waiting -= 1
+                    waiter.set_result(resets_at)
+        self._queues.clear()
+        self._ring.clear()
+        self._rest()
+
+    def _ease(self) -> None:
+        share = self._gate.share
+        if self.limits.in_flight_per_company is not None:
+            self._cap = max(1, int(self.limits.in_flight_per_company * share))
+            for company in self._queues:
+                self._line_up(company)
+        if self._pace is not None:
+            self._pace.ease(share)

@@ -1,0 +1,90 @@
+"""What Codat's answers say in their headers about waiting and about the day's quota."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+__all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after"]
+
+_EPOCH_FROM: Final = 1_000_000_000
+"""A reset given as a bare number is a Unix time from here on, and seconds from now below."""
+
+
+class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
+    """The ``X-Rate-Limit-*`` headers of one answer; ``None`` for each that is missing or unreadable.
+
+    Source: "Rate limits" in Codat's documents.
+    """
+
+    limit: int | None = None
+    """Requests a day."""
+    remaining: int | None = None
+    """Requests left until the reset."""
+    resets_at: float | None = None
+    """Unix time, in seconds."""
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait, from a ``Retry-After`` header; ``now`` is the Unix time in seconds.
+
+    Takes seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no
+    form, ISO dates as well. A date gone by is 0; anything unreadable is ``None``.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    moment = _moment(value)
+    return None if moment is None else max(0.0, moment - now)
+
+
+def parse_reset(value: str | None, now: float) -> float | None:
+    """The Unix time in seconds meant by ``X-Rate-Limit-Reset``; ``None`` if unreadable.
+
+    Codat documents "a date"; taken are ISO and HTTP dates, Unix times, and seconds from ``now``.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    number = _number(value)
+    if number is None:
+        return _moment(value)
+    return number if number >= _EPOCH_FROM else now + number
+
+
+def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimitHeaders:
+    """What an answer's headers say about the day's quota; ``now`` is the Unix time in seconds."""
+    return RateLimitHeaders(
+        limit=_count(headers.get("X-Rate-Limit-Limit")),
+        remaining=_count(headers.get("X-Rate-Limit-Remaining")),
+        resets_at=parse_reset(headers.get("X-Rate-Limit-Reset"), now),
+    )
+
+
+def _number(value: str) -> float | None:
+    plain = value.isascii() and value.replace(".", "", 1).isdigit()
+    return float(value) if plain and len(value) <= 20 else None
+
+
+def _count(value: str | None) -> int | None:
+    if value is None:
+        return None
+    value = value.strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 20 else None
+
+
+@lru_cache(maxsize=64)
+def _moment(value: str) -> float | None:
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(value)
+        except (ValueError, OverflowError):
+            continue
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None

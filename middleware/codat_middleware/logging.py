@@ -1,0 +1,139 @@
+"""Writes one line per attempt at DEBUG, through the standard ``logging``."""
+
+import logging
+import time
+from collections.abc import Awaitable, Collection
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from codat_middleware.idempotency import idempotency_key
+from codat_middleware.messages import Request, Response
+from codat_middleware.pipeline import Handler
+
+__all__ = ["SENSITIVE", "Logging"]
+
+SENSITIVE: Final = frozenset(
+    {"accountnumber", "apikey", "authorization", "iban", "password", "secret", "sortcode", "token"}
+)
+"""Names, in lower case, whose values never appear in a logged body."""
+
+_PARSED_UP_TO: Final = 1_000_000
+"""Bytes of the longest body that is read for the log; of a longer one only the size is told."""
+
+_log = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class _ErrorBody(msgspec.Struct, rename="camel"):
+    correlation_id: str | None = None
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorBody)
+
+
+class Logging:
+    """Logs each attempt to ``codat_middleware.logging`` at DEBUG, and costs nothing above it.
+
+    The record carries ``operation``, ``company_id``, ``method``, ``path``, ``attempt``,
+    ``status``, ``duration`` (seconds), ``bytes``, ``correlation_id`` and
+    ``idempotency_key``. Headers and queries are never logged. Bodies are with ``bodies``
+    alone: JSON only, with the values of ``sensitive`` names replaced, cut to ``body_limit``
+    characters.
+    """
+
+    __slots__ = ("_bodies", "_body_limit", "_sensitive")
+
+    def __init__(
+        self, *, bodies: bool = False, body_limit: int = 2000, sensitive: Collection[str] = SENSITIVE
+    ) -> None:
+        self._bodies = bodies
+        self._body_limit = body_limit
+        self._sensitive = frozenset(name.lower() for name in sensitive)
+
+    def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
+        """Send the request, and log what came of it."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return call_next(request)
+        return self._logged(request, call_next)
+
+    async def _logged(self, request: Request, call_next: Handler) -> Response:
+        begun = time.monotonic()
+        try:
+            response = await call_next(request)
+        except BaseException as error:
+            self._write(request, None, type(error).__name__, time.monotonic() - begun)
+            raise
+        self._write(request, response, str(response.status), time.monotonic() - begun)
+        return response
+
+    def _write(self, request: Request, response: Response | None, outcome: str, duration: float) -> None:
+        extra: dict[str, object] = {
+            "operation": request.operation,
+            "company_id": request.company_id,
+            "method": request.method,
+            "path": request.path,
+            "attempt": request.attempt,
+            "status": None if response is None else response.status,
+            "duration": duration,
+            "bytes": None if response is None or response.stream is not None else len(response.body),
+            "correlation_id": None if response is None else _correlation_id(response),
+            "idempotency_key": idempotency_key(request),
+        }
+        if self._bodies:
+            extra["request_body"] = self._request_text(request)
+            extra["response_body"] = None if response is None else self._text(response.body)
+        _log.debug(
+            "%s %s: %s in %.3f s, attempt %d%s",
+            request.method,
+            request.path,
+            outcome,
+            duration,
+            request.attempt,
+            f"\n> {extra['request_body']}\n< {extra['response_body']}" if self._bodies else "",
+            extra=extra,
+        )
+
+    def _request_text(self, request: Request) -> str | None:
+        if request.body is None:
+            return None
+        if not isinstance(request.body.content, bytes):
+            return f"<a stream of {request.body.content_type}>"
+        return self._text(request.body.content)
+
+    def _text(self, body: bytes) -> str:
+        if not body:
+            return ""
+        if len(body) > _PARSED_UP_TO:
+            return f"<{len(body)} bytes>"
+        try:
+            value = _decoder.decode(body)
+        except msgspec.MsgspecError:
+            return f"<{len(body)} bytes, not JSON>"
+        text = _encoder.encode(self._redacted(value)).decode()
+        if len(text) <= self._body_limit:
+            return text
+        return f"{text[: self._body_limit]}… ({len(text)} characters)"
+
+    def _redacted(self, value: object) -> object:
+        if isinstance(value, dict):
+            return {
+                name: "***" if name.lower() in self._sensitive else self._redacted(held)
+                for name, held in value.items()
+            }
+        if isinstance(value, list):
+            return [self._redacted(held) for held in value]
+        return value
+
+
+def _correlation_id(response: Response) -> str | None:
+    if response.status >= 400 and response.body:
+        try:
+            told = _error_decoder.decode(response.body).correlation_id
+        except msgspec.MsgspecError:
+            told = None
+        if told is not None:
+            return told
+    return response.headers.get("X-Correlation-Id")

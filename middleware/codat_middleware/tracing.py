@@ -1,0 +1,120 @@
+"""One OpenTelemetry span and one measurement per call; needs the extra ``otel``."""
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from codat_middleware.clock import queued
+from codat_middleware.messages import Request, Response
+from codat_middleware.pipeline import Handler
+from codat_middleware.retry import ON_RETRY, RetryEvent
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+__all__ = ["Tracing"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
+
+
+class Tracing:
+    """A client span for each call, named and described by the HTTP semantic conventions.
+
+    Stands outermost, so a span lasts from the call to its final answer: waiting in the
+    governor and between attempts included. Each retry is an event on it. The metrics are
+    ``http.client.request.duration`` (seconds, of the whole call), and
+    ``codat.client.queue.duration`` (seconds waited in the governor). Paths are recorded as
+    templates, so no record id leaves the process; the company is, as ``codat.company_id``.
+
+    Raises :class:`ImportError` where opentelemetry-api is not installed.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "https://api.codat.io",
+        *,
+        tracer_provider: "TracerProvider | None" = None,
+        meter_provider: "MeterProvider | None" = None,
+    ) -> None:
+        try:
+            from opentelemetry import metrics, trace
+        except ImportError as error:
+            raise ImportError("Tracing needs OpenTelemetry: pip install 'codat-async[otel]'") from error
+        self._error = trace.Status(trace.StatusCode.ERROR)
+        self._kind = trace.SpanKind.CLIENT
+        self._tracer = trace.get_tracer("codat_middleware", tracer_provider=tracer_provider)
+        meter = metrics.get_meter("codat_middleware", meter_provider=meter_provider)
+        self._duration = meter.create_histogram(
+            "http.client.request.duration",
+            unit="s",
+            description="Duration of HTTP client requests.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._queue = meter.create_histogram(
+            "codat.client.queue.duration",
+            unit="s",
+            description="Time that calls waited for a place in the rate limit.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        parts = urlsplit(base_url)
+        self._server: dict[str, str | int] = {
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or (80 if parts.scheme == "http" else 443),
+            "url.scheme": parts.scheme,
+        }
+
+    async def __call__(self, request: Request, call_next: Handler) -> Response:
+        """Send the request inside a span."""
+        common: dict[str, str | int] = {"http.request.method": request.method, **self._server}
+        if request.route:
+            common["url.template"] = request.route
+        begun, waited = time.monotonic(), queued.get()
+        with self._tracer.start_as_current_span(
+            f"{request.method} {request.route}".rstrip(),
+            kind=self._kind,
+            attributes={**common, **_about(request)},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                response = await call_next(_observed(request, span))
+            except BaseException as error:
+                common["error.type"] = type(error).__name__
+                raise
+            else:
+                common["http.response.status_code"] = response.status
+                span.set_attribute("http.response.status_code", response.status)
+                if response.status >= 400:
+                    common["error.type"] = str(response.status)
+                return response
+            finally:
+                if "error.type" in common:
+                    span.set_attribute("error.type", common["error.type"])
+                    span.set_status(self._error)
+                self._duration.record(time.monotonic() - begun, common)
+                self._queue.record(queued.get() - waited, self._server)
+
+
+def _about(request: Request) -> dict[str, str]:
+    about = {}
+    if request.operation:
+        about["codat.operation"] = request.operation
+    if request.company_id is not None:
+        about["codat.company_id"] = request.company_id
+    return about
+
+
+def _observed(request: Request, span: "Span") -> Request:
+    earlier = request.extensions.get(ON_RETRY)
+
+    def note(event: RetryEvent) -> None:
+        span.set_attribute("http.request.resend_count", event.attempt)
+        span.add_event(
+            "retry",
+            {"attempt": event.attempt, "reason": event.reason, "wait": event.wait, "elapsed": event.elapsed},
+        )
+        if callable(earlier):
+            earlier(event)
+
+    return request.copy(extensions={**request.extensions, ON_RETRY: note})
