@@ -3,21 +3,19 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
-
-from msgspec import Struct
 
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
 from codat_middleware.errors import QuotaExhausted
 from codat_middleware.gate import Gate
 from codat_middleware.headers import parse_retry_after
+from codat_middleware.limits import GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
 from codat_middleware.quota import Quota, moment
 
-__all__ = ["Governor", "GovernorState", "Limits"]
+__all__ = ["Governor"]
 
 _NEVER: Final = float("inf")
 
@@ -25,42 +23,6 @@ _log = logging.getLogger(__name__)
 
 _Waiter: TypeAlias = "asyncio.Future[datetime | None]"
 """Resolved with ``None`` for a place, or with when the quota resets for none at all."""
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents."""
-
-    in_flight_per_company: int | None = 10
-    """Requests that may be under way at once for one company."""
-    per_minute: int | None = 1000
-    """Requests from one IP address in any 60 seconds. Give each of several processes its share."""
-    wait_for_quota: bool = False
-    """Whether to wait, for hours if need be, when the day's quota is spent, instead of raising."""
-    patience: float = 60.0
-    """Seconds until the quota's reset that are waited for in any case."""
-
-
-class GovernorState(Struct, frozen=True, kw_only=True):
-    """A reading of the governor."""
-
-    in_flight: int
-    """Requests that hold a place."""
-    waiting: int
-    """Tasks that wait for one."""
-    remaining: int | None
-    """What is left of the day's quota once all under way are counted; ``None`` while unknown."""
-    limit: int | None
-    """The day's quota; ``None`` while unknown."""
-    resets_at: datetime | None
-    """When there will be a new quota; ``None`` while unknown."""
-    closed_until: datetime | None
-    """Until when nothing is sent at all, after a 429."""
-    in_flight_per_company: int | None
-    """The limit in force: the configured one, or less after refusals."""
-    per_minute: float | None
-    """The pace in force: the configured one, or less after refusals."""
-    companies: Mapping[str, int]
-    """Requests in flight by company; only companies that have any."""
 
 
 class Governor:

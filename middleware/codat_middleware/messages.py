@@ -67,6 +67,13 @@ class Request(Struct, frozen=True, kw_only=True):
     extensions: Mapping[str, object] = _NO_HEADERS
     """Room for middleware of your own to be told things per call."""
 
+    def __repr__(self) -> str:
+        """Names the headers but never shows their values, since one of them is the credential."""
+        parts = [f"{self.method} {self.path}", *(f"{name}=…" for name in self.headers)]
+        if self.operation:
+            parts.insert(1, self.operation)
+        return f"<Request {', '.join(parts)}, attempt {self.attempt}>"
+
     def copy(self, **changes: object) -> "Request":
         """The same request with some fields replaced."""
         return replace(self, **changes)

@@ -7,7 +7,7 @@ from typing import Final
 from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_rate_limit
 
-__all__ = ["Quota"]
+__all__ = ["Quota", "moment"]
 
 _NEVER: Final = float("inf")
 _DAY: Final = 86_400.0

@@ -1,13 +1,21 @@
 """Lets each request go only when the governor has a place for it."""
 
+import logging
 from collections.abc import AsyncIterator
+from typing import Final
 
+from codat_middleware.clock import queued
 from codat_middleware.errors import QuotaExhausted
 from codat_middleware.governor import Governor
 from codat_middleware.messages import ByteStream, Request, Response
 from codat_middleware.pipeline import Handler
 
 __all__ = ["RateLimit"]
+
+_WORTH_A_LINE: Final = 1.0
+"""Seconds; shorter waits are how pacing works, and are not logged."""
+
+_log = logging.getLogger(__name__)
 
 
 class RateLimit:
@@ -32,7 +40,7 @@ class RateLimit:
         governor, company = self.governor, request.company_id
         while True:
             if not governor.try_acquire(company):
-                await governor.acquire(company, first=request.attempt > 1)
+                await self._wait(request)
             round_ = governor.round
             try:
                 response = await call_next(request)
@@ -46,6 +54,25 @@ class RateLimit:
             governor.release(company)
             if response.status != 429 or not self._quota_spent(request, response):
                 return response
+
+    async def _wait(self, request: Request) -> None:
+        before = queued.get()
+        # Who was refused is older than all who wait, and has less time left.
+        await self.governor.acquire(request.company_id, first=request.attempt > 1)
+        waited = queued.get() - before
+        if waited >= _WORTH_A_LINE and _log.isEnabledFor(logging.INFO):
+            _log.info(
+                "%s %s: waited %.3f s for a place",
+                request.method,
+                request.path,
+                waited,
+                extra={
+                    "operation": request.operation,
+                    "company_id": request.company_id,
+                    "attempt": request.attempt,
+                    "wait": waited,
+                },
+            )
 
     def _quota_spent(self, request: Request, response: Response) -> bool:
         resets_at = self.governor.spent()

@@ -3,10 +3,11 @@
 import logging
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, SystemClock, queued
 from codat_middleware.errors import TLSError, TransportError
 from codat_middleware.headers import parse_retry_after
@@ -14,7 +15,7 @@ from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
 
-__all__ = ["ON_RETRY", "Retry", "RetryBudget", "RetryEvent", "RetryPolicy"]
+__all__ = ["ON_RETRY", "Retry", "RetryEvent", "RetryPolicy"]
 
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` under which a middleware farther out leaves a hook for one call."""
@@ -45,48 +46,6 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """False for tests: attempts follow at once, and all else stays as it is."""
 
 
-class RetryBudget:
-    """Tokens for retries, shared by all calls, so that a fan-out does not hammer an API that fails.
-
-    Each retry takes one token, each success gives ``refund`` back, and ``per_second`` more
-    come with time, up to ``capacity``. With none left failures are reported at once.
-    Retries after a 429 take none: the governor is there for those.
-    """
-
-    __slots__ = ("_capacity", "_clock", "_per_second", "_refund", "_seen", "tokens")
-
-    def __init__(
-        self,
-        capacity: float = 500.0,
-        *,
-        refund: float = 0.1,
-        per_second: float = 1.0,
-        clock: Clock | None = None,
-    ) -> None:
-        self._capacity = capacity
-        self._refund = refund
-        self._per_second = per_second
-        self._clock: Clock = clock or SystemClock()
-        self._seen = self._clock.monotonic()
-        self.tokens = capacity
-        """How many are left, as of the last retry or success."""
-
-    def take(self) -> bool:
-        """Take a token for a retry; False when there is none."""
-        now = self._clock.monotonic()
-        self.tokens = min(self._capacity, self.tokens + (now - self._seen) * self._per_second)
-        self._seen = now
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True
-
-    def succeeded(self) -> None:
-        """Note a success."""
-        if self.tokens < self._capacity:
-            self.tokens = min(self._capacity, self.tokens + self._refund)
-
-
 class RetryEvent(Struct, frozen=True, kw_only=True):
     """A retry that is about to be waited for; handed to hooks."""
 
@@ -109,7 +68,10 @@ class RetryEvent(Struct, frozen=True, kw_only=True):
 RetryHook = Callable[[RetryEvent], object]
 
 
-class _Attempts:
+_Outcome: TypeAlias = Response | TransportError
+
+
+class _Past:
     """What one call has been through; made only when its first attempt failed."""
 
     __slots__ = ("attempt", "lost", "refused")
@@ -119,6 +81,12 @@ class _Attempts:
         self.refused = 0
         self.lost: TransportError | None = None
         """The first failure after which the server may have acted on the request."""
+
+    def note(self, outcome: _Outcome) -> None:
+        if isinstance(outcome, Response):
+            self.refused += outcome.status == 429
+        elif outcome.sent and self.lost is None:
+            self.lost = outcome
 
 
 class Retry:
@@ -169,86 +137,62 @@ class Retry:
         """Send the request until it succeeds, is beyond help, or the policy's bounds are met."""
         # Time queued does not count, so the call begins later by what is queued from now on.
         begun = self._clock.monotonic() - queued.get()
-        past: _Attempts | None = None
+        past: _Past | None = None
         attempt = request
         while True:
-            response: Response | None = None
-            error: TransportError | None = None
+            outcome: _Outcome
             try:
-                response = await call_next(attempt)
-            except TransportError as failure:
-                error = failure
+                outcome = await call_next(attempt)
+            except TransportError as error:
+                outcome = error
             else:
-                if response.status < 400:
+                if outcome.status < 400:
                     self.budget.succeeded()
-                    return response
-            if past is None:
-                past = _Attempts()
+                    return outcome
+            past = past or _Past()
+            past.note(outcome)
             elapsed = self._clock.monotonic() - queued.get() - begun
-            wait = self._wait(attempt, response, error, past, elapsed)
+            wait = self._wait(attempt, outcome, past, elapsed)
             if wait is None:
                 try:
-                    return _give_up(attempt, response, error, past, elapsed)
+                    return _end(attempt, outcome, past, elapsed)
                 finally:
                     # An error that its own traceback leads back to would wait for the collector.
-                    del error, past
-            if response is not None and response.stream is not None:
-                await response.stream.aclose()
-            self._report(attempt, response, error, past.attempt, wait, elapsed)
-            response = error = None
-            if wait > 0:
+                    del outcome, past
+            if isinstance(outcome, Response) and outcome.stream is not None:
+                await outcome.stream.aclose()
+            self._report(attempt, outcome, wait, elapsed)
+            del outcome
+            if wait > 0.0:
                 await self._clock.sleep(wait)
             past.attempt += 1
             attempt = request.copy(attempt=past.attempt)
 
-    def _wait(
-        self,
-        request: Request,
-        response: Response | None,
-        error: TransportError | None,
-        past: _Attempts,
-        elapsed: float,
-    ) -> float | None:
+    def _wait(self, request: Request, outcome: _Outcome, past: _Past, elapsed: float) -> float | None:
         policy = self.policy
-        refused = response is not None and response.status == 429
-        past.refused += refused
-        if error is not None and error.sent and past.lost is None:
-            past.lost = error
-        if not _safe(request, response, error, past, policy):
+        if not _safe(request, outcome, past, policy):
             return None
         if past.refused >= policy.refusals or past.attempt - past.refused >= policy.attempts:
             return None
-        asked = None
-        if response is not None:
-            asked = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
-        wait = asked
+        wait = None
+        if isinstance(outcome, Response):
+            wait = parse_retry_after(outcome.headers.get("Retry-After"), self._clock.time())
         if wait is None:
             wait = self._random() * min(policy.cap, policy.base * 2.0 ** min(past.attempt - 1, 60))
         if elapsed + wait > policy.elapsed:
             return None
-        if not refused and not self.budget.take():
-            _log.warning(
-                "the retry budget is spent: %s is not tried again", request.operation or request.path
-            )
+        if not _refused(outcome) and not self.budget.take():
             return None
         return wait if policy.waits else 0.0
 
-    def _report(
-        self,
-        request: Request,
-        response: Response | None,
-        error: TransportError | None,
-        attempt: int,
-        wait: float,
-        elapsed: float,
-    ) -> None:
+    def _report(self, request: Request, outcome: _Outcome, wait: float, elapsed: float) -> None:
         event = RetryEvent(
             request=request,
-            attempt=attempt,
+            attempt=request.attempt,
             wait=wait,
-            reason=_reason(response, error),
-            status=None if response is None else response.status,
-            error=error,
+            reason=_reason(outcome),
+            status=outcome.status if isinstance(outcome, Response) else None,
+            error=None if isinstance(outcome, Response) else outcome,
             elapsed=elapsed,
         )
         _log.info(
@@ -256,17 +200,9 @@ class Retry:
             request.method,
             request.path,
             event.reason,
-            attempt,
+            event.attempt,
             wait,
-            extra={
-                "operation": request.operation,
-                "company_id": request.company_id,
-                "attempt": attempt,
-                "status": event.status,
-                "wait": wait,
-                "reason": event.reason,
-                "elapsed": elapsed,
-            },
+            extra=_extra(request, outcome, elapsed) | {"wait": wait},
         )
         if self._on_retry is not None:
             self._on_retry(event)
@@ -275,62 +211,71 @@ class Retry:
             hook(event)
 
 
-def _safe(
-    request: Request,
-    response: Response | None,
-    error: TransportError | None,
-    past: _Attempts,
-    policy: RetryPolicy,
-) -> bool:
-    if isinstance(error, TLSError):
-        return False
-    if error is not None and not error.sent:
-        return True
+def _safe(request: Request, outcome: _Outcome, past: _Past, policy: RetryPolicy) -> bool:
+    if isinstance(outcome, TransportError):
+        if isinstance(outcome, TLSError):
+            return False
+        if not outcome.sent:
+            return True
     if request.body is not None and not request.body.replayable:
         return False
-    if response is None:
+    if isinstance(outcome, TransportError):
         return request.idempotent or idempotency_key(request) is not None
-    if _in_progress(request, response, past):
+    if _in_progress(request, outcome, past):
         return True
-    if response.status not in policy.statuses:
-        return False
-    return request.idempotent or response.status == 429
+    return outcome.status in policy.statuses and (request.idempotent or outcome.status == 429)
 
 
-def _give_up(
-    request: Request,
-    response: Response | None,
-    error: TransportError | None,
-    past: _Attempts,
-    elapsed: float,
-) -> Response:
-    last = error
-    untold = error is not None or response is None or response.status == 429
-    if (
-        past.lost is not None
-        and past.lost.outcome_unknown
-        and (untold or _in_progress(request, response, past))
-    ):
-        error = past.lost
-        if last is not error:
-            error.add_note(f"then, in attempt {past.attempt}: {last or _reason(response, None)}")
-    if error is None:
-        assert response is not None
-        return response
+def _end(request: Request, outcome: _Outcome, past: _Past, elapsed: float) -> Response:
+    """Return the last answer, or raise what tells most truly how the call ended."""
+    last = _reason(outcome)
+    untold = isinstance(outcome, TransportError) or _refused(outcome) or _in_progress(request, outcome, past)
+    if past.lost is not None and past.lost is not outcome and past.lost.outcome_unknown and untold:
+        outcome = past.lost
+        outcome.add_note(f"the last attempt ended in {last}")
     if past.attempt > 1:
-        error.add_note(f"gave up after {past.attempt} attempts in {elapsed:.1f} s")
+        _log.warning(
+            "%s %s: ended in attempt %d with %s",
+            request.method,
+            request.path,
+            past.attempt,
+            last,
+            extra=_extra(request, outcome, elapsed),
+        )
+    if isinstance(outcome, Response):
+        return outcome
+    if past.attempt > 1:
+        outcome.add_note(f"gave up after {past.attempt} attempts in {elapsed:.1f} s")
     try:
-        raise error
+        raise outcome
     finally:
-        del error, last, past
+        del outcome, past
 
 
-def _in_progress(request: Request, response: Response | None, past: _Attempts) -> bool:
+def _refused(outcome: _Outcome) -> bool:
+    return isinstance(outcome, Response) and outcome.status == 429
+
+
+def _in_progress(request: Request, outcome: _Outcome, past: _Past) -> bool:
     """Whether a 409 means that the first try still runs, and not that data was never synced."""
     return (
-        response is not None and response.status == 409 and not request.idempotent and past.lost is not None
+        isinstance(outcome, Response)
+        and outcome.status == 409
+        and past.lost is not None
+        and not request.idempotent
     )
 
 
-def _reason(response: Response | None, error: TransportError | None) -> str:
-    return type(error).__name__ if response is None else f"status {response.status}"
+def _reason(outcome: _Outcome) -> str:
+    return f"status {outcome.status}" if isinstance(outcome, Response) else type(outcome).__name__
+
+
+def _extra(request: Request, outcome: _Outcome, elapsed: float) -> dict[str, object]:
+    return {
+        "operation": request.operation,
+        "company_id": request.company_id,
+        "attempt": request.attempt,
+        "status": outcome.status if isinstance(outcome, Response) else None,
+        "reason": _reason(outcome),
+        "elapsed": elapsed,
+    }

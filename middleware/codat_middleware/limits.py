@@ -1,0 +1,44 @@
+"""The limits that the governor keeps to, and the reading that it gives of itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+__all__ = ["GovernorState", "Limits"]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents."""
+
+    in_flight_per_company: int | None = 10
+    """Requests that may be under way at once for one company."""
+    per_minute: int | None = 1000
+    """Requests from one IP address in any 60 seconds. Give each of several processes its share."""
+    wait_for_quota: bool = False
+    """Whether to wait, for hours if need be, when the day's quota is spent, instead of raising."""
+    patience: float = 60.0
+    """Seconds until the quota's reset that are waited for in any case."""
+
+
+class GovernorState(Struct, frozen=True, kw_only=True):
+    """A reading of the governor."""
+
+    in_flight: int
+    """Requests that hold a place."""
+    waiting: int
+    """Tasks that wait for one."""
+    remaining: int | None
+    """What is left of the day's quota once all under way are counted; ``None`` while unknown."""
+    limit: int | None
+    """The day's quota; ``None`` while unknown."""
+    resets_at: datetime | None
+    """When there will be a new quota; ``None`` while unknown."""
+    closed_until: datetime | None
+    """Until when nothing is sent at all, after a 429."""
+    in_flight_per_company: int | None
+    """The limit in force: the configured one, or less after refusals."""
+    per_minute: float | None
+    """The pace in force: the configured one, or less after refusals."""
+    companies: Mapping[str, int]
+    """Requests in flight by company; only companies that have any."""
