@@ -1,0 +1,349 @@
+"""Bytes to Structs and back: cached decoders, a tolerant second reading, slices that let the loop run."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from time import perf_counter
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import fields, replace
+
+from codat_async.errors import DecodingError, InvalidRecord
+from codat_async.models import Links, Page
+from codat_async.models.base import Model, Null
+
+T = TypeVar("T")
+
+OnInvalid: TypeAlias = Literal["raise", "skip"] | Callable[[InvalidRecord], object]
+"""What to do with a record that no model accepts: raise it, drop it, or hand it to a function."""
+
+LARGE_PAGE: Final = 1_000_000
+"""Bytes from which a page is decoded in slices, so that the event loop is not kept waiting."""
+
+_SLICE_SECONDS: Final = 0.002
+_READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
+
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
+
+
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+
+
+def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """The decoder of a type, made once."""
+    found = _decoders.get(kind)
+    if found is None:
+        found = _decoders[kind] = msgspec.json.Decoder(kind)
+    return found
+
+
+# --- one record --------------------------------------------------------------------------
+
+
+def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
+    """Decode one document; fields without a name here are kept in ``unknown_fields``.
+
+    Raises :class:`~codat_async.errors.DecodingError`, which says where and why.
+    """
+    try:
+        record = decoder(kind).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        record = _repair(data, kind, failure, operation)
+    if isinstance(record, Model):
+        _keep_unknown(record, data)
+    return record
+
+
+def encode(body: object, *, omit_read_only: bool = False) -> bytes:
+    """Encode a model as the API wants it.
+
+    ``None`` is left out, ``NULL`` becomes ``null``, a ``Decimal`` keeps its digits. With
+    ``omit_read_only`` the fields that only the API sets (``id``, ``modifiedDate``,
+    ``sourceModifiedDate``) stay out, as they must from a create.
+    Raises :class:`ValueError` for a number that JSON cannot hold (NaN, infinity).
+    """
+    if omit_read_only and isinstance(body, Model):
+        held = {name: None for name in _READ_ONLY if getattr(body, name, None) is not None}
+        if held:
+            body = replace(body, **held)
+    return _encoder.encode(_wire(body))
+
+
+def _encode_other(value: object) -> None:
+    if isinstance(value, Null):
+        return
+    raise TypeError(f"cannot be sent as JSON: {type(value).__name__}")
+
+
+def _wire(value: object) -> object:
+    """The value with unknown fields merged back in and every number checked."""
+    if isinstance(value, Model):
+        wire = {
+            field.encode_name: _wire(held)
+            for field in fields(value)
+            if (held := getattr(value, field.name)) is not None and field.name != "unknown_fields"
+        }
+        if value.unknown_fields:
+            wire.update((name, raw) for name, raw in value.unknown_fields.items() if name not in wire)
+        return wire
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"a number that JSON cannot hold: {value}")
+        return value
+    if isinstance(value, dict):
+        return {key: _wire(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_wire(held) for held in value]
+    return value
+
+
+@cache
+def _wire_names(kind: type[Struct]) -> dict[str, str]:
+    return {field.encode_name: field.name for field in fields(kind)}
+
+
+def _keep_unknown(record: Model, data: bytes | Raw) -> None:
+    names = _wire_names(type(record))
+    for wire_name, raw in decoder(dict[str, Raw]).decode(data).items():
+        name = names.get(wire_name)
+        if name is None:
+            if record.unknown_fields is None:
+                record.unknown_fields = {}
+            record.unknown_fields[wire_name] = raw.copy()
+        else:
+            _keep_unknown_below(getattr(record, name), raw)
+
+
+def _keep_unknown_below(value: object, raw: Raw) -> None:
+    if isinstance(value, Model):
+        _keep_unknown(value, raw)
+    elif isinstance(value, list):
+        if value and isinstance(value[0], Model):
+            for held, part in zip(value, decoder(list[Raw]).decode(raw), strict=True):
+                _keep_unknown(held, part)
+    elif isinstance(value, dict) and any(isinstance(held, Model) for held in value.values()):
+        parts = decoder(dict[str, Raw]).decode(raw)
+        for key, held in value.items():
+            _keep_unknown_below(held, parts[key])
+
+
+# --- one page ----------------------------------------------------------------------------
+
+
+_pages: dict[object, Any] = {}
+
+
+def page_of(kind: type[T]) -> type[Page[T]]:
+    """``Page[kind]`` as the decoder wants it: made once."""
+    found: type[Page[T]] | None = _pages.get(kind)
+    if found is None:
+        found = _pages[kind] = Page[kind]  # type: ignore[valid-type]
+    return found
+
+
+class _RawPage(Struct, rename="camel", gc=False):
+    results: list[Raw] = []
+    page_number: int = 0
+    page_size: int = 0
+    total_results: int = 0
+    links: Links | None = msgspec.field(default=None, name="_links")
+
+
+async def decode_page(
+    data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
+) -> Page[T]:
+    """Decode a page of records.
+
+    The whole page is read at once where that works and it is small; otherwise it is split,
+    and its records are decoded in slices with the event loop running in between. A record
+    that cannot be read is repaired, or becomes an :class:`~codat_async.errors.InvalidRecord`
+    without harm to the others.
+    """
+    if len(data) < LARGE_PAGE:
+        for text in _readings(data):
+            try:
+                page = decoder(page_of(kind)).decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            if text is not data:
+                _restore_supplemental_data(page.results, data)
+            return page
+    try:
+        split = decoder(_RawPage).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        reason, path = _explain(failure)
+        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    return Page(
+        results=await _sliced(split.results, kind, on_invalid, operation),
+        page_number=split.page_number,
+        page_size=split.page_size,
+        total_results=split.total_results,
+        links=split.links,
+    )
+
+
+def _readings(data: bytes) -> Iterator[bytes]:
+    yield data
+    if (repaired := complete_dates(data)) is not data:
+        yield repaired
+
+
+async def _sliced(raws: Sequence[Raw], kind: type[T], on_invalid: OnInvalid, operation: str) -> list[T]:
+    decode_one = decoder(kind).decode
+    records: list[T] = []
+    bare_dates = False
+    until = perf_counter() + _SLICE_SECONDS
+    for raw in raws:
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + _SLICE_SECONDS
+        if not bare_dates:
+            try:
+                records.append(decode_one(raw))
+                continue
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass
+        text = bytes(raw)
+        completed = complete_dates(text)
+        # A platform that sends one bare date sends more: the next record is completed first.
+        bare_dates = completed is not text
+        try:
+            record = decode_one(completed)
+            if bare_dates:
+                _restore_supplemental(record, text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+            try:
+                record = _repair(text, kind, failure, operation)
+            except InvalidRecord as invalid:
+                if on_invalid == "raise":
+                    raise
+                if on_invalid != "skip":
+                    on_invalid(invalid)
+                continue
+        records.append(record)
+    return records
+
+
+# --- the tolerant second reading ---------------------------------------------------------
+
+# The names of date fields end so; the values are matched first because that is what a
+# scan over the page can find fast.
+_BARE_DATE: Final = re.compile(rb'"\s*:\s*"\d{4}-\d\d-\d\d(?=")')
+_DATE_NAME: Final = re.compile(rb"[dD]ate$|On$|Utc$|^(?:requested|completed|generated|created|lastSync)$")
+
+
+def complete_dates(data: bytes) -> bytes:
+    """The text with midnight added to date fields that hold a date alone; itself where none does.
+
+    Codat documents the bare form (``2022-10-23``) beside the full one; a ``datetime``
+    decoder takes only the latter.
+    """
+
+    def completed(match: re.Match[bytes]) -> bytes:
+        start = match.start()
+        name = data[data.rfind(b'"', 0, start) + 1 : start]
+        return match[0] + b"T00:00:00" if _DATE_NAME.search(name) else match[0]
+
+    text = _BARE_DATE.sub(completed, data)
+    return text if len(text) != len(data) else data
+
+
+class _Supplemental(Struct, rename="camel", gc=False):
+    supplemental_data: Raw | None = None
+
+
+def _restore_supplemental_data(records: Sequence[object], data: bytes) -> None:
+    """Supplemental data is the source's own: what was completed in there is put back."""
+    if b'"supplementalData"' in data:
+        for record, raw in zip(records, decoder(_RawPage).decode(data).results, strict=True):
+            _restore_supplemental(record, raw)
+
+
+def _restore_supplemental(record: object, raw: bytes | Raw) -> None:
+    held = getattr(record, "supplemental_data", None)
+    if held is not None and (original := decoder(_Supplemental).decode(raw).supplemental_data) is not None:
+        record.supplemental_data = decoder(type(held)).decode(original)  # type: ignore[attr-defined]
+
+
+_PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_REPAIRS_PER_RECORD: Final = 100
+_tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _explain(failure: Exception) -> tuple[str, str]:
+    text = str(failure)
+    if isinstance(failure, msgspec.ValidationError):
+        found = _PATH.search(text)
+        if found:
+            return text[: found.start()], found["path"]
+        return text, "$"
+    return f"the body is not JSON ({text})", "$"
+
+
+def _repair(data: bytes, kind: type[T], failure: Exception, operation: str) -> T:
+    """Read a record value by value, mending what has only one meaning; raises InvalidRecord."""
+    try:
+        tree = _tree_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as broken:
+        reason, path = _explain(broken)
+        raise DecodingError(reason, path=path, raw=data, operation=operation) from broken
+    reason, path = _explain(failure)
+    for _ in range(_REPAIRS_PER_RECORD):
+        if not _mend(tree, path, reason):
+            break
+        try:
+            return decoder(kind).decode(_encoder.encode(tree))
+        except (msgspec.DecodeError, UnicodeDecodeError) as again:
+            reason, path = _explain(again)
+    identifier = tree.get("id") if isinstance(tree, dict) else None
+    raise InvalidRecord(
+        reason,
+        record_id=None if identifier is None else str(identifier),
+        path=path,
+        raw=data,
+        operation=operation,
+    ) from failure
+
+
+def _mend(tree: Any, path: str, reason: str) -> bool:
+    """Put one right value in the place of a wrong one; False where there is no certain one."""
+    if path == "$" or "..." in path:
+        return False
+    steps = [name or int(index) for name, index in _STEP.findall(path)]
+    try:
+        for step in steps[:-1]:
+            tree = tree[step]
+        value = tree[steps[-1]]
+    except (KeyError, IndexError, TypeError):
+        return False
+    mended = _mended(value, reason)
+    if mended is value:
+        return False
+    tree[steps[-1]] = mended
+    return True
+
+
+def _mended(value: object, reason: str) -> object:
+    if "datetime" in reason and isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            return datetime.fromisoformat(value.strip()).isoformat()
+        except ValueError:
+            return value
+    if reason.startswith("Expected `str"):
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | Decimal):
+            return str(value)
+    if reason.startswith("Expected `bool") and isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if reason.startswith("Expected `array") and value is None:
+        return []
+    return value

@@ -1,0 +1,338 @@
+"""Every error this client raises on purpose, under one root.
+
+::
+
+    CodatError
+    ├── ConfigurationError        the client was set up wrongly: no key, a bad base URL (also a ValueError)
+    ├── TransportError            no (whole) answer came
+    │   ├── ConnectError          no connection could be made: DNS, refused, proxy
+    │   │   └── TLSError          the certificate or the handshake was not accepted
+    │   ├── ConnectionLost        the connection broke before the answer was complete
+    │   └── RequestTimeout        connecting, waiting or the whole attempt took too long
+    ├── QuotaExhausted            the day's quota is spent; says when it resets
+    ├── StatusError               an answer that is not a success
+    │   ├── BadRequest            400  malformed request or query
+    │   ├── Unauthorized          401  wrong API key
+    │   ├── PaymentRequired       402  an account limit
+    │   ├── Forbidden             403  the key is not allowed there
+    │   ├── NotFound              404  no such record, or the platform lacks that data type
+    │   ├── Conflict              409  never requested, still syncing, or an idempotency key in progress
+    │   ├── UnprocessableEntity   422  an idempotency key used again with another body
+    │   ├── RateLimited           429  says after how long to come back
+    │   └── ServerError           5xx
+    │       ├── InternalServerError   500
+    │       └── ServiceUnavailable    503
+    ├── DecodingError             a success whose body is not what it should be
+    │   └── InvalidRecord         one record of a page that no model accepts
+    ├── PagingError               a list whose pages do not advance
+    ├── DownloadError             a download that ended short or could not be resumed
+    └── PushError                 a write that the platform did not carry out
+        ├── PushFailed            says why, with the validation
+        └── PushTimedOut          the platform, or the caller's patience, gave up
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+from codat_async.models import ErrorMessage, PushOperation, Validation
+from codat_middleware.errors import (
+    CodatError,
+    ConnectError,
+    ConnectionLost,
+    QuotaExhausted,
+    RequestTimeout,
+    TLSError,
+    TransportError,
+)
+from codat_middleware.messages import Request, Response
+
+__all__ = [
+    "BadRequest",
+    "CodatError",
+    "ConfigurationError",
+    "Conflict",
+    "ConnectError",
+    "ConnectionLost",
+    "DecodingError",
+    "DownloadError",
+    "Forbidden",
+    "InternalServerError",
+    "InvalidRecord",
+    "NotFound",
+    "PagingError",
+    "PaymentRequired",
+    "PushError",
+    "PushFailed",
+    "PushTimedOut",
+    "QuotaExhausted",
+    "RateLimited",
+    "RequestTimeout",
+    "ServerError",
+    "ServiceUnavailable",
+    "StatusError",
+    "TLSError",
+    "TransportError",
+    "Unauthorized",
+    "UnprocessableEntity",
+    "from_response",
+]
+
+
+class ConfigurationError(CodatError, ValueError):
+    """The client was set up wrongly: no API key, or a base URL that cannot be used."""
+
+
+class StatusError(CodatError):
+    """An answer that is not a success.
+
+    The fields come from Codat's error body where there is one; proxies in between answer
+    with HTML or nothing, and then they are empty but the class is still the right one.
+    """
+
+    status_codes: ClassVar[tuple[int, ...]] = ()
+
+    def __init__(self, request: Request, response: Response, message: ErrorMessage) -> None:
+        self.status: int = response.status
+        self.method: str = request.method
+        self.path: str = request.path
+        self.operation: str = request.operation
+        self.headers: Mapping[str, str] = dict(response.headers)
+        self.error: str | None = message.error
+        self.service: str | None = message.service
+        self.correlation_id: str | None = message.correlation_id
+        self.can_be_retried: str | None = message.can_be_retried
+        """As the API words it: ``True``, ``False`` or ``Unknown``."""
+        self.detailed_error_code: int | None = message.detailed_error_code
+        self.validation: Validation | None = message.validation
+        self.body: bytes = response.body
+        """As received, for the cases that no field covers."""
+        super().__init__(self.status, self.error)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the server asked to wait, where it said so in ``Retry-After``."""
+        from codat_middleware.headers import parse_retry_after
+
+        return parse_retry_after(_header(self.headers, "Retry-After"), datetime.now().timestamp())
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether a write may have happened all the same.
+
+        Codat keeps the answer to an idempotency key, server errors included, so a write
+        that met one is never sent again: the same key would replay the error and a new one
+        may write twice. Source: Codat's documentation of idempotency.
+        """
+        return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
+
+    def __str__(self) -> str:
+        parts = [f"{self.status} {self.method} {self.path}: {self.error or _phrase(self.status)}"]
+        if self.validation is not None:
+            parts += [
+                f"{item.item_id or 'record'}: {item.message}" for item in (self.validation.errors or [])[:3]
+            ]
+        if (wait := self.retry_after) is not None:
+            parts.append(f"asked to wait {wait:.0f} s")
+        if self.outcome_unknown:
+            parts.append("the outcome of this write is unknown; it was not sent again")
+        if self.correlation_id:
+            parts.append(f"correlation id {self.correlation_id}")
+        return " ".join("; ".join(parts).split())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+class BadRequest(StatusError):
+    """400: a malformed request or query."""
+
+    status_codes = (400,)
+
+
+class Unauthorized(StatusError):
+    """401: the API key is wrong."""
+
+    status_codes = (401,)
+
+
+class PaymentRequired(StatusError):
+    """402: an account limit is reached (companies, or the free plan)."""
+
+    status_codes = (402,)
+
+
+class Forbidden(StatusError):
+    """403: the key is not allowed there."""
+
+    status_codes = (403,)
+
+
+class NotFound(StatusError):
+    """404: no such record, or that platform does not have the data type."""
+
+    status_codes = (404,)
+
+
+class Conflict(StatusError):
+    """409: the data set was never requested or is still syncing, or an idempotency key is in progress."""
+
+    status_codes = (409,)
+
+
+class UnprocessableEntity(StatusError):
+    """422: an idempotency key was used again with another body."""
+
+    status_codes = (422,)
+
+
+class RateLimited(StatusError):
+    """429: too many requests; :attr:`~StatusError.retry_after` tells how long to wait."""
+
+    status_codes = (429,)
+
+
+class ServerError(StatusError):
+    """5xx: a failure on the server's side."""
+
+
+class InternalServerError(ServerError):
+    """500: a server error."""
+
+    status_codes = (500,)
+
+
+class ServiceUnavailable(ServerError):
+    """503: maintenance, or overload."""
+
+    status_codes = (503,)
+
+
+class DecodingError(CodatError):
+    """A success whose body is not what it should be: broken JSON, or a shape no model accepts.
+
+    ``path`` is where in the document (``$.totalAmount``), ``reason`` what was wrong there,
+    ``raw`` the bytes as received.
+    """
+
+    def __init__(self, reason: str, *, path: str = "$", raw: bytes = b"", operation: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.raw = raw
+        self.operation = operation
+
+    def __str__(self) -> str:
+        name = f"{self.operation}: " if self.operation else ""
+        return f"{name}{self.reason} at {self.path}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+class InvalidRecord(DecodingError):
+    """One record of a page that no model accepts; the rest of the page is unharmed.
+
+    Handed to a pager's ``on_invalid``, or raised by default.
+    """
+
+    def __init__(
+        self, reason: str, *, record_id: str | None, path: str, raw: bytes, operation: str = ""
+    ) -> None:
+        super().__init__(reason, path=path, raw=raw, operation=operation)
+        self.record_id = record_id
+        """The record's ``id`` where it could be read."""
+
+    def __str__(self) -> str:
+        name = f"{self.operation}: " if self.operation else ""
+        return f"{name}record {self.record_id or 'without id'}: {self.reason} at {self.path}"
+
+
+class PagingError(CodatError):
+    """A list whose pages do not advance: following it would never end."""
+
+
+class DownloadError(CodatError):
+    """A download that ended short of its size, or broke and could not be resumed."""
+
+
+class PushError(CodatError):
+    """A write that the platform did not carry out; ``operation`` is its last known state."""
+
+    def __init__(self, operation: PushOperation[Any], reason: str) -> None:
+        super().__init__(reason)
+        self.operation = operation
+
+    @property
+    def validation(self) -> Validation | None:
+        """What the platform found wrong with the record, where it said so."""
+        return self.operation.validation
+
+    def __str__(self) -> str:
+        return f"push operation {self.operation.push_operation_key}: {self.args[0]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.operation, self.args[0])
+
+
+class PushFailed(PushError):
+    """The platform refused the write; ``validation`` and ``operation.error_message`` say why."""
+
+
+class PushTimedOut(PushError):
+    """No final state in time: the platform gave up, or the caller's time-out passed first.
+
+    In the second case the operation may still end; ``wait`` can be called again with it.
+    """
+
+
+_BY_STATUS: dict[int, type[StatusError]] = {
+    status: kind
+    for kind in (
+        BadRequest,
+        Unauthorized,
+        PaymentRequired,
+        Forbidden,
+        NotFound,
+        Conflict,
+        UnprocessableEntity,
+        RateLimited,
+        InternalServerError,
+        ServiceUnavailable,
+    )
+    for status in kind.status_codes
+}
+
+_message_decoder = msgspec.json.Decoder(ErrorMessage, strict=False)
+
+
+def from_response(request: Request, response: Response) -> StatusError:
+    """The error for an answer that is not a success, whatever its body holds."""
+    try:
+        message = _message_decoder.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = ErrorMessage()
+    kind = _BY_STATUS.get(response.status) or (ServerError if response.status >= 500 else StatusError)
+    return kind(request, response, message)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
+
+
+def _phrase(status: int) -> str:
+    from http import HTTPStatus
+
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unexpected status"
+
+
+def _rebuild(kind: type[CodatError], args: tuple[Any, ...], state: dict[str, Any]) -> CodatError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
