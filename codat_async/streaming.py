@@ -1,0 +1,277 @@
+"""Downloads and uploads that never sit whole in memory."""
+
+import contextlib
+import mimetypes
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Final, Self, TypeAlias
+from urllib.parse import unquote
+
+import anyio.to_thread
+
+from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout
+from codat_middleware.messages import Body, ByteStream, Request, Response
+
+UploadSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | BinaryIO | IO[bytes] | Callable[[], AsyncIterable[bytes]]"
+)
+"""A path, bytes, an open binary file, or a function that opens an async iterator of bytes."""
+
+_PIECE: Final = 1 << 20
+"""Bytes read from or written to disk at once: a thread is asked for so much, not for each packet."""
+_RESUMES: Final = 5
+"""Breaks in a row, without a byte between them, after which a download is given up."""
+
+
+class Download:
+    """A file on its way down; opened by ``async with``.
+
+    ::
+
+        async with codat.bills.download_attachment(...) as download:
+            await download.save("bill.pdf")
+
+    ``file_name``, ``content_type`` and ``size`` (bytes, where the server tells) are known once
+    it is open. Where the stream breaks and the server allows ranges, it goes on from the
+    byte it had reached.
+    """
+
+    def __init__(self, send: Callable[[Request], Awaitable[Response]], request: Request) -> None:
+        self._send = send
+        self._request = request
+        self._stream: ByteStream | None = None
+        self._started = False
+        self.headers: Mapping[str, str] = {}
+        """Of the answer."""
+        self.file_name: str | None = None
+        self.content_type: str | None = None
+        self.size: int | None = None
+        self.received = 0
+        """Bytes handed on so far."""
+
+    async def __aenter__(self) -> Self:
+        response = await self._send(self._request)
+        self._stream = response.stream
+        self.headers = response.headers
+        self.content_type = response.headers.get("Content-Type")
+        self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
+        if "Content-Encoding" not in response.headers:
+            length = response.headers.get("Content-Length", "")
+            self.size = int(length) if length.isdecimal() else None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The content, in pieces as they arrive; once.
+
+        Raises :class:`~codat_async.errors.DownloadError` where it ends short, and a
+        :class:`~codat_async.errors.TransportError` where it breaks and cannot be resumed.
+        """
+        if self._stream is None:
+            raise RuntimeError("a download is opened by `async with`, and closed after it")
+        if self._started:
+            raise RuntimeError("a download is read once")
+        self._started = True
+        breaks = 0
+        while True:
+            reached = self.received
+            try:
+                async for chunk in self._stream:
+                    self.received += len(chunk)
+                    yield chunk
+                break
+            except (ConnectionLost, RequestTimeout) as lost:
+                breaks = breaks + 1 if self.received == reached else 0
+                if breaks >= _RESUMES or not self._resumable:
+                    raise
+                await self._resume(lost)
+        if self.size is not None and self.received != self.size:
+            raise DownloadError(f"{self._request.path}: {self.received} of {self.size} bytes came")
+
+    async def read(self) -> bytes:
+        """All of it at once; for what is known to be small."""
+        return b"".join([chunk async for chunk in self])
+
+    async def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to a file, which appears under its name only when it is complete.
+
+        Returns the path. A file that was there before is replaced at the end, or left as it
+        was where the download fails.
+        """
+        target = Path(path)
+        handle, name = await anyio.to_thread.run_sync(_temporary_beside, target)
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                async for piece in _gathered(self):
+                    await anyio.to_thread.run_sync(_write_all, file, piece)
+                await anyio.to_thread.run_sync(os.fsync, file.fileno())
+            await anyio.to_thread.run_sync(os.replace, name, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        return target
+
+    @property
+    def _resumable(self) -> bool:
+        if self.received == 0:
+            return True
+        return self.headers.get("Accept-Ranges", "").strip().lower() == "bytes" and self.size is not None
+
+    async def _resume(self, lost: Exception) -> None:
+        await self._close()
+        request = self._request
+        if self.received:
+            request = request.with_header("Range", f"bytes={self.received}-")
+            if (tag := self.headers.get("ETag")) and not tag.startswith("W/"):
+                request = request.with_header("If-Range", tag)
+        response = await self._send(request)
+        self._stream = response.stream
+        if self.received:
+            begins = re.match(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
+            if response.status != 206 or not begins or int(begins[1]) != self.received:
+                raise DownloadError(
+                    f"{request.path}: broke after {self.received} bytes and the server did not resume"
+                ) from lost
+
+    async def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+
+
+async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _write_all(file: IO[bytes], piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _temporary_beside(target: Path) -> tuple[int, str]:
+    return tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+
+
+def _file_name(disposition: str) -> str | None:
+    """The name in a Content-Disposition, without any folder it may pretend to (RFC 6266)."""
+    if extended := re.search(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", disposition, re.IGNORECASE):
+        try:
+            name = unquote(extended[2], encoding=extended[1], errors="strict")
+        except (LookupError, UnicodeDecodeError):
+            name = unquote(extended[2])
+    elif quoted := re.search(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', disposition, re.IGNORECASE):
+        name = re.sub(r"\\(.)", r"\1", quoted[1])
+    elif plain := re.search(r"filename\s*=\s*([^;\s]+)", disposition, re.IGNORECASE):
+        name = plain[1]
+    else:
+        return None
+    return re.split(r"[/\\]", name)[-1] or None
+
+
+# --- uploads -----------------------------------------------------------------------------
+
+
+async def multipart(source: UploadSource, *, name: str | None, content_type: str | None) -> Body:
+    """A form of one part, ``file``, that is opened anew for each attempt (RFC 7578).
+
+    Raises :class:`FileNotFoundError` and its kin for a path that cannot be read, before
+    anything is sent, and :class:`ValueError` for a source without a name to send it under.
+    """
+    content, length, own_name, replayable = await _content(source)
+    name = name or own_name
+    if not name:
+        raise ValueError("an upload needs a name: pass name=…")
+    content_type = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if re.search(r"[\r\n]", content_type):
+        raise ValueError(f"not a content type: {content_type!r}")
+    boundary = uuid.uuid4().hex
+    quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    head = (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        f"Content-Type: {content_type}\r\n\r\n"
+    ).encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+
+    async def form() -> AsyncIterator[bytes]:
+        yield head
+        async for piece in content():
+            yield piece
+        yield tail
+
+    return Body(
+        form,
+        content_type=f"multipart/form-data; boundary={boundary}",
+        length=None if length is None else len(head) + length + len(tail),
+        replayable=replayable,
+    )
+
+
+_Opened: TypeAlias = Callable[[], AsyncIterable[bytes]]
+
+
+async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | None, bool]:
+    """How to open the source, its size and name where known, and whether it can be opened again."""
+    if isinstance(source, bytes | bytearray):
+        data = bytes(source)
+        return (lambda: _pieces_of(data)), len(data), None, True
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        size = (await anyio.to_thread.run_sync(path.stat)).st_size
+        with await anyio.to_thread.run_sync(path.open, "rb"):
+            pass
+        return (lambda: _pieces_of_path(path)), size, path.name, True
+    if callable(source):
+        return source, None, None, True
+    own_name = getattr(source, "name", None)
+    name = Path(own_name).name if isinstance(own_name, str) else None
+    if not source.seekable():
+        return (lambda: _pieces_of_file(source)), None, name, False
+    start = source.tell()
+    size = source.seek(0, os.SEEK_END) - start
+    source.seek(start)
+
+    def opened() -> AsyncIterable[bytes]:
+        source.seek(start)
+        return _pieces_of_file(source)
+
+    return opened, size, name, True
+
+
+async def _pieces_of(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
+
+
+async def _pieces_of_path(path: Path) -> AsyncIterator[bytes]:
+    file = await anyio.to_thread.run_sync(path.open, "rb")
+    try:
+        async for piece in _pieces_of_file(file):
+            yield piece
+    finally:
+        file.close()
+
+
+async def _pieces_of_file(file: BinaryIO | IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
+        yield piece

@@ -1,0 +1,210 @@
+"""The one place that knows aiohttp: sends a request, and maps what goes wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, Literal
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from codat_async.errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    RequestTimeout,
+    TLSError,
+    TransportError,
+)
+from codat_middleware.messages import Body, Request, Response, Timeout
+
+_CHUNK: Final = 1 << 16
+_ERROR_BODY: Final = 1 << 20
+"""The most that is read of an error's body when a stream was asked for."""
+
+
+class AiohttpTransport:
+    """The innermost handler: one request, one attempt, one answer.
+
+    A session is made when first needed and closed by :meth:`aclose`; one that was passed in
+    is used as it is and left open. Redirects are not followed and statuses are not judged.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout: Timeout,
+        max_connections: int,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self.base_url = checked_base_url(base_url)
+        self._headers = headers
+        self._timeout = timeout
+        self._timeouts: dict[tuple[Timeout, bool], aiohttp.ClientTimeout] = {}
+        self._max_connections = max_connections
+        self._session = session
+        self._owns_session = session is None
+        self._closed = False
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close the session and its connections, where the session is our own."""
+        if self._owns_session:
+            self._closed = True
+            session, self._session = self._session, None
+            if session is not None:
+                await session.close()
+
+    async def __call__(self, request: Request) -> Response:
+        """Send one attempt; raises :class:`~codat_async.errors.TransportError` and its kinds."""
+        session = self._session or self._open()
+        url = self.base_url + request.path
+        if request.query:
+            url += "?" + urlencode(request.query, quote_via=quote)
+        headers = {**self._headers, **request.headers}
+        data = None
+        if request.body is not None:
+            headers["Content-Type"] = request.body.content_type
+            data = _payload(request.body, headers)
+        try:
+            response = await session.request(
+                request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=data,
+                timeout=self._aiohttp_timeout(request),
+                allow_redirects=False,
+                raise_for_status=False,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _mapped(error, request) from error
+        if request.stream and response.status < 300:
+            return Response(
+                status=response.status, headers=response.headers, stream=_Stream(response, request)
+            )
+        try:
+            body = await (_beginning(response) if request.stream else response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _mapped(error, request) from error
+        finally:
+            # After a whole read this gives the connection back; after anything else it closes it.
+            response.release() if response.content.at_eof() else response.close()
+        return Response(status=response.status, headers=response.headers, body=body)
+
+    def _aiohttp_timeout(self, request: Request) -> aiohttp.ClientTimeout:
+        wanted = request.timeout or self._timeout
+        key = (wanted, request.stream)
+        if (known := self._timeouts.get(key)) is None:
+            known = self._timeouts[key] = aiohttp.ClientTimeout(
+                total=None if request.stream else wanted.total,
+                connect=wanted.connect,
+                sock_connect=wanted.connect,
+                sock_read=wanted.read,
+            )
+        return known
+
+
+class _Stream:
+    """The body of a streamed answer."""
+
+    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
+        self._response = response
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_chunked(_CHUNK):
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _mapped(error, self._request) from error
+
+    async def aclose(self) -> None:
+        """Give the connection back where the body was read to its end, else close it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) >= _ERROR_BODY:
+            break
+    return bytes(body)
+
+
+def _payload(body: Body, headers: dict[str, str]) -> bytes | AsyncIterator[bytes]:
+    if isinstance(body.content, bytes):
+        return body.content
+    if body.length is not None:
+        headers["Content-Length"] = str(body.length)
+    return _opened(body)
+
+
+async def _opened(body: Body) -> AsyncIterator[bytes]:
+    assert not isinstance(body.content, bytes)
+    async for piece in body.content():
+        yield piece
+
+
+def _mapped(error: Exception, request: Request) -> TransportError:
+    """The typed error for one of aiohttp's."""
+    method, path = request.method, request.path
+    kind: type[TransportError]
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return _timeout(error, request, "connect", sent=False)
+        case aiohttp.SocketTimeoutError():
+            return _timeout(error, request, "read", sent=True)
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            kind, sent = TLSError, False
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
+            kind, sent = ConnectError, False
+        case aiohttp.InvalidURL():
+            kind, sent = ConnectError, False
+        case asyncio.TimeoutError():
+            return _timeout(error, request, "total", sent=True)
+        case _:
+            kind, sent = ConnectionLost, True
+    return kind(_reason(error), method=method, path=path, sent=sent)
+
+
+def _timeout(
+    error: Exception, request: Request, phase: Literal["connect", "read", "total"], *, sent: bool
+) -> RequestTimeout:
+    reason = {
+        "connect": "no connection in time",
+        "read": "the server fell silent",
+        "total": "the attempt took too long",
+    }[phase]
+    return RequestTimeout(reason, method=request.method, path=request.path, sent=sent, phase=phase)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def checked_base_url(base_url: str) -> str:
+    """The base URL without a slash at its end; raises ConfigurationError where it cannot be one."""
+    try:
+        url = URL(base_url)
+        usable = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        usable = False
+    if not usable or url.query_string or url.fragment:
+        raise ConfigurationError(f"not a base URL: {base_url!r}; it looks like https://api.codat.io")
+    if url.user is not None:
+        raise ConfigurationError("a base URL holds no credentials; pass the key as api_key")
+    return str(url).rstrip("/")
