@@ -1,0 +1,221 @@
+"""The client: owns the session, assembles the pipeline, hands out the resources."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from codat_async import errors
+from codat_async.resources import Resources
+from codat_async.transport import AiohttpTransport
+from codat_middleware import (
+    Auth,
+    Governor,
+    Handler,
+    Idempotency,
+    Limits,
+    Logging,
+    Middleware,
+    RateLimit,
+    Request,
+    Response,
+    Retry,
+    RetryPolicy,
+    Timeout,
+    compose,
+)
+
+DEFAULT_BASE_URL: Final = "https://api.codat.io"
+DEFAULT_CONNECTIONS: Final = 100
+"""Open connections at once; the rate limit allows 10 requests in flight for each company."""
+
+
+def _version() -> str:
+    try:
+        return version("codat-async")
+    except PackageNotFoundError:
+        return "0"
+
+
+_HEADERS: Final = {"Accept": "application/json", "User-Agent": f"codat-async/{_version()}"}
+
+
+class Codat(Resources):
+    """A client for Codat's Accounting API.
+
+    ::
+
+        async with Codat() as codat:
+            async for invoice in codat.invoices.list(company_id, query="status=Paid"):
+                ...
+
+    ``api_key``
+        The raw key, or a ready ``Basic …`` header, or an async function that gives either (for
+        keys that rotate). ``CODAT_API_KEY`` where it is not given.
+    ``base_url``
+        ``CODAT_BASE_URL`` where it is not given, then ``https://api.codat.io``.
+    ``retry``, ``limits``
+        The policies of the default retry and rate limit.
+    ``governor``
+        A rate limit to share with other clients in this process, instead of one of its own.
+    ``extra_middleware``
+        Stands outside the default ones, the first outermost: it sees each call once.
+    ``middleware``
+        Replaces the default ones altogether, authentication included; see
+        :func:`default_middleware` for what they are.
+    ``session``
+        An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); it is used
+        and not closed.
+    ``timeout``
+        Seconds for one attempt; a number is its total.
+    ``headers``
+        Sent with every request.
+    ``max_connections``
+        Open connections at once, where the session is the client's own.
+
+    Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
+    base URL.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], Awaitable[str]] | None = None,
+        *,
+        base_url: str | None = None,
+        retry: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        governor: Governor | None = None,
+        extra_middleware: Sequence[Middleware] = (),
+        middleware: Iterable[Middleware] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeout: Timeout | float | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_connections: int = DEFAULT_CONNECTIONS,
+    ) -> None:
+        if governor is not None and limits is not None:
+            raise errors.ConfigurationError("pass limits or a governor, which has its own")
+        self.governor = governor if governor is not None else Governor(limits or Limits())
+        """The rate limit; its state can be read at any time."""
+        if middleware is None:
+            middleware = default_middleware(_credential(api_key), retry=retry, governor=self.governor)
+        elif retry is not None:
+            raise errors.ConfigurationError("retry belongs to the default middleware, which was replaced")
+        self._middleware = (*extra_middleware, *middleware)
+        self._transport = AiohttpTransport(
+            base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL,
+            headers={**_HEADERS, **(headers or {})},
+            timeout=_timeout(timeout),
+            max_connections=max_connections,
+            session=session,
+        )
+        self._handler: Handler = compose(self._middleware, self._transport)
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self._transport.base_url
+
+    def __repr__(self) -> str:
+        return f"<Codat {self.base_url}>"
+
+    async def send(self, request: Request) -> Response:
+        """Send a request through the pipeline; for what the client has no method for.
+
+        Raises :class:`~codat_async.errors.StatusError` and its kinds for an answer that is
+        not a success, :class:`~codat_async.errors.TransportError` where none came.
+        """
+        response = await self._handler(request)
+        if response.status >= 300:
+            raise errors.from_response(request, response)
+        return response
+
+    def with_options(
+        self,
+        *,
+        timeout: Timeout | float | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: RetryPolicy | None = None,
+        extra_middleware: Sequence[Middleware] = (),
+    ) -> Self:
+        """A cheap copy on the same session, rate limit and retry budget, for some calls.
+
+        ``timeout`` and ``headers`` apply to each request that has none of its own, ``retry``
+        replaces the policy, ``extra_middleware`` stands outside the rest. Closing the
+        original closes the session for both.
+        """
+        other = object.__new__(type(self))
+        other.governor = self.governor
+        other._transport = self._transport
+        layers: tuple[Middleware, ...] = self._middleware
+        if retry is not None:
+            if not any(isinstance(layer, Retry) for layer in layers):
+                raise errors.ConfigurationError("there is no Retry among the middleware to give a policy to")
+            layers = tuple(
+                layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
+            )
+        if timeout is not None or headers:
+            layers = (_Options(None if timeout is None else _timeout(timeout), headers or {}), *layers)
+        other._middleware = (*extra_middleware, *layers)
+        other._handler = compose(other._middleware, other._transport)
+        return other
+
+    async def aclose(self) -> None:
+        """Close the session, unless it was passed in."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def default_middleware(
+    credential: str | Callable[[], Awaitable[str]],
+    *,
+    retry: RetryPolicy | None = None,
+    governor: Governor | None = None,
+) -> list[Middleware]:
+    """The default middleware, outermost first, to be taken apart and put together otherwise.
+
+    The idempotency key is made once a call and survives its attempts; the retry stands
+    outside the rest, so every attempt takes a place in the rate limit, carries a fresh
+    credential, and is logged.
+    """
+    return [
+        Idempotency(),
+        Retry(retry or RetryPolicy()),
+        RateLimit(governor or Governor(Limits())),
+        Auth(credential),
+        Logging(),
+    ]
+
+
+class _Options:
+    """Time-outs and headers for some calls."""
+
+    def __init__(self, timeout: Timeout | None, headers: Mapping[str, str]) -> None:
+        self._timeout = timeout
+        self._headers = headers
+
+    def __call__(self, request: Request, handler: Handler) -> Awaitable[Response]:
+        headers = {**self._headers, **request.headers}
+        return handler(request.copy(timeout=request.timeout or self._timeout, headers=headers))
+
+
+def _credential(api_key: str | Callable[[], Awaitable[str]] | None) -> str | Callable[[], Awaitable[str]]:
+    found = api_key if api_key is not None else os.environ.get("CODAT_API_KEY")
+    if found is None or (isinstance(found, str) and not found.strip()):
+        raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
+    return found
+
+
+def _timeout(timeout: Timeout | float | None) -> Timeout:
+    if timeout is None:
+        return Timeout()
+    return timeout if isinstance(timeout, Timeout) else Timeout(total=float(timeout))

@@ -1,0 +1,279 @@
+"""Writes to the accounting software, and waiting for what becomes of them."""
+
+import time
+from typing import Any, Final, Generic, TypeVar, overload
+
+import anyio
+from msgspec import Raw
+
+from codat_async import codec
+from codat_async.errors import PushFailed, PushTimedOut
+from codat_async.models import PushOperation, PushOperationStatus
+from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
+from codat_middleware.messages import Body
+
+T = TypeVar("T")
+
+
+# The one path whose last segment is not the name of its data type.
+_DATA_TYPES: Final = {"accounts": "chartOfAccounts"}
+
+# A delete, and a write whose answer leaves the record out, say what they are about only by
+# name; the declarations know the model that goes with it.
+_MODEL_BY_DATA_TYPE: dict[str, type[Any]] = {}
+
+
+class _Write(Operation, Generic[T]):
+    """A write answers at once with a push operation, which ends seconds to minutes later, or never."""
+
+    model: type[T]
+    data_type: str
+    """Codat's name of what is written."""
+
+    def __init__(self, model: type[T], path: str) -> None:
+        super().__init__(path)
+        self.model = self.body_model = model
+        self.data_type = _DATA_TYPES.get(path.split("/")[-1], path.split("/")[-1])
+        if not path.endswith("}"):
+            _MODEL_BY_DATA_TYPE[self.data_type] = model
+
+    async def _push(
+        self,
+        ids: tuple[str, ...],
+        body: T | None,
+        query: dict[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> PushOperation[T]:
+        sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
+        headers = None if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        request = self.request(ids, query, sent, headers=headers)
+        response = await self._caller.send(request)
+        return codec.decode(response.body, push_operation(self.model), operation=self.label)
+
+
+def push_operation(model: type[T]) -> type[PushOperation[T]]:
+    """The type of a push operation on that kind of record, as the decoder wants it."""
+    return PushOperation[model]  # type: ignore[valid-type]
+
+
+class Create(_Write[T]):
+    """A new record in the accounting software."""
+
+    method = "POST"
+    base = CONNECTION
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        body: T,
+        *,
+        timeout_in_minutes: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PushOperation[T]:
+        """Start the write.
+
+        Read-only fields of ``body`` (id, modified dates) are not sent. After
+        ``timeout_in_minutes`` Codat gives a pending write up. The idempotency key is made
+        for you, once a call, unless you pass one (a UUID).
+        """
+        query: dict[str, object] = {"timeoutInMinutes": timeout_in_minutes}
+        return await self._push((company_id, connection_id), body, query, idempotency_key)
+
+
+class CreateWithoutTimeout(_Write[T]):
+    """A new record, where the endpoint takes no time-out."""
+
+    method = "POST"
+    base = CONNECTION
+
+    async def __call__(
+        self, company_id: str, connection_id: str, body: T, *, idempotency_key: str | None = None
+    ) -> PushOperation[T]:
+        """Start the write; see :class:`Create`."""
+        return await self._push((company_id, connection_id), body, None, idempotency_key)
+
+
+class CreateAndSync(_Write[T]):
+    """A new record that can be read back into Codat's copy as soon as it is written."""
+
+    method = "POST"
+    base = CONNECTION
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        body: T,
+        *,
+        allow_sync_on_push_complete: bool = True,
+        timeout_in_minutes: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PushOperation[T]:
+        """Start the write; see :class:`Create`. ``allow_sync_on_push_complete`` refreshes the copy after."""
+        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
+        return await self._push((company_id, connection_id), body, query, idempotency_key)
+
+
+class CreateUnderParent(_Write[T]):
+    """New records under a record, such as an account's transactions."""
+
+    method = "POST"
+    base = CONNECTION
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        parent_id: str,
+        body: T,
+        *,
+        allow_sync_on_push_complete: bool = True,
+        timeout_in_minutes: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> PushOperation[T]:
+        """Start the write; see :class:`Create`. ``allow_sync_on_push_complete`` refreshes the copy after."""
+        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
+        return await self._push((company_id, connection_id, parent_id), body, query, idempotency_key)
+
+
+def _sync_query(allow_sync: bool, timeout_in_minutes: int | None) -> dict[str, object]:
+    return {"allowSyncOnPushComplete": allow_sync, "timeoutInMinutes": timeout_in_minutes}
+
+
+class Update(_Write[T]):
+    """A change to a record in the accounting software."""
+
+    method = "PUT"
+    base = CONNECTION
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        record_id: str,
+        body: T,
+        *,
+        force_update: bool = False,
+        timeout_in_minutes: int | None = None,
+    ) -> PushOperation[T]:
+        """Start the write of the whole record.
+
+        ``force_update`` writes even where the record has changed in the source since Codat
+        read it.
+        """
+        query: dict[str, object] = {"forceUpdate": force_update, "timeoutInMinutes": timeout_in_minutes}
+        return await self._push((company_id, connection_id, record_id), body, query)
+
+
+class Delete(_Write[T]):
+    """A deletion in the accounting software."""
+
+    method = "DELETE"
+    base = CONNECTION
+
+    def __init__(self, model: type[T], path: str) -> None:
+        super().__init__(model, path)
+        self.body_model = None
+
+    async def __call__(self, company_id: str, connection_id: str, record_id: str) -> PushOperation[T]:
+        """Start the deletion."""
+        return await self._push((company_id, connection_id, record_id), None)
+
+
+class PushRead(Operation):
+    """A push operation by its key."""
+
+    base = COMPANY
+    model = PushOperation[Raw]
+
+    @overload
+    async def __call__(self, company_id: str, push_operation_key: str) -> PushOperation[Raw]: ...
+    @overload
+    async def __call__(
+        self, company_id: str, push_operation_key: str, *, model: type[T]
+    ) -> PushOperation[T]: ...
+    async def __call__(
+        self, company_id: str, push_operation_key: str, *, model: type[Any] = Raw
+    ) -> PushOperation[Any]:
+        """Read its state now; ``model`` is the record's type, without which ``data`` stays raw JSON."""
+        return await self.decoded(self.request((company_id, push_operation_key)), push_operation(model))
+
+
+_FIRST_POLL: Final = 1.0
+_SLOWEST_POLL: Final = 15.0
+_POLL_GROWTH: Final = 1.5
+
+
+class WaitsForPush(Resource):
+    """A resource that can follow a push operation to its end; it has ``get``."""
+
+    get: PushRead
+
+    @overload
+    async def wait(
+        self, operation: PushOperation[T], /, *, timeout: float | None = ...
+    ) -> PushOperation[T]: ...
+    @overload
+    async def wait(
+        self, company_id: str, push_operation_key: str, /, *, timeout: float | None = ...
+    ) -> PushOperation[Raw]: ...
+    @overload
+    async def wait(
+        self, company_id: str, push_operation_key: str, /, *, model: type[T], timeout: float | None = ...
+    ) -> PushOperation[T]: ...
+    async def wait(
+        self,
+        operation: PushOperation[Any] | str,
+        push_operation_key: str | None = None,
+        /,
+        *,
+        model: type[Any] | None = None,
+        timeout: float | None = 600.0,
+    ) -> PushOperation[Any]:
+        """Poll, at growing intervals, until a write has succeeded, and return its final state.
+
+        Takes the operation that a write returned, or the company's id and the operation's
+        key, so that a worker that was restarted can pick up again. ``timeout`` is in
+        seconds; None waits as long as the platform takes.
+
+        Raises :class:`~codat_async.errors.PushFailed` where the platform refused, and
+        :class:`~codat_async.errors.PushTimedOut` where it, or ``timeout``, gave up.
+        """
+        if isinstance(operation, PushOperation):
+            state = operation
+            company_id, key = operation.company_id, operation.push_operation_key
+            model = model or _model_of(operation)
+        elif push_operation_key is None:
+            raise TypeError("wait() takes a push operation, or a company id and a push operation key")
+        else:
+            company_id, key = operation, push_operation_key
+            state = await self.get(company_id, key, model=model or Raw)
+        until = None if timeout is None else time.monotonic() + timeout
+        interval = _FIRST_POLL
+        while state.status == PushOperationStatus.PENDING:
+            left = interval if until is None else until - time.monotonic()
+            if left <= 0:
+                raise PushTimedOut(state, f"still pending after {timeout:g} s")
+            await anyio.sleep(min(interval, left))
+            interval = min(interval * _POLL_GROWTH, _SLOWEST_POLL)
+            state = await self.get(company_id, key, model=model or Raw)
+        if state.status == PushOperationStatus.FAILED:
+            raise PushFailed(state, _why(state))
+        if state.status == PushOperationStatus.TIMED_OUT:
+            raise PushTimedOut(state, state.error_message or "the platform gave up")
+        return state
+
+
+def _model_of(operation: PushOperation[Any]) -> type[Any] | None:
+    if operation.data is not None:
+        return type(operation.data)
+    return _MODEL_BY_DATA_TYPE.get(str(operation.data_type))
+
+
+def _why(operation: PushOperation[Any]) -> str:
+    found = operation.validation.errors if operation.validation else None
+    reasons = [f"{item.item_id or 'record'}: {item.message}" for item in found or []]
+    if operation.error_message:
+        reasons.insert(0, operation.error_message)
+    return "; ".join(reasons) or "the platform refused the write without saying why"
