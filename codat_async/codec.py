@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw, Struct
@@ -28,6 +28,8 @@ LARGE_PAGE: Final = 1_000_000
 _SLICE_SECONDS: Final = 0.002
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
+_names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
 
 
@@ -54,7 +56,7 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
         record = decoder(kind).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         record = _repair(data, kind, failure, operation)
-    if isinstance(record, Model):
+    if isinstance(record, Model) and not _knows_all(record, _names_decoder.decode(data)):
         _keep_unknown(record, data)
     return record
 
@@ -105,6 +107,36 @@ def _wire(value: object) -> object:
 @cache
 def _wire_names(kind: type[Struct]) -> dict[str, str]:
     return {field.encode_name: field.name for field in fields(kind)}
+
+
+@cache
+def _nested(kind: type[Struct]) -> tuple[tuple[str, str], ...]:
+    """The fields that can hold models, as wire and attribute names."""
+    return tuple((field.encode_name, field.name) for field in fields(kind) if _holds_models(field.type))
+
+
+def _holds_models(kind: Any) -> bool:
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return True
+    return isinstance(kind, TypeVar) or any(_holds_models(part) for part in get_args(kind))
+
+
+def _knows_all(value: object, tree: Any) -> bool:
+    """Whether a decoded value has a place for everything in the tree it was decoded from."""
+    if isinstance(value, Model):
+        kind = type(value)
+        if not tree.keys() <= _wire_names(kind).keys():
+            return False
+        for wire_name, name in _nested(kind):
+            held = getattr(value, name)
+            if held is not None and not _knows_all(held, tree.get(wire_name)):
+                return False
+    elif isinstance(value, list):
+        if value and isinstance(value[0], Model):
+            return all(map(_knows_all, value, tree))
+    elif isinstance(value, dict):
+        return all(_knows_all(held, tree[key]) for key, held in value.items())
+    return True
 
 
 def _keep_unknown(record: Model, data: bytes | Raw) -> None:
@@ -273,7 +305,6 @@ def _restore_supplemental(record: object, raw: bytes | Raw) -> None:
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _REPAIRS_PER_RECORD: Final = 100
-_tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def _explain(failure: Exception) -> tuple[str, str]:
