@@ -40,7 +40,8 @@ def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     """The decoder of a type, made once."""
     found = _decoders.get(kind)
     if found is None:
-        found = _decoders[kind] = msgspec.json.Decoder(kind)
+        # Numbers in untyped places (supplemental data) keep their digits too.
+        found = _decoders[kind] = msgspec.json.Decoder(kind, float_hook=Decimal)
     return found
 
 
