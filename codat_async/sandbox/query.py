@@ -1,0 +1,223 @@
+"""The ``query`` language of list endpoints: read into tokens, parsed into a tree, evaluated on Structs."""
+
+import operator
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from codat_async.sandbox.fields import FieldError, Kind, Property, resolve
+
+__all__ = ["MAX_LENGTH", "QueryError", "Token", "compile_query", "tokenise"]
+
+MAX_LENGTH: Final = 2048
+"""A query must be shorter than this many characters (the API's documentation on querying)."""
+
+# Groups are read by recursion; nobody nests this deep, and a hostile query must not
+# reach the interpreter's own limit.
+_MAX_DEPTH: Final = 64
+
+Predicate = Callable[[Any], bool]
+
+_MALFORMED: Final = "Malformed query"
+_PATH = re.compile(r"\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*(!=|>=|<=|=|~|>|<)")
+_VALUE = re.compile(r"(?:(?!&&|\|\||[{}]).)*", re.DOTALL)
+_BLANK = re.compile(r"\s*")
+_ORDERED: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+class QueryError(ValueError):
+    """A query that does not parse; the API answers it with 400 "Malformed query"."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{_MALFORMED}: {reason}")
+
+
+class Token(NamedTuple):
+    """One piece of a query: a brace, a connective, or a whole comparison."""
+
+    kind: str
+    at: int
+    path: str = ""
+    operator: str = ""
+    value: str = ""
+
+
+def tokenise(query: str) -> list[Token]:
+    """Splits a query into braces, ``&&``, ``||`` and comparisons."""
+    tokens = []
+    at = _skip_blank(query, 0)
+    while at < len(query):
+        if query[at] in "{}":
+            tokens.append(Token(query[at], at))
+            at += 1
+        elif query.startswith(("&&", "||"), at):
+            tokens.append(Token(query[at : at + 2], at))
+            at += 2
+        else:
+            token, at = _comparison(query, at)
+            tokens.append(token)
+        at = _skip_blank(query, at)
+    return tokens
+
+
+def _skip_blank(query: str, at: int) -> int:
+    blank = _BLANK.match(query, at)
+    return blank.end() if blank else at
+
+
+def _comparison(query: str, at: int) -> tuple[Token, int]:
+    head = _PATH.match(query, at)
+    if head is None:
+        raise QueryError(f"a property and an operator are expected at position {at}")
+    body = _VALUE.match(query, head.end())
+    value = body.group().strip() if body else ""
+    if not value:
+        raise QueryError(f"a value is expected at position {head.end()}")
+    end = body.end() if body else head.end()
+    return Token("comparison", at, head.group(1), head.group(2), value), end
+
+
+@lru_cache(maxsize=512)
+def compile_query(query: str, model: type[msgspec.Struct]) -> Predicate:
+    """A function that tells whether a record of that type matches the query.
+
+    ``&&`` binds more tightly than ``||``, braces group. A record without the value
+    matches ``!=`` and no other operator. Raises :class:`QueryError`.
+    """
+    if len(query) >= MAX_LENGTH:
+        raise QueryError(f"a query must be shorter than {MAX_LENGTH} characters")
+    tokens = tokenise(query)
+    if not tokens:
+        raise QueryError("it is empty")
+    parser = _Parser(tokens, model)
+    predicate = parser.alternatives(0)
+    parser.finish()
+    return predicate
+
+
+class _Parser:
+    def __init__(self, tokens: list[Token], model: type[msgspec.Struct]) -> None:
+        self._tokens = tokens
+        self._model = model
+        self._next = 0
+
+    def _peek(self) -> str:
+        return self._tokens[self._next].kind if self._next < len(self._tokens) else "the end"
+
+    def _take(self) -> Token:
+        token = self._tokens[self._next]
+        self._next += 1
+        return token
+
+    def finish(self) -> None:
+        if self._next < len(self._tokens):
+            token = self._tokens[self._next]
+            raise QueryError(f"'{token.kind}' is out of place at position {token.at}")
+
+    def alternatives(self, depth: int) -> Predicate:
+        parts = [self._conjunction(depth)]
+        while self._peek() == "||":
+            self._take()
+            parts.append(self._conjunction(depth))
+        return parts[0] if len(parts) == 1 else lambda record: any(part(record) for part in parts)
+
+    def _conjunction(self, depth: int) -> Predicate:
+        parts = [self._operand(depth)]
+        while self._peek() == "&&":
+            self._take()
+            parts.append(self._operand(depth))
+        return parts[0] if len(parts) == 1 else lambda record: all(part(record) for part in parts)
+
+    def _operand(self, depth: int) -> Predicate:
+        if depth > _MAX_DEPTH:
+            raise QueryError("it is nested too deeply")
+        kind = self._peek()
+        if kind == "comparison":
+            return _predicate(self._take(), self._model)
+        if kind != "{":
+            raise QueryError(f"a comparison is expected before {kind}")
+        self._take()
+        inner = self.alternatives(depth + 1)
+        if self._peek() != "}":
+            raise QueryError(f"a closing brace is expected before {self._peek()}")
+        self._take()
+        return inner
+
+
+def _predicate(token: Token, model: type[msgspec.Struct]) -> Predicate:
+    try:
+        found = resolve(model, token.path)
+    except FieldError as error:
+        raise QueryError(str(error)) from error
+    read = found.comparable
+    if token.operator == "~":
+        if found.kind is not Kind.TEXT:
+            raise QueryError(f"'~' takes text, '{token.path}' is a {found.kind}")
+        text = token.value
+        return lambda record: text in (read(record) or "")
+    value = _literal(token, found)
+    if token.operator == "=":
+        return lambda record: bool(read(record) == value)
+    if token.operator == "!=":
+        return lambda record: bool(read(record) != value)
+    if found.kind not in (Kind.NUMBER, Kind.DATE):
+        raise QueryError(f"'{token.operator}' takes numbers and dates, '{token.path}' is a {found.kind}")
+    compare = _ORDERED[token.operator]
+
+    def ordered(record: Any) -> bool:
+        actual = read(record)
+        return actual is not None and compare(actual, value)
+
+    return ordered
+
+
+def _literal(token: Token, found: Property) -> Any:
+    match found.kind:
+        case Kind.NUMBER:
+            return _number(token)
+        case Kind.DATE:
+            return _date(token)
+        case Kind.BOOLEAN:
+            truth = {"true": True, "false": False}.get(token.value.lower())
+            if truth is None:
+                raise QueryError(f"'{token.value}' is neither true nor false")
+            return truth
+        case _:
+            return token.value
+
+
+def _number(token: Token) -> Decimal:
+    try:
+        number = Decimal(token.value)
+    except InvalidOperation as error:
+        raise QueryError(f"'{token.value}' is not a number") from error
+    # A NaN would raise as soon as it is compared.
+    if not number.is_finite():
+        raise QueryError(f"'{token.value}' is not a number")
+    return number
+
+
+_FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+def _date(token: Token) -> datetime:
+    # The API writes up to seven digits of a second; Python reads six.
+    text = _FRACTION.sub(r"\1", token.value)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = datetime.combine(date.fromisoformat(text), datetime.min.time())
+        except ValueError as error:
+            raise QueryError(f"'{token.value}' is not a date") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
