@@ -1,0 +1,65 @@
+"""The sides as clients: ours, the published SDK, and the floor under both."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from codat_async import Codat, Limits
+
+if TYPE_CHECKING:
+    from codat_accounting import CodatAccounting
+
+KEY: Final = "Basic YmVuY2htYXJr"
+COMPANY: Final = "8a210b68-6988-11ed-a1eb-0242ac120002"
+CONNECTION: Final = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
+CONNECTIONS: Final = 1000
+"""Enough that no side waits for one."""
+
+NO_LIMITS: Final = Limits(in_flight_per_company=None, per_minute=None)
+"""Codat's limits would be all that is measured; the governor still counts every request."""
+
+
+def ours(base_url: str, **options: Any) -> Codat:
+    """Our client with all its default middleware."""
+    return Codat(KEY, base_url=base_url, limits=NO_LIMITS, max_connections=CONNECTIONS, **options)
+
+
+@asynccontextmanager
+async def sdk(base_url: str) -> "AsyncIterator[CodatAccounting]":
+    """The published SDK, with room for as many connections as the others have."""
+    import httpx
+    from codat_accounting import CodatAccounting
+    from codat_accounting.models import shared
+
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    async with httpx.AsyncClient(limits=limits) as client:
+        yield CodatAccounting(
+            security=shared.Security(auth_header=KEY), server_url=base_url, async_client=client
+        )
+
+
+@asynccontextmanager
+async def floor() -> AsyncIterator[aiohttp.ClientSession]:
+    """Bare aiohttp with the header that every request needs."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Authorization": KEY, "Accept": "application/json"},
+    ) as session:
+        yield session
+
+
+async def at_once(concurrency: int, calls: int, call: Callable[[int], Awaitable[object]]) -> None:
+    """Make so many calls, so many of them under way at any time."""
+    numbers = iter(range(calls))
+
+    async def worker() -> None:
+        for number in numbers:
+            await call(number)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(concurrency, calls)):
+            group.create_task(worker())

@@ -1,0 +1,100 @@
+"""Runs rows: a process for each side, one warm-up round, then rounds that take turns."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import IO
+
+from benchmarks.measure import Row, Sample
+
+
+@dataclass
+class Figures:
+    """What one side of a row came to."""
+
+    samples: list[Sample] = field(default_factory=list)
+
+    def median(self, measure: str) -> float:
+        """The middle of the rounds."""
+        return statistics.median(sample[measure] for sample in self.samples)
+
+    def spread(self, measure: str) -> float:
+        """Half the way from the lowest to the highest round, as a part of the median."""
+        values = [sample[measure] for sample in self.samples]
+        median = statistics.median(values)
+        return (max(values) - min(values)) / 2 / median if median else 0.0
+
+
+@dataclass
+class Outcome:
+    """A row with what all its sides came to."""
+
+    row: Row
+    figures: dict[str, Figures]
+    seconds: float
+
+
+class _Worker:
+    def __init__(self, row: Row, side: str, server: str, short: bool) -> None:
+        self._name = f"{row.key}: {side}"
+        command = [sys.executable, "-m", "benchmarks.worker", row.key, side, server, "short" if short else "full"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._line()
+
+    def round(self) -> Sample:
+        _pipe(self._process.stdin).write("\n")
+        _pipe(self._process.stdin).flush()
+        sample: Sample = json.loads(self._line())
+        return sample
+
+    def close(self) -> None:
+        _pipe(self._process.stdin).close()
+        self._process.wait(60)
+
+    def _line(self) -> str:
+        line = _pipe(self._process.stdout).readline()
+        if not line:
+            raise RuntimeError(f"{self._name} ended with status {self._process.wait()}")
+        return line
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of a server in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.server"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        port = _pipe(process.stdout).readline().strip()
+        if not port:
+            raise RuntimeError(f"the server ended with status {process.wait()}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        _pipe(process.stdin).close()
+        process.wait(10)
+
+
+def run(row: Row, *, short: bool) -> Outcome:
+    """Run one row on all its sides."""
+    begun = time.perf_counter()
+    figures = {side: Figures() for side in row.sides}
+    with ExitStack() as stack:
+        server = stack.enter_context(serving()) if row.needs_server else ""
+        workers = {}
+        for side in row.sides:
+            worker = workers[side] = _Worker(row, side, server, short)
+            stack.callback(worker.close)
+            worker.round()
+        for _ in range(1 if short else row.rounds):
+            for side, worker in workers.items():
+                figures[side].samples.append(worker.round())
+    return Outcome(row, figures, time.perf_counter() - begun)
