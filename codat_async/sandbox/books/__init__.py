@@ -1,0 +1,49 @@
+"""Made-up books that agree with themselves: the data that the sandbox serves."""
+
+from collections.abc import Mapping, Sequence
+
+from codat_async.sandbox.books.clock import REFERENCE_DATE
+from codat_async.sandbox.books.company import CompanyBooks
+from codat_async.sandbox.books.profile import RESOURCES, Profile
+
+__all__ = ["REFERENCE_DATE", "RESOURCES", "Books", "CompanyBooks"]
+
+
+class Books:
+    """The books of all the companies of one sandbox.
+
+    The same arguments give the same books, byte for byte, in whatever order they are asked for.
+
+    :param companies: how many companies there are.
+    :param seed: another one makes other companies.
+    :param size: how many records of each type a company has, about; types that are short in
+        every company, such as tax rates, stay short. Left out, companies differ, from about
+        20 to 400 records a type.
+    :param sizes: the number of records of single types, by their names in the catalogue.
+    """
+
+    def __init__(
+        self,
+        *,
+        companies: int = 3,
+        seed: int = 7,
+        size: int | None = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        overrides = dict(sizes or {})
+        unknown = overrides.keys() - set(RESOURCES)
+        if unknown:
+            raise ValueError(f"no such type of record: {', '.join(sorted(unknown))}")
+        self._profiles = {
+            profile.id: profile
+            for profile in (Profile(seed, index, size, overrides) for index in range(companies))
+        }
+        self.company_ids: Sequence[str] = tuple(self._profiles)
+        self._companies: dict[str, CompanyBooks] = {}
+
+    def company(self, company_id: str) -> CompanyBooks:
+        """The books of one company; a :exc:`KeyError` when there is none with that id."""
+        books = self._companies.get(company_id)
+        if books is None:
+            books = self._companies[company_id] = CompanyBooks(self._profiles[company_id])
+        return books
