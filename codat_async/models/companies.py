@@ -27,13 +27,20 @@ class ConnectionStatus(OpenEnum):
     DEAUTHORIZED = "Deauthorized"
 
 
+class ErrorStatus(OpenEnum):
+    """Whether a passing error is still there."""
+
+    ACTIVE = "Active"
+    RESOLVED = "Resolved"
+
+
 class DataConnectionError(Model, kw_only=True):
     """A failure of the software behind a connection."""
 
     status_code: str | None = None
     """HTTP's, as the software answered it; text."""
     status_text: str | None = None
-    status: str | None = None
+    status: ErrorStatus | None = None
     """Where a passing error stands; absent for one that does not pass by itself."""
     error_message: str | None = None
     errored_on_utc: datetime | None = None
