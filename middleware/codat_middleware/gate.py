@@ -87,7 +87,7 @@ class Gate:
                 self._streak = 0
         if now < self._rises_at:
             return False
-        self.share = min(1.0, self.share + _STEP)
+        self.share = min(1.0, round(self.share + _STEP, 6))
         self._rises_at = now + self._hold
         if self.share == 1.0 and self._allowance is None:
             self.calm = True

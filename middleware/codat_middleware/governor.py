@@ -42,6 +42,7 @@ class Governor:
         self._gate = Gate()
         self._quota = Quota(self._clock)
         self._pace = None if self.limits.per_minute is None else Pace(self.limits.per_minute)
+        self._most = _NEVER if self.limits.in_flight is None else self.limits.in_flight
         self._cap = _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
         self._in_flight = 0
         self._unanswered = 0
@@ -168,6 +169,8 @@ class Governor:
         return None if self.limits.wait_for_quota else self.spent()
 
     def _delay(self, now: float) -> float:
+        if self._in_flight >= self._most:
+            return _NEVER
         wait = self._gate.delay(now, self._in_flight)
         if wait > 0.0:
             return wait

@@ -11,6 +11,12 @@ __all__ = ["GovernorState", "Limits"]
 class Limits(Struct, frozen=True, kw_only=True):
     """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents."""
 
+    in_flight: int | None = 100
+    """Requests that may be under way at once in all.
+
+    Not a rule of the API's: with no more requests than the transport has connections they
+    queue here, in fair order, and not in the pool, where waiting counts as connecting.
+    """
     in_flight_per_company: int | None = 10
     """Requests that may be under way at once for one company."""
     per_minute: int | None = 1000

@@ -1,0 +1,158 @@
+"""A clock under the test's control, and handlers that stand in for the transport."""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+
+from codat_middleware import Request, Response
+from codat_middleware.clock import Timer
+
+START = 1_800_000_000.0
+"""2027-01-15 08:00:00 UTC."""
+
+
+class FakeTimer:
+    """A timer that the fake clock fires."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeClock:
+    """Time passes only in :meth:`advance`; it starts at 1000 s, and at 2027-01-15 08:00 UTC."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self._order = count()
+        self._timers: list[tuple[float, int, FakeTimer]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return START + self.now - 1000.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        timer = self.call_later(seconds, wake)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        timer = FakeTimer(callback)
+        heapq.heappush(self._timers, (self.now + seconds, next(self._order), timer))
+        return timer
+
+    @property
+    def armed(self) -> int:
+        """Timers that may still fire."""
+        return sum(not timer.cancelled for _, _, timer in self._timers)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, firing each timer at its moment and letting tasks run in between."""
+        end = self.now + seconds
+        await settle()
+        while self._timers and self._timers[0][0] <= end:
+            due, _, timer = heapq.heappop(self._timers)
+            if timer.cancelled:
+                continue
+            self.now = max(self.now, due)
+            timer.callback()
+            await settle()
+        self.now = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(12):
+        await asyncio.sleep(0)
+
+
+class FakeStream:
+    """A body of one chunk that remembers how often it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"chunk"
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class Script:
+    """A handler that plays given outcomes in turn, the last one for ever, and keeps the requests."""
+
+    def __init__(self, *outcomes: Response | Exception | int) -> None:
+        self._outcomes = outcomes
+        self.requests: list[Request] = []
+
+    async def __call__(self, request: Request) -> Response:
+        outcome = self._outcomes[min(len(self.requests), len(self._outcomes) - 1)]
+        self.requests.append(request)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Response(status=outcome) if isinstance(outcome, int) else outcome
+
+
+class Held:
+    """A handler whose answers wait until the test lets them go, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.active = 0
+        self._waiting: list[asyncio.Future[Response]] = []
+
+    async def __call__(self, request: Request) -> Response:
+        self.requests.append(request)
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self.active += 1
+        try:
+            return await answer
+        finally:
+            self.active -= 1
+
+    async def answer(self, *outcomes: Response | Exception | int) -> None:
+        """Answer as many of the oldest requests as outcomes are given."""
+        for outcome in outcomes:
+            waiting = self._waiting.pop(0)
+            if waiting.cancelled():
+                continue
+            if isinstance(outcome, Exception):
+                waiting.set_exception(outcome)
+            else:
+                waiting.set_result(Response(status=outcome) if isinstance(outcome, int) else outcome)
+        await settle()
+
+
+def get(company: str | None = "a", **changes: object) -> Request:
+    """A GET for a company."""
+    return Request(
+        method="GET",
+        path="/companies/x",
+        company_id=company,
+        operation="things.list",
+        route="/companies/{id}",
+    ).copy(**changes)
+
+
+def post(**changes: object) -> Request:
+    """A POST for company ``a``, without a key unless its headers are given."""
+    return get("a").copy(method="POST", **changes)

@@ -1,0 +1,658 @@
+"""Who may send, when, and in which order."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codat_middleware import Governor, GovernorState, Limits, QuotaExhausted, Response
+from codat_middleware.pace import Pace
+from tests.middleware.fakes import START, FakeClock, settle
+
+WIDE = Limits(in_flight=None, in_flight_per_company=None, per_minute=None)
+MIDNIGHT = datetime(2027, 1, 16, tzinfo=UTC)
+
+
+def told(
+    remaining: int | str,
+    *,
+    limit: int = 5000,
+    reset: str = "2027-01-16T00:00:00Z",
+    status: int = 200,
+    retry_after: str | None = None,
+) -> Response:
+    """An answer that tells what is left of the quota."""
+    headers = {"X-Rate-Limit-Limit": str(limit), "X-Rate-Limit-Remaining": str(remaining)}
+    if reset:
+        headers["X-Rate-Limit-Reset"] = reset
+    if retry_after is not None:
+        headers["Retry-After"] = retry_after
+    return Response(status=status, headers=headers)
+
+
+def refusal(retry_after: str | None = None) -> Response:
+    """A 429."""
+    return Response(status=429, headers={} if retry_after is None else {"Retry-After": retry_after})
+
+
+class Bench:
+    """A governor on a fake clock, and tasks that queue in it."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.clock = FakeClock()
+        self.governor = Governor(limits, clock=self.clock)
+        self.order: list[str | None] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def state(self) -> GovernorState:
+        return self.governor.state()
+
+    async def queue(self, *companies: str | None, first: bool = False) -> None:
+        """Ask for a place for each company, in this order."""
+
+        async def ask(company: str | None) -> None:
+            await self.governor.acquire(company, first=first)
+            self.order.append(company)
+
+        for company in companies:
+            self.tasks.append(asyncio.ensure_future(ask(company)))
+            await asyncio.sleep(0)
+        await settle()
+
+    def done(self, company: str | None, response: Response | None = None) -> None:
+        """A request of this company is answered."""
+        self.governor.answered(response or Response(status=200), self.governor.round)
+        self.governor.release(company)
+
+    async def cancel(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def assert_idle(self) -> None:
+        """No place taken, nobody waiting, no timer armed."""
+        state = self.state
+        assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
+        assert self.clock.armed == 0
+
+
+async def test_fresh_state() -> None:
+    """Before the first answer nothing is known but the limits."""
+    assert Bench().state == GovernorState(
+        in_flight=0,
+        waiting=0,
+        remaining=None,
+        limit=None,
+        resets_at=None,
+        closed_until=None,
+        in_flight_per_company=10,
+        per_minute=1000.0,
+        companies={},
+    )
+
+
+async def test_switched_off() -> None:
+    """With every limit off nobody waits."""
+    bench = Bench(WIDE)
+    assert all(bench.governor.try_acquire("a") for _ in range(5000))
+    assert bench.state.in_flight_per_company is None
+    assert bench.state.per_minute is None
+    for _ in range(5000):
+        bench.done("a")
+    bench.assert_idle()
+
+
+async def test_places_per_company() -> None:
+    """Ten per company are under way, the rest wait; another company goes past them."""
+    bench = Bench()
+    await bench.queue(*["a"] * 12, "b")
+    assert bench.order == ["a"] * 10 + ["b"]
+    assert bench.state.companies == {"a": 10, "b": 1}
+    assert (bench.state.in_flight, bench.state.waiting) == (11, 2)
+    bench.done("a")
+    await settle()
+    assert (bench.state.in_flight, bench.state.waiting) == (11, 1)
+    await bench.cancel()
+    for company in ["a"] * 10 + ["b"]:
+        bench.done(company)
+    bench.assert_idle()
+
+
+async def test_places_in_all() -> None:
+    """No more are under way than there are connections; those without a company count too."""
+    bench = Bench(Limits(in_flight=3))
+    await bench.queue("a", "b", None, None, "a")
+    assert bench.order == ["a", "b", None]
+    bench.done("a")
+    await settle()
+    assert bench.order == ["a", "b", None, None]
+    await bench.cancel()
+
+
+async def test_no_company_no_place() -> None:
+    """Requests without a company are not held to the limit for one."""
+    bench = Bench(Limits(in_flight_per_company=1))
+    await bench.queue(None, None, None)
+    assert bench.order == [None] * 3
+
+
+async def test_fair_between_companies() -> None:
+    """A company with many waiting gets one place a turn, as those with few do."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("z", *["big"] * 6, "b", "c", "b")
+    for _ in range(9):
+        bench.done(bench.order[-1])
+        await settle()
+    assert bench.order == ["z", "big", "b", "c", "big", "b", "big", "big", "big", "big"]
+
+
+async def test_first_come_first_served() -> None:
+    """Within a company order is kept, and who comes back from a refusal goes first."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("x")
+    order: list[str] = []
+
+    async def ask(name: str, first: bool) -> None:
+        await bench.governor.acquire("a", first=first)
+        order.append(name)
+
+    tasks = [asyncio.ensure_future(ask(name, name == "again")) for name in ("one", "two", "again")]
+    await settle()
+    for company in "xaa":
+        bench.done(company)
+        await settle()
+    assert order == ["again", "one", "two"]
+    await asyncio.gather(*tasks)
+
+
+async def test_newcomers_do_not_overtake() -> None:
+    """A newcomer does not take the place that a waiter is due."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b")
+    bench.done("a")
+    assert not bench.governor.try_acquire("c")
+    await settle()
+    assert bench.order == ["a", "b"]
+
+
+async def test_cancelled_while_waiting() -> None:
+    """Who stops waiting leaves no trace."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b", "b", "c")
+    bench.tasks[1].cancel()
+    bench.tasks[3].cancel()
+    await settle()
+    assert bench.state.waiting == 1
+    bench.done("a")
+    await settle()
+    assert bench.order == ["a", "b"]
+    bench.done("b")
+    bench.assert_idle()
+
+
+async def test_cancelled_when_granted() -> None:
+    """A place granted to a task that was cancelled in the same moment goes to the next one."""
+    bench = Bench(Limits(in_flight=1, per_minute=1000))
+    await bench.queue("a", "b", "c")
+    bench.done("a")
+    bench.tasks[1].cancel()
+    await settle()
+    assert bench.order == ["a", "c"]
+    bench.done("c")
+    bench.assert_idle()
+
+
+async def test_granted_after_cancelling() -> None:
+    """A place is not granted to a task whose cancelling is under way."""
+    bench = Bench(Limits(in_flight=1, per_minute=None))
+    await bench.queue("a", "b", "c")
+    bench.tasks[1].cancel()
+    bench.done("a")
+    await settle()
+    assert bench.order == ["a", "c"]
+    bench.done("c")
+    bench.assert_idle()
+
+
+async def test_last_of_a_company_granted_after_cancelling() -> None:
+    """Nor is a place lost when that task was the last of its company, without pace to keep."""
+    bench = Bench(Limits(in_flight=1, per_minute=None))
+    await bench.queue("a", "b")
+    bench.done("a")
+    bench.tasks[1].cancel()
+    await settle()
+    bench.assert_idle()
+    assert bench.governor.try_acquire("a")
+
+
+async def test_cancelling_the_last_waiter_disarms_the_timer() -> None:
+    """No timer outlives those it is for."""
+    bench = Bench(Limits(per_minute=20))
+    await bench.queue("a", "b")
+    assert bench.clock.armed == 1
+    await bench.cancel()
+    assert bench.clock.armed == 0
+    assert bench.state.waiting == 0
+
+
+async def test_burst_then_even_spacing() -> None:
+    """Fifty go at once, then one each 60 ms."""
+    bench = Bench(Limits(in_flight=None, in_flight_per_company=None))
+    await bench.queue(*["a"] * 60)
+    assert len(bench.order) == 50
+    await bench.clock.advance(0.0601)
+    assert len(bench.order) == 51
+    await bench.clock.advance(0.3)
+    assert len(bench.order) == 56
+    await bench.cancel()
+
+
+async def test_unanswered_fill_the_minute() -> None:
+    """While a minute's requests are all unanswered no more are sent, and no timer is needed."""
+    bench = Bench(Limits(in_flight=None, in_flight_per_company=None, per_minute=2))
+    await bench.queue("a", "a", "a")
+    await bench.clock.advance(600)
+    assert len(bench.order) == 2
+    assert bench.clock.armed == 0
+    bench.done("a")
+    await bench.clock.advance(59)
+    assert len(bench.order) == 2
+    await bench.clock.advance(1.001)
+    assert len(bench.order) == 3
+
+
+def drive_pace(per_minute: int, latency: float, seed: int, seconds: float) -> list[tuple[float, float]]:
+    """Send as fast as the pace allows; when each was let go and when the server saw it."""
+    rng, pace, now, unanswered = random.Random(seed), Pace(per_minute), 0.0, 0
+    ends: list[float] = []
+    seen: list[tuple[float, float]] = []
+    while now < seconds:
+        ends.sort()
+        while ends and ends[0] <= now:
+            pace.answered(ends.pop(0))
+            unanswered -= 1
+        wait = pace.delay(now, unanswered)
+        if wait == 0.0:
+            pace.sent(now)
+            unanswered += 1
+            there = now + rng.random() * latency
+            seen.append((now, there))
+            ends.append(there + rng.random() * latency)
+        else:
+            now = min(now + wait, ends[0] if ends else now + wait)
+            now += 1e-9
+    return seen
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    per_minute=st.integers(1, 120),
+    latency=st.floats(0.001, 20.0),
+    seed=st.integers(0, 1 << 30),
+)
+def test_any_sixty_seconds_hold_the_limit(per_minute: int, latency: float, seed: int) -> None:
+    """However uneven the network, the server never sees more than the limit in any 60 seconds."""
+    arrivals = sorted(there for _, there in drive_pace(per_minute, latency, seed, 400))
+    for first, beyond in zip(arrivals, arrivals[per_minute:], strict=False):
+        assert beyond - first > 60.0 - 1e-6
+
+
+def test_pace_wastes_little() -> None:
+    """With answers in a tenth of a second at least 99 % of the limit is used, and spread out."""
+    sent = [at for at, _ in drive_pace(1000, 0.1, 1, 600)]
+    assert len(sent) >= 9_900
+    late = [at for at in sent if at > 120]
+    assert max(Counter(int(at) for at in late).values()) <= 18
+
+
+def test_pace_eases() -> None:
+    """At half its share it sends half as often."""
+    pace = Pace(60)
+    pace.ease(0.5)
+    assert pace.per_minute == 30.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=2, max_size=8),
+    in_flight=st.integers(1, 6),
+    per_company=st.integers(1, 4),
+    seed=st.integers(0, 1 << 30),
+    even=st.booleans(),
+)
+async def test_turns_are_even(
+    sizes: list[int], in_flight: int, per_company: int, seed: int, even: bool
+) -> None:
+    """All are served within the limits; where places in all are the scarce ones, turn by turn."""
+    per_company = max(per_company, in_flight if even else 1)
+    bench = Bench(Limits(in_flight=in_flight, in_flight_per_company=per_company, per_minute=None))
+    rng = random.Random(seed)
+    under_way: list[str | None] = [f"first{n}" for n in range(in_flight)]
+    await bench.queue(*under_way)
+    asked = Counter({str(n): size for n, size in enumerate(sizes)})
+    arrivals = list(asked.elements())
+    rng.shuffle(arrivals)
+    await bench.queue(*arrivals)
+    served: Counter[str | None] = Counter()
+    while under_way:
+        before = len(bench.order)
+        bench.done(under_way.pop(rng.randrange(len(under_way))))
+        await settle()
+        under_way += bench.order[before:]
+        served.update(bench.order[before:])
+        state = bench.state
+        assert state.in_flight == len(under_way) <= in_flight
+        assert max(state.companies.values(), default=0) <= per_company
+        turns = [served[name] for name in asked if served[name] < asked[name]]
+        if even and turns:
+            assert max(turns) - min(turns) <= 1
+    assert served == asked
+    bench.assert_idle()
+
+
+async def test_quota_is_told_by_answers() -> None:
+    """What is left is the server's number less what is under way."""
+    bench = Bench()
+    await bench.queue("a", "a", "a")
+    bench.done("a", told(100))
+    state = bench.state
+    assert (state.remaining, state.limit, state.resets_at) == (98, 5000, MIDNIGHT)
+    bench.done("a", told(99))
+    bench.done("a", told(98))
+    assert bench.state.remaining == 98
+
+
+async def test_answers_overtake_each_other() -> None:
+    """Of one day's numbers the least holds; unreadable ones change nothing."""
+    bench = Bench()
+    await bench.queue(*"aaaaa")
+    bench.done("a", told(90))
+    bench.done("a", told("few"))
+    bench.done("a", told(95))
+    bench.done("a", told(92, reset="57599"))
+    bench.done("a", told("few"))
+    assert bench.state.remaining == 90
+
+
+async def test_quota_grows_with_the_account() -> None:
+    """Another limit is another count: a company more was connected."""
+    bench = Bench()
+    await bench.queue("a", "a")
+    bench.done("a", told(10))
+    bench.done("a", told(1009, limit=6000))
+    assert (bench.state.remaining, bench.state.limit) == (1009, 6000)
+
+
+async def test_next_day() -> None:
+    """After the reset what was left is forgotten, and late answers from before it are not heard."""
+    bench = Bench()
+    await bench.queue("a", "a", "a")
+    bench.done("a", told(7))
+    await bench.clock.advance(16 * 3600)
+    assert bench.state.remaining is None
+    assert bench.state.resets_at is None
+    bench.done("a", told(6, reset="2027-01-15T23:59:59Z"))
+    assert bench.state.remaining is None
+    bench.done("a", told(4999, reset="2027-01-17T00:00:00Z"))
+    assert bench.state.remaining == 4999
+
+
+async def test_under_way_are_taken_off() -> None:
+    """With as many under way as are left, the next one waits for an answer."""
+    bench = Bench()
+    await bench.queue("a", "a")
+    bench.done("a", told(2))
+    await bench.queue("b", "c")
+    assert bench.order == ["a", "a", "b"]
+    bench.done("a", told(2))
+    await settle()
+    assert bench.order == ["a", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("reset", ["2027-01-16T00:00:00Z", ""])
+async def test_spent_quota_turns_all_away(reset: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Those who wait and those who come get the reset's time at once; midnight where none is told."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b", "c")
+    bench.tasks[2].cancel()
+    bench.done("a", told(0, reset=reset))
+    await settle()
+    error = bench.tasks[1].exception()
+    assert isinstance(error, QuotaExhausted)
+    assert error.resets_at == MIDNIGHT
+    assert bench.tasks[2].cancelled()
+    with pytest.raises(QuotaExhausted):
+        await bench.governor.acquire("d")
+    assert "1 waiting are turned away" in caplog.text or "2 waiting are turned away" in caplog.text
+    bench.assert_idle()
+
+
+async def test_turned_away_in_the_moment_of_cancelling() -> None:
+    """A task cancelled as it is turned away ends cancelled, and nothing leaks."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b")
+    bench.done("a", told(0))
+    bench.tasks[1].cancel()
+    await settle()
+    assert bench.tasks[1].cancelled()
+    bench.assert_idle()
+
+
+async def test_waiting_for_the_quota() -> None:
+    """When told to, those who wait stay until the reset and then go."""
+    bench = Bench(Limits(in_flight=1, wait_for_quota=True))
+    await bench.queue("a", "b")
+    bench.done("a", told(0))
+    await bench.clock.advance(15 * 3600)
+    assert bench.order == ["a"]
+    await bench.clock.advance(3601)
+    assert bench.order == ["a", "b"]
+
+
+async def test_near_reset_is_waited_for() -> None:
+    """A reset within the limit's patience is no reason to raise."""
+    bench = Bench()
+    await bench.queue("a")
+    bench.done("a", told(0, reset="30"))
+    await bench.queue("b")
+    assert bench.order == ["a"]
+    await bench.clock.advance(30)
+    assert bench.order == ["a", "b"]
+
+
+async def test_refusal_closes_the_gate(caplog: pytest.LogCaptureFixture) -> None:
+    """One 429 parks everybody until its Retry-After, and says so once."""
+    bench = Bench()
+    await bench.queue("a", "a", "a")
+    round_ = bench.governor.round
+    for _ in range(2):
+        bench.governor.answered(refusal("20"), round_)
+        bench.governor.release("a")
+    assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
+    await bench.queue("b", "c")
+    await bench.clock.advance(19.9)
+    assert bench.order == ["a", "a", "a"]
+    await bench.clock.advance(0.2)
+    assert bench.order == ["a", "a", "a", "b"]
+    assert bench.state.closed_until is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    await bench.cancel()
+
+
+async def test_gate_opens_gently() -> None:
+    """After the gate opens each success lets one more pass at once, not all of them."""
+    bench = Bench(Limits(per_minute=None, in_flight=None))
+    await bench.queue(*[str(n) for n in range(40)])
+    bench.done("0", refusal("5"))
+    for n in range(1, 40):
+        bench.governor.answered(Response(status=200), 0)
+        bench.governor.release(str(n))
+    await bench.queue(*[f"n{n}" for n in range(40)])
+    await bench.clock.advance(5.1)
+    seen = []
+    for _ in range(12):
+        seen.append(bench.state.in_flight)
+        for company in list(bench.state.companies):
+            bench.done(company)
+        await settle()
+    assert seen[:4] == [2, 4, 8, 16]
+    assert bench.state.waiting == 0
+
+
+async def test_failures_do_not_open_the_gate() -> None:
+    """Only successes widen the gate: errors and answers to requests from before it closed do not."""
+    bench = Bench(Limits(per_minute=None))
+    await bench.queue(*"abcdefgh")
+    bench.done("a", refusal("1"))
+    bench.governor.answered(Response(status=200), 0)
+    bench.governor.release("b")
+    await bench.clock.advance(2)
+    for company in "cdefgh":
+        bench.done(company, Response(status=500))
+    await bench.queue(*"ijkl")
+    assert bench.state.in_flight == 2
+    await bench.cancel()
+
+
+@pytest.mark.parametrize(("refusals", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (9, 60)])
+async def test_pause_without_retry_after(refusals: int, seconds: float) -> None:
+    """Where the server does not say how long, the pause doubles from refusal to refusal, to a minute."""
+    bench = Bench(Limits(per_minute=None))
+    for _ in range(refusals):
+        assert bench.governor.try_acquire(None)
+        bench.done(None, refusal())
+        state = bench.state
+        assert state.closed_until is not None
+        closed = state.closed_until.timestamp() - bench.clock.time()
+        await bench.clock.advance(closed)
+    assert closed == pytest.approx(seconds, abs=1e-5)
+
+
+async def test_refusals_narrow_the_limits() -> None:
+    """Each refusal halves what is used of the limits, those sent before it not again; never to nothing."""
+    bench = Bench()
+    await bench.queue(*"aaaa")
+    for _ in range(4):
+        bench.governor.answered(refusal("0"), 0)
+        bench.governor.release("a")
+    assert (bench.state.in_flight_per_company, bench.state.per_minute) == (5, 500)
+    for _ in range(12):
+        await bench.clock.advance(20)
+        await bench.queue("a")
+        bench.done("a", refusal("0"))
+    assert bench.state.in_flight_per_company == 1
+    assert bench.state.per_minute == pytest.approx(1000 / 128)
+
+
+async def test_refusal_with_every_limit_off() -> None:
+    """The gate closes even where there is no limit to narrow."""
+    bench = Bench(WIDE)
+    await bench.queue("a")
+    bench.done("a", refusal("5"))
+    assert not bench.governor.try_acquire("a")
+    assert (bench.state.in_flight_per_company, bench.state.per_minute) == (None, None)
+
+
+async def test_limits_come_back_slowly() -> None:
+    """Quiet time gives a tenth of the limits back at a time, until all is as configured."""
+    bench = Bench()
+    await bench.queue("a")
+    bench.done("a", refusal("0"))
+    paces = []
+    for _ in range(14):
+        await bench.clock.advance(31)
+        await bench.queue("a")
+        bench.done("a")
+        paces.append(bench.state.per_minute)
+    assert paces[:3] == [pytest.approx(600), pytest.approx(700), pytest.approx(800)]
+    assert paces[-1] == pytest.approx(1000)
+    assert bench.state.in_flight_per_company == 10
+
+
+async def test_widening_lets_waiters_go() -> None:
+    """When a company's limit grows back, its waiters take the new places."""
+    bench = Bench(Limits(in_flight_per_company=2, per_minute=None))
+    await bench.queue("a")
+    bench.done("a", refusal("0"))
+    await bench.clock.advance(1)
+    for _ in range(6):
+        await bench.queue("b")
+        bench.done("b")
+    await bench.queue("a", "a")
+    assert bench.order[-1] == "a"
+    assert bench.state.waiting == 1
+    for _ in range(5):
+        await bench.clock.advance(31)
+        await bench.queue("c")
+        bench.done("c")
+    await settle()
+    assert bench.state.waiting == 0
+    assert bench.state.companies == {"a": 2}
+
+
+async def test_narrowing_stops_a_company_in_line() -> None:
+    """A company already in the ring when its limit shrinks does not get a place above it."""
+    bench = Bench(Limits(in_flight=2, in_flight_per_company=2, per_minute=None))
+    await bench.queue("a", "b", "a", "a")
+    bench.done("b", refusal("1"))
+    await bench.clock.advance(1.5)
+    assert bench.state.companies == {"a": 1}
+    assert bench.state.waiting == 2
+    bench.done("a")
+    await settle()
+    assert bench.state.companies == {"a": 1}
+    await bench.cancel()
+
+
+async def test_hours_of_retry_after_mean_the_quota() -> None:
+    """A 429 that asks for hours turns away as a spent quota does, headers or not."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b")
+    bench.done("a", refusal("7200"))
+    await settle()
+    error = bench.tasks[1].exception()
+    assert isinstance(error, QuotaExhausted)
+    assert error.resets_at == datetime.fromtimestamp(START + 7200, UTC)
+    assert bench.state.closed_until is None
+    await bench.clock.advance(7200)
+    assert bench.governor.try_acquire("a")
+
+
+async def test_reset_missing_on_a_refusal() -> None:
+    """Retry-After tells when the quota resets where no reset is told."""
+    bench = Bench()
+    await bench.queue("a")
+    bench.done("a", told(0, status=429, reset="", retry_after="7200"))
+    assert bench.governor.spent() == datetime.fromtimestamp(START + 7200, UTC)
+
+
+async def test_only_one_timer(caplog: pytest.LogCaptureFixture) -> None:
+    """However many wait, one timer serves them all, and an earlier need replaces it."""
+    caplog.set_level(logging.CRITICAL)
+    bench = Bench()
+    await bench.queue("a", "a")
+    bench.done("a", refusal("50"))
+    await bench.queue(*"bcdefg")
+    assert bench.clock.armed == 1
+    bench.done("a", Response(status=200))
+    assert bench.clock.armed == 1
+    await bench.cancel()
+    assert bench.clock.armed == 0
+
+
+async def test_lost_requests_count_for_the_minute() -> None:
+    """A request without answer may have reached the server, so it is counted."""
+    bench = Bench(Limits(per_minute=1))
+    await bench.queue("a")
+    bench.governor.answered(None, 0)
+    bench.governor.release("a")
+    await bench.clock.advance(59)
+    assert not bench.governor.try_acquire("a")
+    await bench.clock.advance(1.1)
+    assert bench.governor.try_acquire("a")

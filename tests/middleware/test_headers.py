@@ -1,0 +1,65 @@
+"""Reading what Codat's answers say in their headers."""
+
+import pytest
+
+from codat_middleware import RateLimitHeaders, parse_rate_limit, parse_reset, parse_retry_after
+
+NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("1.5", 1.5),
+        ("Fri, 15 Jan 2027 08:02:00 GMT", 120.0),
+        ("Friday, 15-Jan-27 08:02:00 GMT", 120.0),
+        ("Fri Jan 15 08:02:00 2027", 120.0),
+        ("2027-01-15T08:02:00Z", 120.0),
+        ("2027-01-15T09:02:00.2500000+01:00", 120.25),
+        ("2027-01-15T08:02:00", 120.0),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after(value: str, seconds: float) -> None:
+    """Seconds, each of the HTTP dates and ISO dates are understood; the past means now."""
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "-5", "nan", "inf", "1e3", "1_000", "9" * 21, "٣"])
+def test_unreadable_retry_after(value: str | None) -> None:
+    """What is not understood is None, so that the backoff takes its place."""
+    assert parse_retry_after(value, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unix"),
+    [
+        ("2027-01-16T00:00:00Z", 1_800_057_600.0),
+        ("Sat, 16 Jan 2027 00:00:00 GMT", 1_800_057_600.0),
+        ("1800057600", 1_800_057_600.0),
+        ("57600", 1_800_057_600.0),
+        ("midnight", None),
+        (None, None),
+    ],
+)
+def test_reset(value: str | None, unix: float | None) -> None:
+    """Dates, Unix times and seconds from now all give the moment of the reset."""
+    assert parse_reset(value, NOW) == unix
+
+
+def test_rate_limit_headers() -> None:
+    """The three headers are read together."""
+    headers = {
+        "X-Rate-Limit-Limit": "5000",
+        "X-Rate-Limit-Remaining": " 12 ",
+        "X-Rate-Limit-Reset": "2027-01-16T00:00:00Z",
+    }
+    told = parse_rate_limit(headers, NOW)
+    assert told == RateLimitHeaders(limit=5000, remaining=12, resets_at=1_800_057_600.0)
+
+
+def test_missing_rate_limit_headers() -> None:
+    """Missing and unreadable ones are None, each for itself."""
+    assert parse_rate_limit({"X-Rate-Limit-Limit": "many"}, NOW) == RateLimitHeaders()

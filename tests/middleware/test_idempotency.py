@@ -1,0 +1,45 @@
+"""Which requests carry a key, and that it stays the same."""
+
+from uuid import UUID
+
+import pytest
+
+from codat_middleware import IDEMPOTENCY_KEY, Idempotency, Retry, RetryPolicy, compose
+from codat_middleware.idempotency import idempotency_key
+from tests.middleware.fakes import Script, get, post
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_writes_carry_a_key(method: str) -> None:
+    """Each call gets a UUID of its own."""
+    script = Script(200)
+    await Idempotency()(get(method=method), script)
+    await Idempotency()(get(method=method), script)
+    first, second = (UUID(request.headers[IDEMPOTENCY_KEY]) for request in script.requests)
+    assert first != second
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_others_do_not(method: str) -> None:
+    """Codat takes keys on POST and PATCH alone."""
+    script = Script(200)
+    request = get(method=method)
+    await Idempotency()(request, script)
+    assert script.requests[0] is request
+
+
+async def test_key_of_the_caller_is_kept() -> None:
+    """A key that the caller set is not replaced, however it is spelt."""
+    script = Script(200)
+    request = post(headers={"idempotency-key": "mine"})
+    await Idempotency()(request, script)
+    assert script.requests[0] is request
+    assert idempotency_key(request) == "mine"
+
+
+async def test_key_survives_attempts() -> None:
+    """All attempts of a call carry one key."""
+    script = Script(429, 200)
+    await compose([Idempotency(), Retry(RetryPolicy(waits=False))], script)(post())
+    first, second = (request.headers[IDEMPOTENCY_KEY] for request in script.requests)
+    assert first == second

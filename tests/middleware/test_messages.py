@@ -1,0 +1,110 @@
+"""The plain values that travel through the pipeline, and how middleware stacks around them."""
+
+import pickle
+
+import pytest
+
+import codat_middleware
+from codat_middleware import (
+    ConnectionLost,
+    Handler,
+    QuotaExhausted,
+    Request,
+    RequestTimeout,
+    Response,
+    TransportError,
+    compose,
+)
+from tests.middleware.fakes import START, Script, get
+
+
+def test_copies() -> None:
+    """A copy differs in what is named and in nothing else; the original stays."""
+    request, response = get(), Response(status=200, body=b"x")
+    assert request.copy(path="/y").path == "/y"
+    assert request.copy(path="/companies/x") == request
+    assert response.copy(status=404) == Response(status=404, body=b"x")
+    with pytest.raises(AttributeError):
+        request.path = "/z"  # type: ignore[misc]
+
+
+def test_with_header_replaces_any_case() -> None:
+    """Header names have no case."""
+    request = get(headers={"x-one": "1", "X-Two": "2"}).with_header("X-One", "3")
+    assert request.headers == {"X-Two": "2", "X-One": "3"}
+
+
+@pytest.mark.parametrize(("method", "idempotent"), [("GET", True), ("DELETE", True), ("POST", False)])
+def test_idempotent(method: str, idempotent: bool) -> None:
+    """As HTTP has it."""
+    assert get(method=method).idempotent is idempotent
+
+
+async def test_compose_order() -> None:
+    """The first middleware is outermost."""
+    order: list[str] = []
+
+    def layer(name: str) -> codat_middleware.Middleware:
+        async def call(request: Request, call_next: Handler) -> Response:
+            order.append(f"{name} in")
+            response = await call_next(request)
+            order.append(f"{name} out")
+            return response
+
+        return call
+
+    await compose([layer("a"), layer("b")], Script(200))(get())
+    assert order == ["a in", "b in", "b out", "a out"]
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "unknown"), [("POST", True, True), ("POST", False, False), ("GET", True, False)]
+)
+def test_unknown_outcome(method: str, sent: bool, unknown: bool) -> None:
+    """Only of a write that may have arrived is the outcome unknown, and the message says so."""
+    error = ConnectionLost("reset", method=method, path="/x", sent=sent)
+    assert error.outcome_unknown is unknown
+    assert ("outcome" in str(error)) is unknown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionLost("reset", method="GET", path="/x", sent=True),
+        RequestTimeout("slow", method="GET", path="/x", sent=True, phase="read"),
+    ],
+)
+def test_transport_errors_pickle(error: TransportError) -> None:
+    """Errors cross process boundaries with all they say."""
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert copy.__dict__ == error.__dict__
+    assert str(copy) == str(error)
+
+
+def test_quota_error() -> None:
+    """It says when to come back, and survives pickling."""
+    from codat_middleware.quota import moment
+
+    error = pickle.loads(pickle.dumps(QuotaExhausted(moment(START))))
+    assert error.resets_at == moment(START)
+    assert str(error) == "the daily quota is spent; it resets at 2027-01-15T08:00:00+00:00"
+
+
+def test_public_names() -> None:
+    """All that is exported exists, is sorted, and nothing internal is in it."""
+    assert sorted(codat_middleware.__all__) == sorted(set(codat_middleware.__all__))
+    assert all(hasattr(codat_middleware, name) for name in codat_middleware.__all__)
+
+
+def test_imports_nothing_heavy() -> None:
+    """The middleware stands without aiohttp, the client and OpenTelemetry."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, codat_middleware; "
+        "print({'aiohttp', 'codat_async', 'opentelemetry'} & {name.split('.')[0] for name in sys.modules})"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
