@@ -1,6 +1,6 @@
 """One request as handlers see it, and what a handler is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from codat_async.sandbox.errors import ApiError
+from codat_async.sandbox.faults import Fault
 from codat_async.sandbox.idempotency import Claim
 from codat_async.sandbox.wire import FileReply, Reply
 
@@ -41,6 +42,8 @@ class Call:
         self.parameters = parameters
         self.shift = 0
         """Rows by which a fault moves the pages of this answer."""
+        self.faults: Sequence[Fault] = ()
+        """What is to go wrong with this request."""
         self.payload: bytes | None = None
         """The body, once it has been received."""
         self.claim: Claim | None = None

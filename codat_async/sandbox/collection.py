@@ -40,7 +40,7 @@ class Collection:
         self._id_of = id_of
         self._changes = 0
         self._index: dict[str | None, int] = {}
-        self._indexed: tuple[int, int] | None = None
+        self._indexed = -1
         self._views: OrderedDict[tuple[object, ...], Sequence[Any]] = OrderedDict()
 
     @property
@@ -48,31 +48,39 @@ class Collection:
         """Another value after every change: those told to :meth:`changed`, and rows put in or taken out."""
         return self._changes, len(self.records)
 
-    def changed(self) -> None:
-        """To be called after records were changed in place."""
+    def changed(self, *, moved: bool = False) -> None:
+        """To be called after records were changed in place, or ``moved`` to other places."""
         self._changes += 1
         self._views.clear()
+        if moved:
+            self._indexed = -1
 
     def find(self, record_id: str) -> Any | None:
         """The record with that id, or ``None``."""
-        if self._indexed != self.version:
-            self._index = {self._id_of(record): at for at, record in enumerate(self.records)}
-            self._indexed = self.version
-        at = self._index.get(record_id)
+        at = self._at(record_id)
         return None if at is None else self.records[at]
 
     def add(self, record: Any) -> None:
         """Appends a record."""
+        if self._indexed == len(self.records):
+            self._index[self._id_of(record)] = self._indexed
+            self._indexed += 1
         self.records.append(record)
         self.changed()
 
     def replace(self, record_id: str, record: Any) -> None:
         """Puts a record in the place of the one with that id."""
-        for at, held in enumerate(self.records):
-            if self._id_of(held) == record_id:
-                self.records[at] = record
-                break
+        at = self._at(record_id)
+        if at is not None:
+            self.records[at] = record
         self.changed()
+
+    def _at(self, record_id: str) -> int | None:
+        # Rows that others put in or took out show in the length.
+        if self._indexed != len(self.records):
+            self._index = {self._id_of(record): at for at, record in enumerate(self.records)}
+            self._indexed = len(self.records)
+        return self._index.get(record_id)
 
     def view(self, query: str | None, order_by: str | None) -> Sequence[Any]:
         """The records that match, in that order.

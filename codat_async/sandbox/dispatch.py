@@ -22,7 +22,7 @@ from codat_async.sandbox.limits import Governor
 from codat_async.sandbox.routing import Match, Router, split_path
 from codat_async.sandbox.sabotage import Sabotage
 from codat_async.sandbox.spoiling import spoil
-from codat_async.sandbox.wire import JSON, FileReply, Reply
+from codat_async.sandbox.wire import FileReply, Reply
 
 __all__ = ["FAULT_HEADER", "Dispatcher", "Route"]
 
@@ -124,6 +124,7 @@ class Dispatcher:
             allowed = ", ".join(sorted(match.methods))
             raise ApiError(405, f"{request.method[:20]} is not allowed here.", headers={"Allow": allowed})
         call = Call(request, raw_path, match.parameters, parse_parameters(query_string))
+        call.faults = struck
         for fault in struck:
             if fault.kind == "shift" and call.parameters.get("page", "1") != "1":
                 call.shift = int(fault.amount)

@@ -28,6 +28,9 @@ KINDS: Final[dict[str, str]] = {
     "missing-field": "a record lacks a field that it must have",
     "unknown-field": "a record holds fields that no version of the API has listed",
     "shift": "the page is as if this many rows (1) had appeared on earlier ones; negative: vanished",
+    "push-failed": "a write that the platform would take ends as failed",
+    "push-timed-out": "a write ends as timed out",
+    "push-pending": "a write stays pending for ever",
     "no-results": "an empty page comes without its results",
 }
 """The faults by name, beside every status from 400 to 599."""
@@ -143,7 +146,7 @@ PROFILES: Final[dict[str, tuple[Fault, ...]]] = {
 
 
 def parse_fault(text: str) -> Fault:
-    """A fault from text: ``503``, ``latency=0.5``, ``429;retryAfter=2``, ``reset;rate=0.1;only=bills;times=1``."""
+    """A fault from text: ``503``, ``latency=0.5``, ``429;retryAfter=2``, ``reset;rate=0.1;only=bills``."""
     head, *options = (part.strip() for part in text.split(";"))
     kind, _, value = head.partition("=")
     settings: dict[str, str] = {}

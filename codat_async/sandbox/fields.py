@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-__all__ = ["FieldError", "Kind", "Property", "comparable", "resolve"]
+__all__ = ["FieldError", "Kind", "Property", "comparable", "resolve", "without_null"]
 
 
 class FieldError(ValueError):
@@ -73,10 +73,10 @@ def resolve(model: type[msgspec.Struct], path: str) -> Property:
             if name not in known:
                 raise FieldError(f"there is no property '{path}'")
             steps.append(attrgetter(known[name].name))
-            here = _without_null(known[name].type)
+            here = without_null(known[name].type)
         elif isinstance(here, inspect.DictType):
             steps.append(_key(name))
-            here = _without_null(here.value_type)
+            here = without_null(here.value_type)
         else:
             raise FieldError(f"'{path}' does not lead through objects alone")
     kind = _KINDS.get(type(here))
@@ -98,13 +98,14 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 }
 
 
-def _without_null(described: inspect.Type) -> inspect.Type:
+def without_null(described: inspect.Type) -> inspect.Type:
+    """What a type is apart from being optional."""
     if isinstance(described, inspect.Metadata):
-        return _without_null(described.type)
+        return without_null(described.type)
     if isinstance(described, inspect.UnionType):
         rest = [each for each in described.types if not isinstance(each, inspect.NoneType)]
         if len(rest) == 1:
-            return _without_null(rest[0])
+            return without_null(rest[0])
     return described
 
 

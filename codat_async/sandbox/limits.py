@@ -1,4 +1,4 @@
-"""The API's three rate limits, enforced or only told: in flight per company, per minute and address, per day."""
+"""The API's rate limits, enforced or only told: in flight per company, per minute and address, per day."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -143,7 +143,7 @@ class Governor:
 
 
 def retry_after(form: Literal["seconds", "date", "none"], wait: float, moment: float) -> dict[str, str]:
-    """The ``Retry-After`` header for a wait in seconds, rounded up so that coming back then is not too early."""
+    """The ``Retry-After`` header for a wait in seconds, rounded up: coming back then is not too early."""
     if form == "none":
         return {}
     if form == "seconds":

@@ -6,7 +6,6 @@ from typing import Any
 
 from codat_async import models
 from codat_async.models import Company, Connection, ConnectionStatus, DataType
-from codat_async.operations import Operation
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.reads import Reads
@@ -251,18 +250,6 @@ class Platform:
         if pull is None:
             raise ApiError(404, f"No pull operation {call.ids['datasetId'][:64]} was found.")
         return json_reply(pull)
-
-
-def handler_makers(handlers: Mapping[str, Handler]) -> dict[str, Any]:
-    """Handlers that need nothing of their operation, in the form that the routes take."""
-
-    def constant(handler: Handler) -> Any:
-        def make(operation: Operation) -> Handler:
-            return handler
-
-        return make
-
-    return {name: constant(handler) for name, handler in handlers.items()}
 
 
 def _named(name: str) -> str:

@@ -10,6 +10,7 @@ from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.paging import RenderCache, render_page
+from codat_async.sandbox.pdf import render_record
 from codat_async.sandbox.wire import Reply, encode, json_reply
 from codat_async.sandbox.world import BooksOfCompany, CompanyState, World
 
@@ -103,6 +104,29 @@ class Reads:
                 body = encode(state.read_books().tracking_category_tree(record_id) if tree else record)
                 self._cache.put(key, body)
             return Reply(body=body)
+
+        return handler
+
+    def pdf(self, operation: Operation) -> Handler:
+        """Prints a record."""
+        resource = operation.resource
+        parameter = operation.path.rpartition("{")[2].partition("}")[0]
+        title = {"purchase_orders": "Purchase order"}.get(resource, "Invoice")
+
+        def handler(call: Call) -> Reply:
+            collection = self.state(call).collection(resource)
+            record_id = call.ids[parameter]
+            key = (collection.serial, collection.version, record_id, "pdf")
+            body = self._cache.get(key)
+            if body is None:
+                body = render_record(find(collection, resource, record_id), title)
+                self._cache.put(key, body)
+            name = f"{title.lower().replace(' ', '-')}.pdf"
+            return Reply(
+                body=body,
+                content_type="application/pdf",
+                headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            )
 
         return handler
 

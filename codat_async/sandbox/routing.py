@@ -1,4 +1,4 @@
-"""Finds the route of a path: a tree of segments, each decoded by itself, instead of 160 patterns tried in turn."""
+"""Finds the route of a path in a tree of segments, each decoded by itself."""
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar

@@ -37,7 +37,7 @@ class Sabotage:
             return
 
     async def before(self, request: web.BaseRequest, struck: Sequence[Fault]) -> web.StreamResponse | None:
-        """Waits as long as the faults say; an answer only where the connection breaks before the work is done."""
+        """Waits as long as the faults say; an answer only where the connection breaks before the work."""
         for fault in struck:
             if fault.kind == "latency":
                 await self.wait(fault.amount)

@@ -1,7 +1,5 @@
 """The sandbox itself: a server on this event loop, and the levers that tests pull."""
 
-import asyncio
-import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import blake2b
@@ -11,16 +9,20 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from codat_async.resources import catalogue
+from codat_async.sandbox.attachments import Files
+from codat_async.sandbox.books import Books
+from codat_async.sandbox.control import add_control
 from codat_async.sandbox.dispatch import Dispatcher, Route
-from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.faults import Fault, FaultPlan, parse_faults
+from codat_async.sandbox.levers import Levers
 from codat_async.sandbox.limits import Governor, Limits
 from codat_async.sandbox.paging import RenderCache
-from codat_async.sandbox.platform import Platform, handler_makers
+from codat_async.sandbox.platform import Platform
 from codat_async.sandbox.reads import Reads
-from codat_async.sandbox.routes import add_catalogue, record_types
+from codat_async.sandbox.routes import add_catalogue, body_types, makers, record_types
 from codat_async.sandbox.routing import Router
 from codat_async.sandbox.world import Ledger, World
+from codat_async.sandbox.writes import Writes
 
 __all__ = ["Sandbox"]
 
@@ -56,60 +58,44 @@ class Sandbox:
         push_delay: float = 0.05,
         books: Ledger | None = None,
     ) -> None:
-        if books is None:
-            books = _make_books(companies=companies, seed=seed, size=size, sizes=sizes)
-        self.books: Any = books
+        self.books: Ledger = books or Books(companies=companies, seed=seed, size=size, sizes=sizes)
         self.api_key = api_key or _key_of(seed)
         self.seed = seed
-        self.push_delay = push_delay
         self.port = port
         self._host = host
-        operations = list(catalogue())
-        self._world = World(books, record_types(operations), seed)
         self._governor = Governor(_limits(limits), lambda: len(self._world))
-        self._plan = FaultPlan(parse_faults(faults), seed)
-        self._reads = Reads(self._world, RenderCache(_CACHE_BYTES))
-        self._router: Router[Route] = Router()
-        self._operations = operations
-        self._dispatcher: Dispatcher | None = None
+        operations = list(catalogue())
+        types = record_types(operations)
+        self._world = World(self.books, types, seed)
+        self._levers = Levers(self._world, types, seed)
+        reads = Reads(self._world, RenderCache(_CACHE_BYTES))
+        self._writes = Writes(self._world, reads, body_types(operations), push_delay)
+        self._files = Files(reads, self._writes)
+        router: Router[Route] = Router()
+        add_catalogue(
+            router, operations, makers(reads, self._writes, self._files, Platform(self._world, reads))
+        )
+        add_control(router, self, self._levers)
+        plan = FaultPlan(parse_faults(faults), seed)
+        self._dispatcher = Dispatcher(router, self._governor, plan, self.api_key, seed)
         self._exit = AsyncExitStack()
 
     # --- life --------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Starts to listen; ``base_url`` tells where."""
-        platform = Platform(self._world, self._reads)
-        special = handler_makers(platform.handlers())
-        for name in (
-            "create",
-            "update",
-            "delete",
-            "get_create_model",
-            "get_create_update_model",
-            "list_attachments",
-            "get_attachment",
-            "download_attachment",
-            "upload_attachment",
-            "download_pdf",
-            "push_operations.list",
-            "push_operations.get",
-            "push_operations.get_model_options",
-        ):
-            special[name] = lambda operation: _later
-        add_catalogue(self._router, self._operations, self._reads, special)
-        dispatcher = Dispatcher(self._router, self._governor, self._plan, self.api_key, self.seed)
-        server = web.Server(dispatcher.handle, access_log=None, handler_cancellation=True)
+        server = web.Server(self._dispatcher.handle, access_log=None, handler_cancellation=True)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
-        self._exit.push_async_callback(runner.cleanup)
-        self._exit.callback(dispatcher.sabotage.stop)
-        site = web.TCPSite(runner, self._host, self.port)
+        self._exit.callback(self._files.close)
+        self._exit.callback(self._writes.stop)
         try:
-            await site.start()
+            await runner.setup()
+            self._exit.push_async_callback(runner.cleanup)
+            self._exit.callback(self._dispatcher.sabotage.stop)
+            await web.TCPSite(runner, self._host, self.port).start()
         except BaseException:
             await self._exit.aclose()
             raise
-        self._dispatcher = dispatcher
         self.port = runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -141,9 +127,70 @@ class Sandbox:
         """The ids of the companies that there are now."""
         return self._world.company_ids
 
+    def connection_ids(self, company_id: str) -> list[str]:
+        """The ids of a company's connections; raises :class:`KeyError` for an unknown company."""
+        if company_id not in self._world.company_ids:
+            raise KeyError(company_id)
+        return [each.id for each in self._world.company(company_id).connections.records]
 
-def _later(call: Any) -> Any:
-    raise ApiError(501, "Not served yet.")
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What was served so far: requests by operation and status, and the most in flight for a company.
+
+        Status 0 stands for a connection that a fault broke before the answer.
+        """
+        counted = self._dispatcher.requests
+        by_operation: dict[str, dict[str, int]] = {}
+        by_status: dict[str, int] = {}
+        for (label, status), number in sorted(counted.items()):
+            by_operation.setdefault(label, {})[str(status)] = number
+            by_status[str(status)] = by_status.get(str(status), 0) + number
+        return {
+            "requests": sum(counted.values()),
+            "operations": by_operation,
+            "statuses": by_status,
+            "quotaUsed": self._governor.used,
+            "mostInFlight": self._governor.most_in_flight,
+        }
+
+    def reset_stats(self) -> None:
+        """Begins to count anew; the day's quota goes on."""
+        self._dispatcher.requests.clear()
+        self._governor.most_in_flight = 0
+
+    # --- the levers ------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults in force."""
+        return self._dispatcher.plan.faults
+
+    def set_faults(self, faults: str | Iterable[Fault | str] | None) -> None:
+        """Replaces the faults; their draws begin anew."""
+        self._dispatcher.plan = FaultPlan(parse_faults(faults), self.seed)
+
+    @property
+    def limits(self) -> Limits | None:
+        """The limits in force."""
+        return self._governor.limits
+
+    def set_limits(self, limits: Limits | bool | None) -> None:
+        """Replaces the limits; what was counted stays."""
+        self._governor.limits = _limits(limits)
+
+    @property
+    def push_delay(self) -> float:
+        """How many seconds a write stays pending."""
+        return self._writes.delay
+
+    @push_delay.setter
+    def push_delay(self, seconds: float) -> None:
+        self._writes.delay = seconds
+
+    @property
+    def records(self) -> Levers:
+        """Changes to the books from outside the API."""
+        return self._levers
 
 
 def _limits(limits: Limits | bool | None) -> Limits | None:
@@ -154,9 +201,3 @@ def _limits(limits: Limits | bool | None) -> Limits | None:
 
 def _key_of(seed: int) -> str:
     return f"sandbox-{blake2b(str(seed).encode(), digest_size=12).hexdigest()}"
-
-
-def _make_books(**options: Any) -> Ledger:
-    from codat_async.sandbox.books import Books
-
-    return Books(**options)

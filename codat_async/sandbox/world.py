@@ -125,7 +125,7 @@ class CompanyState:
 
     def connection(self, connection_id: str) -> Connection:
         """The connection with that id; raises 404."""
-        found = self.connections.find(connection_id)
+        found: Connection | None = self.connections.find(connection_id)
         if found is None:
             raise ApiError(404, f"Connection {connection_id} was not found for company {self.id}.")
         return found

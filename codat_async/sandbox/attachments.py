@@ -1,0 +1,225 @@
+"""Files attached to records: received in parts onto the disk, streamed back from it."""
+
+import hashlib
+from collections.abc import MutableSequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import IO, Any, Final
+
+from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from codat_async.models import Attachment, Attachments, PushChangeType
+from codat_async.operations import Operation
+from codat_async.sandbox.call import Call, Handler
+from codat_async.sandbox.errors import ApiError
+from codat_async.sandbox.idempotency import fingerprint
+from codat_async.sandbox.reads import Reads, find
+from codat_async.sandbox.wire import FileReply, Reply, json_reply, now
+from codat_async.sandbox.world import CompanyState
+from codat_async.sandbox.writes import Writes
+
+__all__ = ["Files"]
+
+_CHUNK: Final = 262144
+_LONGEST_NAME: Final = 1000
+
+
+class _Received:
+    """A file that a request brought, on the disk."""
+
+    def __init__(self, folder: Path, name: str, content_type: str) -> None:
+        self.name = name
+        self.content_type = content_type
+        self.size = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._file: IO[bytes] = NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115
+        self.path = Path(self._file.name)
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def drop(self) -> None:
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def mark(self, *parts: str) -> bytes:
+        # Not of the body as it was sent: the boundary between its parts is another each time.
+        return fingerprint(*parts, self.name, self._digest.digest())
+
+
+class Files:
+    """Makes a handler for each operation on attachments."""
+
+    def __init__(self, reads: Reads, writes: Writes) -> None:
+        self._reads = reads
+        self._writes = writes
+        self._folder: TemporaryDirectory[str] | None = None
+        self._paths: dict[tuple[str, str, str, str], Path] = {}
+        self._own: dict[tuple[str, str, str], list[Attachment]] = {}
+
+    def close(self) -> None:
+        """Removes everything that was uploaded from the disk."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+            self._paths.clear()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are, made when first needed."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="codat-sandbox-")
+        return Path(self._folder.name)
+
+    def list(self, operation: Operation) -> Handler:
+        """Lists the files attached to a record."""
+
+        def handler(call: Call) -> Reply:
+            _, _, held = self._attached(call, operation)
+            return json_reply(Attachments(attachments=list(held)))
+
+        return handler
+
+    def get(self, operation: Operation) -> Handler:
+        """Reads what is known of one file."""
+
+        def handler(call: Call) -> Reply:
+            _, _, held = self._attached(call, operation)
+            return json_reply(_pick(held, call.ids["attachmentId"]))
+
+        return handler
+
+    def download(self, operation: Operation) -> Handler:
+        """Streams a file from the disk."""
+
+        def handler(call: Call) -> FileReply:
+            state, record_id, held = self._attached(call, operation)
+            attachment = _pick(held, call.ids["attachmentId"])
+            key = (state.id, operation.resource, record_id, call.ids["attachmentId"])
+            path = self._paths.get(key)
+            if path is None:
+                content = state.read_books().attachment_content(attachment)
+                received = _Received(self.folder, "", "")
+                received.write(content)
+                received.close()
+                path = self._paths[key] = received.path
+            return FileReply(path=path, name=attachment.name or "attachment")
+
+        return handler
+
+    def upload(self, operation: Operation) -> Handler:
+        """Receives a file and attaches it, which is a write like others."""
+
+        async def handler(call: Call) -> Reply:
+            state, record_id, held = self._attached(call, operation)
+            received = await self._receive(call)
+            kept = False
+            try:
+                if call.claim is not None:
+                    replayed = call.claim.replay(received.mark(call.request.method, call.raw_path))
+                    if replayed is not None:
+                        return replayed
+                reply = self._attach(call, operation.resource, state, record_id, held, received)
+                kept = True
+                return reply
+            finally:
+                if not kept:
+                    received.drop()
+
+        return handler
+
+    def _attach(
+        self,
+        call: Call,
+        resource: str,
+        state: CompanyState,
+        record_id: str,
+        held: MutableSequence[Attachment],
+        received: _Received,
+    ) -> Reply:
+        attachment_id = self._writes.new_id("attachment")
+
+        def change() -> tuple[str, Any]:
+            moment = now()
+            attachment = Attachment(
+                id=attachment_id,
+                name=received.name,
+                content_type=received.content_type,
+                file_size=received.size,
+                date_created=moment,
+                modified_date=moment,
+                source_modified_date=moment,
+                include_when_sent=False,
+            )
+            self._paths[state.id, resource, record_id, attachment_id] = received.path
+            held.append(attachment)
+            return record_id, attachment
+
+        return self._writes.start(call, state, resource, PushChangeType.ATTACHMENT_UPLOADED, change, None, [])
+
+    def _attached(
+        self, call: Call, operation: Operation
+    ) -> tuple[CompanyState, str, MutableSequence[Attachment]]:
+        """The company, the record's id and the files attached to it; raises 404."""
+        state = self._reads.state(call)
+        resource = operation.resource
+        names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+        record_id = call.ids[names[2]]
+        find(state.collection(resource), resource, record_id)
+        try:
+            return state, record_id, state.read_books().attachments(resource, record_id)
+        except KeyError:
+            # The books attach nothing to records of this kind; users may.
+            return state, record_id, self._own.setdefault((state.id, resource, record_id), [])
+
+    async def _receive(self, call: Call) -> _Received:
+        if not call.body_type.startswith("multipart/"):
+            raise ApiError(400, "The file must be sent as multipart/form-data.")
+        received = None
+        try:
+            reader = MultipartReader(call.request.headers, call.request.content)
+            async for part in reader:
+                if received is None and isinstance(part, BodyPartReader) and part.filename:
+                    received = self._open(part)
+                    await _store(part, received)
+        except (
+            ValueError,
+            AssertionError,
+            HttpProcessingError,
+            web.RequestPayloadError,
+            RuntimeError,
+        ) as error:
+            if received is not None:
+                received.drop()
+            raise ApiError(400, "The request body is not valid multipart/form-data.") from error
+        except BaseException:
+            if received is not None:
+                received.drop()
+            raise
+        if received is None:
+            raise ApiError(400, "The request body holds no file.")
+        received.close()
+        return received
+
+    def _open(self, part: BodyPartReader) -> _Received:
+        content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+        name = (part.filename or "")[:_LONGEST_NAME]
+        return _Received(self.folder, name, content_type)
+
+
+async def _store(part: BodyPartReader, received: _Received) -> None:
+    while not part.at_eof():
+        received.write(part.decode(await part.read_chunk(_CHUNK)))
+
+
+def _pick(held: MutableSequence[Attachment], attachment_id: str) -> Attachment:
+    for attachment in held:
+        if attachment.id == attachment_id:
+            return attachment
+    raise ApiError(404, f"No attachment with the id '{attachment_id[:200]}' was found.")
