@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
+from math import isfinite
 from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
@@ -14,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import fields, replace
 
 from codat_async.errors import DecodingError, InvalidRecord
-from codat_async.models import Links, Page
+from codat_async.models import Links, Page, SupplementalData
 from codat_async.models.base import Model, Null
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ LARGE_PAGE: Final = 1_000_000
 """Bytes from which a page is decoded in slices, so that the event loop is not kept waiting."""
 
 _SLICE_SECONDS: Final = 0.002
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for a text that is not what it should be; the last for one nested without end."""
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
 _names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
@@ -55,10 +58,13 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
     """
     try:
         record = decoder(kind).decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+    except msgspec.ValidationError as failure:
         record = _repair(data, kind, failure, operation)
-    if isinstance(record, Model) and not _knows_all(record, _names_decoder.decode(data)):
-        _keep_unknown(record, data)
+    except _UNREADABLE as failure:
+        reason, path = _explain(failure)
+        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    if isinstance(record, Model | dict) and not _knows_all(record, _names_decoder.decode(data)):
+        _keep_unknown_below(record, data)
     return record
 
 
@@ -94,8 +100,8 @@ def _wire(value: object) -> object:
         if value.unknown_fields:
             wire.update((name, raw) for name, raw in value.unknown_fields.items() if name not in wire)
         return wire
-    if isinstance(value, Decimal):
-        if not value.is_finite():
+    if isinstance(value, Decimal | float):
+        if not isfinite(value):
             raise ValueError(f"a number that JSON cannot hold: {value}")
         return value
     if isinstance(value, dict):
@@ -152,7 +158,7 @@ def _keep_unknown(record: Model, data: bytes | Raw) -> None:
             _keep_unknown_below(getattr(record, name), raw)
 
 
-def _keep_unknown_below(value: object, raw: Raw) -> None:
+def _keep_unknown_below(value: object, raw: bytes | Raw) -> None:
     if isinstance(value, Model):
         _keep_unknown(value, raw)
     elif isinstance(value, list):
@@ -180,7 +186,7 @@ def page_of(kind: type[T]) -> type[Page[T]]:
 
 
 class _RawPage(Struct, rename="camel", gc=False):
-    results: list[Raw] = []
+    results: list[Raw] | None = None
     page_number: int = 0
     page_size: int = 0
     total_results: int = 0
@@ -198,21 +204,21 @@ async def decode_page(
     without harm to the others.
     """
     if len(data) < LARGE_PAGE:
-        for text in _readings(data):
+        for text in _readings(data, kind):
             try:
                 page = decoder(page_of(kind)).decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except _UNREADABLE:
                 continue
             if text is not data:
                 _restore_supplemental_data(page.results, data)
             return page
     try:
         split = decoder(_RawPage).decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+    except _UNREADABLE as failure:
         reason, path = _explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     return Page(
-        results=await _sliced(split.results, kind, on_invalid, operation),
+        results=await _sliced(split.results or [], kind, on_invalid, operation),
         page_number=split.page_number,
         page_size=split.page_size,
         total_results=split.total_results,
@@ -220,9 +226,9 @@ async def decode_page(
     )
 
 
-def _readings(data: bytes) -> Iterator[bytes]:
+def _readings(data: bytes, kind: type) -> Iterator[bytes]:
     yield data
-    if (repaired := complete_dates(data)) is not data:
+    if (repaired := complete_dates(data, kind)) is not data:
         yield repaired
 
 
@@ -239,17 +245,17 @@ async def _sliced(raws: Sequence[Raw], kind: type[T], on_invalid: OnInvalid, ope
             try:
                 records.append(decode_one(raw))
                 continue
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except _UNREADABLE:
                 pass
         text = bytes(raw)
-        completed = complete_dates(text)
+        completed = complete_dates(text, kind)
         # A platform that sends one bare date sends more: the next record is completed first.
         bare_dates = completed is not text
         try:
             record = decode_one(completed)
-            if bare_dates:
-                _restore_supplemental(record, text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+            if bare_dates and b'"supplementalData"' in text:
+                _restore(record, decoder(_Supplemental).decode(text))
+        except _UNREADABLE as failure:
             try:
                 record = _repair(text, kind, failure, operation)
             except InvalidRecord as invalid:
@@ -264,43 +270,78 @@ async def _sliced(raws: Sequence[Raw], kind: type[T], on_invalid: OnInvalid, ope
 
 # --- the tolerant second reading ---------------------------------------------------------
 
-# The names of date fields end so; the values are matched first because that is what a
-# scan over the page can find fast.
-_BARE_DATE: Final = re.compile(rb'"\s*:\s*"\d{4}-\d\d-\d\d(?=")')
-_DATE_NAME: Final = re.compile(rb"[dD]ate$|On$|Utc$|^(?:requested|completed|generated|created|lastSync)$")
 
-
-def complete_dates(data: bytes) -> bytes:
-    """The text with midnight added to date fields that hold a date alone; itself where none does.
+def complete_dates(data: bytes, kind: Any) -> bytes:
+    """The text with midnight added to a record's dates that stand alone; itself where none does.
 
     Codat documents the bare form (``2022-10-23``) beside the full one; a ``datetime``
     decoder takes only the latter.
     """
+    pattern = _bare_dates(kind)
+    pieces = pattern.split(data) if pattern else [data]
+    if len(pieces) == 1:
+        return data
+    pieces[1::2] = [day + b"T00:00:00" for day in pieces[1::2]]
+    return b"".join(pieces)
 
-    def completed(match: re.Match[bytes]) -> bytes:
-        start = match.start()
-        name = data[data.rfind(b'"', 0, start) + 1 : start]
-        return match[0] + b"T00:00:00" if _DATE_NAME.search(name) else match[0]
 
-    text = _BARE_DATE.sub(completed, data)
-    return text if len(text) != len(data) else data
+@cache
+def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
+    # A day is rare and found fast; whether it ends the value of a date is looked up behind it.
+    fields_before = (
+        rb'(?<=[^\\]"%b"%b"\d{4}-\d\d-\d\d)' % (name, colon)
+        for name in sorted(date_names(kind))
+        for colon in (b":", b": ")
+    )
+    either = b"|".join(fields_before)
+    return re.compile(rb'(-\d\d-\d\d)(?=")(?:' + either + rb")") if either else None
+
+
+def date_names(kind: Any) -> frozenset[bytes]:
+    """The wire names of a record's dates; none for a record with untyped content that could hold the same.
+
+    Supplemental data of the record itself is the one exception, since it is put back.
+    """
+    names: set[bytes] = set()
+    todo: list[tuple[Any, int]] = [(kind, 0)]
+    met: set[Any] = set()
+    while todo:
+        hint, depth = todo.pop()
+        if hint in (Any, Raw) or (hint is SupplementalData and depth > 1):
+            return frozenset()
+        if hint is SupplementalData or hint in met:
+            continue
+        if isinstance(hint, type) and issubclass(hint, Struct):
+            met.add(hint)
+            for field in fields(hint):
+                if field.name != "unknown_fields":
+                    inside = [field.type, *get_args(field.type)]
+                    if datetime in inside:
+                        names.add(field.encode_name.encode())
+                    todo.append((field.type, depth + 1))
+        else:
+            todo += ((part, depth) for part in get_args(hint))
+    return frozenset(names)
 
 
 class _Supplemental(Struct, rename="camel", gc=False):
-    supplemental_data: Raw | None = None
+    supplemental_data: SupplementalData | None = None
+
+
+class _SupplementalPage(Struct, gc=False):
+    results: list[_Supplemental] = []
 
 
 def _restore_supplemental_data(records: Sequence[object], data: bytes) -> None:
     """Supplemental data is the source's own: what was completed in there is put back."""
     if b'"supplementalData"' in data:
-        for record, raw in zip(records, decoder(_RawPage).decode(data).results, strict=True):
-            _restore_supplemental(record, raw)
+        for record, original in zip(records, decoder(_SupplementalPage).decode(data).results, strict=True):
+            _restore(record, original)
 
 
-def _restore_supplemental(record: object, raw: bytes | Raw) -> None:
-    held = getattr(record, "supplemental_data", None)
-    if held is not None and (original := decoder(_Supplemental).decode(raw).supplemental_data) is not None:
-        record.supplemental_data = decoder(type(held)).decode(original)  # type: ignore[attr-defined]
+def _restore(record: Any, original: _Supplemental) -> None:
+    if original.supplemental_data is not None:
+        record.supplemental_data = original.supplemental_data
 
 
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
@@ -315,24 +356,24 @@ def _explain(failure: Exception) -> tuple[str, str]:
         if found:
             return text[: found.start()], found["path"]
         return text, "$"
-    return f"the body is not JSON ({text})", "$"
+    return f"the text is not JSON ({text})", "$"
 
 
 def _repair(data: bytes, kind: type[T], failure: Exception, operation: str) -> T:
     """Read a record value by value, mending what has only one meaning; raises InvalidRecord."""
+    reason, path = _explain(failure)
+    tree: Any = None
     try:
         tree = _tree_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as broken:
+        for _ in range(_REPAIRS_PER_RECORD):
+            if not _mend(tree, path, reason):
+                break
+            try:
+                return decoder(kind).decode(_encoder.encode(tree))
+            except _UNREADABLE as again:
+                reason, path = _explain(again)
+    except _UNREADABLE as broken:
         reason, path = _explain(broken)
-        raise DecodingError(reason, path=path, raw=data, operation=operation) from broken
-    reason, path = _explain(failure)
-    for _ in range(_REPAIRS_PER_RECORD):
-        if not _mend(tree, path, reason):
-            break
-        try:
-            return decoder(kind).decode(_encoder.encode(tree))
-        except (msgspec.DecodeError, UnicodeDecodeError) as again:
-            reason, path = _explain(again)
     identifier = tree.get("id") if isinstance(tree, dict) else None
     raise InvalidRecord(
         reason,
@@ -374,6 +415,13 @@ def _mended(value: object, reason: str) -> object:
             return "true" if value else "false"
         if isinstance(value, int | Decimal):
             return str(value)
+    if reason.startswith("Expected `int"):
+        if isinstance(value, str) and value.strip().isdecimal():
+            return int(value)
+        if isinstance(value, Decimal) and value == value.to_integral_value():
+            return int(value)
+    if "decimal" in reason and isinstance(value, str) and not value.strip():
+        return None
     if reason.startswith("Expected `bool") and isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     if reason.startswith("Expected `array") and value is None:

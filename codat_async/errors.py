@@ -31,11 +31,14 @@
         └── PushTimedOut          the platform, or the caller's patience, gave up
 """
 
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import fields
 
 from codat_async.models import ErrorMessage, PushOperation, Validation
 from codat_middleware.errors import (
@@ -47,6 +50,7 @@ from codat_middleware.errors import (
     TLSError,
     TransportError,
 )
+from codat_middleware.headers import parse_retry_after
 from codat_middleware.messages import Request, Response
 
 __all__ = [
@@ -107,16 +111,11 @@ class StatusError(CodatError):
         """As the API words it: ``True``, ``False`` or ``Unknown``."""
         self.detailed_error_code: int | None = message.detailed_error_code
         self.validation: Validation | None = message.validation
+        self.retry_after: float | None = parse_retry_after(response.headers.get("Retry-After"), time.time())
+        """Seconds the server asked to wait, counted from its answer, where it said so in ``Retry-After``."""
         self.body: bytes = response.body
         """As received, for the cases that no field covers."""
         super().__init__(self.status, self.error)
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds the server asked to wait, where it said so in ``Retry-After``."""
-        from codat_middleware.headers import parse_retry_after
-
-        return parse_retry_after(_header(self.headers, "Retry-After"), datetime.now().timestamp())
 
     @property
     def outcome_unknown(self) -> bool:
@@ -134,8 +133,8 @@ class StatusError(CodatError):
             parts += [
                 f"{item.item_id or 'record'}: {item.message}" for item in (self.validation.errors or [])[:3]
             ]
-        if (wait := self.retry_after) is not None:
-            parts.append(f"asked to wait {wait:.0f} s")
+        if self.retry_after is not None:
+            parts.append(f"asked to wait {self.retry_after:.0f} s")
         if self.outcome_unknown:
             parts.append("the outcome of this write is unknown; it was not sent again")
         if self.correlation_id:
@@ -305,26 +304,30 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     for status in kind.status_codes
 }
 
-_message_decoder = msgspec.json.Decoder(ErrorMessage, strict=False)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def from_response(request: Request, response: Response) -> StatusError:
     """The error for an answer that is not a success, whatever its body holds."""
-    try:
-        message = _message_decoder.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        message = ErrorMessage()
+    message = _message(response.body)
     kind = _BY_STATUS.get(response.status) or (ServerError if response.status >= 500 else StatusError)
     return kind(request, response, message)
 
 
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
+def _message(body: bytes) -> ErrorMessage:
+    """What can be read of an error's body, field by field: one that is odd does not cost the others."""
+    message = ErrorMessage()
+    with suppress(*_UNREADABLE):
+        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        for field in fields(ErrorMessage):
+            if field.encode_name in parts:
+                with suppress(*_UNREADABLE):
+                    found = msgspec.json.decode(parts[field.encode_name], type=field.type, strict=False)
+                    setattr(message, field.name, found)
+    return message
 
 
 def _phrase(status: int) -> str:
-    from http import HTTPStatus
-
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
@@ -80,7 +80,8 @@ class Pager(Generic[T]):
         self._fetch = fetch
         self._name = name
         self._page = page
-        self._page_size = page_size if limit is None else max(1, min(page_size, limit))
+        # Which records a later page holds depends on the size, so only the first may be made smaller.
+        self._page_size = page_size if limit is None or page > 1 else max(1, min(page_size, limit))
         self._limit = limit
         self._prefetch = prefetch
         self._on_invalid = on_invalid
@@ -96,8 +97,11 @@ class Pager(Generic[T]):
         """The records, in order."""
         async with aclosing(self._pages()) as pages:
             async for page in pages:
-                for record in page.results:
-                    yield record
+                # Taken out one by one: a large page let go at once would stall the event loop.
+                records = page.results
+                records.reverse()
+                while records:
+                    yield records.pop()
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """The pages, in order; ``limit`` cuts the last one."""
@@ -105,7 +109,14 @@ class Pager(Generic[T]):
 
     async def first(self) -> T | None:
         """The first record, or None where the list is empty."""
-        only = Pager(self._fetch, name=self._name, page=self._page, limit=1, on_invalid=self._on_invalid)
+        only = Pager(
+            self._fetch,
+            name=self._name,
+            page=self._page,
+            page_size=self._page_size,
+            limit=1,
+            on_invalid=self._on_invalid,
+        )
         async with aclosing(only._pages()) as pages:
             async for page in pages:
                 self.total = only.total
@@ -159,31 +170,32 @@ class Pager(Generic[T]):
         number: int | None = self._page
         while number is not None:
             page = await self._get(number, seen)
+            step = _Step(page, number, self._name)
             yield page
-            number = _next_page(page, number, self._name)
+            number = step.following()
 
     async def _ahead(self, seen: "_Seen") -> AsyncGenerator[Page[T], None]:
         number = self._page
         page = await self._get(number, seen)
-        yield page
-        following = _next_page(page, number, self._name)
         expected = number + self._pages_left(page)
         tasks: deque[asyncio.Task[Page[T]]] = deque()
-        ahead = number + 1
         try:
-            while following is not None:
-                if following != number + 1 and tasks:
-                    # The server skips; what was read ahead is not what comes next.
+            while True:
+                step = _Step(page, number, self._name)
+                if step.next != number + 1:
+                    # The end, or the server skips: what was read ahead is not what comes next.
                     await _cancel(tasks)
-                    ahead = following
-                ahead = max(ahead, following)
-                while len(tasks) < self._prefetch and (ahead <= expected or not tasks):
-                    tasks.append(asyncio.create_task(self._get(ahead, seen)))
-                    ahead += 1
+                if step.next is not None:
+                    ahead = step.next + len(tasks)
+                    while len(tasks) < self._prefetch and (ahead <= expected or not tasks):
+                        tasks.append(asyncio.create_task(self._get(ahead, seen)))
+                        ahead += 1
+                yield page
+                following = step.following()
+                if following is None:
+                    return
                 number = following
                 page = await tasks.popleft()
-                yield page
-                following = _next_page(page, number, self._name)
         finally:
             await _cancel(tasks)
 
@@ -211,17 +223,32 @@ async def _cancel(tasks: deque[asyncio.Task[Page[T]]]) -> None:
     tasks.clear()
 
 
-def _next_page(page: Page[T], number: int, name: str) -> int | None:
-    """The number in ``_links.next``; nothing else of the link is followed."""
-    if not page.has_next or page.links is None or page.links.next is None:
-        return None
-    numbers = parse_qs(urlsplit(page.links.next.href or "").query).get("page", [])
-    following = int(numbers[0]) if numbers and numbers[0].isdecimal() else None
-    if following is None or following <= number:
-        raise PagingError(
-            f"{name}: page {number} links to {page.links.next.href!r} as the next; the list does not advance"
-        )
-    return following
+class _Step:
+    """Where a page leads, told from it before it is handed out and may be changed."""
+
+    def __init__(self, page: Page[Any], number: int, name: str) -> None:
+        self._number = number
+        self._name = name
+        self._link = page.links.next if page.links is not None else None
+        self._past_the_end = not page.results and number * page.page_size >= page.total_results
+        self.next = self._linked()
+        """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
+
+    def _linked(self) -> int | None:
+        if self._link is None:
+            return None
+        numbers = parse_qs(urlsplit(self._link.href or "").query).get("page", [])
+        found = int(numbers[0]) if numbers and numbers[0].isdecimal() else 0
+        return found if found > self._number and not self._past_the_end else None
+
+    def following(self) -> int | None:
+        """The page to go on to, None at the end; raises PagingError for a link that leads nowhere."""
+        if self._link is not None and self.next is None:
+            why = "which is past the end" if self._past_the_end else "the list does not advance"
+            raise PagingError(
+                f"{self._name}: page {self._number} links to {self._link.href!r} as the next; {why}"
+            )
+        return self.next
 
 
 class _Seen:

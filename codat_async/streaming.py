@@ -1,21 +1,26 @@
 """Downloads and uploads that never sit whole in memory."""
 
+import asyncio
 import contextlib
+import io
 import mimetypes
 import os
 import re
-import tempfile
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Final, Self, TypeAlias
+from typing import IO, BinaryIO, Final, Self, TypeAlias, TypeVar, TypeVarTuple, Unpack
 from urllib.parse import unquote
 
 import anyio.to_thread
 
-from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout
+from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout, StatusError
 from codat_middleware.messages import Body, ByteStream, Request, Response
+
+T = TypeVar("T")
+_Arguments = TypeVarTuple("_Arguments")
 
 UploadSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | BinaryIO | IO[bytes] | Callable[[], AsyncIterable[bytes]]"
@@ -55,15 +60,18 @@ class Download:
         """Bytes handed on so far."""
 
     async def __aenter__(self) -> Self:
-        response = await self._send(self._request)
+        self._begin(await self._send(self._request))
+        return self
+
+    def _begin(self, response: Response) -> None:
         self._stream = response.stream
         self.headers = response.headers
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
-        if "Content-Encoding" not in response.headers:
-            length = response.headers.get("Content-Length", "")
-            self.size = int(length) if length.isdecimal() else None
-        return self
+        length = response.headers.get("Content-Length", "")
+        # What arrives is decoded, so the length of an encoded content says nothing about it.
+        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        self.size = int(length) if length.isdecimal() and not encoded else None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,7 +99,8 @@ class Download:
                 break
             except (ConnectionLost, RequestTimeout) as lost:
                 breaks = breaks + 1 if self.received == reached else 0
-                if breaks >= _RESUMES or not self._resumable:
+                closed = self._stream is None
+                if closed or breaks >= _RESUMES or not self._resumable:
                     raise
                 await self._resume(lost)
         if self.size is not None and self.received != self.size:
@@ -107,19 +116,17 @@ class Download:
         Returns the path. A file that was there before is replaced at the end, or left as it
         was where the download fails.
         """
-        target = Path(path)
-        handle, name = await anyio.to_thread.run_sync(_temporary_beside, target)
+        part = _PartFile(Path(path))
         try:
-            with os.fdopen(handle, "wb", buffering=0) as file:
-                async for piece in _gathered(self):
-                    await anyio.to_thread.run_sync(_write_all, file, piece)
-                await anyio.to_thread.run_sync(os.fsync, file.fileno())
-            await anyio.to_thread.run_sync(os.replace, name, target)
+            await _in_thread(part.open)
+            async with aclosing(_gathered(self)) as pieces:
+                async for piece in pieces:
+                    await _in_thread(part.write, piece)
+            await _in_thread(part.finish)
         except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+            part.discard()
             raise
-        return target
+        return part.target
 
     @property
     def _resumable(self) -> bool:
@@ -134,14 +141,21 @@ class Download:
             request = request.with_header("Range", f"bytes={self.received}-")
             if (tag := self.headers.get("ETag")) and not tag.startswith("W/"):
                 request = request.with_header("If-Range", tag)
-        response = await self._send(request)
+        if not self.received:
+            self._begin(await self._send(request))
+            return
+        given_up = f"{request.path}: broke after {self.received} bytes and the server did not resume"
+        try:
+            response = await self._send(request)
+        except StatusError as refused:
+            raise DownloadError(f"{given_up} ({refused.status})") from refused
         self._stream = response.stream
-        if self.received:
-            begins = re.match(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
-            if response.status != 206 or not begins or int(begins[1]) != self.received:
-                raise DownloadError(
-                    f"{request.path}: broke after {self.received} bytes and the server did not resume"
-                ) from lost
+        if response.status != 206 or not self._continues(response.headers.get("Content-Range", "")):
+            raise DownloadError(given_up) from lost
+
+    def _continues(self, content_range: str) -> bool:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range.strip())
+        return found is not None and int(found[1]) == self.received and found[2] in ("*", str(self.size))
 
     async def _close(self) -> None:
         stream, self._stream = self._stream, None
@@ -149,7 +163,7 @@ class Download:
             await stream.aclose()
 
 
-async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     held: list[bytes] = []
     size = 0
     async for chunk in chunks:
@@ -162,14 +176,49 @@ async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(held)
 
 
-def _write_all(file: IO[bytes], piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
+class _PartFile:
+    """A file under a temporary name beside the one it is to have."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self._part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+        self._file: BinaryIO | None = None
+
+    def open(self) -> None:
+        self._file = self._part.open("xb")
+
+    def write(self, piece: bytes) -> None:
+        assert self._file is not None
+        self._file.write(piece)
+
+    def finish(self) -> None:
+        """Give it its name, once its content is on the disk."""
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self.target)
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink()
 
 
-def _temporary_beside(target: Path) -> tuple[int, str]:
-    return tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Arguments) -> T:
+    """Run it in a thread, and to its end when cancelled: nobody else may touch the file before."""
+    running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        with contextlib.suppress(Exception):
+            running.result()
+        raise
 
 
 def _file_name(disposition: str) -> str | None:
@@ -185,7 +234,8 @@ def _file_name(disposition: str) -> str | None:
         name = plain[1]
     else:
         return None
-    return re.split(r"[/\\]", name)[-1] or None
+    base = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[/\\]", name)[-1])
+    return base if base not in ("", ".", "..") else None
 
 
 # --- uploads -----------------------------------------------------------------------------
@@ -215,8 +265,14 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
 
     async def form() -> AsyncIterator[bytes]:
         yield head
+        sent = 0
         async for piece in content():
+            sent += len(piece)
+            if length is not None and sent > length:
+                break
             yield piece
+        if length is not None and sent != length:
+            raise OSError(f"{name}: its size changed while it was sent")
         yield tail
 
     return Body(
@@ -243,6 +299,11 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
         return (lambda: _pieces_of_path(path)), size, path.name, True
     if callable(source):
         return source, None, None, True
+    if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
+        raise TypeError(
+            "an upload is a path, bytes, a file opened in binary mode, or a function that opens "
+            f"an async iterator of bytes; not {type(source).__name__}"
+        )
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
     if not source.seekable():

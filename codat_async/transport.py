@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from codat_async.errors import (
@@ -42,7 +44,6 @@ class AiohttpTransport:
         self.base_url = checked_base_url(base_url)
         self._headers = headers
         self._timeout = timeout
-        self._timeouts: dict[tuple[Timeout, bool], aiohttp.ClientTimeout] = {}
         self._max_connections = max_connections
         self._session = session
         self._owns_session = session is None
@@ -71,7 +72,8 @@ class AiohttpTransport:
         url = self.base_url + request.path
         if request.query:
             url += "?" + urlencode(request.query, quote_via=quote)
-        headers = {**self._headers, **request.headers}
+        headers = CIMultiDict(self._headers)
+        headers.update(request.headers)
         data = None
         if request.body is not None:
             headers["Content-Type"] = request.body.content_type
@@ -82,7 +84,7 @@ class AiohttpTransport:
                 URL(url, encoded=True),
                 headers=headers,
                 data=data,
-                timeout=self._aiohttp_timeout(request),
+                timeout=_limits(request.timeout or self._timeout, request.stream),
                 allow_redirects=False,
                 raise_for_status=False,
             )
@@ -101,17 +103,15 @@ class AiohttpTransport:
             response.release() if response.content.at_eof() else response.close()
         return Response(status=response.status, headers=response.headers, body=body)
 
-    def _aiohttp_timeout(self, request: Request) -> aiohttp.ClientTimeout:
-        wanted = request.timeout or self._timeout
-        key = (wanted, request.stream)
-        if (known := self._timeouts.get(key)) is None:
-            known = self._timeouts[key] = aiohttp.ClientTimeout(
-                total=None if request.stream else wanted.total,
-                connect=wanted.connect,
-                sock_connect=wanted.connect,
-                sock_read=wanted.read,
-            )
-        return known
+
+@lru_cache
+def _limits(wanted: Timeout, stream: bool) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=None if stream else wanted.total,
+        connect=wanted.connect,
+        sock_connect=wanted.connect,
+        sock_read=wanted.read,
+    )
 
 
 class _Stream:
@@ -145,7 +145,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _payload(body: Body, headers: dict[str, str]) -> bytes | AsyncIterator[bytes]:
+def _payload(body: Body, headers: CIMultiDict[str]) -> bytes | AsyncIterator[bytes]:
     if isinstance(body.content, bytes):
         return body.content
     if body.length is not None:

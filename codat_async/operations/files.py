@@ -61,7 +61,9 @@ class _DownloadOperation(Operation):
     accept: ClassVar[str]
 
     def _download(self, ids: tuple[str, ...]) -> Download:
-        request = self.request(ids, stream=True, headers={"Accept": self.accept})
+        # Not compressed on the way, so that its size is known and a break can be resumed.
+        headers = {"Accept": self.accept, "Accept-Encoding": "identity"}
+        request = self.request(ids, stream=True, headers=headers)
         return Download(self._caller.send, request)
 
 

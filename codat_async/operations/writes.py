@@ -200,6 +200,7 @@ class PushRead(Operation):
         return await self.decoded(self.request((company_id, push_operation_key)), push_operation(model))
 
 
+_FINAL: Final = (PushOperationStatus.SUCCESS, PushOperationStatus.FAILED, PushOperationStatus.TIMED_OUT)
 _FIRST_POLL: Final = 1.0
 _SLOWEST_POLL: Final = 15.0
 _POLL_GROWTH: Final = 1.5
@@ -251,10 +252,10 @@ class WaitsForPush(Resource):
             state = await self.get(company_id, key, model=model or Raw)
         until = None if timeout is None else time.monotonic() + timeout
         interval = _FIRST_POLL
-        while state.status == PushOperationStatus.PENDING:
+        while state.status not in _FINAL:
             left = interval if until is None else until - time.monotonic()
             if left <= 0:
-                raise PushTimedOut(state, f"still pending after {timeout:g} s")
+                raise PushTimedOut(state, f"still {state.status} after {timeout:g} s")
             await anyio.sleep(min(interval, left))
             interval = min(interval * _POLL_GROWTH, _SLOWEST_POLL)
             state = await self.get(company_id, key, model=model or Raw)
