@@ -1,0 +1,33 @@
+"""The process that ``run_in_background`` starts: reads options from its input, ends when that does."""
+
+import asyncio
+import sys
+import threading
+
+import msgspec
+
+from codat_async.sandbox.background import Address, Options
+from codat_async.sandbox.server import Sandbox
+
+
+async def _run() -> None:
+    options = msgspec.json.decode(sys.stdin.buffer.readline(), type=Options)
+    settings = {name: getattr(options, name) for name in options.__struct_fields__}
+    async with Sandbox(**settings) as sandbox:
+        address = Address(base_url=sandbox.base_url, api_key=sandbox.api_key, company_ids=sandbox.company_ids)
+        sys.stdout.buffer.write(msgspec.json.encode(address) + b"\n")
+        sys.stdout.buffer.flush()
+        # A daemon thread: asyncio's own pool would keep the process alive until the read returns.
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def watch() -> None:
+            sys.stdin.buffer.read()
+            loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+        await ended.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_run())
