@@ -1,5 +1,6 @@
 """The chart of accounts, and the short lists that documents refer to, from tax rates to journals."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -22,6 +23,7 @@ from codat_async.models import (
     TaxRateRef,
     TrackingCategory,
     TrackingCategoryRef,
+    TrackingCategoryTree,
     ValidDataTypeLinks,
 )
 from codat_async.sandbox.books.clock import stamps
@@ -314,6 +316,13 @@ def _tracking(profile: Profile) -> list[TrackingCategory]:
             )
         )
     return categories
+
+
+def tree(category: TrackingCategory, categories: Sequence[TrackingCategory]) -> TrackingCategoryTree:
+    """A tracking category with everything below it."""
+    fields = {name: getattr(category, name) for name in TrackingCategory.__struct_fields__}
+    below = [tree(each, categories) for each in categories if each.parent_id == category.id]
+    return TrackingCategoryTree(**fields, sub_categories=below)
 
 
 JOURNALS: Final = ("General", "Sales", "Purchases", "Cash receipts", "Cash payments", "Bank transfers")
