@@ -9,8 +9,8 @@ given with a marker::
         ...
 """
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from codat_async import Codat
     from codat_async.sandbox.server import Sandbox
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 try:
-    from pytest_asyncio import fixture as _async_fixture
+    import pytest_asyncio
 except ImportError:
-    from pytest import fixture as _async_fixture
+    _async_fixture: Callable[[F], F] = pytest.fixture
+else:
+    _async_fixture = pytest_asyncio.fixture
 
 
 def pytest_configure(config: pytest.Config) -> None:

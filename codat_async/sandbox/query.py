@@ -81,7 +81,8 @@ def _comparison(query: str, at: int) -> tuple[Token, int]:
         raise QueryError(f"a property and an operator are expected at position {at}")
     body = _VALUE.match(query, head.end())
     value = body.group().strip() if body else ""
-    if not value:
+    # "==" is a slip of the pen, not a value that begins with "=".
+    if not value or value.startswith("="):
         raise QueryError(f"a value is expected at position {head.end()}")
     end = body.end() if body else head.end()
     return Token("comparison", at, head.group(1), head.group(2), value), end

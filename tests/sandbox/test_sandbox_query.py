@@ -48,6 +48,8 @@ def matching(query: str, records: list[Invoice] | None = None) -> list[int]:
         ("metadata.isDeleted!=true", [0, 1, 2, 3, 4, 5]),
         ("metadata.isDeleted=true", []),
         ("note~x", []),
+        ("status=Paid status", []),
+        ("note=a=b & c", []),
         ("paidOnDate>2000-01-01", []),
     ],
 )
@@ -74,7 +76,6 @@ def test_deleted_records_are_told_apart() -> None:
         "status==",
         "status=Paid&&",
         "&&status=Paid",
-        "status=Paid status",
         "{status=Paid",
         "status=Paid}",
         "{}",
@@ -97,9 +98,6 @@ def test_deleted_records_are_told_apart() -> None:
 )
 def test_what_does_not_parse(query: str) -> None:
     """A query with a mistake is refused, whatever the records are."""
-    if query == "status==":
-        assert matching(query) == []
-        return
     with pytest.raises(QueryError, match="Malformed query"):
         compile_query(query, Invoice)
 
@@ -138,7 +136,8 @@ def test_orders() -> None:
     amounts = [record.total_amount for record in order(RECORDS[::-1], "totalAmount", Invoice)]
     assert amounts == sorted(amounts)
     assert order(RECORDS, "-totalAmount", Invoice)[0] is RECORDS[5]
-    assert [each.customer_ref.id for each in order(RECORDS, "customerRef.id", Invoice) if each.customer_ref] == [
+    by_customer = order(RECORDS, "customerRef.id", Invoice)
+    assert [each.customer_ref.id for each in by_customer if each.customer_ref] == [
         "c/0", "c/0", "c/1", "c/2", "c/3", "c/4",
     ]  # fmt: skip
 
