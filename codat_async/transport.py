@@ -55,8 +55,15 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._max_connections),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
         )
         return self._session
+
+    def _completed(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
+        """The headers with ours, which a session that was passed in does not add by itself."""
+        completed = CIMultiDict(self._headers)
+        completed.update(headers)
+        return completed
 
     async def aclose(self) -> None:
         """Close the session and its connections, where the session is our own."""
@@ -72,10 +79,10 @@ class AiohttpTransport:
         url = self.base_url + request.path
         if request.query:
             url += "?" + urlencode(request.query, quote_via=quote)
-        headers = CIMultiDict(self._headers)
-        headers.update(request.headers)
+        headers = request.headers if self._owns_session else self._completed(request.headers)
         data = None
         if request.body is not None:
+            headers = CIMultiDict(headers)
             headers["Content-Type"] = request.body.content_type
             data = _payload(request.body, headers)
         try:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Iterator
 from copy import copy
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 COMPANY = "/companies/{companyId}"
 CONNECTION = COMPANY + "/connections/{connectionId}"
+
+_PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_~.-]*").fullmatch
+"""Matches what percent-encoding would leave as it is: a UUID, a number, most ids."""
 
 
 class Caller(Protocol):
@@ -49,6 +52,8 @@ def encode_segment(value: str) -> str:
         raise TypeError(f"an id is a string, not {type(value).__name__}")
     if not value:
         raise ValueError("an id is empty")
+    if _PLAIN_SEGMENT(value):
+        return value
     encoded = quote(value, safe="")
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
