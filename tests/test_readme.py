@@ -1,0 +1,63 @@
+"""The README's code runs, and its first two commands are there to be pasted."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codat_async.sandbox import Sandbox
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def _title(block: str) -> str:
+    """The heading a block stands under."""
+    return re.findall(r"^#+ (.+)$", TEXT[: TEXT.index(block)], re.MULTILINE)[-1]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=_title)
+async def test_python_block_runs(block: str, tmp_path: Path) -> None:
+    """Each example is a whole program, or a whole test file, that succeeds against a sandbox."""
+    program = tmp_path / "test_example.py"
+    program.write_text(block, encoding="utf-8")
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in block else []
+    async with Sandbox(companies=3, seed=7, push_delay=0.05) as sandbox:
+        environment = {
+            "CODAT_API_KEY": sandbox.api_key,
+            "CODAT_BASE_URL": sandbox.base_url,
+            "PYTHONWARNINGS": "error",
+        }
+        run = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, *command, str(program)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_there_are_examples() -> None:
+    """The pattern above finds the examples, so that they cannot go untested unnoticed."""
+    assert len(BLOCKS) == TEXT.count("```python") >= 5
+
+
+@pytest.mark.parametrize("name", ["pull", "tests"])
+def test_first_commands_are_one_line(name: str) -> None:
+    """Both commands can be pasted as one line."""
+    (command,) = re.findall(rf"<!-- {name} -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
+    assert command.count("\n") == 1
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the README names a file of the repository."""
+    links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
