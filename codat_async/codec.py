@@ -101,7 +101,7 @@ def _wire(value: object) -> object:
             wire.update((name, raw) for name, raw in value.unknown_fields.items() if name not in wire)
         return wire
     if isinstance(value, Decimal | float):
-        if not isfinite(value):
+        if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
             raise ValueError(f"a number that JSON cannot hold: {value}")
         return value
     if isinstance(value, dict):
@@ -211,19 +211,27 @@ async def decode_page(
                 continue
             if text is not data:
                 _restore_supplemental_data(page.results, data)
-            return page
+            return _checked(page, data, operation)
     try:
         split = decoder(_RawPage).decode(data)
     except _UNREADABLE as failure:
         reason, path = _explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    return Page(
+    page = Page(
         results=await _sliced(split.results or [], kind, on_invalid, operation),
         page_number=split.page_number,
         page_size=split.page_size,
         total_results=split.total_results,
         links=split.links,
     )
+    return _checked(page, data, operation)
+
+
+def _checked(page: Page[T], data: bytes, operation: str) -> Page[T]:
+    # Every field of a page may be absent, so any object would pass for an empty one.
+    if not page.results and page.page_number == 0 and b'"results"' not in data:
+        raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
+    return page
 
 
 def _readings(data: bytes, kind: type) -> Iterator[bytes]:
@@ -345,7 +353,9 @@ def _restore(record: Any, original: _Supplemental) -> None:
 
 
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
-_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_EVERY: Final = "..."
+"""Stands in a path for a key of a map, which it does not name."""
 _REPAIRS_PER_RECORD: Final = 100
 
 
@@ -366,7 +376,7 @@ def _repair(data: bytes, kind: type[T], failure: Exception, operation: str) -> T
     try:
         tree = _tree_decoder.decode(data)
         for _ in range(_REPAIRS_PER_RECORD):
-            if not _mend(tree, path, reason):
+            if not _mend(tree, _steps(path), reason):
                 break
             try:
                 return decoder(kind).decode(_encoder.encode(tree))
@@ -384,22 +394,27 @@ def _repair(data: bytes, kind: type[T], failure: Exception, operation: str) -> T
     ) from failure
 
 
-def _mend(tree: Any, path: str, reason: str) -> bool:
-    """Put one right value in the place of a wrong one; False where there is no certain one."""
-    if path == "$" or "..." in path:
+def _steps(path: str) -> list[str | int]:
+    return [name or (index if index == _EVERY else int(index)) for name, index in _STEP.findall(path)]
+
+
+def _mend(tree: Any, steps: list[str | int], reason: str) -> bool:
+    """Put the right value in the place of a wrong one; False where there is no certain one."""
+    if not steps:
         return False
-    steps = [name or int(index) for name, index in _STEP.findall(path)]
-    try:
-        for step in steps[:-1]:
-            tree = tree[step]
-        value = tree[steps[-1]]
-    except (KeyError, IndexError, TypeError):
-        return False
-    mended = _mended(value, reason)
-    if mended is value:
-        return False
-    tree[steps[-1]] = mended
-    return True
+    step, *below = steps
+    done = False
+    for key in list(tree) if step == _EVERY and isinstance(tree, dict) else [step]:
+        try:
+            value = tree[key]
+        except (KeyError, IndexError, TypeError):
+            continue
+        if below:
+            done |= _mend(value, below, reason)
+        elif (mended := _mended(value, reason)) is not value:
+            tree[key] = mended
+            done = True
+    return done
 
 
 def _mended(value: object, reason: str) -> object:

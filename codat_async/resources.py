@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from types import NoneType
-from typing import Generic, Self, TypeVar, overload
-
-from msgspec import Raw
+from typing import Any, Generic, Self, TypeVar, overload
 
 from codat_async.models import (
     Account,
@@ -416,7 +414,7 @@ class RefreshData(Resource):
 class PushOperations(WaitsForPush):
     """Writes under way and ended."""
 
-    list = CompanyList(PushOperation[Raw], "/push")
+    list = CompanyList(PushOperation[Any], "/push")
     get = PushRead("/push/{pushOperationKey}")
     get_model_options = ParentPushOptions("/options/{dataType}")
 

@@ -4,7 +4,6 @@ import time
 from typing import Any, Final, Generic, TypeVar, overload
 
 import anyio
-from msgspec import Raw
 
 from codat_async import codec
 from codat_async.errors import PushFailed, PushTimedOut
@@ -185,18 +184,18 @@ class PushRead(Operation):
     """A push operation by its key."""
 
     base = COMPANY
-    model = PushOperation[Raw]
+    model = PushOperation[Any]
 
     @overload
-    async def __call__(self, company_id: str, push_operation_key: str) -> PushOperation[Raw]: ...
+    async def __call__(self, company_id: str, push_operation_key: str) -> PushOperation[Any]: ...
     @overload
     async def __call__(
         self, company_id: str, push_operation_key: str, *, model: type[T]
     ) -> PushOperation[T]: ...
     async def __call__(
-        self, company_id: str, push_operation_key: str, *, model: type[Any] = Raw
+        self, company_id: str, push_operation_key: str, *, model: Any = Any
     ) -> PushOperation[Any]:
-        """Read its state now; ``model`` is the record's type, without which ``data`` stays raw JSON."""
+        """Read its state now; ``model`` is the record's type, without which ``data`` is plain JSON."""
         return await self.decoded(self.request((company_id, push_operation_key)), push_operation(model))
 
 
@@ -218,7 +217,7 @@ class WaitsForPush(Resource):
     @overload
     async def wait(
         self, company_id: str, push_operation_key: str, /, *, timeout: float | None = ...
-    ) -> PushOperation[Raw]: ...
+    ) -> PushOperation[Any]: ...
     @overload
     async def wait(
         self, company_id: str, push_operation_key: str, /, *, model: type[T], timeout: float | None = ...
@@ -249,7 +248,7 @@ class WaitsForPush(Resource):
             raise TypeError("wait() takes a push operation, or a company id and a push operation key")
         else:
             company_id, key = operation, push_operation_key
-            state = await self.get(company_id, key, model=model or Raw)
+            state = await self.get(company_id, key, model=model or Any)
         until = None if timeout is None else time.monotonic() + timeout
         interval = _FIRST_POLL
         while state.status not in _FINAL:
@@ -258,7 +257,7 @@ class WaitsForPush(Resource):
                 raise PushTimedOut(state, f"still {state.status} after {timeout:g} s")
             await anyio.sleep(min(interval, left))
             interval = min(interval * _POLL_GROWTH, _SLOWEST_POLL)
-            state = await self.get(company_id, key, model=model or Raw)
+            state = await self.get(company_id, key, model=model or Any)
         if state.status == PushOperationStatus.FAILED:
             raise PushFailed(state, _why(state))
         if state.status == PushOperationStatus.TIMED_OUT:

@@ -1,0 +1,463 @@
+"""Records and pages out of JSON and back: exact, tolerant, and never long at a time."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from codat_async import NULL, codec, models
+from codat_async.errors import DecodingError, InvalidRecord
+from codat_async.models import (
+    Account,
+    BalanceSheets,
+    Bill,
+    Connection,
+    DataStatus,
+    Invoice,
+    JournalEntry,
+    PushOperation,
+)
+
+INVOICE = {
+    "id": "i1",
+    "issueDate": "2022-10-23T00:00:00",
+    "currency": "GBP",
+    "totalAmount": 1.5,
+    "totalTaxAmount": 0.5,
+    "amountDue": 0,
+    "status": "Paid",
+}
+
+
+def invoice(**changes: Any) -> dict[str, Any]:
+    """An invoice as JSON has it."""
+    return {**INVOICE, **changes}
+
+
+def a_bill(**fields: Any) -> Bill:
+    """A bill with the fields that every bill has."""
+    nothing = Decimal(0)
+    return Bill(
+        issue_date=datetime(2022, 10, 23),
+        status=models.BillStatus.OPEN,
+        sub_total=nothing,
+        tax_amount=nothing,
+        total_amount=nothing,
+        **fields,
+    )
+
+
+def page(*records: Any, **changes: Any) -> bytes:
+    """A page of records as the API sends it."""
+    whole = {"results": records, "pageNumber": 1, "pageSize": 100, "totalResults": len(records), **changes}
+    return json.dumps(whole, separators=(",", ":")).encode()
+
+
+# --- single records --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["12345678901234567.89", "0.1", "1E+2", "1234567890123456789012345.678", "-0.00", "0E-10", "1E+400"],
+)
+def test_money_keeps_its_digits(digits: str) -> None:
+    """A number goes from the text to a Decimal and back without a digit lost or added."""
+    text = b'{"id":"a","currentBalance":%b}' % digits.encode()
+    account = codec.decode(text, Account)
+    assert str(account.current_balance) == digits
+    assert codec.encode(account) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021-11-15T06:00:00Z", datetime(2021, 11, 15, 6, tzinfo=UTC)),
+        ("2021-11-15T01:00:00-05:00", datetime(2021, 11, 15, 1, tzinfo=timezone(timedelta(hours=-5)))),
+        ("2021-11-15T01:00:00", datetime(2021, 11, 15, 1)),
+        ("2022-10-23", datetime(2022, 10, 23)),
+        ("2023-03-21T17:17:58.9235364Z", datetime(2023, 3, 21, 17, 17, 58, 923536, tzinfo=UTC)),
+        ("2023-03-21T17:17:58.92353640", datetime(2023, 3, 21, 17, 17, 58, 923536)),
+        ("2022-10-23T10:30", datetime(2022, 10, 23, 10, 30)),
+        ("2022-10-23 10:30:00", datetime(2022, 10, 23, 10, 30)),
+        (" 2022-10-23 ", datetime(2022, 10, 23)),
+        ("0001-01-01T00:00:00", datetime(1, 1, 1)),
+        ("9999-12-31T23:59:59.9999999", datetime(9999, 12, 31, 23, 59, 59, 999999)),
+    ],
+)
+async def test_every_form_of_a_date(text: str, moment: datetime) -> None:
+    """Each documented form, and some that platforms send, is the moment it says, on records and pages."""
+    single = codec.decode(json.dumps(invoice(issueDate=text)).encode(), Invoice)
+    (listed,) = (await codec.decode_page(page(invoice(issueDate=text)), Invoice)).results
+    assert single.issue_date == listed.issue_date == moment
+    assert single.issue_date.tzinfo == listed.issue_date.tzinfo == moment.tzinfo
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2021, 11, 15, 6, tzinfo=UTC), '"2021-11-15T06:00:00Z"'),
+        (datetime(2021, 11, 15, 1), '"2021-11-15T01:00:00"'),
+        (datetime(2021, 11, 15, 1, tzinfo=timezone(timedelta(hours=-5))), '"2021-11-15T01:00:00-05:00"'),
+        (date(2021, 11, 15), '"2021-11-15"'),
+    ],
+)
+def test_dates_are_sent_as_they_are(moment: Any, text: str) -> None:
+    """No zone is added and none is converted; a plain date may be given too."""
+    assert text in codec.encode(models.JournalEntry(posted_on=moment)).decode()
+
+
+def test_blank_date_is_absent() -> None:
+    """An empty text where a date may be missing means that it is missing."""
+    assert codec.decode(b'{"id":"j","postedOn":""}', JournalEntry).posted_on is None
+
+
+def test_dates_of_reports_without_a_time() -> None:
+    """Months are sent bare by some platforms, in several places of one document."""
+    text = b"""{"currency":"GBP",
+        "earliestAvailableMonth":"2020-01-01","mostRecentAvailableMonth":"2022-10-31",
+        "reports":[{"date":"2022-10-31","netAssets":1.10},{"date":"2022-09-30","netAssets":2}]}"""
+    sheets = codec.decode(text, BalanceSheets)
+    assert sheets.earliest_available_month == datetime(2020, 1, 1)
+    assert [report.date_ for report in sheets.reports] == [datetime(2022, 10, 31), datetime(2022, 9, 30)]
+    assert str(sheets.reports[0].net_assets) == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "name", "read"),
+    [
+        ("invoiceNumber", 17, "invoice_number", "17"),
+        ("invoiceNumber", True, "invoice_number", "true"),
+        ("note", 1.5, "note", "1.5"),
+        ("currencyRate", "1.25", "currency_rate", Decimal("1.25")),
+        ("currencyRate", "", "currency_rate", None),
+        ("lineItems", None, "line_items", None),
+        ("metadata", {"isDeleted": "True"}, "metadata", models.Metadata(is_deleted=True)),
+    ],
+)
+async def test_values_with_one_meaning_are_repaired(field: str, sent: Any, name: str, read: Any) -> None:
+    """A number for a text, a text for a number or a truth value: read as what it can only mean."""
+    single = codec.decode(json.dumps(invoice(**{field: sent})).encode(), Invoice)
+    (listed,) = (await codec.decode_page(page(invoice(**{field: sent})), Invoice)).results
+    assert getattr(single, name) == getattr(listed, name) == read
+
+
+@pytest.mark.parametrize("size", ["12", 12.0, " 12 "])
+def test_whole_numbers_in_other_clothes(size: Any) -> None:
+    """A whole number sent as text or with a fraction of nothing is that number."""
+    assert codec.decode(json.dumps({"fileSize": size}).encode(), models.Attachment).file_size == 12
+
+
+def test_repairs_keep_money_and_large_numbers() -> None:
+    """Mending one field must not run the others through a float."""
+    text = b'{"id":"a","currentBalance":12345678901234567890.12,"nominalCode":4000}'
+    account = codec.decode(text, Account)
+    assert (str(account.current_balance), account.nominal_code) == ("12345678901234567890.12", "4000")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"<html>Bad gateway</html>", "not JSON"),
+        (b'{"id":"i1"', "not JSON"),
+        (b'{"id":"\xff"}', "not JSON|not a page"),
+        (b'{"a":' * 100_000, "not JSON"),
+    ],
+)
+async def test_what_is_not_json(text: bytes, reason: str) -> None:
+    """A body that is no JSON at all is a DecodingError with the operation and the bytes."""
+    with pytest.raises(DecodingError, match=reason) as single:
+        codec.decode(text, Bill, operation="bills.get")
+    with pytest.raises(DecodingError, match=reason) as listed:
+        await codec.decode_page(text, Bill, operation="bills.list")
+    assert single.value.raw == listed.value.raw == text
+    assert str(single.value).startswith("bills.get: ")
+    assert not isinstance(single.value, InvalidRecord)
+
+
+def test_record_beyond_repair_says_where() -> None:
+    """A value without any certain meaning is refused with its path, reason and the record's id."""
+    text = json.dumps(invoice(totalAmount="a lot")).encode()
+    with pytest.raises(InvalidRecord) as caught:
+        codec.decode(text, Invoice, operation="invoices.get")
+    error = caught.value
+    assert (error.record_id, error.path, error.raw) == ("i1", "$.totalAmount", text)
+    assert "invoices.get: record i1: " in str(error)
+
+
+def test_plain_answers() -> None:
+    """Answers that are no record decode too: a truth value, a map of records."""
+    assert codec.decode(b"true", bool) is True
+    status = b'{"bills":{"dataType":"bills","currentStatus":"Brewing","lastSuccessfulSync":"2022-01-01"}}'
+    decoded = codec.decode(status, dict[str, DataStatus])
+    assert decoded["bills"].current_status == "Brewing"
+    assert decoded["bills"].last_successful_sync == datetime(2022, 1, 1)
+
+
+# --- fields and values that this version does not know ------------------------------------------
+
+
+def test_unknown_fields_survive_at_every_depth() -> None:
+    """What has no name here is kept, in the record and below, and sent back as it came."""
+    text = json.dumps(
+        invoice(
+            brandNew={"a": [1, 2.50]},
+            customerRef={"id": "c", "colour": "red"},
+            lineItems=[
+                {"unitAmount": 1, "quantity": 1, "warehouse": {"bin": 7}},
+                {"unitAmount": 2, "quantity": 1},
+            ],
+        )
+    ).encode()
+    record = codec.decode(text, Invoice)
+    assert record.unknown_fields is not None
+    assert json.loads(codec.encode(record)) == json.loads(text)
+
+
+def test_unknown_fields_below_a_map_survive() -> None:
+    """Records that stand in a map keep what is unknown as well."""
+    text = b'{"bills":{"dataType":"bills","currentStatus":"Complete","shade":"blue"}}'
+    decoded = codec.decode(text, dict[str, DataStatus])
+    assert json.loads(codec.encode(decoded)) == json.loads(text)
+
+
+def test_unknown_fields_outlive_the_body() -> None:
+    """They are copies, so one of them does not keep the whole answer in memory."""
+    record = codec.decode(b'{"id":"a","later":[1,2,3]}', Account)
+    assert record.unknown_fields is not None
+    assert bytes(record.unknown_fields["later"]) == b"[1,2,3]"
+
+
+def test_a_field_set_by_hand_wins() -> None:
+    """An unknown field never overwrites one that the model has."""
+    account = Account(id="a", name="new", unknown_fields={"name": Raw(b'"old"'), "x": Raw(b"1")})
+    assert json.loads(codec.encode(account)) == {"id": "a", "name": "new", "x": 1}
+
+
+def test_unknown_enumeration_values_survive() -> None:
+    """A value added after this version decodes, compares and is sent back unchanged."""
+    record = codec.decode(json.dumps(invoice(status="Reimagined")).encode(), Invoice)
+    assert record.status == "Reimagined"
+    assert not record.status.is_known
+    assert b'"status":"Reimagined"' in codec.encode(record)
+
+
+# --- what is sent ----------------------------------------------------------------------------------
+
+
+def test_none_is_left_out_and_null_is_sent() -> None:
+    """None means absent; NULL is an explicit null, also within and where the field is required."""
+    bill = a_bill(
+        id="b", reference=NULL, supplier_ref=models.SupplierRef(id="s", supplier_name=NULL), note=None
+    )
+    sent = json.loads(codec.encode(bill))
+    assert sent["reference"] is None
+    assert sent["supplierRef"] == {"id": "s", "supplierName": None}
+    assert "note" not in sent
+
+
+def test_read_only_fields_stay_out_of_a_create() -> None:
+    """Its own id and modified dates go, those of what it refers to stay; the record is unchanged."""
+    when = datetime(2022, 1, 1, tzinfo=UTC)
+    bill = a_bill(
+        id="b", modified_date=when, source_modified_date=when, supplier_ref=models.SupplierRef(id="s")
+    )
+    sent = json.loads(codec.encode(bill, omit_read_only=True))
+    assert not {"id", "modifiedDate", "sourceModifiedDate"} & sent.keys()
+    assert sent["supplierRef"] == {"id": "s"}
+    assert bill.id == "b"
+
+
+@pytest.mark.parametrize(
+    "number", [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), float("nan"), float("inf")]
+)
+def test_numbers_that_json_cannot_hold(number: Any) -> None:
+    """NaN and infinity are refused before anything is sent, wherever they stand."""
+    with pytest.raises(ValueError, match="JSON cannot hold"):
+        codec.encode(a_bill(line_items=[models.BillLineItem(unit_amount=number, quantity=Decimal(1))]))
+    with pytest.raises(ValueError, match="JSON cannot hold"):
+        codec.encode({"nested": [{"x": number}]})
+
+
+def test_what_cannot_be_sent_is_a_type_error() -> None:
+    """An object of no JSON kind names itself."""
+    with pytest.raises(TypeError, match="object"):
+        codec.encode({"a": object()})
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+
+async def test_page_is_typed_and_complete() -> None:
+    """Records, counts and links of a page arrive; absent or null results are none."""
+    read = await codec.decode_page(
+        page(invoice(), totalResults=7, _links={"next": {"href": "/x?page=2"}}), Invoice
+    )
+    assert isinstance(read.results[0], Invoice)
+    assert (read.page_number, read.page_size, read.total_results, read.has_next) == (1, 100, 7, True)
+    for text in (b'{"pageNumber":1,"totalResults":0}', b'{"results":null,"totalResults":0}'):
+        assert (await codec.decode_page(text, Invoice)).results == []
+
+
+async def test_what_is_no_page_is_not_an_empty_one() -> None:
+    """An answer of another kind does not pass for a list without records."""
+    with pytest.raises(DecodingError, match="not a page"):
+        await codec.decode_page(b'{"error":"moved"}', Invoice)
+
+
+async def test_bare_dates_touch_nothing_else() -> None:
+    """Texts, unknown names and supplemental data that look like a bare date stay as they are."""
+    looks = 'he wrote "dueDate":"2022-10-23" and "issueDate": "2022-10-24"'
+    content = {"mine": {"issueDate": "2021-01-01", "deep": {"dueDate": "2021-01-02"}, "rate": 1.10}}
+    sent = invoice(
+        issueDate="2022-10-23",
+        dueDate="2022-11-23",
+        invoiceNumber="2022-10-23",
+        note=looks,
+        supplementalData={"content": content},
+    )
+    read = (await codec.decode_page(page(sent, invoice(id="i2", note="2022-01-01")), Invoice)).results
+    assert read[0].issue_date == datetime(2022, 10, 23)
+    assert read[0].due_date == datetime(2022, 11, 23)
+    assert read[0].invoice_number == "2022-10-23"
+    assert read[0].note == looks
+    assert read[0].supplemental_data is not None
+    assert read[0].supplemental_data.content == json.loads(json.dumps(content), parse_float=Decimal)
+    assert read[1].note == "2022-01-01"
+
+
+@pytest.mark.parametrize("colon", [": ", " : ", ":\n  "])
+async def test_bare_dates_in_other_spellings(colon: str) -> None:
+    """White space around the colon changes nothing."""
+    text = page(invoice(issueDate="2022-10-23")).replace(b'":"', b'"' + colon.encode() + b'"')
+    assert (await codec.decode_page(text, Invoice)).results[0].issue_date == datetime(2022, 10, 23)
+
+
+async def test_bare_dates_beside_untyped_content() -> None:
+    """Where a record may hold anything, dates are completed one by one, so that the rest stays exact."""
+    sent = {
+        "id": "c", "integrationId": "x", "platformName": "p", "sourceId": "s", "sourceType": "Accounting",
+        "linkUrl": "l", "status": "Linked",
+        "created": "2022-10-23", "connectionInfo": {"created": "2022-10-23"},
+    }  # fmt: skip
+    (read,) = (await codec.decode_page(page(sent), Connection)).results
+    assert read.created == datetime(2022, 10, 23)
+    assert read.connection_info == {"created": "2022-10-23"}
+
+
+async def test_one_bad_record_does_not_cost_its_page() -> None:
+    """The default raises with the record's id and field; skipping or a function gives the rest, in order."""
+    records = [invoice(id="1"), invoice(id="2", totalAmount="a lot"), {"id": 3}, invoice(id="4")]
+    with pytest.raises(InvalidRecord, match=r"record 2: .*totalAmount") as caught:
+        await codec.decode_page(page(*records), Invoice, operation="invoices.list")
+    assert json.loads(caught.value.raw)["id"] == "2"
+    skipped = await codec.decode_page(page(*records), Invoice, on_invalid="skip")
+    assert [record.id for record in skipped.results] == ["1", "4"]
+    told: list[InvalidRecord] = []
+    await codec.decode_page(page(*records), Invoice, on_invalid=told.append)
+    assert [(error.record_id, error.path) for error in told] == [("2", "$.totalAmount"), ("3", "$")]
+    assert json.loads(told[1].raw) == {"id": 3}
+
+
+async def test_broken_text_in_one_record_costs_only_that() -> None:
+    """Bytes that are no UTF-8 inside one record do not cost the others."""
+    text = page(invoice(id="1"), invoice(id="2", note="X"), invoice(id="3")).replace(b'"X"', b'"\xff"')
+    told: list[InvalidRecord] = []
+    read = await codec.decode_page(text, Invoice, on_invalid=told.append)
+    assert [record.id for record in read.results] == ["1", "3"]
+    assert len(told) == 1
+
+
+async def test_what_is_no_record_at_all() -> None:
+    """A page may hold anything in place of a record; it is reported without an id."""
+    told: list[InvalidRecord] = []
+    read = await codec.decode_page(page(None, 7, "x", [], invoice()), Invoice, on_invalid=told.append)
+    assert len(read.results) == 1
+    assert [error.record_id for error in told] == [None] * 4
+
+
+async def test_good_and_bare_and_bad_side_by_side() -> None:
+    """Each record of a mixed page is read as well as it can be."""
+    mixed = [
+        invoice(id="1"),
+        invoice(
+            id="2", issueDate="2022-10-23", supplementalData={"content": {"a": {"issueDate": "2022-01-01"}}}
+        ),
+        invoice(id="3", issueDate="yesterday"),
+        invoice(id="4", issueDate="2022-10-24"),
+        invoice(id="5", invoiceNumber=5),
+    ]
+    read = (await codec.decode_page(page(*mixed), Invoice, on_invalid="skip")).results
+    assert [record.id for record in read] == ["1", "2", "4", "5"]
+    assert read[1].supplemental_data is not None
+    assert read[1].supplemental_data.content == {"a": {"issueDate": "2022-01-01"}}
+
+
+async def test_page_of_raw_push_operations() -> None:
+    """The record in a push operation stays as it was sent when its type is not known."""
+    operation = {
+        "pushOperationKey": "k", "companyId": "c", "dataConnectionKey": "d", "status": "Success",
+        "statusCode": 200, "requestedOnUtc": "2022-10-23", "data": {"issueDate": "2022-10-23"},
+    }  # fmt: skip
+    (read,) = (await codec.decode_page(page(operation), PushOperation[Any])).results
+    assert read.requested_on_utc == datetime(2022, 10, 23)
+    assert read.data is not None
+    assert read.data == {"issueDate": "2022-10-23"}
+
+
+# --- large pages -------------------------------------------------------------------------------------
+
+
+def large(count: int, **changes: Any) -> bytes:
+    """A page past the size from which it is decoded in slices."""
+    filler = "x" * (codec.LARGE_PAGE // count)
+    return page(*(invoice(id=str(number), note=filler, **changes) for number in range(count)))
+
+
+@pytest.mark.parametrize("issued", ["2022-10-23T00:00:00", "2022-10-23"])
+async def test_large_page_reads_the_same(issued: str) -> None:
+    """A page in slices gives what a page at once gives, bare dates and supplemental data included."""
+    held = {"content": {"a": {"issueDate": "2022-01-01"}}}
+    text = large(300, issueDate=issued, supplementalData=held)
+    assert len(text) > codec.LARGE_PAGE
+    read = (await codec.decode_page(text, Invoice)).results
+    assert [record.id for record in read] == [str(number) for number in range(300)]
+    assert {record.issue_date for record in read} == {datetime(2022, 10, 23)}
+    assert read[7].supplemental_data is not None
+    assert read[7].supplemental_data.content == held["content"]
+
+
+async def test_large_page_with_a_bad_record() -> None:
+    """Tolerance is the same in slices."""
+    text = large(300).replace(b'"id":"7"', b'"id":"7","lineItems":"none"')
+    told: list[InvalidRecord] = []
+    read = await codec.decode_page(text, Invoice, on_invalid=told.append)
+    assert len(read.results) == 299
+    assert [error.record_id for error in told] == ["7"]
+
+
+async def test_large_page_lets_the_loop_run() -> None:
+    """Other tasks get their turn while a page of 5,000 records is decoded."""
+    lines = [{"unitAmount": 1.5, "quantity": 2, "description": "work"}] * 4
+    text = page(*(invoice(id=str(number), lineItems=lines) for number in range(5000)))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    begun = time.perf_counter()
+    read = await codec.decode_page(text, Invoice)
+    slices = (time.perf_counter() - begun) / 0.004
+    task.cancel()
+    assert len(read.results) == 5000
+    assert turns >= min(5, slices)
