@@ -14,6 +14,8 @@ README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+
 
 def _title(block: str) -> str:
     """The heading a block stands under."""
@@ -25,12 +27,11 @@ async def test_python_block_runs(block: str, tmp_path: Path) -> None:
     """Each example is a whole program, or a whole test file, that succeeds against a sandbox."""
     program = tmp_path / "test_example.py"
     program.write_text(block, encoding="utf-8")
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in block else []
+    command = PYTEST if "def test_" in block else ["-W", "error"]
     async with Sandbox(companies=3, seed=7, push_delay=0.05) as sandbox:
         environment = {
             "CODAT_API_KEY": sandbox.api_key,
             "CODAT_BASE_URL": sandbox.base_url,
-            "PYTHONWARNINGS": "error",
         }
         run = await asyncio.to_thread(
             subprocess.run,
