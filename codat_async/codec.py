@@ -31,7 +31,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for a text that is not what it should be; the last for one nested without end."""
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
-_names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
 _tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
 
@@ -63,7 +63,7 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
     except _UNREADABLE as failure:
         reason, path = _explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    if isinstance(record, Model | dict) and not _knows_all(record, _names_decoder.decode(data)):
+    if isinstance(record, Model | dict) and not _complete(record, data):
         _keep_unknown_below(record, data)
     return record
 
@@ -126,6 +126,14 @@ def _holds_models(kind: Any) -> bool:
     if isinstance(kind, type) and issubclass(kind, Struct):
         return True
     return isinstance(kind, TypeVar) or any(_holds_models(part) for part in get_args(kind))
+
+
+def _complete(record: object, data: bytes) -> bool:
+    try:
+        return _knows_all(record, _names_decoder.decode(data))
+    except _UNREADABLE:
+        # What has no place in the record was skipped, and need not be readable.
+        return False
 
 
 def _knows_all(value: object, tree: Any) -> bool:

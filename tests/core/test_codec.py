@@ -233,6 +233,13 @@ def test_unknown_fields_outlive_the_body() -> None:
     assert bytes(record.unknown_fields["later"]) == b"[1,2,3]"
 
 
+def test_unknown_fields_need_not_be_readable() -> None:
+    """A broken text in a field that nobody asks for costs nothing, and is kept as it came."""
+    record = codec.decode(b'{"id":"a","later":"\xff"}', Account)
+    assert record.unknown_fields is not None
+    assert bytes(record.unknown_fields["later"]) == b'"\xff"'
+
+
 def test_a_field_set_by_hand_wins() -> None:
     """An unknown field never overwrites one that the model has."""
     account = Account(id="a", name="new", unknown_fields={"name": Raw(b'"old"'), "x": Raw(b"1")})
