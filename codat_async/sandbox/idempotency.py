@@ -70,6 +70,11 @@ class Replays:
         self._entries: dict[str, _Entry] = {}
         self._running: set[str] = set()
 
+    @property
+    def in_use(self) -> int:
+        """How many keys are held by requests under way."""
+        return len(self._running)
+
     @contextmanager
     def claim(self, key: str) -> Iterator[Claim]:
         """Holds a key; raises 409 while another request holds it.

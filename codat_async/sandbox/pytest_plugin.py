@@ -10,7 +10,7 @@ given with a marker::
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -23,9 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 try:
     import pytest_asyncio
 except ImportError:
-    _async_fixture: Callable[[F], F] = pytest.fixture
+    _async_fixture: Callable[[F], F] = cast(Any, pytest.fixture)
 else:
-    _async_fixture = pytest_asyncio.fixture
+    _async_fixture = cast(Any, pytest_asyncio.fixture)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -151,6 +151,7 @@ class Sandbox:
             "statuses": by_status,
             "quotaUsed": self._governor.used,
             "mostInFlight": self._governor.most_in_flight,
+            "keysInUse": self._dispatcher.replays.in_use,
         }
 
     def reset_stats(self) -> None:

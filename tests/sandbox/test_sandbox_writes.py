@@ -1,0 +1,255 @@
+"""Writes: push operations from pending to their end, what they change, and keys against doing it twice."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+from conftest import Api, credential
+from stand_in import SmallBooks
+
+from codat_async.sandbox import Sandbox
+
+CUSTOMER = {"customerName": "New & Sons", "status": "Active"}
+
+
+async def ended(api: Api, operation: dict[str, Any]) -> Any:
+    """The push operation once it is no longer pending."""
+    path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
+    async with asyncio.timeout(5):
+        while (state := await api.get(path))["status"] == "Pending":
+            await asyncio.sleep(0.005)
+    return state
+
+
+async def test_a_create_is_pending_then_shows(api: Api) -> None:
+    """A write answers pending with what was sent, ends with the record's id, and then shows in lists."""
+    status, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
+    assert status == 200
+    assert (operation["status"], operation["statusCode"]) == ("Pending", 202)
+    assert operation["dataType"] == "customers"
+    assert operation["data"] == CUSTOMER
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+    state = await ended(api, operation)
+    assert (state["status"], state["statusCode"]) == ("Success", 200)
+    assert state["completedOnUtc"] > state["requestedOnUtc"]
+    (change,) = state["changes"]
+    assert change["type"] == "Created"
+    record = await api.get(f"{api.data}/customers/{change['recordRef']['id']}")
+    assert record["customerName"] == "New & Sons"
+    assert record["modifiedDate"]
+    assert state["data"] == record
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
+
+
+async def test_a_record_with_mistakes_fails(api: Api) -> None:
+    """Missing properties, wrong kinds and unknown choices end as failed, each named; nothing is written."""
+    body = {
+        "issueDate": "soon",
+        "status": "Whatever",
+        "totalAmount": "10.00",
+        "lineItems": [{"quantity": 1}, "x"],
+        "customerRef": 5,
+    }
+    status, operation = await api.send("POST", f"{api.push}/invoices", json=body)
+    assert status == 200
+    state = await ended(api, operation)
+    assert (state["status"], state["statusCode"]) == ("Failed", 400)
+    assert state["errorMessage"]
+    wrong = {error["itemId"] for error in state["validation"]["errors"]}
+    assert wrong == {
+        "issueDate",
+        "status",
+        "totalAmount",
+        "totalTaxAmount",
+        "amountDue",
+        "lineItems[0].unitAmount",
+        "lineItems[1]",
+        "customerRef",
+    }
+    assert (await api.get(f"{api.data}/invoices"))["totalResults"] == 25
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[1", b"nul"])
+async def test_a_body_that_is_no_json(api: Api, body: bytes) -> None:
+    """A body that cannot be read answers 400 at once."""
+    status, _ = await api.send("POST", f"{api.push}/customers", data=body)
+    assert status == 400
+
+
+async def test_an_update_replaces(api: Api) -> None:
+    """A PUT replaces the record, keeps its id, and moves its modifiedDate."""
+    status, operation = await api.send("PUT", f"{api.push}/customers/c%2F1", json=CUSTOMER | {"id": "other"})
+    assert status == 200
+    assert (await ended(api, operation))["changes"][0]["type"] == "Modified"
+    record = await api.get(f"{api.data}/customers/c%2F1")
+    assert (record["id"], record["customerName"]) == ("c/1", "New & Sons")
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+    status, _ = await api.send("PUT", f"{api.push}/customers/none", json=CUSTOMER)
+    assert status == 404
+
+
+async def test_a_delete_marks(api: Api) -> None:
+    """A deleted record stays in lists, marked, and can be filtered out."""
+    status, operation = await api.send("DELETE", f"{api.push}/invoices/inv-4")
+    assert (status, operation["status"], operation.get("data")) == (200, "Pending", None)
+    state = await ended(api, operation)
+    assert (state["changes"][0]["type"], state.get("data")) == ("Deleted", None)
+    assert (await api.get(f"{api.data}/invoices/inv-4"))["metadata"] == {"isDeleted": True}
+    left = await api.get(f"{api.data}/invoices", query="metadata.isDeleted!=true")
+    assert left["totalResults"] == 24
+
+
+async def test_bank_transactions_are_added_once(api: Api) -> None:
+    """Lines of a statement are added to their account; one that is there, by its id, is left alone."""
+    lines = [{"id": "1", "amount": 7, "date": "2026-03-01T00:00:00"}, {"id": "new", "amount": 7.25}]
+    body = {"accountId": "bank", "transactions": lines}
+    status, operation = await api.send("POST", f"{api.push}/bankAccounts/bank/bankTransactions", json=body)
+    assert status == 200
+    assert (await ended(api, operation))["data"]["transactions"] == lines
+    page = await api.get(f"{api.linked}/data/bankAccounts/bank/bankTransactions")
+    assert [(each["id"], each["amount"]) for each in page["results"]] == [
+        ("0", 0), ("1", 1), ("2", 2), ("new", 7.25),
+    ]  # fmt: skip
+
+
+async def test_history(api: Api) -> None:
+    """The history lists a company's push operations without their records, filtered like any list."""
+    for _ in range(3):
+        _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
+    await ended(api, operation)
+    page = await api.get(
+        f"/companies/{api.company}/push", query="dataType=customers&&status=Success", pageSize="2"
+    )
+    assert page["totalResults"] == 3
+    assert all("data" not in each for each in page["results"])
+    assert (await api.refused(f"/companies/{api.company}/push/none"))[0] == 404
+
+
+async def test_timeouts(api: Api) -> None:
+    """A write that takes longer than its time-out ends as timed out, and changes nothing."""
+    path = f"{api.push}/customers"
+    assert (await api.send("POST", f"{path}?timeoutInMinutes=soon", json=CUSTOMER))[0] == 400
+    _, operation = await api.send("POST", f"{path}?timeoutInMinutes=0", json=CUSTOMER)
+    assert operation["timeoutInMinutes"] == 0
+    assert (await ended(api, operation))["status"] == "TimedOut"
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+
+
+@pytest.mark.parametrize(("fault", "end"), [("push-failed", "Failed"), ("push-timed-out", "TimedOut")])
+async def test_ends_that_can_be_asked_for(api: Api, fault: str, end: str) -> None:
+    """A write can be made to fail, or to time out."""
+    headers = {"X-Sandbox-Fault": fault}
+    _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers)
+    assert (await ended(api, operation))["status"] == end
+
+
+async def test_pending_for_ever(api: Api) -> None:
+    """A write can be made to stay pending, as with software that is switched off."""
+    headers = {"X-Sandbox-Fault": "push-pending"}
+    _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers)
+    await asyncio.sleep(0.1)
+    path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
+    assert (await api.get(path))["status"] == "Pending"
+
+
+async def test_unlinked_connections_take_no_writes(api: Api) -> None:
+    """A write through a connection that was unlinked fails."""
+    status, connection = await api.send("PATCH", api.linked, json={"status": "Unlinked"})
+    assert (status, connection["status"]) == (200, "Unlinked")
+    _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
+    assert (await ended(api, operation))["status"] == "Failed"
+
+
+async def test_options(api: Api) -> None:
+    """The options tree names required properties and choices, the same under both addresses, and ends."""
+    tree = await api.get(f"{api.linked}/options/invoices")
+    assert tree["type"] == "Object"
+    assert tree["properties"]["issueDate"]["required"] is True
+    assert tree["properties"]["issueDate"]["type"] == "DateTime"
+    assert "id" not in tree["properties"]
+    lines = tree["properties"]["lineItems"]
+    assert (lines["type"], lines["properties"]["quantity"]["type"]) == ("Array", "Number")
+    values = [each["value"] for each in tree["properties"]["status"]["options"]]
+    assert "Paid" in values
+    assert (await api.get(f"{api.linked}/options/chartOfAccounts"))["displayName"] == "Account"
+    for data_type in ("taxRates", "nothing", "commerce-orders"):
+        assert (await api.refused(f"{api.linked}/options/{data_type}"))[0] == 404
+    transactions = await api.get(f"{api.linked}/options/bankAccounts/bank/bankTransactions")
+    assert "transactions" in transactions["properties"]
+
+
+async def test_a_key_replays_the_first_answer(api: Api) -> None:
+    """The same key and body give the same operation again; another body 422; another key a second write."""
+    headers = {"Idempotency-Key": "k1"}
+    path = f"{api.push}/customers"
+    _, first = await api.send("POST", path, json=CUSTOMER, headers=headers)
+    _, again = await api.send("POST", path, json=CUSTOMER, headers=headers)
+    assert again == first
+    assert (await api.send("POST", path, json=CUSTOMER | {"phone": "1"}, headers=headers))[0] == 422
+    assert (await api.send("POST", f"{api.push}/suppliers", json=CUSTOMER, headers=headers))[0] == 422
+    _, other = await api.send("POST", path, json=CUSTOMER, headers={"Idempotency-Key": "k2"})
+    assert other["pushOperationKey"] != first["pushOperationKey"]
+    await ended(api, other)
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 7
+
+
+async def test_a_key_replays_errors_but_not_429(api: Api) -> None:
+    """An answer of 4xx or 5xx is replayed with its key, but a 429 is not kept."""
+    path = f"{api.push}/customers"
+    for status in (400, 500):
+        headers = {"Idempotency-Key": f"k{status}"}
+        spoilt = headers | {"X-Sandbox-Fault": str(status)}
+        assert (await api.send("POST", path, json=CUSTOMER, headers=spoilt))[0] == status
+        assert (await api.send("POST", path, json=CUSTOMER, headers=headers))[0] == status
+    headers = {"Idempotency-Key": "k429"}
+    spoilt = headers | {"X-Sandbox-Fault": "429"}
+    assert (await api.send("POST", path, json=CUSTOMER, headers=spoilt))[0] == 429
+    assert (await api.send("POST", path, json=CUSTOMER, headers=headers))[0] == 200
+
+
+async def test_a_lost_answer_is_found_again_by_its_key(api: Api) -> None:
+    """A write whose answer was lost is done once: the key gives the answer again."""
+    headers = {"Idempotency-Key": "lost"}
+    path = f"{api.push}/customers"
+    with pytest.raises(aiohttp.ClientError):
+        await api.send("POST", path, json=CUSTOMER, headers=headers | {"X-Sandbox-Fault": "lost"})
+    status, operation = await api.send("POST", path, json=CUSTOMER, headers=headers)
+    assert status == 200
+    await ended(api, operation)
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
+
+
+async def test_a_key_in_use_answers_409(api: Api) -> None:
+    """While the first request with a key is still under way, a second one is refused."""
+    headers = {"Idempotency-Key": "slow"}
+    path = api.sandbox.base_url + f"{api.push}/customers"
+    gate = asyncio.Event()
+
+    async def slowly() -> Any:
+        yield b"{"
+        await gate.wait()
+        yield b'"customerName": "Slow", "status": "Active"}'
+
+    async def first() -> int:
+        async with api.session.post(path, data=slowly(), headers=headers) as response:
+            return response.status
+
+    task = asyncio.create_task(first())
+    async with asyncio.timeout(5):
+        while api.sandbox.stats["keysInUse"] == 0:
+            await asyncio.sleep(0.005)
+    status, _ = await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers)
+    gate.set()
+    assert (status, await task) == (409, 200)
+
+
+async def test_a_write_without_delay() -> None:
+    """Without a delay a write is still pending in its own answer, and done by the next request."""
+    async with Sandbox(books=SmallBooks(), push_delay=0) as sandbox, aiohttp.ClientSession() as session:
+        session.headers.update(credential(sandbox.api_key))
+        api = Api(sandbox, session)
+        _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
+        assert operation["status"] == "Pending"
+        path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
+        assert (await api.get(path))["status"] == "Success"
