@@ -46,6 +46,8 @@ class Route(Struct, frozen=True, gc=False):
     """What it is called in statistics, such as ``invoices.list``."""
     multipart: bool = False
     """Whether the handler takes the body from the stream itself."""
+    required: tuple[str, ...] = ()
+    """The fields that the record it answers with must have: what the fault of a missing field takes."""
     control: bool = False
     """Whether it belongs to the sandbox and not to the API: no limits and faults there."""
 
@@ -70,6 +72,7 @@ class Dispatcher:
         """Answers a request; whatever it holds, the answer is in the API's shape."""
         raw_path, query_string = _target(request)
         label = "(none)"
+        route: Route | None = None
         struck: list[Fault] = []
         reply: Reply | FileReply
         try:
@@ -105,7 +108,7 @@ class Dispatcher:
             return await self.sabotage.after_file(request, reply, self.governor.headers(), struck)
         self.requests[label, reply.status] += 1
         if struck and reply.status < 300:
-            reply = self._spoil(reply, struck)
+            reply = self._spoil(reply, struck, route.required if route is not None else ())
             return await self.sabotage.after(request, reply, self.governor.headers(), struck)
         return response(reply, self.governor.headers())
 
@@ -187,8 +190,8 @@ class Dispatcher:
                 raise ApiError(400, f"{FAULT_HEADER}: {error}") from error
         return struck
 
-    def _spoil(self, reply: Reply, struck: list[Fault]) -> Reply:
-        body = spoil(reply.body, struck, self.plan.seed, page=reply.page)
+    def _spoil(self, reply: Reply, struck: list[Fault], required: tuple[str, ...]) -> Reply:
+        body = spoil(reply.body, struck, self.plan.seed, page=reply.page, required=required)
         for fault in struck:
             if fault.kind == "bad-json":
                 body = b'{"results": [{"id": ' + body[:100]

@@ -72,6 +72,11 @@ class Governor:
         """Requests counted today."""
         return self._used
 
+    @property
+    def in_flight(self) -> dict[str, int]:
+        """Requests under way, by company."""
+        return dict(self._in_flight)
+
     def headers(self) -> dict[str, str]:
         """The ``X-Rate-Limit-*`` headers of an answer now; while no quota is enforced none is used up."""
         quota = self.quota

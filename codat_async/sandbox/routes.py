@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from msgspec import inspect
+
 from codat_async.models import DataType
 from codat_async.operations import Operation
 from codat_async.sandbox.attachments import Files
@@ -63,6 +65,13 @@ def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Ma
     return by_kind
 
 
+def _required_fields(model: Any) -> tuple[str, ...]:
+    described = inspect.type_info(model)
+    if not isinstance(described, inspect.StructType):
+        return ()
+    return tuple(field.encode_name for field in described.fields if field.required)
+
+
 def _always(handler: Handler) -> Make:
     return lambda operation: handler
 
@@ -76,5 +85,10 @@ def add_catalogue(
         make = by_kind.get(label) or by_kind.get(operation.resource) or by_kind.get(operation.name)
         if make is None:
             raise LookupError(f"the sandbox has no handler for {operation!r}")
-        route = Route(make(operation), label, multipart=operation.name in _MULTIPART)
+        route = Route(
+            make(operation),
+            label,
+            multipart=operation.name in _MULTIPART,
+            required=_required_fields(operation.model),
+        )
         router.add(operation.method, operation.path, route)

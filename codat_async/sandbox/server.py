@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import blake2b
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -150,6 +151,7 @@ class Sandbox:
             "operations": by_operation,
             "statuses": by_status,
             "quotaUsed": self._governor.used,
+            "inFlight": self._governor.in_flight,
             "mostInFlight": self._governor.most_in_flight,
             "keysInUse": self._dispatcher.replays.in_use,
         }
@@ -187,6 +189,11 @@ class Sandbox:
     @push_delay.setter
     def push_delay(self, seconds: float) -> None:
         self._writes.delay = seconds
+
+    @property
+    def files_folder(self) -> Path:
+        """Where uploaded files are kept until the sandbox stops."""
+        return self._files.folder
 
     @property
     def records(self) -> Levers:

@@ -13,8 +13,6 @@ __all__ = ["spoil"]
 
 _DATE_FIELD: Final = re.compile(r"(?:[dD]ate|On|OnUtc)$")
 _ENUM_FIELD: Final = re.compile(r"^(?:status|type|accountType|itemStatus|invoiceStatus)$")
-# Fields that the models demand of records, most common first.
-_REQUIRED: Final = ("totalAmount", "issueDate", "status", "date", "currency", "type", "id")
 _UNKNOWN_FIELDS: Final = {
     "sandboxScore": Raw(b"0.12345678901234567890"),
     "sandboxDetail": Raw(b'{"nested":[1,{"deep":null}]}'),
@@ -24,26 +22,28 @@ _split_page = msgspec.json.Decoder(dict[str, Raw]).decode
 _split_list = msgspec.json.Decoder(list[Raw]).decode
 
 
-def spoil(body: bytes, faults: Sequence[Fault], seed: int, *, page: bool) -> bytes:
+def spoil(
+    body: bytes, faults: Sequence[Fault], seed: int, *, page: bool, required: Sequence[str] = ()
+) -> bytes:
     """The body with its record, or some records of its page, spoilt as the faults say.
 
     Whether a record is struck depends on the seed and its id, so that it is spoilt in the
-    same way wherever it turns up.
+    same way wherever it turns up. ``required`` are the fields that its type demands.
     """
     faults = [fault for fault in faults if fault.kind in IN_RECORDS]
     if not faults or not body.startswith(b"{"):
         return body
     outer = _split_page(body)
     if not page:
-        return _spoil_record(body, faults, seed)
+        return _spoil_record(body, faults, seed, required)
     records = _split_list(outer.get("results", Raw(b"[]")))
     outer["results"] = Raw(
-        b"[" + b",".join(_spoil_record(bytes(record), faults, seed) for record in records) + b"]"
+        b"[" + b",".join(_spoil_record(bytes(record), faults, seed, required) for record in records) + b"]"
     )
     return msgspec.json.encode(outer)
 
 
-def _spoil_record(record: bytes, faults: Sequence[Fault], seed: int) -> bytes:
+def _spoil_record(record: bytes, faults: Sequence[Fault], seed: int, required: Sequence[str]) -> bytes:
     if not record.startswith(b"{"):
         return record
     fields = _split_page(record)
@@ -56,7 +56,10 @@ def _spoil_record(record: bytes, faults: Sequence[Fault], seed: int) -> bytes:
     if not struck:
         return record
     for fault in struck:
-        _SPOILERS[fault.kind](fields)
+        if fault.kind == "missing-field":
+            _leave_out(fields, required)
+        else:
+            _SPOILERS[fault.kind](fields)
     return msgspec.json.encode(fields)
 
 
@@ -86,8 +89,9 @@ def _date_only(fields: dict[str, Raw]) -> None:
             fields[name] = Raw(text.partition(b"T")[0] + b'"')
 
 
-def _missing_field(fields: dict[str, Raw]) -> None:
-    for name in _REQUIRED:
+def _leave_out(fields: dict[str, Raw], required: Sequence[str]) -> None:
+    # Where nothing is required, an id is still what nobody expects to miss.
+    for name in (*required, "id"):
         if name in fields:
             del fields[name]
             return
@@ -102,6 +106,5 @@ _SPOILERS: Final[dict[str, Any]] = {
     "unknown-enum": _unknown_enum,
     "bad-date": _bad_date,
     "date-only": _date_only,
-    "missing-field": _missing_field,
     "unknown-field": _unknown_field,
 }

@@ -1,7 +1,8 @@
 """A sandbox over small hand-made books, and a bare HTTP client that knows its key."""
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -44,6 +45,16 @@ class Api:
         assert body["correlationId"]
         assert body["canBeRetried"] in ("True", "False", "Unknown")
         return status, body["error"]
+
+
+async def eventually(true: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
+    """Waits until something is true, and fails after a few seconds."""
+    async with asyncio.timeout(5):
+        while True:
+            outcome = true()
+            if await outcome if isinstance(outcome, Awaitable) else outcome:
+                return
+            await asyncio.sleep(0.005)
 
 
 def credential(key: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from conftest import Api, credential
+from conftest import Api, credential, eventually
 from stand_in import SmallBooks
 
 from codat_async.sandbox import Sandbox
@@ -16,10 +16,12 @@ CUSTOMER = {"customerName": "New & Sons", "status": "Active"}
 async def ended(api: Api, operation: dict[str, Any]) -> Any:
     """The push operation once it is no longer pending."""
     path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
-    async with asyncio.timeout(5):
-        while (state := await api.get(path))["status"] == "Pending":
-            await asyncio.sleep(0.005)
-    return state
+
+    async def over() -> bool:
+        return bool((await api.get(path))["status"] != "Pending")
+
+    await eventually(over)
+    return await api.get(path)
 
 
 async def test_a_create_is_pending_then_shows(api: Api) -> None:
@@ -236,9 +238,7 @@ async def test_a_key_in_use_answers_409(api: Api) -> None:
             return response.status
 
     task = asyncio.create_task(first())
-    async with asyncio.timeout(5):
-        while api.sandbox.stats["keysInUse"] == 0:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: api.sandbox.stats["keysInUse"] == 1)
     status, _ = await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers)
     gate.set()
     assert (status, await task) == (409, 200)
