@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from codat_async.models import AgedCurrencyOutstanding, AgedOutstandingAmount, AgedOutstandingAmountDetail
-from codat_async.sandbox.books.postings import paid_in
+from codat_async.sandbox.books.postings import is_reasonable, paid_in
 
 _ZERO: Final = Decimal(0)
 _UNPOSTED: Final = frozenset({"Draft", "Void"})
@@ -42,13 +42,15 @@ def outstanding(
             found.setdefault(key, []).append((due, name, amount))
 
     for record in documents:
-        if record.issue_date.date() <= on and record.status not in _UNPOSTED and not record.is_deleted:
+        if record.status in _UNPOSTED or record.is_deleted or not is_reasonable(record.total_amount):
+            continue
+        if record.issue_date.date() <= on:
             due = record.due_date or record.issue_date
             add(record, due.date(), names[0], record.total_amount + settled.get(record.id, _ZERO))
     for record in notes:
-        if record.issue_date is None or record.status in _UNPOSTED or record.is_deleted:
+        if record.status in _UNPOSTED or record.is_deleted or not is_reasonable(record.total_amount):
             continue
-        if record.issue_date.date() <= on:
+        if record.issue_date is not None and record.issue_date.date() <= on:
             left = record.total_amount - used.get(record.id, _ZERO)
             add(record, record.issue_date.date(), names[1], -left)
     for record, amount in advance:
@@ -67,10 +69,12 @@ def _allocations(
         if payment.date_.date() > on or payment.is_deleted:
             continue
         free = paid_in(payment)
+        if not is_reasonable(free):
+            continue
         for line in payment.lines or ():
             for link in line.links or ():
                 amount = link.amount
-                if amount is None or link.id is None:
+                if amount is None or link.id is None or not is_reasonable(amount):
                     continue
                 if link.type == link_type:
                     settled[link.id] = settled.get(link.id, _ZERO) + amount

@@ -14,6 +14,8 @@ from codat_async.models import (
     PaymentAllocation,
     PaymentAllocationPayment,
 )
+from codat_async.sandbox.books.clock import plain
+from codat_async.sandbox.books.postings import is_reasonable, paid_in
 
 _ZERO: Final = Decimal(0)
 
@@ -49,9 +51,11 @@ class Allocations:
         return True
 
     def _allocate(self, payment: Any) -> None:
+        if not is_reasonable(paid_in(payment)):
+            return
         for line in payment.lines or ():
             for link in line.links or ():
-                if link.id is None or not link.amount:
+                if link.id is None or not link.amount or not is_reasonable(link.amount):
                     continue
                 if link.type == self._link_type:
                     self._settle(_find(self._documents, link.id), payment, -link.amount)
@@ -92,8 +96,8 @@ class Allocations:
                 record.payment_allocations = kept
                 before = sum((each.allocation.total_amount or _ZERO for each in allocations), _ZERO)
                 now = sum((each.allocation.total_amount or _ZERO for each in kept), _ZERO)
-                modified = max((each.modified_date for each in self._payments), default=record.modified_date)
-                _update(record, now - before, None, modified)
+                dates = (each.modified_date for each in self._payments if each.modified_date is not None)
+                _update(record, now - before, None, max(dates, key=plain, default=None))
 
 
 def _find(records: Iterable[Any], record_id: str) -> Any:
@@ -104,6 +108,8 @@ def _update(record: Any, settled: Decimal, day: datetime | None, modified: datet
     """Lower what is open by an amount, and let the status say so."""
     is_note = hasattr(record, "remaining_credit")
     left = (record.remaining_credit if is_note else record.amount_due) or _ZERO
+    if not is_reasonable(left):
+        return
     left -= settled
     statuses: Any = (
         CreditNoteStatus if is_note else InvoiceStatus if isinstance(record, Invoice) else BillStatus
@@ -122,4 +128,4 @@ def _update(record: Any, settled: Decimal, day: datetime | None, modified: datet
     if isinstance(record, Invoice):
         record.paid_on_date = day if left <= 0 else None
     if modified is not None:
-        record.modified_date = max(modified, record.modified_date or modified)
+        record.modified_date = max(modified, record.modified_date or modified, key=plain)

@@ -1,7 +1,7 @@
 """Bank accounts and their movements, which follow the journal lines that touch them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -25,6 +25,7 @@ from codat_async.models import (
 )
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.ledger import is_posted, posted_at
 from codat_async.sandbox.books.lines import count, money
 from codat_async.sandbox.books.profile import uuid_of
 from codat_async.sandbox.books.regions import fill
@@ -98,7 +99,7 @@ def movements(entries: Iterable[JournalEntry], rates: dict[str, Decimal | None])
     """
     found: list[Movement] = []
     for entry in entries:
-        if entry.is_deleted or entry.posted_on is None:
+        if not is_posted(entry):
             continue
         amounts: dict[str, Decimal] = {}
         for line in entry.journal_lines or ():
@@ -109,13 +110,8 @@ def movements(entries: Iterable[JournalEntry], rates: dict[str, Decimal | None])
             rate = rates[account]
             if amount:
                 found.append(Movement(entry, account, amount if rate is None else amount / rate))
-    found.sort(key=_posted_on)
+    found.sort(key=lambda movement: posted_at(movement.entry))
     return found
-
-
-def _posted_on(movement: Movement) -> datetime:
-    posted_on = movement.entry.posted_on
-    return posted_on.replace(tzinfo=None) if posted_on is not None else at(LAST_DAY)
 
 
 def account_transactions(
@@ -127,7 +123,7 @@ def account_transactions(
     for movement in moved:
         entry = movement.entry
         record_ref = entry.record_ref or RecordReference(id=entry.id, data_type=DataType.JOURNAL_ENTRIES)
-        day = _posted_on(movement)
+        day = posted_at(movement.entry)
         transactions.append(
             AccountTransaction(
                 id=uuid_of(f"{entry.id}/{movement.account_id}"),
@@ -163,7 +159,7 @@ def statement(moved: Iterable[Movement], account_id: str) -> list[BankTransactio
             continue
         balance += movement.amount
         entry = movement.entry
-        day = _posted_on(movement)
+        day = posted_at(movement.entry)
         data_type = entry.record_ref.data_type if entry.record_ref is not None else None
         kind = _TYPES_BY_WORD.get(entry.description or "")
         if kind is None:

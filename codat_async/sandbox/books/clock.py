@@ -24,6 +24,11 @@ def at(day: int) -> datetime:
     return _DATES[day - _EARLIEST]
 
 
+def plain(moment: datetime) -> datetime:
+    """The time without its zone: what was written from outside may or may not have one."""
+    return moment.replace(tzinfo=None)
+
+
 def stamps(day: int, stream: Random) -> tuple[datetime, datetime]:
     """When a record of that day was last changed at the source, and when the copy of it was."""
     seconds = day * 86_400 + 25_200 + int(stream.random() * 43_200)

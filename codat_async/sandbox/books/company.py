@@ -28,7 +28,7 @@ from codat_async.sandbox.books.ageing import by_age, by_party, outstanding
 from codat_async.sandbox.books.allocation import Allocations
 from codat_async.sandbox.books.attachments import attachments, content
 from codat_async.sandbox.books.chart import Chart, tree
-from codat_async.sandbox.books.clock import FIRST_DATE, LAST_SYNC, REFERENCE_DATE, stamps
+from codat_async.sandbox.books.clock import FIRST_DATE, LAST_SYNC, REFERENCE_DATE, plain, stamps
 from codat_async.sandbox.books.derived import Derived
 from codat_async.sandbox.books.goods import Goods
 from codat_async.sandbox.books.ledger import Ledger
@@ -317,7 +317,8 @@ class CompanyBooks:
     def _last_day(self, *resources: str) -> date:
         """The reference date, or the day of the latest document where one was written since."""
         days = (
-            record.issue_date.date()
+            # A document dated ahead does not make the present later than it is.
+            min(plain(record.issue_date), plain(record.modified_date or record.issue_date)).date()
             for resource in resources
             for record in self.records(resource)
             if record.issue_date is not None

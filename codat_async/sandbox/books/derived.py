@@ -21,6 +21,7 @@ from codat_async.sandbox.books.banking import (
     statement,
 )
 from codat_async.sandbox.books.chart import Chart
+from codat_async.sandbox.books.clock import plain
 from codat_async.sandbox.books.ledger import Balances, Ledger, fingerprint
 
 
@@ -35,6 +36,7 @@ class Derived:
         self._ledger = ledger
         self.accounts: list[Account] = chart.accounts()
         self.bank_accounts: list[BankAccount] = bank_accounts(chart)
+        self._generated = {account.id for account in self.accounts}
         self._transactions: list[AccountTransaction] | None = None
         self._statements: dict[str, list[BankTransaction]] = {}
         self._from_journal: dict[str, set[str | None]] = {}
@@ -122,6 +124,9 @@ class Derived:
         balances, rates, banks = self.balances, self._rates(), self._banks()
         changed: set[str] = set()
         for account in self.accounts:
+            # What was written from outside keeps the balance it came with until something is posted.
+            if account.id not in self._generated and account.id not in balances.by_account:
+                continue
             balance = balances.balance(account.id or "")
             rate = rates.get(account.id or "")
             if rate is not None:
@@ -156,4 +161,5 @@ class Derived:
 
 
 def _newest(records: list[Any]) -> datetime | None:
-    return max((record.modified_date for record in records if record.modified_date), default=None)
+    dates = (record.modified_date for record in records if record.modified_date is not None)
+    return max(dates, key=plain, default=None)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -17,9 +16,9 @@ from codat_async.models import (
     RecordReference,
 )
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, OPENING_DAY, at, stamps
+from codat_async.sandbox.books.clock import LAST_DAY, OPENING_DAY, at, plain, stamps
 from codat_async.sandbox.books.lines import money
-from codat_async.sandbox.books.postings import Poster, Posting
+from codat_async.sandbox.books.postings import Poster, Posting, is_reasonable
 from codat_async.sandbox.books.profile import uuid_of
 
 _ZERO: Final = Decimal(0)
@@ -44,6 +43,19 @@ def fingerprint(records: Iterable[Any]) -> list[datetime | None]:
 def month_of(moment: datetime) -> int:
     """Months are counted from year 0, so that they can be added to."""
     return moment.year * 12 + moment.month - 1
+
+
+def posted_at(entry: JournalEntry) -> datetime:
+    """When an entry counts; one that does not say counts from when it was written."""
+    return plain(entry.posted_on or entry.created_on or entry.modified_date or at(LAST_DAY))
+
+
+def is_posted(entry: JournalEntry) -> bool:
+    """Whether an entry counts: not when it is deleted, nor when it does not balance."""
+    if entry.is_deleted:
+        return False
+    amounts = [line.net_amount for line in entry.journal_lines or ()]
+    return all(is_reasonable(amount) for amount in amounts) and not sum(amounts)
 
 
 class _Posted(Struct):
@@ -77,7 +89,7 @@ class Ledger:
                 if kept.entry is not None:
                     made.append(kept.entry)
         made += self._manual(len(made))
-        made.sort(key=attrgetter("posted_on"))
+        made.sort(key=posted_at)
         self.entries = made
         self._balances: Balances | None = None
         self._balanced: object = None
@@ -153,12 +165,12 @@ class Ledger:
         modified: datetime | None,
     ) -> JournalEntry:
         refs, currency = self._poster.refs, self._chart.currency
-        date = posting.date or (modified.replace(tzinfo=None) if modified else at(LAST_DAY))
+        date = plain(posting.date or modified or at(LAST_DAY))
         return JournalEntry(
             id=entry_id,
             journal_ref=self._chart.journal_refs[posting.journal],
             description=posting.description,
-            posted_on=date.replace(tzinfo=None) if date.tzinfo else date,
+            posted_on=date,
             created_on=date,
             updated_on=source,
             record_ref=record_ref,
@@ -244,21 +256,23 @@ class Balances:
         """When the latest entry was posted."""
         self.first: datetime | None = None
         for entry in entries:
-            if entry.is_deleted or entry.posted_on is None or not entry.journal_lines:
+            if not is_posted(entry):
                 continue
-            posted_on = entry.posted_on.replace(tzinfo=None)
-            if self.last is None or posted_on > self.last:
-                self.last = posted_on
+            posted_on = posted_at(entry)
+            # An entry dated ahead does not make the present later than it is.
+            known = posted_on if entry.modified_date is None else min(posted_on, plain(entry.modified_date))
+            if self.last is None or known > self.last:
+                self.last = known
             if self.first is None or posted_on < self.first:
                 self.first = posted_on
             month = month_of(posted_on)
             moves_cash = False
-            for line in entry.journal_lines:
+            for line in entry.journal_lines or ():
                 account = (line.account_ref.id or "") if line.account_ref is not None else ""
                 moves_cash = moves_cash or account in banks
                 _add(self.by_account, account, month, line.net_amount)
             if moves_cash:
-                self._count_cash(entry.journal_lines, month, banks)
+                self._count_cash(entry.journal_lines or (), month, banks)
 
     def _count_cash(self, lines: Iterable[JournalLine], month: int, banks: frozenset[str]) -> None:
         for line in lines:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Any, Final
 
 from msgspec import Struct
@@ -26,6 +26,7 @@ from codat_async.models import (
 from codat_async.sandbox.books.chart import Chart
 
 _ZERO: Final = Decimal(0)
+_MOST_DIGITS: Final = 16
 _UNPOSTED: Final = frozenset({"Draft", "Void"})
 
 
@@ -79,7 +80,14 @@ class Poster:
         """The posting of a record, or ``None`` where it makes none."""
         if record.is_deleted:
             return None
-        return self._rules[resource](record)
+        try:
+            posting = self._rules[resource](record)
+        except DecimalException:
+            return None
+        # Amounts past all reason, or not numbers at all, cannot be added up exactly.
+        if posting is None or not all(is_reasonable(amount) for amount in posting.amounts.values()):
+            return None
+        return posting if sum(posting.amounts.values()) == 0 else None
 
     def _invoice(self, invoice: Invoice) -> Posting | None:
         if invoice.status in _UNPOSTED:
@@ -201,7 +209,15 @@ def paid_in(payment: Payment | BillPayment) -> Decimal:
     """What a payment moved, in its own currency."""
     if payment.total_amount is not None:
         return payment.total_amount
-    return sum((line.amount for line in payment.lines or ()), _ZERO)
+    try:
+        return sum((line.amount for line in payment.lines or ()), _ZERO)
+    except DecimalException:
+        return _ZERO
+
+
+def is_reasonable(amount: Decimal) -> bool:
+    """Whether an amount can be part of books at all."""
+    return amount.is_finite() and amount.adjusted() < _MOST_DIGITS
 
 
 def _id(ref: AccountRef) -> str:

@@ -1,7 +1,8 @@
 """Balance sheet, profit and loss, and cash flow, computed from the ledger's balances."""
 
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -50,7 +51,8 @@ class Period(Struct, frozen=True):
     @property
     def end(self) -> datetime:
         """The last day."""
-        return datetime((self.last + 1) // 12, (self.last + 1) % 12 + 1, 1) - timedelta(days=1)
+        year, month = self.last // 12, self.last % 12 + 1
+        return datetime(year, month, monthrange(year, month)[1])
 
 
 class Statements:

@@ -139,7 +139,8 @@ class Settler:
             if document.state is POSTED:
                 for credit in by_document.get(document.number, ()):
                     self._use(credit, document)
-                self._pay(document, len(documents) - document.number)
+                if len(self.payments) < self._limit:
+                    self._pay(document, len(documents) - document.number)
         for party, (document, day) in self._waiting.items():
             if len(self.payments) < self._limit:
                 self._record(party, day, [(document, document.left)])
