@@ -1,6 +1,7 @@
 """Turns the client's catalogue into the server's routes: one handler a kind of operation."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from msgspec import inspect
@@ -65,6 +66,7 @@ def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Ma
     return by_kind
 
 
+@cache
 def _required_fields(model: Any) -> tuple[str, ...]:
     described = inspect.type_info(model)
     if not isinstance(described, inspect.StructType):
