@@ -7,10 +7,6 @@ from typing import Any, Final
 
 from codat_async.models import (
     Allocation,
-    BillStatus,
-    CreditNoteStatus,
-    Invoice,
-    InvoiceStatus,
     PaymentAllocation,
     PaymentAllocationPayment,
 )
@@ -111,21 +107,19 @@ def _update(record: Any, settled: Decimal, day: datetime | None, modified: datet
     if not is_reasonable(left):
         return
     left -= settled
-    statuses: Any = (
-        CreditNoteStatus if is_note else InvoiceStatus if isinstance(record, Invoice) else BillStatus
-    )
+    statuses = type(record.status)
     if left <= 0:
         record.status = statuses.PAID
     elif record.payment_allocations:
         record.status = statuses.PARTIALLY_PAID
     else:
-        record.status = statuses.OPEN if statuses is BillStatus else statuses.SUBMITTED
+        record.status = getattr(statuses, "OPEN", None) or statuses.SUBMITTED
     if is_note:
         record.remaining_credit = left
         record.allocated_on_date = day or record.allocated_on_date
     else:
         record.amount_due = left
-    if isinstance(record, Invoice):
+    if hasattr(record, "paid_on_date"):
         record.paid_on_date = day if left <= 0 else None
     if modified is not None:
         record.modified_date = max(modified, record.modified_date or modified, key=plain)

@@ -14,6 +14,7 @@ from codat_async.sandbox.books.goods import Good
 LineModel = TypeVar("LineModel")
 
 _CENT: Final = Decimal("0.01")
+_NOTHING: Final = Decimal("0.00")
 _SMALL: Final = tuple(Decimal(number) for number in range(1001))
 _LINE_COUNTS: Final = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6)
 _DISCOUNTS: Final = (0, 0, 0, 0, 0, 0, 0, 5, 10, 15)
@@ -21,7 +22,7 @@ _DISCOUNTS: Final = (0, 0, 0, 0, 0, 0, 0, 5, 10, 15)
 
 def money(cents: int) -> Decimal:
     """An amount with two decimal places."""
-    return cents * _CENT
+    return cents * _CENT if cents else _NOTHING
 
 
 def count(number: int) -> Decimal:
