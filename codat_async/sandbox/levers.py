@@ -34,6 +34,7 @@ class Levers:
         moved = [records.pop(0) for _ in range(min(max(rows, 0), len(records)))]
         records.extend(moved)
         collection.changed(moved=True)
+        self._written(company_id)
 
     def touch(
         self,
@@ -62,6 +63,7 @@ class Levers:
                     record.note = f"Changed in the sandbox, {self._pulls}"
             if chosen:
                 collection.changed()
+                state.written()
                 touched += len(chosen)
         return touched
 
@@ -74,6 +76,7 @@ class Levers:
             records = [self._copy(collection, company_id, resource) for _ in range(records)]
         for record in records:
             collection.add(record)
+        self._written(company_id)
         return [record.id for record in records]
 
     def _copy(self, collection: Collection, company_id: str, resource: str) -> Any:
@@ -98,6 +101,7 @@ class Levers:
         for record in found:
             mark_deleted(record)
         collection.changed()
+        self._written(company_id)
         return len(found)
 
     def remove_records(self, company_id: str, resource: str, ids: Iterable[str]) -> int:
@@ -109,12 +113,17 @@ class Levers:
         removed = len(records) - len(kept)
         records[:] = kept
         collection.changed(moved=True)
+        self._written(company_id)
         return removed
 
     def changed(self, company_id: str, resource: str) -> None:
         """To be called after records were changed in place through :attr:`Sandbox.books`."""
         for _, collection in self._world.company(company_id).collections(resource):
             collection.changed(moved=True)
+        self._written(company_id)
+
+    def _written(self, company_id: str) -> None:
+        self._world.company(company_id).written()
 
     def _collection(self, company_id: str, resource: str) -> Collection:
         if resource not in self._resources:

@@ -55,6 +55,10 @@ class BooksOfCompany(Protocol):
         """What is in an attached file."""
         ...
 
+    def refresh(self) -> frozenset[str]:
+        """Lets what follows from the records follow them; the resources whose records that changed."""
+        ...
+
     def balance_sheet(
         self, *, period_length: int, periods_to_compare: int, start_month: Any
     ) -> models.BalanceSheets:
@@ -114,6 +118,7 @@ class CompanyState:
         self.books = books
         self.connections = Collection(list(connections), Connection)
         self.pushes = Collection([], PushOperation[Any], id_of=attrgetter("push_operation_key"))
+        self._written = False
         self.sync_settings: models.CompanySyncSettings | None = None
         self._pulls: Collection | None = None
         self._collections: dict[tuple[str, str], Collection] = {}
@@ -139,7 +144,16 @@ class CompanyState:
         """The company's books; raises 409 where none were ever pulled, as for a company just created."""
         if self.books is None:
             raise ApiError(409, f"The data of company {self.id} has not been requested or is still syncing.")
+        if self._written:
+            self._written = False
+            for resource in self.books.refresh():
+                for _, collection in self.collections(resource):
+                    collection.changed(moved=True)
         return self.books
+
+    def written(self) -> None:
+        """To be called after records were written: balances and the ledger follow before the next read."""
+        self._written = True
 
     def collection(self, resource: str, parent: str = "") -> Collection:
         """The list of a resource, made when first asked for.
@@ -148,9 +162,9 @@ class CompanyState:
         for an unknown one.
         """
         key = (resource, parent)
+        books = self.read_books()
         found = self._collections.get(key)
         if found is None:
-            books = self.read_books()
             try:
                 records = books.bank_transactions(parent) if parent else books.records(resource)
             except KeyError:

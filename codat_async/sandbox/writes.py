@@ -231,6 +231,7 @@ class Writes:
             )
             return
         record_id, shown = change()
+        state.written()
         attachment_id = None
         if kind == PushChangeType.ATTACHMENT_UPLOADED:
             attachment_id = shown.id

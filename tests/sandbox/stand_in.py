@@ -68,6 +68,9 @@ class SmallCompany:
     def attachment_content(self, attachment: models.Attachment) -> bytes:
         return b"hello"
 
+    def refresh(self) -> frozenset[str]:
+        return frozenset()
+
     def balance_sheet(self, **options: Any) -> models.BalanceSheets:
         return models.BalanceSheets(currency="GBP", reports=[])
 
