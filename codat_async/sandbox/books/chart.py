@@ -66,6 +66,7 @@ _CHART: Final = (
     Nominal("interest paid", "8200", "Interest paid", _EXPENSE, "Expense.Other"),
     Nominal("interest received", "4900", "Interest received", _INCOME, "Income.Other"),
     Nominal("accruals", "2109", "Accruals", _LIABILITY, "Liability.Current.Accruals"),
+    Nominal("wages", "7001", "Wages and salaries", _EXPENSE, "Expense.Payroll"),
     Nominal("overhead", "7200", "Electricity and heating", _EXPENSE, "Expense.Overhead"),
     Nominal("overhead", "7550", "Telephone and internet", _EXPENSE, "Expense.Overhead"),
     Nominal("overhead", "8100", "Insurance", _EXPENSE, "Expense.Overhead"),
@@ -75,7 +76,6 @@ _CHART: Final = (
     Nominal("petty", "7500", "Printing and stationery", _EXPENSE, "Expense.Overhead"),
     Nominal("petty", "7401", "Meals and entertainment", _EXPENSE, "Expense.Overhead"),
     Nominal("petty", "7300", "Vehicle fuel", _EXPENSE, "Expense.Overhead"),
-    Nominal("wages", "7001", "Wages and salaries", _EXPENSE, "Expense.Payroll"),
     Nominal("purchases", "5100", "Carriage inwards", _EXPENSE, "Expense.CostOfSales"),
     Nominal("purchases", "5200", "Subcontractors", _EXPENSE, "Expense.CostOfSales"),
     Nominal("", "1001", "Inventory", _ASSET, "Asset.Current.Inventory"),
@@ -91,6 +91,7 @@ _CHART: Final = (
     Nominal("", "9998", "Suspense", AccountType.UNKNOWN, ""),
 )  # fmt: skip
 _ESSENTIAL: Final = 21
+"""How many of them, after the bank account, the postings of any company need."""
 
 _LINKS_BY_TYPE: Final = {
     AccountType.INCOME: ["Invoices.LineItems.AccountRef.Id", "DirectIncomes.LineItems.AccountRef.Id"],

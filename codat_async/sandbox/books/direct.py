@@ -15,8 +15,6 @@ from codat_async.models import (
     Metadata,
     PaymentAllocation,
     PaymentAllocationPayment,
-    RecordReference,
-    Tracking,
     Transfer,
     TransferAccount,
 )
@@ -24,15 +22,15 @@ from codat_async.sandbox.books import names
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
 from codat_async.sandbox.books.goods import Good
-from codat_async.sandbox.books.lines import Line, build, categories, count, money, price, total
+from codat_async.sandbox.books.lines import Line, build, categories, count, money, price, total, tracking
 from codat_async.sandbox.books.parties import Customers, Suppliers
 
 
 def _line(description: str, cents: int, account: AccountRef, tax: int, chart: Chart, stream: Random) -> Line:
     good = Good(None, description, Decimal(cents).scaleb(-2), cents, 1, account, tax)
     trackings = len(chart.tracking_refs)
-    tracking = int(stream.random() * trackings) if trackings and stream.random() < 0.25 else -1
-    return price(good, 1, 0, tax, tracking, chart)
+    category = int(stream.random() * trackings) if trackings and stream.random() < 0.25 else -1
+    return price(good, 1, 0, tax, category, chart)
 
 
 def _own_bank(chart: Chart, stream: Random) -> AccountRef:
@@ -72,20 +70,15 @@ def direct_costs(chart: Chart, suppliers: Suppliers) -> list[DirectCost]:
     costs: list[DirectCost] = []
     for number in range(amount):
         day = min(LAST_DAY, number * LAST_DAY // amount + int(stream.random() * 4))
+        regular = None
         if number % 4 == 0:
-            kind = (
-                "Wages",
-                160_000 + int(stream.random() * 90_000),
-                chart.roles("wages" if _has(chart, "wages") else "overhead")[0],
-            )
+            regular = ("Wages", 160_000 + int(stream.random() * 90_000), chart.role("wages"))
         elif number % 9 == 5:
-            kind = ("Account fee", 800 + int(stream.random() * 3_000), chart.role("bank fees"))
+            regular = ("Account fee", 800 + int(stream.random() * 3_000), chart.role("bank fees"))
         elif number % 25 == 7:
-            kind = ("Loan interest", 4_000 + int(stream.random() * 9_000), chart.role("interest paid"))
-        else:
-            kind = ("", 0, chart.role("petty"))
-        if kind[0]:
-            lines = [_line(*kind, untaxed, chart, stream)]
+            regular = ("Loan interest", 4_000 + int(stream.random() * 9_000), chart.role("interest paid"))
+        if regular is not None:
+            lines = [_line(*regular, untaxed, chart, stream)]
         else:
             petty = chart.roles("petty")
             lines = [
@@ -103,7 +96,7 @@ def direct_costs(chart: Chart, suppliers: Suppliers) -> list[DirectCost]:
         bank = _own_bank(chart, stream)
         reference = f"CARD-{number + 1:05}"
         contact = None
-        if suppliers.terms and not kind[0] and stream.random() < 0.7:
+        if suppliers.terms and regular is None and stream.random() < 0.7:
             supplier = suppliers.terms[int(stream.random() * len(suppliers.terms))]
             contact = ContactRef(id=supplier.id, data_type=DataType.SUPPLIERS)
         source, modified = stamps(day, stream)
@@ -120,7 +113,7 @@ def direct_costs(chart: Chart, suppliers: Suppliers) -> list[DirectCost]:
                         DirectCostLineItem,
                         line,
                         chart,
-                        tracking=_tracking(line, chart),
+                        tracking=tracking(line, chart),
                         tracking_category_refs=categories(line, chart),
                     )
                     for line in lines
@@ -136,17 +129,6 @@ def direct_costs(chart: Chart, suppliers: Suppliers) -> list[DirectCost]:
             )
         )
     return costs
-
-
-def _has(chart: Chart, role: str) -> bool:
-    return any(nominal.role == role for nominal in chart.nominals)
-
-
-def _tracking(line: Line, chart: Chart) -> Tracking | None:
-    if line.tracking < 0:
-        return None
-    category = chart.tracking_refs[line.tracking]
-    return Tracking(record_refs=[RecordReference(id=category.id, data_type=DataType.TRACKING_CATEGORIES)])
 
 
 def direct_incomes(chart: Chart, customers: Customers) -> list[DirectIncome]:

@@ -7,7 +7,14 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from codat_async.models import BilledToType, BillingTracking, TrackingCategoryRef
+from codat_async.models import (
+    BilledToType,
+    BillingTracking,
+    DataType,
+    RecordReference,
+    Tracking,
+    TrackingCategoryRef,
+)
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.goods import Good
 
@@ -141,3 +148,11 @@ def billing(line: Line, chart: Chart) -> BillingTracking | None:
         is_billed_to=BilledToType.NOT_APPLICABLE,
         is_rebilled_to=BilledToType.NOT_APPLICABLE,
     )
+
+
+def tracking(line: Line, chart: Chart) -> Tracking | None:
+    """The same, in the form that direct costs, sales orders and item receipts also carry."""
+    if line.tracking < 0:
+        return None
+    category = chart.tracking_refs[line.tracking]
+    return Tracking(record_refs=[RecordReference(id=category.id, data_type=DataType.TRACKING_CATEGORIES)])

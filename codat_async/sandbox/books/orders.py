@@ -15,20 +15,18 @@ from codat_async.models import (
     PurchaseOrderLineItem,
     PurchaseOrderRef,
     RecordLineReference,
-    RecordReference,
     SalesOrder,
     SalesOrderInvoiceStatus,
     SalesOrderLineItem,
     ShipTo,
     ShipToContact,
-    Tracking,
     User,
 )
 from codat_async.models.common import DataType
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
 from codat_async.sandbox.books.goods import Good, Goods
-from codat_async.sandbox.books.lines import Line, build, categories, count, draw, money, total
+from codat_async.sandbox.books.lines import build, categories, count, draw, money, total, tracking
 from codat_async.sandbox.books.parties import Customers, Suppliers, Terms
 from codat_async.sandbox.books.profile import Profile
 from codat_async.sandbox.books.regions import address, fill, person
@@ -106,13 +104,6 @@ def _ship_to(profile: Profile, stream: Random) -> ShipTo:
     )
 
 
-def _sales_tracking(line: Line, chart: Chart) -> Tracking | None:
-    if line.tracking < 0:
-        return None
-    category = chart.tracking_refs[line.tracking]
-    return Tracking(record_refs=[RecordReference(id=category.id, data_type=DataType.TRACKING_CATEGORIES)])
-
-
 class SalesOrders:
     """What customers have ordered, invoiced or not."""
 
@@ -132,8 +123,7 @@ class SalesOrders:
             is_foreign = customers.terms[order.party].is_foreign
             source, modified = stamps(max(0, order.day), stream)
             lines = [
-                build(SalesOrderLineItem, line, chart, tracking=_sales_tracking(line, chart))
-                for line in order.lines
+                build(SalesOrderLineItem, line, chart, tracking=tracking(line, chart)) for line in order.lines
             ]
             totals = order.totals
             sub_total, amount = money(totals.sub_total), money(totals.total)
@@ -281,7 +271,7 @@ class PurchaseOrders:
                             sub_total=money(line.sub_total),
                             total_amount=money(line.sub_total),
                             account_ref=line.good.account,
-                            tracking=_sales_tracking(line, chart),
+                            tracking=tracking(line, chart),
                         )
                         for line_number, line in enumerate(order.lines, 1)
                     ],
