@@ -1,0 +1,37 @@
+"""Bulk pulls: many companies, many types, into files that a crash cannot spoil."""
+
+from codat_async.bulk.companies import find_companies
+from codat_async.bulk.failures import Failure
+from codat_async.bulk.landing import DiskFull, LandingError
+from codat_async.bulk.monitor import Counts, Event, Monitor, Progress
+from codat_async.bulk.planning import Plan, QuotaTooSmall, make_plan
+from codat_async.bulk.pulling import NothingToPull, Pull, PullOptions, pull
+from codat_async.bulk.report import Outcome, Report, status
+from codat_async.bulk.target import TargetError
+from codat_async.bulk.types import RecordType, UnknownType, record_types, resolve_types
+
+__all__ = [
+    "Counts",
+    "DiskFull",
+    "Event",
+    "Failure",
+    "LandingError",
+    "Monitor",
+    "NothingToPull",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "Pull",
+    "PullOptions",
+    "QuotaTooSmall",
+    "RecordType",
+    "Report",
+    "TargetError",
+    "UnknownType",
+    "find_companies",
+    "make_plan",
+    "pull",
+    "record_types",
+    "resolve_types",
+    "status",
+]

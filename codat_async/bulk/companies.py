@@ -1,0 +1,98 @@
+"""Which companies there are to pull, with the connections their books come through."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from codat_async.bulk.failures import Failure, classified
+from codat_async.client import Codat
+from codat_async.errors import CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
+from codat_async.models import Company, ConnectionStatus, SourceType
+
+__all__ = ["Found", "Subject", "find_companies"]
+
+_ASKED_ONE_BY_ONE: Final = 20
+"""Up to so many companies are asked for by id; beyond, the list is read."""
+_PAGE_SIZE: Final = 500
+_NO_BOOKS: Final = {SourceType.BANKING, SourceType.BANK_FEED, SourceType.COMMERCE, SourceType.EXPENSE}
+
+
+class Subject(Struct, frozen=True):
+    """A company, and its linked connections to accounting software."""
+
+    id: str
+    name: str
+    connections: tuple[str, ...]
+
+
+class Found(Struct):
+    """What was found of the companies that were wanted."""
+
+    subjects: list[Subject]
+    failures: list[tuple[str, Failure]]
+    visible: set[str]
+    """The ids of all companies that were seen, linked or not."""
+
+
+async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> Found:
+    """The companies of these ids, or all that have a linked connection."""
+    if wanted is not None and len(wanted) <= _ASKED_ONE_BY_ONE:
+        return await _ask(codat, wanted)
+    invalid: list[InvalidRecord] = []
+    companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=invalid.append)
+    found = Found([], [], set())
+    subjects: dict[str, Subject] = {}
+    async for company in companies:
+        found.visible.add(company.id)
+        subject = _subject(company)
+        if wanted is not None or subject.connections:
+            subjects[company.id] = subject
+    found.failures += [(each.record_id or "?", classified(each)) for each in invalid]
+    if wanted is None:
+        found.subjects = list(subjects.values())
+    else:
+        for company_id in dict.fromkeys(wanted):
+            if company_id in subjects:
+                found.subjects.append(subjects[company_id])
+            else:
+                found.failures.append((company_id, _unknown(company_id)))
+    return found
+
+
+async def _ask(codat: Codat, wanted: Iterable[str]) -> Found:
+    found = Found([], [], set())
+    ids = list(dict.fromkeys(wanted))
+    answers = await asyncio.gather(*(_get(codat, each) for each in ids))
+    for company_id, answer in zip(ids, answers, strict=True):
+        if isinstance(answer, Failure):
+            found.failures.append((company_id, answer))
+        else:
+            found.visible.add(answer.id)
+            found.subjects.append(_subject(answer))
+    return found
+
+
+async def _get(codat: Codat, company_id: str) -> Company | Failure:
+    try:
+        return await codat.companies.get(company_id)
+    except (Unauthorized, QuotaExhausted):
+        raise
+    except NotFound:
+        return _unknown(company_id)
+    except CodatError as error:
+        return classified(error)
+
+
+def _unknown(company_id: str) -> Failure:
+    return Failure("no_company", f"there is no company {company_id} under this key")
+
+
+def _subject(company: Company) -> Subject:
+    connections = tuple(
+        each.id
+        for each in company.data_connections or ()
+        if each.status == ConnectionStatus.LINKED and each.source_type not in _NO_BOOKS
+    )
+    return Subject(company.id, company.name, connections)

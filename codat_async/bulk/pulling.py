@@ -1,0 +1,342 @@
+"""The pull: finds the companies, takes up or begins a run, and works its units off side by side."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from codat_async.bulk.budget import ByteBudget
+from codat_async.bulk.checkpoint import Run, State, UnitState
+from codat_async.bulk.companies import Found, find_companies
+from codat_async.bulk.compression import Compression, compressor
+from codat_async.bulk.landing import Landing, LandingError
+from codat_async.bulk.monitor import Event, Monitor
+from codat_async.bulk.planning import QuotaTooSmall, expand, fits_anyway, make_plan
+from codat_async.bulk.report import Outcome, Report, make_report, write_report
+from codat_async.bulk.target import REPORT, Target, TargetError
+from codat_async.bulk.types import record_types, resolve_types
+from codat_async.bulk.units import Unit, interleaved
+from codat_async.bulk.work import STOPS, Tools, Work
+from codat_async.client import Codat
+from codat_async.errors import CodatError
+from codat_async.paging import MAX_PAGE_SIZE
+
+__all__ = ["DEFAULT_PAGE_SIZE", "NothingToPull", "Pull", "PullOptions", "pull"]
+
+DEFAULT_PAGE_SIZE: Final = 500
+"""Larger than the size that is best for latency: a night's pull counts requests."""
+_STALE: Final = timedelta(hours=12)
+"""A run taken up again after so long is followed at once by an incremental one."""
+_KNOWN_ASKED: Final = 3
+_THREADS: Final = min(4, (os.cpu_count() or 1) + 1)
+
+
+class PullOptions(Struct, frozen=True, kw_only=True):
+    """What to pull, and how."""
+
+    types: Sequence[str] | None = None
+    """Names of data types; all of them for None."""
+    companies: Sequence[str] | None = None
+    """Ids; all companies with a linked connection for None."""
+    page_size: int = DEFAULT_PAGE_SIZE
+    full: bool = False
+    """Read everything from the beginning, whatever earlier runs have."""
+    allow_partial: bool = False
+    """Start even where the day's quota will not be enough."""
+    compression: Compression = "gzip"
+    overlap: timedelta = timedelta(minutes=10)
+    """An incremental run goes back behind the watermark by so much."""
+    units_at_once: int = 32
+    memory: int = 64 * 1024 * 1024
+    """Bytes of pages in flight."""
+    source: str | None = None
+    """Whose books these are, where the base URL does not tell."""
+    check: bool = True
+    """Whether to try each record on its model, and list those that fail."""
+
+
+async def pull(
+    codat: Codat,
+    into: Path | str,
+    *,
+    options: PullOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Report:
+    """Pull books into a directory; see :class:`PullOptions`.
+
+    Goes on where an interrupted run stopped, reads only what changed since a complete one,
+    and begins otherwise. Raises :class:`~codat_async.bulk.target.TargetError` for a
+    directory that cannot be used, :class:`~codat_async.bulk.types.UnknownType`,
+    :class:`~codat_async.bulk.planning.QuotaTooSmall`, and
+    :class:`~codat_async.errors.Unauthorized`. Whatever goes wrong later is in the report.
+    """
+    return await Pull(codat, Path(into), options or PullOptions(), on_event).run()
+
+
+class NothingToPull(CodatError):
+    """None of the companies that were wanted can be pulled."""
+
+
+def _why_nothing(found: Found) -> str:
+    if not found.failures:
+        return "there is nothing to pull: no company under this key has a linked connection"
+    company, failure = found.failures[0]
+    more = f" (and {len(found.failures) - 1} more)" if len(found.failures) > 1 else ""
+    return f"there is nothing to pull: {company}: {failure.text}{more}"
+
+
+class Pull:
+    """One call of :func:`pull`, whose progress can be watched."""
+
+    def __init__(
+        self,
+        codat: Codat,
+        into: Path,
+        options: PullOptions,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        if not 1 <= options.page_size <= MAX_PAGE_SIZE:
+            raise ValueError(f"page_size is 1 to {MAX_PAGE_SIZE}, not {options.page_size}")
+        self._codat = codat
+        self._into = into
+        self._options = options
+        self._on_event = on_event
+        self._kinds = resolve_types(options.types)
+        self._queue: deque[Work] = deque()
+        self._stop: Exception | None = None
+        self._main: asyncio.Task[object] | None = None
+        self.monitor = Monitor(codat.governor, on_event)
+        """Tells how it goes."""
+        compressor(options.compression)
+
+    async def run(self) -> Report:
+        """Do it."""
+        begun = time.monotonic()
+        with Target(self._into) as target:
+            self._check_source(target)
+            found = await find_companies(self._codat, self._options.companies)
+            if not found.subjects:
+                raise NothingToPull(_why_nothing(found))
+            await self._check_account(target, found)
+            while True:
+                units = list(expand(found.subjects, self._kinds))
+                run, resumed = await asyncio.to_thread(self._take_up, target, [unit for unit, _ in units])
+                if not resumed and not target.checkpoint.watermarks():
+                    await self._check_quota(found, len(units))
+                await asyncio.to_thread(self._set_up, target, run, resumed, [unit for unit, _ in units])
+                report = await self._work_off(target, run, resumed, found, begun)
+                began = datetime.fromisoformat(run.began)
+                if not resumed or self._stop is not None or datetime.now(UTC) - began < _STALE:
+                    return report
+                self.monitor = Monitor(self._codat.governor, self._on_event)
+
+    # --- before anything is written --------------------------------------------------------
+
+    def _check_source(self, target: Target) -> None:
+        source = self._options.source or self._codat.base_url
+        known = target.checkpoint.fact("source")
+        if known is not None and known != source:
+            raise TargetError(
+                f"{target.path} holds a pull of {known}, this one is of {source}; nothing was written"
+            )
+
+    async def _check_account(self, target: Target, found: Found) -> None:
+        """Company ids are unique, so an account is known by the companies it sees."""
+        known = target.checkpoint.companies()
+        if not known or not known.isdisjoint(found.visible):
+            return
+        asked = await find_companies(self._codat, sorted(known)[:_KNOWN_ASKED])
+        if not asked.visible and any(failure.kind == "no_company" for _, failure in asked.failures):
+            raise TargetError(
+                f"{target.path} holds a pull of another account: "
+                "this key sees none of its companies; nothing was written"
+            )
+
+    async def _check_quota(self, found: Found, units: int) -> None:
+        if self._options.allow_partial:
+            return
+        fits = fits_anyway(self._codat, units)
+        if fits:
+            return
+        left = self._codat.governor.state().remaining
+        wanted = f"at least {units}"
+        if fits is None:
+            plan = await make_plan(
+                self._codat, found.subjects, self._kinds, page_size=self._options.page_size
+            )
+            if plan.fits:
+                return
+            left, wanted = plan.quota_left, f"about {plan.requests}"
+        raise QuotaTooSmall(
+            f"this pull takes {wanted} requests and {left} are left of today's quota; "
+            "nothing was pulled (--allow-partial starts all the same)"
+        )
+
+    # --- the run -------------------------------------------------------------------------
+
+    def _take_up(self, target: Target, units: Sequence[Unit]) -> tuple[Run, bool]:
+        """The run to go on with, or a new one."""
+        checkpoint, options = target.checkpoint, self._options
+        target.put_in_order()
+        last = checkpoint.last_run()
+        if last is not None and (last.mode == "full" or not options.full):
+            types = {kind.name for kind in self._kinds}
+            companies = {unit.company for unit in units}
+            for _, unit, state in checkpoint.units(last.id):
+                wanted = unit.type in types and unit.company in companies
+                if wanted and state.state in (State.WAITING, State.READING, State.FAILED):
+                    return last, True
+        now = datetime.now(UTC)
+        run_id = f"{now:%Y%m%dT%H%M%SZ}"
+        while last is not None and run_id <= last.id:
+            # Two runs within a second, or a clock that went back.
+            run_id = f"{datetime.strptime(last.id, '%Y%m%dT%H%M%SZ') + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"
+        incremental = not options.full and bool(checkpoint.watermarks())
+        run = Run(
+            id=run_id,
+            mode="incremental" if incremental else "full",
+            page_size=options.page_size,
+            compression=options.compression,
+            began=now.isoformat(timespec="seconds"),
+        )
+        return run, False
+
+    def _set_up(self, target: Target, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
+        checkpoint = target.checkpoint
+        compressor(run.compression)  # type: ignore[arg-type]
+        self._watermarks = checkpoint.watermarks() if run.mode == "incremental" else {}
+        checkpoint.db.execute("begin")
+        if resumed:
+            checkpoint.reopen_run(run.id)
+        else:
+            checkpoint.note("source", self._options.source or self._codat.base_url)
+            checkpoint.begin_run(run)
+        checkpoint.add_units(run.id, ((unit, UnitState(since=self._since(unit))) for unit in units))
+        checkpoint.db.execute("commit")
+        if not resumed:
+            target.put_in_order()
+
+    def _since(self, unit: Unit) -> str | None:
+        watermark = self._watermarks.get(unit)
+        if watermark is None:
+            return None
+        since = datetime.fromisoformat(watermark.modified) - self._options.overlap
+        return f"{since:%Y-%m-%dT%H:%M:%S}Z"
+
+    async def _work_off(self, target: Target, run: Run, resumed: bool, found: Found, begun: float) -> Report:
+        checkpoint = target.checkpoint
+        wanted_types = {kind.name for kind in self._kinds}
+        wanted = {subject.id for subject in found.subjects}
+        todo = []
+        for key, unit, state in checkpoint.units(run.id):
+            if unit.type in wanted_types and unit.company in wanted:
+                self.monitor.take(unit, state)
+                if state.state in (State.WAITING, State.READING, State.FAILED):
+                    todo.append((key, unit, state))
+        self.monitor.begin()
+        self.monitor.tell(
+            "run_resumed" if resumed else "run_begun",
+            run=run.id, mode=run.mode, companies=len(wanted), units=self.monitor.total.units, open=len(todo),
+        )  # fmt: skip
+        cancelled = False
+        try:
+            async with Landing(checkpoint, self._landing_failed) as landing:
+                await self._with(landing, target, run, todo)
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+        finally:
+            self.monitor.phase = "reporting"
+            report = self._report(target, run, found, time.monotonic() - begun, cancelled)
+        return report
+
+    async def _with(
+        self, landing: Landing, target: Target, run: Run, todo: list[tuple[int, Unit, UnitState]]
+    ) -> None:
+        kinds = record_types()
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-digest") as pool:
+            tools = Tools(
+                codat=self._codat,
+                run=run,
+                target=target,
+                landing=landing,
+                monitor=self.monitor,
+                budget=ByteBudget(self._options.memory),
+                pool=pool,
+                compress=compressor(run.compression),  # type: ignore[arg-type]
+                watermarks=self._watermarks,
+                since=self._since,
+                add=self._queue.append,
+                check=self._options.check,
+                units_at_once=self._options.units_at_once,
+            )
+            by_unit = {unit: (key, state) for key, unit, state in todo}
+            self._queue.extend(
+                Work(tools, by_unit[unit][0], unit, kinds[unit.type], by_unit[unit][1])
+                for unit in interleaved(by_unit)
+            )
+            failed: list[Work] = []
+            await self._drain(failed)
+            if self._stop is None and failed:
+                self._queue.extend(failed)
+                await self._drain([])
+
+    async def _drain(self, failed: list[Work]) -> None:
+        """Work the queue off, so many units at once, until it is empty or something stops the pull."""
+        running: dict[asyncio.Task[None], Work] = {}
+        self._main = asyncio.current_task()
+        try:
+            while (self._queue or running) and self._stop is None:
+                while self._queue and len(running) < self._options.units_at_once:
+                    work = self._queue.popleft()
+                    running[asyncio.create_task(work.run())] = work
+                ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    work = running.pop(task)
+                    error = task.exception()
+                    if isinstance(error, STOPS):
+                        self._stop = self._stop or error
+                    elif error is not None:
+                        raise error
+                    elif work.state.state == State.FAILED:
+                        failed.append(work)
+        finally:
+            self._main = None
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _landing_failed(self, error: LandingError) -> None:
+        self._stop = self._stop or error
+        self.monitor.tell("stopped", error=str(error))
+
+    def _report(self, target: Target, run: Run, found: Found, seconds: float, cancelled: bool) -> Report:
+        checkpoint = target.checkpoint
+        stopped = "interrupted" if cancelled else None if self._stop is None else str(self._stop)
+        report = make_report(
+            checkpoint, run, missing_companies=found.failures, seconds=seconds, stopped=stopped
+        )
+        # A full disk has no room for the report either; the checkpoint has what it says.
+        with contextlib.suppress(OSError):
+            write_report(target.path / REPORT, report, checkpoint)
+        if not report.open and not report.total.failed and stopped is None:
+            checkpoint.end_run(run.id, report.ended)
+        self.monitor.tell(
+            "run_ended" if report.outcome == Outcome.DONE else "run_stopped",
+            run=run.id,
+            outcome=report.outcome,
+            rows=report.total.rows,
+            requests=report.total.requests,
+            failed=report.total.failed,
+            open=report.open,
+            stopped=stopped,
+        )
+        return report

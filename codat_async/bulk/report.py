@@ -1,0 +1,176 @@
+"""The report of a run: how every unit ended, in sums for people and in full for machines."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from codat_async.bulk.checkpoint import Checkpoint, Run, State
+from codat_async.bulk.failures import Failure
+from codat_async.bulk.monitor import Counts
+from codat_async.bulk.target import TargetError, open_checkpoint
+
+__all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
+
+_SHOWN: int = 1000
+
+
+class Outcome(StrEnum):
+    """How a pull ended."""
+
+    DONE = "done"
+    PARTLY = "partly"
+    """Something is left: the same command goes on with it."""
+    NOTHING = "nothing"
+
+
+class UnitFailure(Struct, frozen=True):
+    """A unit, or a whole company, that did not come."""
+
+    type: str
+    company: str
+    connection: str | None
+    parent: str | None
+    kind: str
+    text: str
+
+
+class Report(Struct, kw_only=True):
+    """What became of a run; ``report.json`` holds the same and every unit."""
+
+    outcome: Outcome
+    run: str
+    mode: str
+    began: str
+    ended: str
+    seconds: float
+    """That this process worked on it."""
+    stopped: str | None = None
+    """Why it ended early."""
+    total: Counts
+    types: dict[str, Counts]
+    companies: int
+    open: int
+    """Units not done yet."""
+    failures: list[UnitFailure]
+    """The first thousand."""
+    skipped: dict[str, int] = {}
+    """By type, the companies whose platform does not have it."""
+
+
+def make_report(
+    checkpoint: Checkpoint,
+    run: Run,
+    *,
+    missing_companies: list[tuple[str, Failure]],
+    seconds: float = 0.0,
+    stopped: str | None = None,
+) -> Report:
+    """Add up the units of a run."""
+    total, types, failures = Counts(), dict[str, Counts](), list[UnitFailure]()
+    companies: set[str] = set()
+    skipped: dict[str, int] = {}
+    opened = 0
+    for company, failure in missing_companies:
+        failures.append(UnitFailure("", company, None, None, failure.kind, failure.text))
+    for _, unit, state in checkpoint.units(run.id):
+        companies.add(unit.company)
+        types.setdefault(unit.type, Counts()).add(state)
+        total.add(state)
+        if state.state in (State.WAITING, State.READING):
+            opened += 1
+        if state.state == State.SKIPPED:
+            skipped[unit.type] = skipped.get(unit.type, 0) + 1
+        if state.state == State.FAILED and len(failures) < _SHOWN:
+            failures.append(
+                UnitFailure(
+                    unit.type,
+                    unit.company,
+                    unit.connection or None,
+                    unit.parent or None,
+                    state.failure or "",
+                    state.error or "",
+                )
+            )
+    if not (opened or total.failed or missing_companies or stopped):
+        outcome = Outcome.DONE
+    else:
+        outcome = Outcome.PARTLY if total.done or total.skipped or total.pages else Outcome.NOTHING
+    return Report(
+        outcome=outcome,
+        run=run.id,
+        mode=run.mode,
+        began=run.began,
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        stopped=stopped,
+        total=total,
+        types=types,
+        companies=len(companies),
+        open=opened,
+        failures=failures,
+        skipped=skipped,
+    )
+
+
+def status(directory: Path | str) -> Report:
+    """How the pull in a directory stands, also while it runs; raises TargetError where there is none."""
+    checkpoint = open_checkpoint(Path(directory))
+    try:
+        run = checkpoint.last_run()
+        if run is None:
+            raise TargetError(f"{directory} holds a pull that has not begun")
+        return make_report(checkpoint, run, missing_companies=[])
+    finally:
+        checkpoint.close()
+
+
+def write_report(path: Path, report: Report, checkpoint: Checkpoint) -> None:
+    """Write ``report.json``: the report, and a line for each unit."""
+    fresh = path.with_name(f"{path.name}.part")
+    try:
+        with fresh.open("wb") as file:
+            head = msgspec.json.format(msgspec.json.encode(report), indent=1)
+            file.write(head.rstrip().removesuffix(b"}").rstrip() + b',\n "units": [')
+            for number, line in enumerate(_unit_lines(checkpoint, report.run)):
+                file.write((b",\n  " if number else b"\n  ") + line)
+            file.write(b"\n ]\n}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def _unit_lines(checkpoint: Checkpoint, run: str) -> Iterator[bytes]:
+    for _, unit, state in checkpoint.units(run):
+        ended = state.state in (State.DONE, State.SKIPPED, State.FAILED)
+        yield msgspec.json.encode(
+            {
+                "type": unit.type,
+                "company": unit.company,
+                "connection": unit.connection or None,
+                "parent": unit.parent or None,
+                "state": state.state,
+                "since": state.since,
+                "rows": state.rows,
+                "pages": state.pages,
+                "requests": state.requests,
+                "retries": state.retries,
+                "waited": round(state.waited, 3),
+                "bytes": state.received,
+                "landed": state.landed,
+                "drift": {"repeats": state.repeats, "missing": state.missing, "readings": state.readings},
+                "overlap": state.overlap,
+                "invalid": state.invalid,
+                "next_page": None if ended else state.next_page,
+                "error": None if state.failure is None else {"kind": state.failure, "text": state.error},
+            }
+        )

@@ -1,0 +1,400 @@
+"""One unit's work: read its pages, drop what came before, land the rest, and say how it ended."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from codat_async.bulk.budget import ByteBudget, Share
+from codat_async.bulk.checkpoint import Run, State, UnitState, Watermark
+from codat_async.bulk.compression import read_ranges
+from codat_async.bulk.digest import (
+    Digest,
+    IdPage,
+    digest_document,
+    digest_page,
+    ids_of_page,
+    key_of_line,
+    selected,
+)
+from codat_async.bulk.failures import UNSUPPORTED, classified
+from codat_async.bulk.landing import Batch, Landing, LandingError
+from codat_async.bulk.monitor import Monitor
+from codat_async.bulk.reading import read_pages
+from codat_async.bulk.seen import Seen
+from codat_async.bulk.target import Target
+from codat_async.bulk.types import RecordType, Scope, record_types
+from codat_async.bulk.units import Unit
+from codat_async.client import Codat
+from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
+from codat_middleware import Response
+from codat_middleware.clock import queued
+from codat_middleware.retry import ON_RETRY, RetryEvent
+
+__all__ = ["STOPS", "Tools", "Work"]
+
+T = TypeVar("T")
+
+STOPS: Final = (Unauthorized, QuotaExhausted, LandingError)
+"""What ends the whole pull, and not only a unit."""
+
+_READINGS: Final = 2
+_AHEAD: Final = 10
+"""Most pages of one list under way; the API allows as many requests in flight per company."""
+_FIRST_GUESS: Final = 256 * 1024
+_log = logging.getLogger(__name__)
+
+
+class Tools(Struct, kw_only=True):
+    """What all units of a run work with."""
+
+    codat: Codat
+    run: Run
+    target: Target
+    landing: Landing
+    monitor: Monitor
+    budget: ByteBudget
+    pool: ThreadPoolExecutor
+    compress: Callable[[bytes], bytes]
+    watermarks: dict[Unit, Watermark]
+    since: Callable[[Unit], str | None]
+    """The modified date from which on to read a list, where it was read before."""
+    add: Callable[["Work"], None]
+    """Puts further work in the queue."""
+    check: bool = True
+    units_at_once: int = 32
+    active: int = 0
+    page_bytes: dict[str, int] = {}
+    """The size of the latest page of each type, for a guess at the next."""
+
+    async def threaded(self, function: Callable[..., T], *args: Any) -> T:
+        """Run something that takes its time beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *args)
+
+
+class Work:
+    """A unit at work."""
+
+    def __init__(self, tools: Tools, key: int, unit: Unit, kind: RecordType, state: UnitState) -> None:
+        self.tools = tools
+        self.key = key
+        self.unit = unit
+        self.kind = kind
+        self.state = state
+        self._seen = Seen()
+        self._known: frozenset[int] = frozenset()
+        self._overlap_before = 0
+        self._shares: set[Share] = set()
+
+    @contextmanager
+    def _changing(self) -> Iterator[UnitState]:
+        """The state, to be changed; the monitor counts the change."""
+        monitor = self.tools.monitor
+        monitor.leave(self.unit, self.state)
+        try:
+            yield self.state
+        finally:
+            monitor.take(self.unit, self.state)
+
+    async def run(self) -> None:
+        """Do it; raises only what :data:`STOPS` the whole pull, and cancellation."""
+        tools = self.tools
+        tools.active += 1
+        try:
+            with self._changing() as state:
+                state.state = State.READING
+                state.failure = state.error = None
+            await self._read()
+        except STOPS:
+            raise
+        except Exception as error:
+            await self._fail(error)
+        finally:
+            tools.active -= 1
+            for share in self._shares:
+                share.release()
+            self._shares.clear()
+
+    async def _read(self) -> None:
+        if self.kind.scope == Scope.REPORT:
+            await self._read_document()
+        elif self.kind.scope == Scope.ACCOUNT and not self.unit.parent:
+            await self._fan_out()
+        else:
+            await self._read_list()
+
+    async def _fail(self, error: Exception) -> None:
+        failure = classified(error)
+        if failure.kind == "internal":
+            _log.error("%s: unexpected", self.unit, exc_info=error)
+        with self._changing() as state:
+            state.state = State.SKIPPED if failure.kind == UNSUPPORTED else State.FAILED
+            state.failure, state.error = failure.kind, failure.text
+        await self._save()
+        self._tell("unit_skipped" if failure.kind == UNSUPPORTED else "unit_failed")
+
+    async def _save(self) -> None:
+        key, state = self.key, replace(self.state)
+        await self.tools.landing.commit(lambda batch: batch.checkpoint.save(key, state))
+
+    def _tell(self, event: str) -> None:
+        unit, state = self.unit, self.state
+        self.tools.monitor.tell(
+            event,
+            type=unit.type,
+            company=unit.company,
+            connection=unit.connection or None,
+            parent=unit.parent or None,
+            rows=state.rows,
+            pages=state.pages,
+            requests=state.requests,
+            retries=state.retries,
+            waited=round(state.waited, 3),
+            missing=state.missing,
+            invalid=state.invalid,
+            failure=state.failure,
+            error=state.error,
+        )
+
+    # --- asking --------------------------------------------------------------------------
+
+    async def _send(self, ids: tuple[str, ...], kind: RecordType, query: dict[str, object]) -> Response:
+        def retried(event: RetryEvent) -> None:
+            with self._changing() as state:
+                state.requests += 1
+                state.retries += 1
+                state.waited += event.wait
+
+        before = queued.get()
+        request = kind.bound(self.tools.codat).request(ids, query)
+        try:
+            return await self.tools.codat.send(request.copy(extensions={ON_RETRY: retried}))
+        finally:
+            with self._changing() as state:
+                state.requests += 1
+                state.waited += queued.get() - before
+
+    def _query(self, number: int) -> dict[str, object]:
+        since = self.state.since
+        return {
+            "page": number,
+            "pageSize": self.tools.run.page_size,
+            "orderBy": self.state.ordered_by,
+            "query": None if since is None else f"modifiedDate>={since}",
+        }
+
+    async def _fetch(self, number: int) -> Digest:
+        tools, kind = self.tools, self.kind
+        share = await tools.budget.take(tools.page_bytes.get(kind.name, _FIRST_GUESS))
+        self._shares.add(share)
+        response = await self._send(self.unit.ids, kind, self._query(number))
+        share.resize(len(response.body))
+        tools.page_bytes[kind.name] = len(response.body)
+        work = partial(digest_page, name=kind.name, check=tools.check)
+        digest = await tools.threaded(work, response.body, number, kind.model, tools.compress)
+        share.resize(len(digest.payload))
+        digest.share = share
+        return digest
+
+    def _ahead(self) -> int:
+        return min(_AHEAD, self.tools.units_at_once // max(1, self.tools.active))
+
+    # --- a list --------------------------------------------------------------------------
+
+    async def _read_list(self) -> None:
+        await self._recollect()
+        while True:
+            try:
+                await self._read_on()
+            except BadRequest:
+                if self.state.pages or self.state.ordered_by is None:
+                    raise
+                # A list that cannot be ordered or narrowed by its modified date is read as it comes.
+                await self._begin_again(ordered_by=None, since=None)
+                continue
+            missing = (self.state.total or 0) - self._distinct()
+            if not missing or self.state.readings >= _READINGS:
+                break
+            self._tell("unit_shifted")
+            await self._begin_again(readings=self.state.readings + 1)
+        with self._changing() as state:
+            state.missing = missing
+        await self._finish()
+
+    async def _read_on(self) -> None:
+        first = self.state.next_page
+        if first is None:
+            return
+        pages = read_pages(self._fetch, first, self.tools.run.page_size, self._ahead)
+        async with aclosing(pages):
+            async for page in pages:
+                await self._land(page)
+
+    def _distinct(self) -> int:
+        return self._seen.count + self._overlap_before
+
+    async def _recollect(self) -> None:
+        """Bring back what an earlier process knew of this list when it stopped."""
+        tools, state = self.tools, self.state
+        self._overlap_before = state.overlap
+        if state.landed:
+            part = self._part()
+            if not part.exists() or part.stat().st_size < state.landed:
+                await self._begin_again()
+            else:
+                await tools.threaded(self._read_back, state.landed)
+        if state.since is not None:
+            watermark = tools.watermarks[self.unit]
+            self._known = await tools.threaded(
+                tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
+            )
+
+    def _read_back(self, size: int) -> None:
+        for lines in read_ranges(self._part(), [(0, size)]):
+            hashes = [key_of_line(line).hashes() for line in lines]
+            self._seen.repeats([each for each, _ in hashes], [each for _, each in hashes])
+
+    def _part(self) -> Path:
+        run = self.tools.run
+        return self.tools.target.part(run.id, run.compression, self.unit, whole=self.state.since is None)
+
+    async def _begin_again(self, **changes: Any) -> None:
+        """Forget what was read of the list."""
+        key, part, monitor = self.key, self._part(), self.tools.monitor
+        monitor.leave(self.unit, self.state)
+        old = self.state
+        kept = {"since": old.since, "ordered_by": old.ordered_by, "readings": old.readings, **changes}
+        self.state = UnitState(
+            state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
+        )
+        monitor.take(self.unit, self.state)
+        self._seen = Seen()
+        self._overlap_before = 0
+        state = replace(self.state)
+
+        def job(batch: Batch) -> None:
+            batch.checkpoint.forget_pages(key)
+            batch.checkpoint.save(key, state)
+            batch.cut(part, 0)
+
+        await self.tools.landing.commit(job)
+
+    async def _land(self, page: Digest) -> None:
+        repeats = self._seen.repeats(page.ids, page.versions)
+        repeated = {row for row, same in repeats if same}
+        overlap = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
+        dropped = repeated | overlap
+        if dropped:
+            kept = [row for row in range(page.rows) if row not in dropped]
+            page.payload = await self.tools.threaded(selected, page.payload, kept, self.tools.compress)
+            page.invalid = [each for each in page.invalid if each.row not in dropped]
+        with self._changing() as state:
+            begins = state.landed
+            state.landed += len(page.payload)
+            state.next_page = page.following
+            state.total = page.total
+            state.pages += 1
+            state.rows += page.rows - len(dropped)
+            state.received += page.received
+            state.repeats += len(repeated)
+            state.overlap += len(overlap)
+            state.invalid += len(page.invalid)
+            state.undated += page.undated
+            state.last_modified = max(filter(None, (state.last_modified, page.last_modified)), default=None)
+            saved = replace(state)
+        key, part, share = self.key, self._part(), page.share
+
+        def job(batch: Batch) -> None:
+            if page.payload:
+                batch.write(part, begins, page.payload)
+                batch.checkpoint.add_page(key, page.number, begins, saved.landed, page.last_modified)
+            if page.invalid:
+                batch.checkpoint.add_invalid(key, page.number, page.invalid)
+            batch.checkpoint.save(key, saved)
+
+        def done(error: Exception | None) -> None:
+            if share is not None:
+                share.release()
+                self._shares.discard(share)
+
+        self.tools.landing.submit(job, done)
+
+    async def _finish(self) -> None:
+        tools, key, unit = self.tools, self.key, self.unit
+        with self._changing() as state:
+            state.state = State.DONE
+            saved = replace(state)
+        part = self._part()
+        watermark = self._watermark()
+
+        def job(batch: Batch) -> None:
+            batch.cut(part, saved.landed)
+            batch.checkpoint.save(key, saved)
+            batch.checkpoint.set_watermark(unit, watermark)
+            if saved.landed:
+                batch.after(
+                    lambda: tools.target.complete(
+                        tools.run, key, unit, whole=saved.since is None, invalid=bool(saved.invalid)
+                    )
+                )
+
+        await tools.landing.commit(job)
+        self._tell("unit_done")
+
+    def _watermark(self) -> Watermark | None:
+        """How far the list has been read; None where the next run must read it whole again."""
+        state, before = self.state, self.tools.watermarks.get(self.unit)
+        if self.kind.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
+            return None
+        if state.since is None or before is None:
+            return None if state.last_modified is None else Watermark(state.last_modified, self.tools.run.id)
+        latest = max(filter(None, (state.last_modified, before.modified)))
+        return Watermark(latest, before.whole_since)
+
+    # --- what is not a list --------------------------------------------------------------
+
+    async def _read_document(self) -> None:
+        tools, kind = self.tools, self.kind
+        if self.state.pages:
+            await self._begin_again()
+        response = await self._send(self.unit.ids, kind, dict(kind.query))
+        work = partial(digest_document, name=kind.name, check=tools.check)
+        await self._land(await tools.threaded(work, response.body, kind.model, tools.compress))
+        await self._finish()
+
+    async def _fan_out(self) -> None:
+        """Make a unit of each bank account."""
+        accounts = record_types()["bank_accounts"]
+        size = self.tools.run.page_size
+
+        async def fetch(number: int) -> IdPage:
+            response = await self._send(self.unit.ids, accounts, {"page": number, "pageSize": size})
+            return ids_of_page(response.body, number, name=accounts.name)
+
+        ids: dict[str, None] = {}
+        async with aclosing(read_pages(fetch, 1, size, self._ahead)) as pages:
+            async for page in pages:
+                ids.update(dict.fromkeys(page.ids))
+        children = [replace(self.unit, parent=each) for each in ids]
+        units = [(each, UnitState(since=self.tools.since(each))) for each in children]
+        with self._changing() as state:
+            state.state = State.DONE
+            saved = replace(state)
+        run, key = self.tools.run.id, self.key
+        made: list[tuple[int, Unit, UnitState]] = []
+
+        def job(batch: Batch) -> None:
+            batch.checkpoint.add_units(run, units)
+            batch.checkpoint.save(key, saved)
+            made.extend(filter(None, (batch.checkpoint.unit(run, each) for each in children)))
+
+        await self.tools.landing.commit(job)
+        for child, unit, state in made:
+            self.tools.add(Work(self.tools, child, unit, self.kind, state))

@@ -1,0 +1,372 @@
+"""The commands, and how their errors reach people: one line on stderr and an exit status."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from codat_async.cli import inputs, screen
+from codat_async.cli.background import background_sandbox
+from codat_async.errors import CodatError, ConfigurationError, Unauthorized
+
+__all__ = ["run"]
+
+DONE: Final = 0
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+PARTLY: Final = 3
+NOTHING: Final = 4
+INTERRUPTED: Final = 130
+
+_STATUSES: Final = """\b
+Exit status:
+  0    all done
+  2    bad input: the arguments, the key, or a directory that cannot be used
+  3    partly done; the same command goes on with what is left
+  4    nothing done
+  130  interrupted; the same command goes on
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; gives its exit status."""
+    try:
+        status = group.main(list(arguments), prog_name="codat-async", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return BAD_INPUT
+    except click.ClickException as error:
+        return _failed(error.format_message(), BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("interrupted; the same command goes on where it stopped", INTERRUPTED)
+    except Unauthorized as error:
+        return _failed(f"the API key was not accepted ({error})", BAD_INPUT)
+    except CodatError as error:
+        return _failed(str(error), BAD_INPUT if isinstance(error, _bad_input()) else NOTHING)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status if isinstance(status, int) else DONE
+
+
+def _bad_input() -> tuple[type[CodatError], ...]:
+    from codat_async.bulk import TargetError, UnknownType
+
+    return ConfigurationError, TargetError, UnknownType
+
+
+def _failed(text: str, status: int) -> int:
+    screen.out(f"codat-async: {' '.join(text.split())}", sys.stderr)
+    return status
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorated(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+_file = click.Path(path_type=Path)
+_connecting = _options(
+    click.option("--api-key-file", type=_file, help="A file that holds the API key; else CODAT_API_KEY."),
+    click.option("--base-url", help="Where the API is; else CODAT_BASE_URL, then https://api.codat.io."),
+    click.option("--sandbox", is_flag=True, help="Use a sandbox of made-up books, started for this run."),
+    click.option(
+        "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True,
+        help="Companies of the sandbox.",
+    ),
+    click.option("--sandbox-seed", type=int, default=7, show_default=True, help="What its books grow from."),
+    click.option("--sandbox-faults", help="What goes wrong in it; see the sandbox command."),
+    click.option(
+        "--per-minute", type=click.IntRange(0),
+        help="Requests a minute, 0 for no limit. [default: 1000; none with --sandbox]",
+    ),
+    click.option(
+        "--in-flight", type=click.IntRange(1), default=10, show_default=True,
+        help="Requests at a time for one company.",
+    ),
+    click.option("--wait-for-quota", is_flag=True, help="Wait for the next day where the quota is spent."),
+)  # fmt: skip
+_selecting = _options(
+    click.option(
+        "--types", help="Data types, comma-separated, such as invoices,chartOfAccounts. [default: all]"
+    ),
+    click.option(
+        "--companies",
+        help="Company ids, comma-separated, or a file of them, one a line. [default: all linked]",
+    ),
+    click.option(
+        "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True, help="Records a request."
+    ),
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="codat-async", message="%(prog)s %(version)s")
+def group() -> None:
+    """Pull accounting books through Codat's API: many companies, many data types, into files."""
+
+
+# --- pull ----------------------------------------------------------------------------------
+
+
+@group.command(
+    epilog=_STATUSES,
+    short_help="Pull books into a directory; again to resume, or to get what changed.",
+)
+@click.option(
+    "--into", required=True, type=_file, metavar="DIR", help="Where to; made where it does not exist."
+)
+@_selecting
+@_connecting
+@click.option("--full", is_flag=True, help="Read everything again, not only what changed since the last run.")
+@click.option(
+    "--overlap",
+    default="10m",
+    show_default=True,
+    help="How far behind the last change to begin an incremental run.",
+)
+@click.option("--allow-partial", is_flag=True, help="Start even where today's quota is not enough.")
+@click.option("--dry-run", is_flag=True, help="Plan only, as the plan command does; nothing is written.")
+@click.option("--parquet", is_flag=True, help="Also write DIR/parquet.")
+@click.option("--duckdb", type=_file, metavar="FILE", help="Also merge into tables of a DuckDB file.")
+@click.option("--compression", type=click.Choice(["gzip", "zstd"]), default="gzip", show_default=True)
+@click.option(
+    "--memory", type=click.IntRange(1), default=64, show_default=True, help="MB of pages in flight."
+)
+@click.option(
+    "--log-json", is_flag=True, help="Write events, progress and log to stdout, a JSON object a line."
+)
+def pull(
+    into: Path, dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
+) -> int:
+    """Pull books into DIR.
+
+    Each record lands as the API sent it, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz.
+    The same command goes on with an interrupted run to the page, and after a complete run asks only
+    for what has changed since. DIR/report.json tells how every list ended.
+    """
+    from codat_async import bulk
+
+    _check_sinks(parquet, duckdb)
+    selected = _selected(options)
+    if dry_run:
+        return _plan(selected, options, as_json=log_json)
+    pull_options = bulk.PullOptions(
+        types=[kind.name for kind in selected.types],
+        companies=selected.companies,
+        page_size=options["page_size"],
+        full=options["full"],
+        allow_partial=options["allow_partial"],
+        compression=options["compression"],
+        overlap=inputs.duration(options["overlap"]),
+        memory=options["memory"] * 1024 * 1024,
+        source=selected.source,
+    )
+
+    async def work(codat: Any) -> bulk.Report:
+        log = screen.JsonLog(sys.stdout) if log_json else None
+        job = bulk.Pull(codat, into, pull_options, log)
+        shown = log.watched if log else lambda progress: screen.watched(progress, sys.stderr)
+        async with shown(lambda: job.monitor.progress()):
+            return await job.run()
+
+    report = _with_client(options, work)
+    if not log_json:
+        screen.out(screen.report_text(report, str(into)))
+    status = {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
+        report.outcome
+    ]
+    if report.total.done and (parquet or duckdb is not None):
+        _convert(into, parquet, duckdb, [kind.name for kind in selected.types], quiet=log_json)
+    return status
+
+
+class _Selected:
+    def __init__(self, types: Any, companies: list[str] | None, source: str | None) -> None:
+        self.types = types
+        self.companies = companies
+        self.source = source
+
+
+def _selected(options: dict[str, Any]) -> _Selected:
+    from codat_async.bulk import resolve_types
+
+    source = None
+    if options["sandbox"]:
+        source = (
+            f"the sandbox of {options['sandbox_companies']} companies with seed {options['sandbox_seed']}"
+        )
+    return _Selected(
+        resolve_types(inputs.comma_separated(options["types"])),
+        inputs.company_ids(options["companies"]),
+        source,
+    )
+
+
+def _with_client(options: dict[str, Any], work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """Run something with a client made of the options, and a sandbox where one is wanted."""
+    from codat_async import Codat, Limits
+
+    per_minute = options["per_minute"]
+    if per_minute is None:
+        per_minute = 0 if options["sandbox"] else 1000
+    limits = Limits(
+        in_flight_per_company=options["in_flight"],
+        per_minute=per_minute or None,
+        wait_for_quota=options["wait_for_quota"],
+    )
+    with contextlib.ExitStack() as stack:
+        if options["sandbox"]:
+            base_url, key = stack.enter_context(
+                background_sandbox(
+                    companies=options["sandbox_companies"],
+                    seed=options["sandbox_seed"],
+                    faults=options["sandbox_faults"],
+                )
+            )
+        else:
+            base_url, key = options["base_url"], inputs.api_key(options["api_key_file"])
+
+        async def main() -> Any:
+            async with Codat(key, base_url=base_url, limits=limits) as codat:
+                return await work(codat)
+
+        return _run(main())
+
+
+def _run(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end; SIGTERM stops as cleanly as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return asyncio.run(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# --- plan ------------------------------------------------------------------------------------
+
+
+@group.command(epilog=_STATUSES)
+@_selecting
+@_connecting
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def plan(as_json: bool, **options: Any) -> int:
+    """Ask every list for its total; say how many requests, bytes and minutes a full pull takes."""
+    return _plan(_selected(options), options, as_json=as_json)
+
+
+def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int:
+    import msgspec
+
+    from codat_async import bulk
+
+    async def work(codat: Any) -> bulk.Plan:
+        found = await bulk.find_companies(codat, selected.companies)
+        plan = await bulk.make_plan(codat, found.subjects, selected.types, page_size=options["page_size"])
+        plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
+        return plan
+
+    made = _with_client(options, work)
+    screen.out(msgspec.json.encode(made).decode() if as_json else screen.plan_text(made))
+    if not made.companies:
+        return NOTHING
+    return DONE if made.fits and not made.failures else PARTLY
+
+
+# --- status, convert, sandbox ------------------------------------------------------------------
+
+
+@group.command()
+@click.argument("directory", type=_file, metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def status(directory: Path, as_json: bool) -> int:
+    """Tell how the pull in DIR stands, also while it runs."""
+    import msgspec
+
+    from codat_async import bulk
+
+    report = bulk.status(directory)
+    screen.out(
+        msgspec.json.encode(report).decode() if as_json else screen.report_text(report, str(directory))
+    )
+    return {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
+        report.outcome
+    ]
+
+
+@group.command()
+@click.argument("directory", type=_file, metavar="DIR")
+@click.option("--parquet", is_flag=True, help="Write DIR/parquet; what is done without --duckdb.")
+@click.option("--duckdb", type=_file, metavar="FILE", help="Merge into tables of a DuckDB file.")
+@click.option("--types", help="Data types, comma-separated. [default: all that were pulled]")
+def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | None) -> int:
+    """Make Parquet files, or tables of a DuckDB file, of the raw files in DIR; again is harmless."""
+    from codat_async import bulk
+
+    parquet = parquet or duckdb is None
+    _check_sinks(parquet, duckdb)
+    chosen = inputs.comma_separated(types)
+    names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
+    _convert(directory, parquet, duckdb, names, quiet=False)
+    return DONE
+
+
+def _check_sinks(parquet: bool, duckdb: Path | None) -> None:
+    """Fail before a night's work, and not after it."""
+    if parquet or duckdb is not None:
+        from codat_async.bulk import check_sinks
+
+        check_sinks(parquet=parquet, duckdb=duckdb is not None)
+
+
+def _convert(
+    into: Path, parquet: bool, duckdb: Path | None, types: Sequence[str] | None, *, quiet: bool
+) -> None:
+    from codat_async import bulk
+
+    done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types)
+    if not quiet:
+        screen.out(screen.conversion_text(done, into, duckdb))
+
+
+@group.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one."
+)
+@click.option("--companies", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True, help="What the books grow from.")
+@click.option("--size", type=click.IntRange(0), help="Records of each type and company.")
+@click.option("--limits", is_flag=True, help="Enforce the API's rate limits.")
+@click.option(
+    "--faults",
+    help="A profile (flaky, storm, dirty, shifting…) or faults such as '503;rate=0.1,latency=0.5'.",
+)
+@click.option("--api-key", help="The key to accept. [default: one made from the seed]")
+def sandbox(**options: Any) -> int:
+    """Serve Codat's API over made-up books until Ctrl-C; prints what to export."""
+    from codat_async.sandbox import serve
+
+    def ready(server: Any) -> None:
+        screen.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
+
+    try:
+        asyncio.run(serve(on_ready=ready, **options))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {options['host']}:{options['port']}: {error.strerror}"
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    return DONE

@@ -1,0 +1,328 @@
+"""What people see while a pull runs, and when it is done."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Final
+
+import msgspec
+
+from codat_async.bulk import Counts, Event, Plan, Progress, Report
+
+__all__ = ["JsonLog", "plan_text", "report_text", "span", "watched"]
+
+_LINE_EVERY: Final = 5.0
+_FRAMES_A_SECOND: Final = 4
+_FAILURES_SHOWN: Final = 20
+_LOGGERS: Final = ("codat_async", "codat_middleware")
+
+
+@contextlib.asynccontextmanager
+async def watched(progress: Callable[[], Progress], stream: IO[str]) -> Any:
+    """Show progress while the body runs: a live table on a terminal, now and then a line elsewhere."""
+    shown = _live if stream.isatty() else _lines
+    task = asyncio.create_task(shown(progress, stream))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _lines(progress: Callable[[], Progress], stream: IO[str]) -> None:
+    with _warnings_to(lambda text: print(text, file=stream, flush=True)):
+        while True:
+            await asyncio.sleep(_LINE_EVERY)
+            print(_line(progress()), file=stream, flush=True)
+
+
+def _line(now: Progress) -> str:
+    total = now.total
+    parts = [
+        now.phase,
+        f"{total.ended:,} of {total.units:,} lists",
+        f"{total.rows:,} records",
+        f"{now.records_per_second:,.0f} records/s",
+        f"{total.requests:,} requests",
+    ]
+    if total.retries:
+        parts.append(f"{total.retries:,} retries")
+    if now.waiting_for:
+        parts.append(f"{now.waiting:,} waiting ({now.waiting_for})")
+    if now.quota_left is not None:
+        parts.append(f"quota left {now.quota_left:,}")
+    if now.seconds_left is not None:
+        parts.append(f"{span(now.seconds_left)} to go")
+    return " · ".join(parts)
+
+
+async def _live(progress: Callable[[], Progress], stream: IO[str]) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=stream)
+    speeds = _Speeds()
+    with (
+        Live(console=console, auto_refresh=False, transient=True) as live,
+        _warnings_to(lambda text: console.print(text, markup=False, highlight=False)),
+    ):
+        while True:
+            live.update(_table(progress(), speeds, console.height), refresh=True)
+            await asyncio.sleep(1 / _FRAMES_A_SECOND)
+
+
+class _Speeds:
+    """Records a second by type, smoothed."""
+
+    def __init__(self) -> None:
+        self._then = time.monotonic()
+        self._rows: dict[str, int] = {}
+        self._speeds: dict[str, float] = {}
+
+    def update(self, types: Mapping[str, Counts]) -> Mapping[str, float]:
+        now = time.monotonic()
+        span, self._then = max(now - self._then, 1e-3), now
+        for name, counts in types.items():
+            speed = (counts.rows - self._rows.get(name, counts.rows)) / span
+            self._speeds[name] = 0.8 * self._speeds.get(name, speed) + 0.2 * speed
+            self._rows[name] = counts.rows
+        return self._speeds
+
+
+def _table(now: Progress, speeds: _Speeds, height: int) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    by_type = speeds.update(now.types)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("data type")
+    for title in ("lists", "records", "records/s", "requests", "retries", "waited"):
+        table.add_column(title, justify="right")
+    # Those at work first, so that a small window shows what moves.
+    names = sorted(now.types, key=lambda name: (now.types[name].ended >= now.types[name].units, name))
+    for name in names[: max(3, height - 5)]:
+        counts = now.types[name]
+        table.add_row(
+            name,
+            f"{counts.ended:,}/{counts.units:,}",
+            f"{counts.rows:,}" + (f"/{counts.expected:,}" if counts.expected > counts.rows else ""),
+            f"{max(0.0, by_type[name]):,.0f}",
+            f"{counts.requests:,}",
+            f"{counts.retries:,}" if counts.retries else "",
+            f"{counts.waited:,.0f} s" if counts.waited >= 1 else "",
+        )
+    return Group(table, Text(_line(now), style="bold"))
+
+
+@contextlib.contextmanager
+def _warnings_to(show: Callable[[str], object]) -> Any:
+    """The library's warnings, one line each, without spoiling what is on the screen."""
+    handler = _Handler(lambda record: show(f"{record.getMessage()}"), logging.WARNING)
+    with handler.attached():
+        yield
+
+
+class _Handler(logging.Handler):
+    def __init__(self, show: Callable[[logging.LogRecord], object], level: int) -> None:
+        super().__init__(level)
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # What the retry gives up on becomes an error, and that is told in its place.
+        if self.level < logging.WARNING or not record.name.endswith(".retry"):
+            self._show(record)
+
+    @contextlib.contextmanager
+    def attached(self) -> Any:
+        loggers = [logging.getLogger(name) for name in _LOGGERS]
+        before = [(logger.level, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.addHandler(self)
+            logger.propagate = False
+            if logger.getEffectiveLevel() > self.level or logger.level == logging.NOTSET:
+                logger.setLevel(self.level)
+        try:
+            yield
+        finally:
+            for logger, (level, propagate) in zip(loggers, before, strict=True):
+                logger.removeHandler(self)
+                logger.setLevel(level)
+                logger.propagate = propagate
+
+
+class JsonLog:
+    """Events, progress and the library's own log as JSON, one a line."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        """Write an event."""
+        self._write({"event": event.event, "at": event.at, **event.facts})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._stream.write(msgspec.json.encode(line, enc_hook=str).decode() + "\n")
+        self._stream.flush()
+
+    @contextlib.asynccontextmanager
+    async def watched(self, progress: Callable[[], Progress]) -> Any:
+        """Write progress now and then while the body runs."""
+        handler = _Handler(self._record, logging.INFO)
+        task = asyncio.create_task(self._report(progress))
+        try:
+            with handler.attached():
+                yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _record(self, record: logging.LogRecord) -> None:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "event": "log",
+            "at": f"{moment}.{int(record.msecs):03d}+00:00",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in ("operation", "company_id", "attempt", "status", "reason", "wait", "elapsed"):
+            if hasattr(record, name):
+                line[name] = getattr(record, name)
+        self._write(line)
+
+    async def _report(self, progress: Callable[[], Progress]) -> None:
+        while True:
+            await asyncio.sleep(_LINE_EVERY)
+            now = progress()
+            self._write({"event": "progress", "at": _now(), **msgspec.to_builtins(now)})
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+
+
+# --- tables ------------------------------------------------------------------------------
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the first to the left and the others to the right; under a head."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(cells).rstrip())
+        if number == 0:
+            lines.append("  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def report_text(report: Report, into: str) -> str:
+    """A report for people: sums by type, then one line for each failure."""
+    titles = ["data type", "lists", "records", "requests", "retries", "MB", "invalid", "drift", "failed"]
+    rows = [titles]
+    for name, counts in [*sorted(report.types.items()), ("total", report.total)]:
+        rows.append(
+            [
+                name,
+                f"{counts.done:,}",
+                f"{counts.rows:,}",
+                f"{counts.requests:,}",
+                f"{counts.retries:,}",
+                f"{counts.received / 1e6:,.1f}",
+                f"{counts.invalid:,}",
+                f"{abs(counts.missing):,}",
+                f"{counts.failed:,}",
+            ]
+        )
+    lines = [columns(rows), ""]
+    for name, count in sorted(report.skipped.items()):
+        lines.append(f"{name}: not offered by the platform for {count:,} of the lists")
+    for failure in report.failures[:_FAILURES_SHOWN]:
+        where = " ".join(
+            part for part in (failure.type, failure.company, failure.connection, failure.parent) if part
+        )
+        lines.append(f"failed: {where}: {failure.kind}: {failure.text}")
+    if len(report.failures) > _FAILURES_SHOWN:
+        lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more; see report.json")
+    if report.total.invalid:
+        lines.append(
+            f"{report.total.invalid:,} records that no model accepts are kept, and listed in {into}/invalid"
+        )
+    if report.stopped:
+        lines.append(f"stopped: {report.stopped}")
+    lines.append(_verdict(report, into))
+    return "\n".join(lines)
+
+
+def _verdict(report: Report, into: str) -> str:
+    what = f"{report.mode} run {report.run} of {report.companies:,} companies"
+    if report.outcome == "done":
+        return f"all done: {what}, {report.total.rows:,} records in {span(report.seconds)}, in {into}"
+    left = report.open + report.total.failed
+    if report.outcome == "partly":
+        return f"partly done: {what}, {left:,} lists are left; the same command goes on with them"
+    return f"nothing done: {what}"
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan for people."""
+    rows = [["data type", "lists", "records", "requests", "MB about"]]
+    for name, each in sorted(plan.types.items()):
+        rows.append(
+            [name, f"{each.lists:,}", f"{each.records:,}", f"{each.requests:,}", f"{each.bytes / 1e6:,.1f}"]
+        )
+    rows.append(
+        [
+            "total",
+            f"{sum(each.lists for each in plan.types.values()):,}",
+            f"{plan.records:,}",
+            f"{plan.requests:,}",
+            f"{plan.bytes / 1e6:,.1f}",
+        ]
+    )
+    lines = [columns(rows), ""]
+    lines += [
+        f"no total: {unit}: {failure.kind}: {failure.text}"
+        for unit, failure in plan.failures[:_FAILURES_SHOWN]
+    ]
+    lines.append(
+        f"{plan.companies:,} companies, {plan.records:,} records, {plan.requests:,} requests, "
+        f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
+        f"{span(plan.seconds)} at the configured limits"
+    )
+    if plan.quota is not None and plan.quota_left is not None:
+        verdict = "fits" if plan.fits else "DOES NOT FIT"
+        lines.append(
+            f"{plan.share_of_quota or 0:.1%} of the day's quota of {plan.quota:,}; "
+            f"{plan.quota_left:,} are left today: {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def span(seconds: float) -> str:
+    """A time span for people."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def out(text: str, stream: IO[str] | None = None) -> None:
+    """Print, whatever characters the terminal has."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
