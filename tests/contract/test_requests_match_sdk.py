@@ -1,0 +1,499 @@
+"""All operations against the published SDK: the same request for the same arguments, and its answers read.
+
+The SDK is walked by introspection, so every operation it offers is covered. What differs on
+purpose is listed in ``MENDED``, ``NOT_CREATED`` and ``HOSTILE_IDS``, each with its reason.
+"""
+
+import email.parser
+import email.policy
+import inspect
+import json
+import os
+import re
+import types
+import typing
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl, quote, unquote
+
+import pytest
+from msgspec.structs import fields
+
+from codat_async import Codat, Pager, Request, Response, codec, models
+from codat_async.models.base import Model
+from codat_async.operations import Operation
+from codat_async.resources import catalogue
+from codat_async.streaming import Download
+
+try:
+    import httpx
+    import pydantic
+    from codat_accounting import CodatAccounting
+    from codat_accounting.basesdk import BaseSDK
+    from codat_accounting.models import shared
+except ModuleNotFoundError as missing:
+    HINT = f"the published SDK is not installed ({missing.name}): pip install 'codat-async[contract]'"
+    if os.environ.get("CODAT_ASYNC_REQUIRE_CONTRACT") == "1":
+        pytest.fail(HINT, pytrace=False)
+    pytest.skip(HINT, allow_module_level=True)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
+
+MENDED = {
+    ("payments", "payments"): "list_by_link_type",
+    ("purchase_orders", "download_purchase_order_pdf"): "download_pdf",
+}
+"""Names that repeat their resource in the SDK and not here."""
+
+NOT_CREATED = ("id", "modifiedDate", "sourceModifiedDate")
+"""Only the API sets these: the SDK sends them in a create where its model has them, and we do not."""
+
+OPERATIONS = 135
+
+PLAIN_IDS = "{}-1"
+ODD_IDS = "{} b&c=d+é@:$"
+HOSTILE_IDS = "{}/a?b#c%20d e&f=é"
+"""What the SDK puts into a path as it is, so that the server sees another id, or another path."""
+
+DATES = {
+    field.encode_name
+    for name in models.__all__
+    if isinstance(kind := getattr(models, name), type) and issubclass(kind, Model)
+    for field in fields(kind)
+    if datetime in (field.type, *get_args(field.type))
+}
+"""Wire names of dates: the SDK has them as plain text."""
+
+
+# --- what the SDK offers ------------------------------------------------------------------------
+
+
+class Offered(NamedTuple):
+    """An operation of the SDK."""
+
+    resource: str
+    name: str
+    request: Any
+    answer: Any
+
+    @property
+    def ours(self) -> Operation:
+        """The same operation here."""
+        return OURS[self.resource, MENDED.get((self.resource, self.name), self.name)]
+
+    @property
+    def label(self) -> str:
+        return f"{self.resource}.{self.name}"
+
+
+OURS = {(operation.resource, operation.name): operation for operation in catalogue()}
+
+
+def offered() -> Iterator[Offered]:
+    """Every operation of the SDK, from its classes."""
+    for resource, group in get_type_hints(CodatAccounting).items():
+        if inspect.isclass(group) and issubclass(group, BaseSDK):
+            for name, method in vars(group).items():
+                if inspect.isfunction(method) and not name.startswith("_") and not name.endswith("_async"):
+                    hints = get_type_hints(method)
+                    request = next(part for part in get_args(hints["request"]) if is_model(part))
+                    yield Offered(resource, name, request, unwrapped(hints.get("return", type(None))))
+
+
+def is_model(kind: Any) -> bool:
+    """Whether it is one of the SDK's own models."""
+    return inspect.isclass(kind) and issubclass(kind, pydantic.BaseModel)
+
+
+def unwrapped(kind: Any) -> Any:
+    """The type without None and notes beside it."""
+    origin = get_origin(kind)
+    if origin is Annotated or hasattr(origin, "__type_params__"):
+        # The SDK's "nullable" types stand around one other.
+        return unwrapped(get_args(kind)[0])
+    if origin in (Union, types.UnionType):
+        parts = [part for part in map(unwrapped, get_args(kind)) if part is not type(None)]
+        parts = [part for part in parts if getattr(part, "__name__", "") != "Unset"]
+        return parts[0] if parts else type(None)
+    return kind
+
+
+ALL = list(offered())
+
+
+# --- values for it ----------------------------------------------------------------------------------
+
+
+class Examples:
+    """JSON that a model of the SDK accepts: all its fields, or only those it needs."""
+
+    def __init__(self, *, whole: bool, variant: int = 0) -> None:
+        self.whole = whole
+        self.variant = variant
+
+    def of(self, kind: Any, name: str = "", above: tuple[Any, ...] = ()) -> Any:
+        """An example of a type; ``above`` holds the models it stands in, for those that hold themselves."""
+        kind = unwrapped(kind)
+        origin = get_origin(kind)
+        if is_model(kind):
+            return self.record(kind, above)
+        if origin in (list, typing.List):  # noqa: UP006
+            inside = get_args(kind)[0]
+            return [] if unwrapped(inside) in above else [self.of(inside, name, above)]
+        if origin in (dict, typing.Dict):  # noqa: UP006
+            inside = get_args(kind)[1]
+            return {} if unwrapped(inside) in above else {"key": self.of(inside, name, above)}
+        if inspect.isclass(kind) and issubclass(kind, Enum):
+            values = [member.value for member in kind]
+            return values[self.variant % len(values)]
+        if kind is str:
+            return "2021-11-15T06:00:00Z" if name in DATES else f"{name or 'text'} é"
+        return {int: 7, bool: True, float: 1.5, Decimal: 12.25, date: "2022-10-23", Any: "anything"}[kind]
+
+    def record(self, kind: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
+        """An example of a model."""
+        return {
+            field.alias or name: self.of(annotation(kind, name), field.alias or name, (*above, kind))
+            for name, field in kind.model_fields.items()
+            if field.is_required() or (self.whole and unwrapped(annotation(kind, name)) not in above)
+        }
+
+
+def annotation(kind: Any, name: str) -> Any:
+    """The resolved type of a field."""
+    return annotations(kind)[name]
+
+
+@cache
+def annotations(kind: Any) -> dict[str, Any]:
+    """The resolved types of a model's fields."""
+    return get_type_hints(kind)
+
+
+def of_record(kind: Any) -> Any:
+    """The record in a page of the SDK."""
+    return get_args(unwrapped(annotation(kind, "results")))[0]
+
+
+# --- both sides, stopped before the network ---------------------------------------------------------
+
+
+class Sent(NamedTuple):
+    """A request as it would go out."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    content_type: str
+    body: bytes
+
+    @property
+    def segments(self) -> list[str]:
+        return [unquote(segment) for segment in self.path.split("/")]
+
+    @property
+    def content(self) -> Any:
+        """The body in a form that can be compared."""
+        if self.content_type.startswith("multipart/"):
+            head = f"Content-Type: {self.content_type}\r\n\r\n".encode()
+            form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.body)
+            return [
+                (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+                for part in form.iter_parts()
+            ]
+        return json.loads(self.body, parse_float=Decimal) if self.body else None
+
+
+class Recorder(httpx.BaseTransport):
+    """Stands below the SDK: notes what it sends, and answers."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self.request = httpx.Request("GET", "http://nothing.test")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.request = request
+        accepts = request.headers["accept"].split(";")[0]
+        return httpx.Response(200, content=self.answer, headers={"Content-Type": accepts})
+
+
+@pytest.fixture(scope="module")
+def sdk() -> Iterator[tuple[CodatAccounting, Recorder]]:
+    """The SDK, without a network."""
+    recorder = Recorder()
+    with httpx.Client(transport=recorder) as client:
+        unused = httpx.AsyncClient(transport=httpx.MockTransport(recorder.handle_request))
+        security = shared.Security(auth_header="Basic x")
+        yield CodatAccounting(security=security, client=client, async_client=unused), recorder
+
+
+def sent_by_sdk(
+    sdk: tuple[CodatAccounting, Recorder], operation: Offered, request: Any, answer: bytes
+) -> Sent:
+    """What the SDK sends, and that it accepts the answer."""
+    client, recorder = sdk
+    recorder.answer = answer
+    getattr(getattr(client, operation.resource), operation.name)(request=request)
+    went = recorder.request
+    path, _, query = went.url.raw_path.decode().partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    kind = went.headers.get("content-type", "") if went.content else ""
+    return Sent(went.method, path, pairs, kind, went.content)
+
+
+class Stopped:
+    """A middleware that answers in place of the network."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+
+    async def __call__(self, request: Request, handler: Any) -> Response:
+        self.requests.append(request)
+        if request.stream:
+            return Response(status=200, stream=Chunks(self.answer))
+        return Response(status=200, body=self.answer)
+
+
+class Chunks:
+    """A streamed body."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.data
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+async def sent_by_us(
+    operation: Offered, values: dict[str, Any], body: Any, answer: bytes
+) -> tuple[Sent, Any]:
+    """What we send for the same arguments, and what we read from the answer."""
+    stopped = Stopped(answer)
+    async with Codat(middleware=[stopped]) as codat:
+        resource = getattr(codat, operation.resource)
+        call = getattr(resource, operation.ours.name)
+        positional, keywords = arguments(operation, values)
+        if body is not None:
+            positional.append(body)
+        if isinstance(body, bytes):
+            keywords |= {"name": "scan é.pdf"}
+        read = call(*positional, **keywords)
+        if isinstance(read, Pager):
+            read = await anext(read.pages())
+        elif isinstance(read, Download):
+            async with read as download:
+                read = await download.read()
+        else:
+            read = await read
+    (went,) = stopped.requests
+    sent = b""
+    if went.body is not None:
+        if isinstance(went.body.content, bytes):
+            sent = went.body.content
+        else:
+            sent = b"".join([piece async for piece in went.body.content()])
+    kind = went.body.content_type if went.body else ""
+    return Sent(went.method, went.path, list(went.query), kind, sent), read
+
+
+def arguments(operation: Offered, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments by our convention: ids as the path has them, then what is required, the rest by name."""
+    path = re.findall(r"\{(\w+)\}", operation.ours.path)
+    by_alias = {field.alias or name: name for name, field in operation.request.model_fields.items()}
+    positional = [values[alias] for alias in path]
+    named = {by_alias[alias]: value for alias, value in values.items() if alias not in path}
+    if operation.ours.name == "list_by_link_type":
+        positional.append(named.pop("link_type"))
+    return positional, named
+
+
+def call_values(operation: Offered, ids: str) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
+    """Values for an operation: by wire name, for the SDK's request; and the body for each side."""
+    values: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    their_body = our_body = None
+    path = re.findall(r"\{(\w+)\}", operation.ours.path)
+    for name, field in operation.request.model_fields.items():
+        alias = field.alias or name
+        kind = unwrapped(annotation(operation.request, name))
+        if alias in path:
+            theirs[name] = values[alias] = ids.format(alias)
+        elif is_model(kind) and name == "attachment_upload":
+            our_body = b"%PDF \x00\xff content"
+            file = {"file_name": "scan é.pdf", "content": our_body}
+            theirs[name] = kind.model_validate({"file": file})
+        elif is_model(kind):
+            their_body = Examples(whole=True).record(kind)
+            theirs[name] = kind.model_validate(their_body)
+            our_body = codec.decode(json.dumps(their_body).encode(), operation.ours.body_model)
+        else:
+            example: Any = QUERY.get(alias) or Examples(whole=True).of(kind, alias)
+            theirs[name] = pydantic.TypeAdapter(kind).validate_python(example)
+            values[alias] = theirs[name]
+    return values, theirs, their_body, our_body
+
+
+QUERY = {
+    "page": 3,
+    "pageSize": 50,
+    "query": "{a~x & y||b!=é+1}&&c>=2",
+    "orderBy": "-issueDate",
+    "startMonth": "2022-10-01",
+}
+
+
+def is_page(kind: Any) -> bool:
+    """Whether it is a page of a list."""
+    return is_model(kind) and "results" in kind.model_fields
+
+
+def answer_to(operation: Offered, examples: Examples, page: int = 3) -> bytes:
+    """An answer that the SDK's models accept."""
+    if operation.answer is type(None):
+        return b""
+    if operation.answer is httpx.Response:
+        return b"the file"
+    example = examples.of(operation.answer)
+    if is_page(operation.answer):
+        example |= {"pageNumber": page, "pageSize": 50}
+        example["_links"].pop("next", None)
+    return json.dumps(example).encode()
+
+
+# --- the contract ---------------------------------------------------------------------------------
+
+every_operation = pytest.mark.parametrize("operation", ALL, ids=[operation.label for operation in ALL])
+
+
+def test_every_operation_is_here() -> None:
+    """The SDK's operations are all offered, under its names but for the mended ones."""
+    assert len(ALL) == OPERATIONS
+    missing = [
+        operation.label
+        for operation in ALL
+        if not hasattr(
+            OURS.get((operation.resource, MENDED.get((operation.resource, operation.name), operation.name))),
+            "path",
+        )
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("ids", [PLAIN_IDS, ODD_IDS], ids=["plain ids", "odd ids"])
+@every_operation
+async def test_same_request(sdk: Any, operation: Offered, ids: str) -> None:
+    """Method, path, query and body are those that the SDK sends for the same arguments."""
+    values, theirs, _, body = call_values(operation, ids)
+    answer = answer_to(operation, Examples(whole=True))
+    expected = sent_by_sdk(sdk, operation, operation.request(**theirs), answer)
+    ours, _ = await sent_by_us(operation, values, body, answer)
+    assert ours.method == expected.method
+    assert ours.segments == expected.segments
+    assert sorted(ours.query) == sorted(expected.query)
+    content = expected.content
+    if ours.method == "POST" and isinstance(content, dict):
+        content = {name: value for name, value in content.items() if name not in NOT_CREATED}
+    assert ours.content == content
+    assert ours.content_type.partition(";")[0] == expected.content_type.partition(";")[0]
+
+
+@every_operation
+async def test_same_request_with_nothing_optional(sdk: Any, operation: Offered) -> None:
+    """Left to their defaults, both send the same query and no more."""
+    values, theirs, _, body = call_values(operation, PLAIN_IDS)
+    needed = {
+        name
+        for name, field in operation.request.model_fields.items()
+        if field.is_required() or (name in theirs and is_model(type(theirs[name])))
+    }
+    aliases = {operation.request.model_fields[name].alias or name for name in needed}
+    answer = answer_to(operation, Examples(whole=True), page=1)
+    request = operation.request(**{name: value for name, value in theirs.items() if name in needed})
+    expected = sent_by_sdk(sdk, operation, request, answer)
+    values = {alias: value for alias, value in values.items() if alias in aliases}
+    ours, _ = await sent_by_us(operation, values, body, answer)
+    assert sorted(ours.query) == sorted(expected.query)
+    assert ours.segments == expected.segments
+
+
+@every_operation
+async def test_paths_are_encoded_once_and_wholly(operation: Offered) -> None:
+    """An id adds no segment, query or fragment of its own, and arrives as it was given."""
+    values, _, _, body = call_values(operation, HOSTILE_IDS)
+    ours, _ = await sent_by_us(operation, values, body, answer_to(operation, Examples(whole=True)))
+    template = operation.ours.path.split("/")
+    raw = ours.path.split("/")
+    assert re.fullmatch(r"[A-Za-z0-9/%._~-]+", ours.path)
+    assert len(raw) == len(template)
+    for part, sent in zip(template, raw, strict=True):
+        assert sent == (quote(values[part[1:-1]], safe="") if part.startswith("{") else part)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["every field", "needed fields"])
+@every_operation
+async def test_what_the_sdk_reads_is_read(operation: Offered, whole: bool) -> None:
+    """An answer that the SDK accepts decodes here, to the same content and without a field unknown."""
+    values, _, _, body = call_values(operation, PLAIN_IDS)
+    for variant in range(enumerations(operation.answer) if whole else 1):
+        answer = answer_to(operation, Examples(whole=whole, variant=variant))
+        if is_model(operation.answer):
+            operation.answer.model_validate_json(answer)
+        _, read = await sent_by_us(operation, values, body, answer)
+        check_read(operation, answer, read)
+
+
+def check_read(operation: Offered, answer: bytes, read: Any) -> None:
+    """What was read holds all that the answer does."""
+    if operation.answer is httpx.Response:
+        assert read == answer
+    elif operation.answer is type(None):
+        assert read is None
+    else:
+        example = json.loads(answer, parse_float=Decimal)
+        if operation.ours.name == "list_attachments":
+            read = models.Attachments(attachments=read)
+            example.setdefault("attachments", [])
+        if is_page(operation.answer):
+            assert [json.loads(codec.encode(record), parse_float=Decimal) for record in read.results] == (
+                example.get("results") or []
+            )
+            assert read.page_number == 3
+            for record in example.get("results") or []:
+                single = codec.decode(json.dumps(record, default=float).encode(), operation.ours.model)
+                assert unknown_in(single) == []
+        else:
+            assert json.loads(codec.encode(read), parse_float=Decimal) == example
+            assert unknown_in(read) == []
+
+
+def unknown_in(value: Any) -> list[str]:
+    """Names of fields anywhere in a record that it has no place for."""
+    if isinstance(value, Model):
+        here = list(value.unknown_fields or ())
+        return here + [name for field in fields(value) for name in unknown_in(getattr(value, field.name))]
+    if isinstance(value, list):
+        return [name for part in value for name in unknown_in(part)]
+    if isinstance(value, dict):
+        return [name for part in value.values() for name in unknown_in(part)]
+    return []
+
+
+@cache
+def enumerations(kind: Any, above: tuple[Any, ...] = ()) -> int:
+    """The length of the longest enumeration within: as many variants show each value once."""
+    kind = unwrapped(kind)
+    if inspect.isclass(kind) and issubclass(kind, Enum):
+        return len(kind)
+    if is_model(kind) and kind not in above:
+        inside = [enumerations(annotation(kind, name), (*above, kind)) for name in kind.model_fields]
+        return max([1, *inside])
+    return max([1, *(enumerations(part, above) for part in get_args(kind))])
