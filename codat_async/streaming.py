@@ -29,6 +29,8 @@ UploadSource: TypeAlias = (
 
 _PIECE: Final = 1 << 20
 """Bytes read from or written to disk at once: a thread is asked for so much, not for each packet."""
+_PART: Final = "fileName"
+"""What the one part of an upload is called: the API documents no name, and this is the published SDK's."""
 _RESUMES: Final = 5
 """Breaks in a row, without a byte between them, after which a download is given up."""
 
@@ -242,7 +244,7 @@ def _file_name(disposition: str) -> str | None:
 
 
 async def multipart(source: UploadSource, *, name: str | None, content_type: str | None) -> Body:
-    """A form of one part, ``file``, that is opened anew for each attempt (RFC 7578).
+    """A form of one part that is opened anew for each attempt (RFC 7578).
 
     Raises :class:`FileNotFoundError` and its kin for a path that cannot be read, before
     anything is sent, and :class:`ValueError` for a source without a name to send it under.
@@ -258,7 +260,7 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
     quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     head = (
         f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        f'Content-Disposition: form-data; name="{_PART}"; filename="{quoted}"\r\n'
         f"Content-Type: {content_type}\r\n\r\n"
     ).encode()
     tail = f"\r\n--{boundary}--\r\n".encode()

@@ -202,7 +202,11 @@ class Sent(NamedTuple):
             head = f"Content-Type: {self.content_type}\r\n\r\n".encode()
             form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.body)
             return [
-                (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+                (
+                    dict(part["Content-Disposition"].params),
+                    part.get_content_type(),
+                    part.get_payload(decode=True),
+                )
                 for part in form.iter_parts()
             ]
         return json.loads(self.body, parse_float=Decimal) if self.body else None
