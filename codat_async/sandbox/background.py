@@ -91,6 +91,11 @@ class SandboxThread:
         return self._sandbox.base_url
 
     @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._sandbox.port
+
+    @property
     def api_key(self) -> str:
         """The key it takes."""
         return self._sandbox.api_key

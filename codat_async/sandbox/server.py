@@ -1,5 +1,6 @@
 """The sandbox itself: a server on this event loop, and the levers that tests pull."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import blake2b
@@ -8,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from codat_async.resources import catalogue
 from codat_async.sandbox.attachments import Files
@@ -30,6 +32,21 @@ __all__ = ["Sandbox"]
 _CACHE_BYTES: Final = 256 * 1024 * 1024
 # Open requests get this long to end when the sandbox stops; waits of faults end at once.
 _SHUTDOWN_SECONDS: Final = 1.0
+
+
+_MISTAKES: Final = (HttpProcessingError, web.RequestPayloadError)
+
+
+class _NotTheClientsMistakes(logging.Filter):
+    """Keeps requests that are no HTTP out of the log: they are answered with 400, and that is all."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged."""
+        return not (record.exc_info and isinstance(record.exc_info[1], _MISTAKES))
+
+
+_http_logger = logging.getLogger("codat_async.sandbox.http")
+_http_logger.addFilter(_NotTheClientsMistakes())
 
 
 class Sandbox:
@@ -85,7 +102,9 @@ class Sandbox:
 
     async def start(self) -> None:
         """Starts to listen; ``base_url`` tells where."""
-        server = web.Server(self._dispatcher.handle, access_log=None, handler_cancellation=True)
+        server = web.Server(
+            self._dispatcher.handle, access_log=None, logger=_http_logger, handler_cancellation=True
+        )
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         self._exit.callback(self._files.close)
         self._exit.callback(self._writes.stop)

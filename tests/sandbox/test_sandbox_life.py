@@ -1,0 +1,210 @@
+"""Starting and stopping: where it listens, that it leaves nothing behind, and the ways to run it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import aiohttp
+import pytest
+from conftest import credential
+from stand_in import SmallBooks
+
+from codat_async.sandbox import Sandbox, SandboxThread, run_in_background, serve
+
+ROOT = Path(__file__).parents[2]
+
+
+def get(base_url: str, api_key: str, path: str = "/companies") -> int:
+    """The status of a GET without an event loop."""
+    request = urllib.request.Request(base_url + path, headers=credential(api_key))
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def listening(port: int) -> bool:
+    """Whether anything accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_it_listens_on_this_machine_alone() -> None:
+    """Unless told otherwise it binds 127.0.0.1, on a free port, and is gone after the stop."""
+    async with Sandbox(books=SmallBooks()) as sandbox:
+        assert sandbox.base_url == f"http://127.0.0.1:{sandbox.port}"
+        addresses = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+        for address in addresses - {"127.0.0.1", "127.0.1.1"}:
+            with pytest.raises(OSError, match=r".*"):
+                socket.create_connection((str(address), sandbox.port), timeout=0.5)
+        assert listening(sandbox.port)
+    assert not listening(sandbox.port)
+
+
+async def test_keys_follow_from_the_seed() -> None:
+    """The key is the same for the same seed, and one's own where given."""
+    keys = [Sandbox(books=SmallBooks(), seed=seed).api_key for seed in (1, 1, 2)]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[0].startswith("sandbox-")
+    assert Sandbox(books=SmallBooks(), api_key="mine").api_key == "mine"
+
+
+async def test_a_taken_port_is_an_error() -> None:
+    """A port that is taken raises, and nothing stays behind."""
+    async with Sandbox(books=SmallBooks()) as sandbox:
+        with pytest.raises(OSError, match="address already in use"):
+            await Sandbox(books=SmallBooks(), port=sandbox.port).start()
+
+
+async def test_a_thousand_companies_start_in_a_second() -> None:
+    """Books are made only when they are asked for."""
+    started = time.monotonic()
+    async with (
+        Sandbox(companies=1000) as sandbox,
+        aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
+        session.get(f"{sandbox.base_url}/companies?pageSize=5000") as response,
+    ):
+        assert len((await response.json())["results"]) == 1000
+    assert time.monotonic() - started < 5
+
+
+async def test_the_same_seed_serves_the_same_bytes() -> None:
+    """Two sandboxes of one seed answer a list with the same bytes."""
+    bodies = []
+    for _ in range(2):
+        async with (
+            Sandbox(companies=1, size=20, seed=5) as sandbox,
+            aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
+        ):
+            url = f"{sandbox.base_url}/companies/{sandbox.company_ids[0]}/data/bills"
+            async with session.get(url) as response:
+                bodies.append(await response.read())
+    assert bodies[0] == bodies[1]
+
+
+def test_on_a_thread() -> None:
+    """Synchronous code has a sandbox on a thread, and reaches into it."""
+    with SandboxThread(books=SmallBooks()) as sandbox:
+        assert get(sandbox.base_url, sandbox.api_key) == 200
+        sandbox.call(lambda running: running.set_faults("503"))
+        assert get(sandbox.base_url, sandbox.api_key) == 503
+        assert len(sandbox.company_ids) == 2
+    assert not listening(sandbox.port)
+    assert all(thread.name != "codat-sandbox" for thread in threading.enumerate())
+
+
+def test_a_thread_that_cannot_start() -> None:
+    """What keeps the sandbox from starting is raised where it was started."""
+    with pytest.raises(ValueError, match="there is no fault"), SandboxThread(faults="nothing"):
+        pass
+
+
+def test_in_a_process() -> None:
+    """A sandbox in a process of its own serves, and is gone with the block."""
+    with run_in_background(companies=2, size=10, limits=True, faults="none") as sandbox:
+        path = f"/companies/{sandbox.company_ids[1]}/data/invoices"
+        assert get(sandbox.base_url, sandbox.api_key, path) == 200
+        port = int(sandbox.base_url.rpartition(":")[2])
+    assert not listening(port)
+
+
+def test_a_process_that_cannot_start(capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that fails is told apart from one that serves."""
+    with pytest.raises(RuntimeError, match="did not start"), run_in_background(faults="nothing"):
+        pass
+    assert "there is no fault" in capfd.readouterr().err
+
+
+async def test_serving_until_cancelled() -> None:
+    """It serves until it is cancelled, having told when it was ready."""
+    ready: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(on_ready=ready.set_result, books=SmallBooks()))
+    sandbox = await asyncio.wait_for(ready, 5)
+    assert listening(sandbox.port)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not listening(sandbox.port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serving_until_a_signal(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it cleanly: no traceback, exit status 0."""
+    code = (
+        "import asyncio; from codat_async.sandbox import serve\n"
+        "asyncio.run(serve(on_ready=lambda s: print(s.base_url, flush=True), companies=1, size=10))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'middleware'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"http://127.0.0.1:")
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == b""
+
+
+PLUGIN_TESTS = """
+import pytest
+
+@pytest.mark.codat_sandbox(companies=1, size=12, faults="unknown-field;only=nothing")
+async def test_both(codat, codat_sandbox):
+    assert len(codat_sandbox.company_ids) == 1
+    invoices = [each async for each in codat.invoices.list(codat_sandbox.company_ids[0])]
+    assert invoices
+
+def test_sync():
+    import sys
+    assert "codat_async.sandbox.books" in sys.modules  # an earlier test used it
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_the_pytest_plugin(tmp_path: Path, mode: str) -> None:
+    """A user's test has a client and a sandbox as fixtures, with options by a marker."""
+    tests = PLUGIN_TESTS
+    if mode == "strict":
+        tests = tests.replace("async def test_both", "@pytest.mark.asyncio\nasync def test_both")
+    (tmp_path / "test_user.py").write_text(tests)
+    settings = (
+        f"asyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+    )
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{settings}")
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'middleware'}"}
+    command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"]
+    if not plugin_is_installed():
+        command += ["-p", "codat_async.sandbox.pytest_plugin"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def plugin_is_installed() -> bool:
+    """Whether pytest finds the plugin by itself."""
+    from importlib.metadata import entry_points
+
+    return any(each.name == "codat_async" for each in entry_points(group="pytest11"))
+
+
+def test_the_plugin_loads_no_server() -> None:
+    """Pytest runs without the fixtures do not pay for a server."""
+    code = (
+        "import sys, codat_async.sandbox.pytest_plugin\n"
+        "print([name for name in sys.modules if name.startswith('codat_async.sandbox.')])"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'middleware'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "['codat_async.sandbox.pytest_plugin']"
