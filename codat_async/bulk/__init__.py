@@ -1,16 +1,20 @@
 """Bulk pulls: many companies, many types, into files that a crash cannot spoil."""
 
 from codat_async.bulk.companies import find_companies
+from codat_async.bulk.conversion import Converted, check_sinks, convert
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.landing import DiskFull, LandingError
 from codat_async.bulk.monitor import Counts, Event, Monitor, Progress
 from codat_async.bulk.planning import Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.pulling import NothingToPull, Pull, PullOptions, pull
+from codat_async.bulk.records import Batch, PartlyFailed, records
 from codat_async.bulk.report import Outcome, Report, status
 from codat_async.bulk.target import TargetError
 from codat_async.bulk.types import RecordType, UnknownType, record_types, resolve_types
 
 __all__ = [
+    "Batch",
+    "Converted",
     "Counts",
     "DiskFull",
     "Event",
@@ -19,6 +23,7 @@ __all__ = [
     "Monitor",
     "NothingToPull",
     "Outcome",
+    "PartlyFailed",
     "Plan",
     "Progress",
     "Pull",
@@ -28,10 +33,13 @@ __all__ = [
     "Report",
     "TargetError",
     "UnknownType",
+    "check_sinks",
+    "convert",
     "find_companies",
     "make_plan",
     "pull",
     "record_types",
+    "records",
     "resolve_types",
     "status",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "comparable",
     "digest_document",
     "digest_page",
+    "following",
     "ids_of_page",
     "key_of_line",
     "selected",
@@ -111,7 +112,7 @@ def digest_page(
     known = [each for each in moments if each is not None]
     return Digest(
         number=number,
-        following=_following(page, number, name),
+        following=following(page.links, number, name),
         total=page.total_results,
         rows=len(raws),
         ids=[each for each, _ in hashes],
@@ -138,7 +139,7 @@ def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
     page = _page(body, number, name)
     keys = _keys_of(body, page.results or [])
     ids = [str(key.id) for key in keys if key.id is not None]
-    return IdPage(number, _following(page, number, name), page.total_results, ids)
+    return IdPage(number, following(page.links, number, name), page.total_results, ids)
 
 
 def _page(body: bytes, number: int, name: str) -> _Split:
@@ -212,18 +213,18 @@ def comparable(text: object) -> str | None:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-def _following(page: _Split, number: int, name: str) -> int | None:
-    """The page that the next link names; nothing else of the link is followed."""
-    link = page.links.next if page.links is not None else None
+def following(links: Links | None, number: int, name: str) -> int | None:
+    """The page that the next link names, None on the last; nothing else of the link is followed."""
+    link = links.next if links is not None else None
     if link is None:
         return None
     named = parse_qs(urlsplit(link.href or "").query).get("page", [])
-    following = int(named[0]) if named and named[0].isdecimal() else 0
-    if following <= number:
+    found = int(named[0]) if named and named[0].isdecimal() else 0
+    if found <= number:
         raise PagingError(
             f"{name}: page {number} links to {link.href!r} as the next; the list does not advance"
         )
-    return following
+    return found
 
 
 def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterator[Invalid]:

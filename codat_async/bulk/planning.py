@@ -17,7 +17,7 @@ from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError, QuotaExhausted, Unauthorized
 
-__all__ = ["Plan", "PlannedType", "QuotaTooSmall", "expand", "fits_anyway", "make_plan"]
+__all__ = ["Plan", "PlannedType", "QuotaTooSmall", "account_ids", "expand", "fits_anyway", "make_plan"]
 
 _AT_ONCE: Final = 32
 _ACCOUNT_PAGE: Final = 500
@@ -152,7 +152,7 @@ async def _plan_unit(codat: Codat, unit: Unit, kind: RecordType, planned: Planne
         planned.bytes += _DOCUMENT_BYTES
         return 0
     if kind.scope == Scope.ACCOUNT:
-        accounts, asked = await _account_ids(codat, unit)
+        accounts, asked = await account_ids(codat, unit)
         planned.requests += asked
         for account in accounts:
             _add(planned, await _sample(codat, kind, (*unit.ids, account)), page_size)
@@ -177,7 +177,8 @@ async def _sample(codat: Codat, kind: RecordType, ids: tuple[str, ...]) -> _Samp
     return _Sample(page.total_results, len(page.results[0]) if page.results else 0)
 
 
-async def _account_ids(codat: Codat, unit: Unit) -> tuple[list[str], int]:
+async def account_ids(codat: Codat, unit: Unit) -> tuple[list[str], int]:
+    """The ids of a connection's bank accounts, and how many requests they took."""
     accounts, ids = record_types()["bank_accounts"], list[str]()
     number: int | None = 1
     asked = 0

@@ -337,7 +337,7 @@ def _convert(
 
     done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types)
     if not quiet:
-        screen.out(screen.conversion_text(done, into, duckdb))
+        screen.out(screen.conversion_text(done, into / "parquet" if parquet else None, duckdb))
 
 
 @group.command()

@@ -6,13 +6,14 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
 
-from codat_async.bulk import Counts, Event, Plan, Progress, Report
+from codat_async.bulk import Converted, Counts, Event, Plan, Progress, Report
 
-__all__ = ["JsonLog", "plan_text", "report_text", "span", "watched"]
+__all__ = ["JsonLog", "conversion_text", "plan_text", "report_text", "span", "watched"]
 
 _LINE_EVERY: Final = 5.0
 _FRAMES_A_SECOND: Final = 4
@@ -305,6 +306,19 @@ def plan_text(plan: Plan) -> str:
             f"{plan.share_of_quota or 0:.1%} of the day's quota of {plan.quota:,}; "
             f"{plan.quota_left:,} are left today: {verdict}"
         )
+    return "\n".join(lines)
+
+
+def conversion_text(done: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:
+    """What a conversion made, for people."""
+    rows = [["data type", "files", "records", "record by record", "inexact", "unreadable", "merged"]]
+    for each in done:
+        counts = (each.files, each.records, each.slow, each.inexact, each.unreadable, each.merged)
+        if any(counts):
+            rows.append([each.type, *(f"{count:,}" for count in counts)])
+    lines = [columns(rows), ""] if len(rows) > 1 else []
+    where = [str(path) for path in (parquet, duckdb) if path is not None]
+    lines.append(f"converted: {sum(each.records for each in done):,} records, in {' and '.join(where)}")
     return "\n".join(lines)
 
 

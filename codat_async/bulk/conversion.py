@@ -1,0 +1,242 @@
+"""Makes Parquet files and DuckDB tables of the raw files, as often as wanted, from them alone."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Struct
+
+from codat_async.bulk.compression import read_lines
+from codat_async.bulk.target import TargetError
+from codat_async.bulk.types import RecordType, record_types, resolve_types
+from codat_async.errors import ConfigurationError
+
+__all__ = ["Converted", "RawFile", "check_sinks", "convert", "raw_files"]
+
+_NAME: Final = re.compile(
+    r"(?P<run>\d{8}T\d{6}Z)-(?P<part>full|delta)(\.(?P<connection>[^.]+))?(\.(?P<account>[0-9a-f]{16}))?"
+    r"\.ndjson\.(gz|zst)"
+)
+_GROUP_ROWS: Final = 20_000
+_GROUP_BYTES: Final = 64 * 1024 * 1024
+_BLOCK_BYTES: Final = 8 * 1024 * 1024
+_INPUTS: Final = b"codat_async.inputs"
+
+
+class Converted(Struct, kw_only=True):
+    """What a conversion made of one type."""
+
+    type: str
+    files: int = 0
+    """Raw files read; those whose Parquet file is up to date are not."""
+    records: int = 0
+    slow: int = 0
+    """Records that did not fit the fast way."""
+    inexact: int = 0
+    """Records with a number that has too many digits for its column."""
+    unreadable: int = 0
+    """Records that no model accepts."""
+    merged: int = 0
+    """Records merged into DuckDB."""
+
+
+class RawFile(Struct, frozen=True):
+    """A raw file, and what its name tells."""
+
+    path: Path
+    type: str
+    run: str
+    whole: bool
+    company: str
+    connection: str | None
+    account: str | None
+
+    @property
+    def source(self) -> tuple[str, str | None, str | None, str]:
+        """The values of the columns that tell where a record comes from."""
+        return self.company, self.connection, self.account, self.run
+
+
+def raw_files(root: Path, kind: RecordType) -> list[RawFile]:
+    """The complete raw files of a type, in the order in which their runs began."""
+    found = []
+    for path in (root / "raw" / kind.name).glob("company=*/*.ndjson.*"):
+        name = _NAME.fullmatch(path.name)
+        if name is None:
+            continue
+        found.append(
+            RawFile(
+                path=path,
+                type=kind.name,
+                run=name["run"],
+                whole=name["part"] == "full",
+                company=unquote(path.parent.name.removeprefix("company=")),
+                connection=None if name["connection"] is None else unquote(name["connection"]),
+                account=name["account"],
+            )
+        )
+    return sorted(found, key=lambda each: (each.run, each.path))
+
+
+def check_sinks(*, parquet: bool, duckdb: bool) -> None:
+    """Raise ConfigurationError, naming the extra, for a sink whose library is not installed."""
+    if duckdb:
+        _import("duckdb", "duckdb")
+    if parquet or duckdb:
+        _import("pyarrow", "duckdb" if duckdb else "parquet")
+
+
+def _import(module: str, extra: str) -> None:
+    try:
+        __import__(module)
+    except ImportError:
+        raise ConfigurationError(f"{module} is not installed: pip install 'codat-async[{extra}]'") from None
+
+
+def convert(
+    directory: Path | str,
+    *,
+    parquet: bool = True,
+    duckdb: Path | str | None = None,
+    types: Iterable[str] | None = None,
+) -> list[Converted]:
+    """Convert what a directory holds; what is converted already stays as it is.
+
+    Parquet goes to ``parquet/TYPE/RUN.parquet``, one file a type and run, with the files'
+    companies in columns of their own. DuckDB gets a table a type, merged on company and id.
+    It takes its time, and no event loop: call it by ``asyncio.to_thread`` from one.
+    """
+    check_sinks(parquet=parquet, duckdb=duckdb is not None)
+    root = Path(directory)
+    if not (root / "raw").is_dir():
+        raise TargetError(f"{root} holds no pull")
+    kinds = [kind for kind in resolve_types(types) if (root / "raw" / kind.name).is_dir()]
+    try:
+        if parquet:
+            return _convert(root, root / "parquet", duckdb, kinds)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".convert-") as work:
+            return _convert(root, Path(work), duckdb, kinds)
+    except OSError as error:
+        raise TargetError(f"cannot convert {root}: {error}") from error
+
+
+def _convert(
+    root: Path, parquet: Path, duckdb: Path | str | None, kinds: Sequence[RecordType]
+) -> list[Converted]:
+    results = {kind.name: Converted(type=kind.name) for kind in kinds}
+    database = None
+    if duckdb is not None:
+        from codat_async.bulk.duck import Database
+
+        database = Database(Path(duckdb))
+    try:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            made = pool.map(
+                lambda kind: list(_parquet(root, parquet, kind, results[kind.name], database)), kinds
+            )
+            for kind, files in zip(kinds, made, strict=True):
+                if database is not None:
+                    for run_files, file in files:
+                        results[kind.name].merged += database.merge(kind, run_files, file)
+                    database.make_view(kind)
+    finally:
+        if database is not None:
+            database.close()
+    return list(results.values())
+
+
+def _parquet(
+    root: Path, parquet: Path, kind: RecordType, result: Converted, database: Any
+) -> Iterator[tuple[list[RawFile], Path]]:
+    by_run: dict[str, list[RawFile]] = {}
+    for each in raw_files(root, kind):
+        by_run.setdefault(each.run, []).append(each)
+    for run, files in by_run.items():
+        # Without Parquet to keep, what the database has need not be made once more.
+        if parquet != root / "parquet" and database is not None and database.has(files):
+            continue
+        target = parquet / kind.name / f"{run}.parquet"
+        inputs = msgspec.json.encode(
+            [(str(each.path.relative_to(root)), each.path.stat().st_size) for each in files]
+        )
+        if not _up_to_date(target, inputs):
+            _write(target, files, kind, inputs, result)
+        yield files, target
+
+
+def _up_to_date(target: Path, inputs: bytes) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from codat_async.bulk.shapes import shape_of
+
+    if not target.exists():
+        return False
+    try:
+        schema = pq.read_schema(target)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    metadata = schema.metadata or {}
+    kind = record_types()[target.parent.name]
+    return metadata.get(_INPUTS) == inputs and schema.equals(shape_of(kind.model).schema)
+
+
+def _write(
+    target: Path, files: Sequence[RawFile], kind: RecordType, inputs: bytes, result: Converted
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from codat_async.bulk.shapes import shape_of
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name}.part")
+    schema = shape_of(kind.model).schema.with_metadata({_INPUTS: inputs})
+    try:
+        with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
+            group: list[pa.Table] = []
+            for table in _tables(files, kind, result):
+                group.append(table)
+                rows, size = sum(each.num_rows for each in group), sum(each.nbytes for each in group)
+                if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+                    writer.write_table(pa.concat_tables(group), row_group_size=max(rows, 1))
+                    group = []
+            if group:
+                writer.write_table(pa.concat_tables(group))
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _tables(files: Sequence[RawFile], kind: RecordType, result: Converted) -> Iterator[Any]:
+    from codat_async.bulk.columns import tabulate
+
+    for file in files:
+        result.files += 1
+        for lines in _blocks(file.path):
+            block = tabulate(lines, kind.model, file.source)
+            result.records += len(lines)
+            result.slow += block.slow
+            result.inexact += block.inexact
+            result.unreadable += block.unreadable
+            yield block.table
+
+
+def _blocks(path: Path) -> Iterator[list[bytes]]:
+    block: list[bytes] = []
+    size = 0
+    for lines in read_lines(path):
+        block += lines
+        size += sum(map(len, lines))
+        if size >= _BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block

@@ -1,0 +1,145 @@
+"""A DuckDB file with one table a type: the latest version of each record, and a view of those not deleted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from codat_async.bulk.shapes import shape_of
+from codat_async.bulk.target import TargetError
+from codat_async.bulk.types import RecordType, Scope
+
+if TYPE_CHECKING:
+    from codat_async.bulk.conversion import RawFile
+
+__all__ = ["Database"]
+
+_LIST: Final = ("company_id", "connection_id", "account_key")
+
+
+class Database:
+    """The file; each merge is one transaction, and what was merged once is not again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = duckdb.connect(str(path))
+            self._db.execute(
+                "create table if not exists codat_async_files"
+                " (type varchar, file varchar, primary key (type, file))"
+            )
+        except (duckdb.Error, OSError) as error:
+            raise TargetError(f"cannot write to the DuckDB file {path}: {_first_line(error)}") from error
+        rows = self._db.execute("select type, file from codat_async_files").fetchall()
+        self._merged = {(str(kind), str(file)) for kind, file in rows}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def has(self, files: "Sequence[RawFile]") -> bool:
+        """Whether these are merged already."""
+        return all((each.type, _id(each)) in self._merged for each in files)
+
+    def merge(self, kind: RecordType, files: "Sequence[RawFile]", parquet: Path) -> int:
+        """Merge the Parquet file made of the raw files of one run; gives the records merged.
+
+        A file of a whole list takes the place of all that was known of that list; one of
+        changes replaces the records that it holds.
+        """
+        fresh = [each for each in files if (each.type, _id(each)) not in self._merged]
+        if not fresh:
+            return 0
+        try:
+            self._db.execute("begin")
+            count = self._merge(kind, fresh, parquet)
+            self._db.execute("commit")
+        except duckdb.Error as error:
+            raise TargetError(f"cannot merge {kind.name} into {self.path}: {_first_line(error)}") from error
+        self._merged.update((each.type, _id(each)) for each in fresh)
+        return count
+
+    def _merge(self, kind: RecordType, files: "Sequence[RawFile]", parquet: Path) -> int:
+        db, name = self._db, _quoted(kind.name)
+        db.execute(
+            f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
+        )
+        db.execute(
+            "create or replace temp table lists as select"
+            " unnest($1::varchar[]) company_id, unnest($2::varchar[]) connection_id,"
+            " unnest($3::varchar[]) account_key, unnest($4::boolean[]) whole",
+            [
+                [each.company for each in files],
+                [each.connection for each in files],
+                [each.account for each in files],
+                [each.whole for each in files],
+            ],
+        )
+        same_list = " and ".join(f"t.{column} is not distinct from l.{column}" for column in _LIST)
+        db.execute(f"delete from {name} t using lists l where l.whole and {same_list}")
+        key = _key(kind)
+        versions = ", ".join(f"t.{column}" for column in key)
+        latest = (
+            't."modifiedDate" desc nulls last' if "modifiedDate" in shape_of(kind.model).schema.names else "1"
+        )
+        db.execute(
+            "create or replace temp table fresh as select t.* from"
+            " (select *, row_number() over () as place from read_parquet(?)) t"
+            f" join lists l on {same_list}"
+            f" qualify {_nameless(kind)} row_number()"
+            f" over (partition by {versions} order by {latest}, t.place desc) = 1",
+            [str(parquet)],
+        )
+        same_record = " and ".join(f"t.{column} is not distinct from f.{column}" for column in key)
+        db.execute(f"delete from {name} t using fresh f where {same_record} and {_named(kind)}")
+        db.execute(f"insert into {name} by name select * exclude (place) from fresh")
+        row = db.execute("select count(*) from fresh").fetchone()
+        db.executemany(
+            "insert into codat_async_files values (?, ?)", [(each.type, _id(each)) for each in files]
+        )
+        db.execute("drop table fresh; drop table lists")
+        return 0 if row is None else int(row[0])
+
+    def make_view(self, kind: RecordType) -> None:
+        """Make the view ``current_TYPE``: without the records that were deleted in the source."""
+        name = _quoted(kind.name)
+        exists = self._db.execute(
+            "select 1 from information_schema.tables where table_name = ?", [kind.name]
+        ).fetchone()
+        if exists is None:
+            return
+        deletable = "metadata" in shape_of(kind.model).schema.names
+        where = ' where not coalesce(metadata."isDeleted", false)' if deletable else ""
+        self._db.execute(
+            f"create or replace view {_quoted('current_' + kind.name)} as select * from {name}{where}"
+        )
+
+
+def _key(kind: RecordType) -> list[str]:
+    """What tells the records of a type apart."""
+    if kind.scope == Scope.REPORT:
+        return ["company_id"]
+    # Ids are unique in what they come from, and a company may have several connections.
+    return [*(_LIST if kind.scope != Scope.COMPANY else _LIST[:1]), '"id"']
+
+
+def _nameless(kind: RecordType) -> str:
+    return "" if kind.scope == Scope.REPORT else 't."id" is null or'
+
+
+def _named(kind: RecordType) -> str:
+    return "true" if kind.scope == Scope.REPORT else 'f."id" is not null'
+
+
+def _id(file: "RawFile") -> str:
+    return f"{file.path.parent.name}/{file.path.name}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else repr(error)
