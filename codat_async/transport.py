@@ -1,7 +1,7 @@
 """The one place that knows aiohttp: sends a request, and maps what goes wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
@@ -21,6 +21,8 @@ from codat_async.errors import (
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 _CHUNK: Final = 1 << 16
+_REASON: Final = 200
+"""The most characters of a foreign error's text that are kept: some quote what the server sent."""
 _ERROR_BODY: Final = 1 << 20
 """The most that is read of an error's body when a stream was asked for."""
 
@@ -96,6 +98,8 @@ class AiohttpTransport:
                 raise_for_status=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(data, _Content) and data.failure is not None:
+                raise data.failure from None
             raise _mapped(error, request) from error
         if request.stream and response.status < 300:
             return Response(
@@ -152,18 +156,28 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _payload(body: Body, headers: CIMultiDict[str]) -> bytes | AsyncIterator[bytes]:
+def _payload(body: Body, headers: CIMultiDict[str]) -> "bytes | _Content":
     if isinstance(body.content, bytes):
         return body.content
     if body.length is not None:
         headers["Content-Length"] = str(body.length)
-    return _opened(body)
+    return _Content(body.content)
 
 
-async def _opened(body: Body) -> AsyncIterator[bytes]:
-    assert not isinstance(body.content, bytes)
-    async for piece in body.content():
-        yield piece
+class _Content:
+    """A streamed body of one attempt, which knows when it was its source that failed."""
+
+    def __init__(self, opened: Callable[[], AsyncIterable[bytes]]) -> None:
+        self._open = opened
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._open():
+                yield piece
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 def _mapped(error: Exception, request: Request) -> TransportError:
@@ -200,7 +214,7 @@ def _timeout(
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:_REASON] or type(error).__name__
 
 
 def checked_base_url(base_url: str) -> str:

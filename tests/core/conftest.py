@@ -49,7 +49,7 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Server]]]:
             return await handler(request)
 
         app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{anything:.*}", answer)
+        app.router.add_route("*", "/{anything:(?s:.*)}", answer)
         server = TestServer(app)
         await server.start_server()
         running.append(server)

@@ -1,0 +1,490 @@
+"""Files down and up: whole or not at all, and never whole in memory."""
+
+import asyncio
+import io
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from codat_async import Codat, RetryPolicy
+from codat_async.errors import ConnectionLost, DownloadError, NotFound
+from codat_async.streaming import _file_name, multipart
+from codat_middleware import Idempotency, Retry
+from codat_middleware.messages import Body
+
+CONTENT = os.urandom(300_000)
+
+Serve = Callable[..., Awaitable[Any]]
+Connect = Callable[..., Codat]
+
+
+def download(codat: Codat) -> Any:
+    """The download that the tests ask for."""
+    return codat.bills.download_attachment("c", "n", "b", "a")
+
+
+class Breaking:
+    """A server that breaks off after some bytes of each answer, and perhaps goes on from a byte."""
+
+    def __init__(self, *cuts: int, ranges: bool = True, etag: str | None = '"v1"', **changes: Any) -> None:
+        self.cuts = list(cuts)
+        self.ranges = ranges
+        self.etag = etag
+        self.changes = changes
+        self.asked: list[dict[str, str]] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        self.asked.append(headers)
+        start = 0
+        status = "200 OK"
+        answer = {"Content-Length": str(len(CONTENT)), "Connection": "close"}
+        if self.ranges:
+            answer["Accept-Ranges"] = "bytes"
+        if self.etag:
+            answer["ETag"] = self.etag
+        if self.ranges and "Range" in headers:
+            start = int(headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            status = "206 Partial Content"
+            answer["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+            answer["Content-Length"] = str(len(CONTENT) - start)
+            answer |= self.changes
+            status = answer.pop("status", status)
+        cut = self.cuts.pop(0) if self.cuts else len(CONTENT)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
+        content = CONTENT[start : start + cut] if status.startswith("20") else b""
+        writer.write(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + content)
+        await writer.drain()
+        if 0 < cut < len(CONTENT):
+            # What has not been read when the connection breaks is lost, so let it be read.
+            await asyncio.sleep(0.05)
+
+
+# --- down -------------------------------------------------------------------------------------------
+
+
+async def test_saving_a_file(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """Name, type and size are known at once; the file is whole, and as readable as any other."""
+
+    async def answer(request: web.Request) -> web.Response:
+        headers = {"Content-Disposition": 'attachment; filename="bill 7.pdf"'}
+        return web.Response(body=CONTENT, content_type="application/pdf", headers=headers)
+
+    server = await serve(answer)
+    async with download(connect(server.url)) as opened:
+        assert (opened.file_name, opened.content_type, opened.size) == (
+            "bill 7.pdf",
+            "application/pdf",
+            len(CONTENT),
+        )
+        assert await opened.save(tmp_path / "bill.pdf") == tmp_path / "bill.pdf"
+        assert opened.received == len(CONTENT)
+    assert (tmp_path / "bill.pdf").read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == ["bill.pdf"]
+    (tmp_path / "other").touch()
+    assert stat.S_IMODE((tmp_path / "bill.pdf").stat().st_mode) == stat.S_IMODE(
+        (tmp_path / "other").stat().st_mode
+    )
+    assert server.seen[0].headers["Accept"] == "application/octet-stream"
+    assert server.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_chunks_and_read(serve: Serve, connect: Connect) -> None:
+    """The same content in pieces, or at once."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT)
+
+    codat = connect((await serve(answer)).url)
+    async with download(codat) as opened:
+        assert b"".join([chunk async for chunk in opened]) == CONTENT
+    async with codat.invoices.download_pdf("c", "i") as opened:
+        assert await opened.read() == CONTENT
+
+
+async def test_nothing_is_sent_before_it_is_opened(serve: Serve, connect: Connect) -> None:
+    """Asking for a download opens nothing; using it unopened, twice or afterwards says so."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT)
+
+    server = await serve(answer)
+    wanted = download(connect(server.url))
+    with pytest.raises(RuntimeError, match="async with"):
+        await wanted.read()
+    assert server.seen == []
+    async with wanted:
+        await wanted.read()
+        with pytest.raises(RuntimeError, match="once"):
+            await wanted.read()
+    with pytest.raises(RuntimeError, match="async with"):
+        await wanted.read()
+
+
+async def test_leaving_early_and_going_on_later(serve: Serve, connect: Connect) -> None:
+    """Leaving in the middle closes the connection; going on after that does not open another."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=os.urandom(5_000_000), headers={"Accept-Ranges": "bytes"})
+
+    server = await serve(answer)
+    async with download(connect(server.url, max_connections=1)) as opened:
+        chunks = aiter(opened)
+        await anext(chunks)
+    with pytest.raises(ConnectionLost):
+        await drained(chunks)
+    assert len(server.seen) == 1
+
+
+async def drained(chunks: AsyncIterator[bytes]) -> None:
+    """Read to the end."""
+    async for _ in chunks:
+        pass
+
+
+async def test_missing_file_is_the_typed_error(serve: Serve, connect: Connect) -> None:
+    """A 404 is NotFound with Codat's words, not a download of its body."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"error": "no such file", "correlationId": "x1"}, status=404)
+
+    wanted = download(connect((await serve(answer)).url))
+    with pytest.raises(NotFound, match=r"no such file.*x1"):
+        await wanted.__aenter__()
+
+
+async def test_compressed_content_has_no_known_size(serve: Serve, connect: Connect) -> None:
+    """Content-Length counts compressed bytes, so it says nothing of what arrives, and is not checked."""
+
+    async def answer(request: web.Request) -> web.Response:
+        response = web.Response(body=b"a" * 100_000)
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async with download(connect((await serve(answer)).url)) as opened:
+        assert opened.size is None
+        assert await opened.read() == b"a" * 100_000
+
+
+@pytest.mark.parametrize(
+    "cuts", [(100_000,), (100_000, 1, 150_000), (0, 0, 5)], ids=["once", "often", "at the start"]
+)
+async def test_resumes_where_it_broke(
+    serve_bytes: Serve, connect: Connect, tmp_path: Path, cuts: tuple[int, ...]
+) -> None:
+    """A stream that breaks goes on from the byte it had reached, of the same version of the file."""
+    breaking = Breaking(*cuts)
+    codat = connect(await serve_bytes(breaking))
+    async with download(codat) as opened:
+        await opened.save(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert len(breaking.asked) == len(cuts) + 1
+    if cuts[0]:
+        assert breaking.asked[1]["Range"] == "bytes=100000-"
+        assert breaking.asked[1]["If-Range"] == '"v1"'
+
+
+async def test_weak_tags_are_not_sent(serve_bytes: Serve, connect: Connect) -> None:
+    """If-Range takes strong tags only."""
+    breaking = Breaking(1000, etag='W/"v1"')
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        assert await opened.read() == CONTENT
+    assert "If-Range" not in breaking.asked[1]
+
+
+async def test_no_resuming_where_the_server_has_no_ranges(
+    serve_bytes: Serve, connect: Connect, tmp_path: Path
+) -> None:
+    """Without ranges a break is the error that it is, and leaves nothing behind, old file untouched."""
+    (tmp_path / "file").write_bytes(b"before")
+    codat = connect(await serve_bytes(Breaking(1000, ranges=False)))
+    async with download(codat) as opened:
+        with pytest.raises(ConnectionLost):
+            await opened.save(tmp_path / "file")
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "200 OK"},
+        {"Content-Range": "bytes 7-299999/300000"},
+        {"Content-Range": "bytes 1000-299998/299999"},
+        {"Content-Range": "nonsense"},
+        {"status": "416 Range Not Satisfiable", "Content-Length": "0"},
+    ],
+    ids=["whole again", "another byte", "another size", "unreadable", "refused"],
+)
+async def test_resuming_into_something_else(
+    serve_bytes: Serve, connect: Connect, changes: dict[str, str]
+) -> None:
+    """Where the server does not go on with the same file, the download fails instead of mixing two."""
+    async with download(connect(await serve_bytes(Breaking(1000, **changes)))) as opened:
+        with pytest.raises(DownloadError, match="broke after 1000 bytes"):
+            await opened.read()
+
+
+async def test_giving_up_in_the_end(serve_bytes: Serve, connect: Connect) -> None:
+    """A server that breaks without ever sending a byte is left alone after some tries."""
+    breaking = Breaking(*[0] * 50)
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        with pytest.raises(ConnectionLost):
+            await opened.read()
+    assert len(breaking.asked) == 5
+
+
+async def test_cancelled_save_leaves_nothing(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """Cancelling takes the temporary file with it."""
+    begun = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * 3_000_000)
+        begun.set()
+        await asyncio.sleep(60)
+        return response
+
+    async with download(connect((await serve(answer)).url)) as opened:
+        task = asyncio.create_task(opened.save(tmp_path / "file"))
+        await begun.wait()
+        await asyncio.sleep(0.02)
+        assert os.listdir(tmp_path)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert os.listdir(tmp_path) == []
+
+
+async def test_saving_where_it_cannot_be_written(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """A folder that is not there is the operating system's own error."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT)
+
+    async with download(connect((await serve(answer)).url)) as opened:
+        with pytest.raises(FileNotFoundError):
+            await opened.save(tmp_path / "none" / "file")
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("", None),
+        ("attachment", None),
+        ('attachment; filename="a b.pdf"', "a b.pdf"),
+        ("attachment; filename=plain.pdf; size=3", "plain.pdf"),
+        ("attachment; filename=\"fallback\"; filename*=UTF-8''%e2%82%ac%20rates.pdf", "€ rates.pdf"),
+        ("attachment; filename*=iso-8859-1'en'%A3.pdf", "£.pdf"),
+        ("attachment; filename*=unheard-of''%41.pdf", "A.pdf"),
+        ('attachment; filename="a\\"b.pdf"', 'a"b.pdf'),
+        ('attachment; filename="../../etc/passwd"', "passwd"),
+        ("attachment; filename*=UTF-8''..%2F..%5Cevil.exe", "evil.exe"),
+        ('attachment; filename=".."', None),
+        ('attachment; filename="dir/"', None),
+        ("attachment; filename*=UTF-8''a%00%0Ab", "ab"),
+    ],
+)
+def test_file_names(disposition: str, name: str | None) -> None:
+    """Names as RFC 6266 has them, without folders or control characters."""
+    assert _file_name(disposition) == name
+
+
+# --- up -----------------------------------------------------------------------------------------------
+
+
+async def sent(body: Body) -> bytes:
+    """A body as it would go out."""
+    assert callable(body.content)
+    data = b"".join([piece async for piece in body.content()])
+    assert body.length in (None, len(data))
+    return data
+
+
+def sources(tmp_path: Path) -> dict[str, Any]:
+    """The same content in every form that can be uploaded."""
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(CONTENT)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield CONTENT[:1000]
+        yield CONTENT[1000:]
+
+    moved = io.BytesIO(b"skipped" + CONTENT)
+    moved.seek(7)
+    return {"path": path, "text path": str(path), "bytes": CONTENT, "bytearray": bytearray(CONTENT),
+            "file": io.BytesIO(CONTENT), "file from its position": moved, "factory": pieces}  # fmt: skip
+
+
+KINDS = ["path", "text path", "bytes", "bytearray", "file", "file from its position", "factory"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_source_can_be_sent_and_sent_again(kind: str, tmp_path: Path) -> None:
+    """Each kind of source makes the same form, and makes it again for a second attempt."""
+    body = await multipart(sources(tmp_path)[kind], name="scan.pdf", content_type=None)
+    first, second = await sent(body), await sent(body)
+    assert first == second
+    assert body.replayable
+    assert b'filename="scan.pdf"\r\nContent-Type: application/pdf\r\n\r\n' + CONTENT + b"\r\n--" in first
+    assert (body.length is None) == (kind == "factory")
+
+
+async def test_upload_reaches_the_server(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """A real server reads the form, by its length where that is known; a retry sends all of it again."""
+    answers = [429, 200]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=answers.pop(0), headers={"Retry-After": "0"})
+
+    server = await serve(answer)
+    codat = connect(server.url, middleware=[Idempotency(), Retry(RetryPolicy(waits=False))])
+    for kind, source in sources(tmp_path).items():
+        answers = [429, 200]
+        server.seen.clear()
+        done = await codat.bills.upload_attachment("c", "n", "b", source, name="scän.pdf")
+        assert done is None
+        first, second = server.seen
+        assert first.body == second.body
+        assert CONTENT in first.body
+        assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+        assert ("Content-Length" in first.headers) == (kind != "factory")
+
+
+async def test_a_pipe_is_sent_once(serve: Serve, connect: Connect) -> None:
+    """What can be read only once is not sent again after a lost connection, but told."""
+
+    class Pipe(io.BytesIO):
+        name = "/dev/stdin"
+
+        def seekable(self) -> bool:
+            return False
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "0"})
+
+    body = await multipart(Pipe(b"once"), name=None, content_type="text/plain")
+    assert not body.replayable
+    assert body.length is None
+    assert b'filename="stdin"' in await sent(body)
+    server = await serve(answer)
+    with pytest.raises(Exception, match="429"):
+        await connect(server.url).bills.upload_attachment("c", "n", "b", Pipe(b"once"))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "says"),
+    [
+        (b"x", ValueError, "name"),
+        ("no/such/file.pdf", FileNotFoundError, "no/such"),
+        (io.StringIO("text"), TypeError, "binary"),
+        (7, TypeError, "int"),
+    ],
+)
+async def test_sources_that_cannot_be_sent(
+    connect: Connect, source: Any, error: type[Exception], says: str
+) -> None:
+    """What cannot work is said before anything is sent."""
+    with pytest.raises(error, match=says):
+        await connect("http://127.0.0.1:9").bills.upload_attachment("c", "n", "b", source)
+
+
+async def test_an_opened_generator_is_refused(connect: Connect) -> None:
+    """A generator would be spent after one attempt, so the function that makes it is asked for."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b""
+
+    opened: Any = pieces()
+    with pytest.raises(TypeError, match="function that opens"):
+        await connect("http://127.0.0.1:9").bills.upload_attachment("c", "n", "b", opened, name="x")
+
+
+async def test_names_cannot_break_out_of_their_header() -> None:
+    """Quotes and line ends in a name are encoded; a content type that holds them is refused."""
+    form = await sent(await multipart(b"x", name='a"\r\nX: y.pdf', content_type="text/plain"))
+    assert b'filename="a%22%0D%0AX: y.pdf"\r\nContent-Type: text/plain\r\n' in form
+    with pytest.raises(ValueError, match="content type"):
+        await multipart(b"x", name="a", content_type="text/plain\r\nX: y")
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+async def test_file_that_changes_while_it_is_sent(tmp_path: Path, size: int) -> None:
+    """A file that grew or shrank after its length was told is an error, not a broken request."""
+    path = tmp_path / "growing"
+    path.write_bytes(b"x" * 1000)
+    body = await multipart(path, name=None, content_type=None)
+    path.write_bytes(b"x" * size)
+    with pytest.raises(OSError, match="growing: its size changed"):
+        await sent(body)
+
+
+MEMORY = """
+import asyncio, os, resource, sys
+from pathlib import Path
+from aiohttp import web
+from codat_async import Codat
+
+SIZE = 200 * 2**20
+received = 0
+
+async def answer(request):
+    global received
+    if request.method == "POST":
+        async for piece in request.content.iter_chunked(1 << 16):
+            received += len(piece)
+        return web.Response()
+    response = web.StreamResponse(headers={"Content-Length": str(SIZE)})
+    await response.prepare(request)
+    for _ in range(SIZE >> 16):
+        await response.write(bytes(1 << 16))
+    return response
+
+async def main(folder):
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]
+    async with Codat("key", base_url=f"http://127.0.0.1:{port}") as codat:
+        async with codat.bills.download_attachment("c", "n", "b", "small") as opened:
+            async for _ in opened:
+                break
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        async with codat.bills.download_attachment("c", "n", "b", "a") as opened:
+            path = await opened.save(folder / "big.bin")
+        assert path.stat().st_size == SIZE
+        await codat.bills.upload_attachment("c", "n", "b", path)
+    assert received > SIZE
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print((after - before) / 1024)
+    await runner.cleanup()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="measures by getrusage")
+def test_large_files_stay_out_of_memory(tmp_path: Path) -> None:
+    """200 MB down and up, server and client in one process, add less than 20 MB to its peak."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 20

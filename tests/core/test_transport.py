@@ -1,0 +1,375 @@
+"""The one place that knows aiohttp: what goes out, what comes back, and what each failure becomes."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aioresponses import aioresponses
+
+from codat_async.errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    RequestTimeout,
+    TLSError,
+    TransportError,
+)
+from codat_async.transport import AiohttpTransport, checked_base_url
+from codat_middleware.messages import Body, Request, Timeout
+
+Serve = Callable[..., Awaitable[Any]]
+
+GET = Request(method="GET", path="/companies/c/data/info", operation="company_info.get")
+POST = GET.copy(method="POST", body=Body(b"{}"))
+
+
+def transport(url: str, **options: Any) -> AiohttpTransport:
+    """A transport with short time-outs where a test asks for them."""
+    return AiohttpTransport(
+        url,
+        **{"headers": {"Accept": "application/json"}, "timeout": Timeout(), "max_connections": 2, **options},
+    )
+
+
+@pytest.fixture
+async def sending() -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """Send one request by a transport that is closed after the test."""
+    opened: list[AiohttpTransport] = []
+
+    async def send(url: str, request: Request = GET, **options: Any) -> Any:
+        opened.append(transport(url, **options))
+        return await opened[-1](request)
+
+    yield send
+    for held in opened:
+        await held.aclose()
+
+
+# --- what goes out ----------------------------------------------------------------------------------
+
+
+async def test_query_is_encoded_once(serve: Serve, sending: Serve) -> None:
+    """Every sign that means something in a query arrives as itself."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(list(request.query.items()))
+
+    pairs = (("query", "{a=1 && b!=2}||c~é+/?#%25&d"), ("orderBy", "-issueDate"), ("empty", ""))
+    server = await serve(answer)
+    response = await sending(server.url, GET.copy(query=pairs))
+    assert response.status == 200
+    raw = server.seen[0].raw_path
+    assert raw.startswith(
+        "/companies/c/data/info?query=%7Ba%3D1%20%26%26%20b%21%3D2%7D%7C%7Cc~%C3%A9%2B%2F%3F%23%2525%26d&"
+    )
+    assert (await asyncio.to_thread(lambda: response.body)).decode().count("issueDate") == 1
+
+
+async def test_headers_are_replaced_whatever_their_case(serve: Serve, sending: Serve) -> None:
+    """A request's own header takes the place of the default one instead of standing beside it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(request.headers.getall("Accept"))
+
+    server = await serve(answer)
+    response = await sending(server.url, GET.copy(headers={"accept": "text/plain"}))
+    assert response.body == b'["text/plain"]'
+
+
+async def test_bodies(serve: Serve, sending: Serve) -> None:
+    """Bytes go as they are; a factory streams, with its length where it is known."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one "
+        yield b"two"
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    await sending(server.url, POST)
+    await sending(server.url, POST.copy(body=Body(pieces, content_type="text/plain", length=7)))
+    await sending(server.url, POST.copy(body=Body(pieces, content_type="text/plain")))
+    plain, measured, chunked = server.seen
+    assert (plain.body, plain.headers["Content-Type"]) == (b"{}", "application/json")
+    assert (measured.body, measured.headers["Content-Length"]) == (b"one two", "7")
+    assert (chunked.body, chunked.headers["Transfer-Encoding"]) == (b"one two", "chunked")
+    assert measured.headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 301, 302, 404, 429, 500])
+async def test_statuses_are_values(mocked: aioresponses, sending: Serve, status: int) -> None:
+    """Whatever the status, it is an answer; a redirect is not followed."""
+    mocked.get(
+        "https://api.test/companies/c/data/info",
+        status=status,
+        body=b"" if status == 204 else b"{}",
+        headers={"Location": "https://evil.test/", "X-Rate-Limit-Remaining": "7"},
+    )
+    response = await sending("https://api.test")
+    assert response.status == status
+    assert response.headers["x-rate-limit-remaining"] == "7"
+    assert len(mocked.requests) == 1
+
+
+async def test_base_url_with_a_path(serve: Serve, sending: Serve) -> None:
+    """A base URL may lead into a path, with or without a slash at its end."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    await sending(server.url + "/mirror/")
+    assert server.seen[0].raw_path == "/mirror/companies/c/data/info"
+
+
+# --- what comes back ----------------------------------------------------------------------------------
+
+
+async def test_streams_and_their_errors(serve: Serve, sending: Serve) -> None:
+    """A stream is asked for and comes as one; an error comes read, up to a bound."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.query["status"]), body=b"x" * 3_000_000)
+
+    server = await serve(answer)
+    wanted = GET.copy(stream=True)
+    response = await sending(server.url, wanted.copy(query=(("status", "200"),)))
+    assert response.body == b""
+    assert sum([len(chunk) async for chunk in response.stream]) == 3_000_000
+    await response.stream.aclose()
+    await response.stream.aclose()
+    refused = await sending(server.url, wanted.copy(query=(("status", "403"),)))
+    assert refused.stream is None
+    assert 1 << 20 <= len(refused.body) < 3_000_000
+
+
+async def test_connections_are_given_back(serve: Serve) -> None:
+    """Answers of every kind leave the one connection of a small pool free for the next request."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.query["status"]), body=b"x" * 2_000_000)
+
+    server = await serve(answer)
+    small = transport(server.url, max_connections=1, timeout=Timeout(connect=2.0))
+    for status in ("200", "500", "204", "200"):
+        for stream in (False, True):
+            response = await small(GET.copy(query=(("status", status),), stream=stream))
+            if response.stream is not None:
+                await response.stream.aclose()
+    assert len(server.seen) == 8
+    await small.aclose()
+
+
+# --- failures -------------------------------------------------------------------------------------------
+
+
+async def failure(send: Awaitable[Any], kind: type[TransportError]) -> Any:
+    """The error that a request ends in, with the request's name and without more."""
+    with pytest.raises(kind) as caught:
+        await send
+    assert type(caught.value) is kind
+    assert (caught.value.path, caught.value.__cause__ is not None) == ("/companies/c/data/info", True)
+    return caught.value
+
+
+async def test_refused_connection(sending: Serve, unused_tcp_port: int) -> None:
+    """Nobody listens: nothing was sent."""
+    error = await failure(sending(f"http://127.0.0.1:{unused_tcp_port}", POST), ConnectError)
+    assert not error.sent
+    assert not error.outcome_unknown
+
+
+async def test_name_that_does_not_resolve(sending: Serve) -> None:
+    """No such host: nothing was sent."""
+    error = await failure(sending("http://nowhere.invalid"), ConnectError)
+    assert not error.sent
+
+
+async def test_server_that_speaks_no_tls(serve_bytes: Serve, sending: Serve) -> None:
+    """A handshake that fails is a TLSError, which no retry helps."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    url = (await serve_bytes(talk)).replace("http:", "https:")
+    error = await failure(sending(url), TLSError)
+    assert not error.sent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-",
+    ],
+    ids=["nothing", "half a body", "no HTTP", "half a head"],
+)
+async def test_connection_that_breaks(serve_bytes: Serve, sending: Serve, answer: bytes) -> None:
+    """An answer that is not whole is a lost connection, after which a write may have happened."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+
+    error = await failure(sending(await serve_bytes(talk), POST), ConnectionLost)
+    assert error.sent
+    assert error.outcome_unknown
+    assert "outcome of this write is unknown" in str(error)
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that takes a request and says nothing until the client goes."""
+    await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "phase"),
+    [(Timeout(read=0.05), "read"), (Timeout(total=0.05), "total")],
+    ids=["read", "total"],
+)
+async def test_time_out(serve_bytes: Serve, sending: Serve, timeout: Timeout, phase: str) -> None:
+    """Silence, and an attempt that takes too long, are told apart."""
+    error = await failure(sending(await serve_bytes(silent), timeout=timeout), RequestTimeout)
+    assert (error.phase, error.sent) == (phase, True)
+
+
+async def test_time_out_of_one_request(serve_bytes: Serve, sending: Serve) -> None:
+    """A request's own time-out stands before the transport's."""
+    url = await serve_bytes(silent)
+    error = await failure(sending(url, GET.copy(timeout=Timeout(read=0.05))), RequestTimeout)
+    assert error.phase == "read"
+
+
+async def test_waiting_for_a_connection(serve_bytes: Serve) -> None:
+    """A pool that stays full is a time-out to connect: nothing was sent."""
+    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(connect=0.05))
+    holding = asyncio.create_task(small(GET))
+    await asyncio.sleep(0.01)
+    error = await failure(small(GET), RequestTimeout)
+    assert (error.phase, error.sent) == ("connect", False)
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    await small.aclose()
+
+
+async def test_streams_have_no_total(serve: Serve, sending: Serve) -> None:
+    """A download may take as long as it does, while bytes come."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(3):
+            await response.write(b"x")
+            await asyncio.sleep(0.04)
+        return response
+
+    server = await serve(answer)
+    response = await sending(server.url, GET.copy(stream=True), timeout=Timeout(total=0.06))
+    assert b"".join([chunk async for chunk in response.stream]) == b"xxx"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (aiohttp.ServerDisconnectedError(), ConnectionLost),
+        (aiohttp.ClientPayloadError("cut"), ConnectionLost),
+        (aiohttp.ClientOSError(104, "reset"), ConnectionLost),
+        (ConnectionResetError(104, "reset"), ConnectionLost),
+        (aiohttp.ConnectionTimeoutError("slow"), RequestTimeout),
+        (aiohttp.SocketTimeoutError("slow"), RequestTimeout),
+        (TimeoutError(), RequestTimeout),
+        (aiohttp.InvalidURL("x"), ConnectError),
+        (
+            aiohttp.ClientConnectorCertificateError(
+                aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None),
+                ssl.SSLCertVerificationError("expired"),
+            ),
+            TLSError,
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_every_foreign_error_is_mapped(
+    mocked: aioresponses, sending: Serve, raised: Exception, kind: type[TransportError]
+) -> None:
+    """What aiohttp raises never comes through as itself."""
+    mocked.get("https://api.test/companies/c/data/info", exception=raised)
+    error = await failure(sending("https://api.test"), kind)
+    assert error.reason
+
+
+async def test_cancelling_a_request(serve_bytes: Serve) -> None:
+    """A cancelled request is cancelled, not mapped, and leaves the pool usable."""
+    small = transport(await serve_bytes(silent), max_connections=1)
+    task = asyncio.create_task(small(GET))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(RequestTimeout, match="fell silent"):
+        await small(GET.copy(timeout=Timeout(read=0.02)))
+    await small.aclose()
+
+
+async def test_error_while_a_body_is_read(serve: Serve, sending: Serve) -> None:
+    """A source that fails in the middle of an upload fails as itself: the connection is not to blame."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise OSError("disk on fire")
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    with pytest.raises(OSError, match="disk on fire"):
+        await sending(server.url, POST.copy(body=Body(broken, length=10)))
+
+
+# --- the base URL -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.codat.io",
+        "ftp://api.codat.io",
+        "https://",
+        "https://x/?a=1",
+        "https://x/#a",
+        "https://[",
+        "/relative",
+    ],
+)
+def test_unusable_base_urls(url: str) -> None:
+    """What cannot be a base URL is said so at once, with an example of one that can."""
+    with pytest.raises(ConfigurationError, match=r"https://api\.codat\.io"):
+        checked_base_url(url)
+
+
+def test_credentials_in_a_base_url() -> None:
+    """A base URL with a password is refused without repeating it."""
+    with pytest.raises(ConfigurationError, match="no credentials") as caught:
+        checked_base_url("https://user:hunter2@api.codat.io")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [("https://api.codat.io/", "https://api.codat.io"), ("http://localhost:8080", "http://localhost:8080")],
+)
+def test_usable_base_urls(url: str, checked: str) -> None:
+    """A slash at the end is no matter."""
+    assert checked_base_url(url) == checked
