@@ -1,22 +1,40 @@
-"""The one command: runs the cases, prints the table, keeps the figures."""
+"""The one command: runs the cases, prints the table, keeps the figures.
+
+Figures are kept, and the plots drawn, only when every case ran in full.
+"""
 
 import argparse
+import time
 
-from benchmarks import cases, report, runner
+from benchmarks import cases, machine, report, runner
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--case", action="append", choices=sorted(cases.CASES), help="only this one; may be repeated")
-    parser.add_argument("--short", action="store_true", help="only show that every case runs; keeps no figures")
+    parser.add_argument(
+        "--case", action="append", choices=list(cases.CASES), help="only this one; may be given again"
+    )
+    parser.add_argument("--short", action="store_true", help="only show that every case runs")
     arguments = parser.parse_args()
+    begun, described = time.perf_counter(), machine.description()
+    print(*(f"{name}: {value}" for name, value in described.items()), sep="\n", end="\n\n")
     outcomes = []
     for name in arguments.case or cases.CASES:
         for row in cases.CASES[name](arguments.short):
             outcome = runner.run(row, short=arguments.short)
             outcomes.append(outcome)
-            print(report.text(outcome), flush=True)
+            print(f"{outcome.seconds:5.1f} s  {row.title}", flush=True)
+    print("", report.table(outcomes), sep="\n")
+    for outcome in outcomes if not arguments.short else ():
+        for verdict in report.verdicts(outcome):
+            print(f"{outcome.row.title}: {verdict.text}")
+    if not arguments.short and not arguments.case:
+        from benchmarks import plots
+
+        path = report.keep(outcomes, described, (time.perf_counter() - begun) / 60)
+        plots.draw(outcomes, report.RESULTS / "growth.svg")
+        print(f"\nkept in {path}")
 
 
 if __name__ == "__main__":

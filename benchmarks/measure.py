@@ -1,10 +1,13 @@
 """What a benchmark is made of: rows of a table, the sides compared in each, and the figures they give."""
 
+import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from benchmarks import machine
 
 Sample: TypeAlias = dict[str, float]
 """The figures of one round, by name."""
@@ -50,11 +53,6 @@ class Reach:
     to: str | None = None
     numerator: str = OURS
 
-    @property
-    def text(self) -> str:
-        """Without the direction, which the measure knows."""
-        return f"{self.bound:g}×" if self.to else f"{self.bound:g}"
-
 
 @dataclass(frozen=True)
 class Row:
@@ -66,7 +64,11 @@ class Row:
     measures: tuple[Measure, ...]
     reach: tuple[Reach, ...] = ()
     rounds: int = 5
+    warm_up: bool = True
+    """Whether a round that is not counted goes before."""
     needs_server: bool = False
+    point: tuple[str, int] | None = None
+    """Where it stands in a growth plot: what grows, and how far it has."""
     note: str = ""
     """What a reader has to know, such as why a side is missing."""
 
@@ -77,9 +79,19 @@ class Row:
 
 
 PER_SECOND = "per second"
-CPU = "CPU µs each"
+CPU = "CPU each"
+PEAK = "peak memory"
 
 THROUGHPUT = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"))
+
+
+async def watched(units: int, work: Awaitable[Any]) -> Sample:
+    """As :func:`timed`, with how much more memory than before the process held at the most."""
+    gc.collect()
+    machine.reset_peak_memory()
+    before = machine.memory_mb()
+    sample = await timed(units, work)
+    return {**sample, PEAK: machine.peak_memory_mb() - before}
 
 
 async def timed(units: int, work: Awaitable[Any]) -> Sample:

@@ -14,7 +14,13 @@ PAGE_MARK: Final = "0PAGE-NR"
 """Stands in every id for the number of the page, so that one rendered page serves as all of them."""
 
 _EPOCH: Final = datetime(2023, 1, 1, tzinfo=UTC)
-_GOODS: Final = ("Oak board, planed", "Steel bracket 40 mm", "Consulting, per hour", "Delivery", "Licence, yearly")
+_GOODS: Final = (
+    "Oak board, planed",
+    "Steel bracket 40 mm",
+    "Consulting, per hour",
+    "Delivery",
+    "Licence, yearly",
+)
 _TAX: Final = Decimal("0.20")
 _CENT: Final = Decimal("0.01")
 
@@ -41,7 +47,9 @@ def invoice(number: int) -> models.Invoice:
     return models.Invoice(
         id=_identifier(number),
         invoice_number=f"INV-{number:06d}",
-        customer_ref=models.CustomerRef(id=f"{number % 400:08x}", company_name=f"Customer {number % 400} Ltd"),
+        customer_ref=models.CustomerRef(
+            id=f"{number % 400:08x}", company_name=f"Customer {number % 400} Ltd"
+        ),
         issue_date=_local_midnight(number),
         due_date=_local_midnight(number + 1000),
         paid_on_date=_local_midnight(number + 500) if paid else None,
@@ -107,7 +115,11 @@ def _allocation(number: int, amount: Decimal) -> models.PaymentAllocation:
 def customer(number: int) -> models.Customer:
     """A customer with an address."""
     address = models.Address(
-        type=models.AddressType.BILLING, line1=f"{number} High Street", city="Leeds", country="GB", postal_code="LS1"
+        type=models.AddressType.BILLING,
+        line1=f"{number} High Street",
+        city="Leeds",
+        country="GB",
+        postal_code="LS1",
     )
     return models.Customer(
         id=_identifier(number),
@@ -192,7 +204,6 @@ def envelope(kind: str, number: int, size: int, total: int) -> tuple[bytes, byte
     if number > 1:
         links.append(f'"previous":{link(number - 1)}')
     tail = (
-        f'],"pageNumber":{number},"pageSize":{size},"totalResults":{total},'
-        f'"_links":{{{",".join(links)}}}}}'
+        f'],"pageNumber":{number},"pageSize":{size},"totalResults":{total},"_links":{{{",".join(links)}}}}}'
     )
     return b'{"results":[', tail.encode()

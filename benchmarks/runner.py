@@ -42,7 +42,15 @@ class Outcome:
 class _Worker:
     def __init__(self, row: Row, side: str, server: str, short: bool) -> None:
         self._name = f"{row.key}: {side}"
-        command = [sys.executable, "-m", "benchmarks.worker", row.key, side, server, "short" if short else "full"]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.worker",
+            row.key,
+            side,
+            server,
+            "short" if short else "full",
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._line()
 
@@ -93,7 +101,8 @@ def run(row: Row, *, short: bool) -> Outcome:
         for side in row.sides:
             worker = workers[side] = _Worker(row, side, server, short)
             stack.callback(worker.close)
-            worker.round()
+            if row.warm_up and not short:
+                worker.round()
         for _ in range(1 if short else row.rounds):
             for side, worker in workers.items():
                 figures[side].samples.append(worker.round())

@@ -63,7 +63,9 @@ class Server(asyncio.Protocol):
         if rest[-1] == "download":
             size = int(rest[-2].removeprefix(ATTACHMENT_MB))
             return lambda: self._stream(size)
-        answer = _list_page(rest[-1], query, int(total)) if rest[-2] == "data" else _record(rest[-2], rest[-1])
+        answer = (
+            _list_page(rest[-1], query, int(total)) if rest[-2] == "data" else _record(rest[-2], rest[-1])
+        )
         if latency == "0":
             return lambda: self._write(answer)
         return lambda: self._write_later(answer, int(latency) / 1000)
@@ -121,7 +123,7 @@ def _response(body: bytes) -> bytes:
     return _head(len(body)) + body
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _record(kind: str, identifier: str) -> bytes:
     return _response(records.rendered(kind, int(identifier)))
 

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import gets
+from benchmarks.cases import decode, fanout, files, gets, growth, imports, lists, pipeline, stall
 from benchmarks.measure import Row
 
 CASES: dict[str, Callable[[bool], list[Row]]] = {
+    "imports": imports.rows,
+    "decode": decode.rows,
     "gets": gets.rows,
+    "lists": lists.rows,
+    "fanout": fanout.rows,
+    "pipeline": pipeline.rows,
+    "files": files.rows,
+    "stall": stall.rows,
+    "growth": growth.rows,
 }
 """By the name that ``--case`` takes; each is told whether to be short."""
 

@@ -7,10 +7,24 @@ import msgspec
 
 from benchmarks import clients
 from benchmarks.clients import COMPANY, at_once
-from benchmarks.measure import FLOOR, OURS, SDK, THROUGHPUT, UVLOOP, PER_SECOND, Reach, Round, Row, Setting, Side, timed
+from benchmarks.measure import (
+    FLOOR,
+    OURS,
+    PER_SECOND,
+    SDK,
+    THROUGHPUT,
+    UVLOOP,
+    Reach,
+    Round,
+    Row,
+    Setting,
+    Side,
+    timed,
+)
 from codat_async.models import Account
 
-RECORD = "7"
+RECORDS = 200
+"""Different ones are read, so that no side lives on one URL that it has met before."""
 
 
 def _rounds(concurrency: int, calls: int, call: Callable[[int], Awaitable[object]]) -> Round:
@@ -26,7 +40,7 @@ def ours(concurrency: int, calls: int) -> Side:
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
         async with clients.ours(setting.base_url()) as codat:
-            yield _rounds(concurrency, calls, lambda _: codat.accounts.get(COMPANY, RECORD))
+            yield _rounds(concurrency, calls, lambda n: codat.accounts.get(COMPANY, str(n % RECORDS)))
 
     return side
 
@@ -38,9 +52,13 @@ def sdk(concurrency: int, calls: int) -> Side:
     async def side(setting: Setting) -> AsyncIterator[Round]:
         from codat_accounting.models import operations
 
-        request = operations.GetAccountRequest(company_id=COMPANY, account_id=RECORD)
         async with clients.sdk(setting.base_url()) as codat:
-            yield _rounds(concurrency, calls, lambda _: codat.accounts.get_async(request=request))
+
+            async def call(n: int) -> object:
+                request = operations.GetAccountRequest(company_id=COMPANY, account_id=str(n % RECORDS))
+                return await codat.accounts.get_async(request=request)
+
+            yield _rounds(concurrency, calls, call)
 
     return side
 
@@ -50,12 +68,12 @@ def floor(concurrency: int, calls: int) -> Side:
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
-        url = f"{setting.base_url()}/companies/{COMPANY}/data/accounts/{RECORD}"
+        url = f"{setting.base_url()}/companies/{COMPANY}/data/accounts/"
         decode = msgspec.json.Decoder(Account).decode
         async with clients.floor() as session:
 
-            async def call(_: int) -> Account:
-                async with session.get(url) as response:
+            async def call(n: int) -> Account:
+                async with session.get(url + str(n % RECORDS)) as response:
                     return decode(await response.read())
 
             yield _rounds(concurrency, calls, call)

@@ -1,0 +1,117 @@
+"""Decoding pages of invoices: speed, and the memory that the records take."""
+
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from benchmarks import records
+from benchmarks.measure import (
+    CPU,
+    FLOOR,
+    OURS,
+    PER_SECOND,
+    SDK,
+    Measure,
+    Reach,
+    Round,
+    Row,
+    Sample,
+    Setting,
+    Side,
+    timed,
+)
+from codat_async import codec
+from codat_async.models import Invoice, Page
+
+_KEPT, _PEAK = "kept memory", "peak memory"
+
+Decode = Callable[[bytes], Awaitable[Any]]
+
+
+def from_ours() -> Decode:
+    return lambda data: codec.decode_page(data, Invoice)
+
+
+def from_floor() -> Decode:
+    decoder = msgspec.json.Decoder(Page[Invoice])
+
+    async def decode(data: bytes) -> Page[Invoice]:
+        return decoder.decode(data)
+
+    return decode
+
+
+def from_sdk() -> Decode:
+    from codat_accounting.models import shared
+    from codat_accounting.utils import unmarshal_json
+
+    async def decode(data: bytes) -> Any:
+        return unmarshal_json(data.decode(), shared.Invoices | None)
+
+    return decode
+
+
+async def _memory(data: bytes, decode: Decode) -> Sample:
+    await decode(data)
+    gc.collect()
+    tracemalloc.start()
+    page = await decode(data)
+    gc.collect()
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del page
+    return {_KEPT: kept / 2**20, _PEAK: peak / 2**20}
+
+
+async def _again(times: int, data: bytes, decode: Decode) -> None:
+    for _ in range(times):
+        await decode(data)
+
+
+def decoding(make: Callable[[], Decode], size: int, times: int) -> Side:
+    """The memory is measured once and apart, since measuring it takes time."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        decode = make()
+        data = records.page("invoices", 1, size, size)
+        memory = await _memory(data, decode)
+
+        async def go() -> Sample:
+            return {**await timed(size * times, _again(times, data, decode)), **memory}
+
+        yield go
+
+    return side
+
+
+def rows(short: bool) -> list[Row]:
+    """Pages of 100, 1,000 and 5,000."""
+    found = []
+    for size, times, sdk_times, rounds in ((100, 100, 4, 9), (1000, 10, 1, 9), (5000, 3, 1, 3)):
+        reach = (Reach(PER_SECOND, 25, SDK), Reach(_KEPT, 0.4, SDK), Reach(PER_SECOND, 0.95, FLOOR))
+        found.append(
+            Row(
+                case="decode",
+                title=f"decode {size:,} invoices",
+                sides={
+                    OURS: decoding(from_ours, size, 1 if short else times),
+                    SDK: decoding(from_sdk, 20 if short else size, sdk_times),
+                    FLOOR: decoding(from_floor, size, 1 if short else times),
+                },
+                measures=(
+                    Measure(PER_SECOND, "/s", more_is_better=True),
+                    Measure(CPU, "µs"),
+                    Measure(_KEPT, "MB"),
+                    Measure(_PEAK, "MB"),
+                ),
+                reach=reach if size == 1000 else (),
+                rounds=rounds,
+                note=f"{len(records.page('invoices', 1, size, size)) / size / 1000:.1f} kB of JSON each",
+            )
+        )
+    return found

@@ -1,0 +1,109 @@
+"""Fan-out: short lists of many companies, many of them under way at once."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from benchmarks import clients
+from benchmarks.clients import at_once
+from benchmarks.measure import (
+    FLOOR,
+    OURS,
+    SDK,
+    THROUGHPUT,
+    Round,
+    Row,
+    Sample,
+    Setting,
+    Side,
+    timed,
+)
+from codat_async.models import Account, Customer, Invoice, Page, Supplier
+
+AT_ONCE = 64
+RECORDS = 20
+MODELS = {"invoices": Invoice, "customers": Customer, "suppliers": Supplier, "accounts": Account}
+
+
+def _company(number: int) -> str:
+    return f"8a210b68-6988-11ed-a1eb-{number:012d}"
+
+
+def _round(companies: int, read: Callable[[str, str], Awaitable[object]]) -> Round:
+    work = [(_company(number), kind) for number in range(companies) for kind in MODELS]
+
+    async def go() -> Sample:
+        return await timed(len(work), at_once(AT_ONCE, len(work), lambda n: read(*work[n])))
+
+    return go
+
+
+def ours(companies: int) -> Side:
+    """Our pagers, collected."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        async with clients.ours(setting.base_url(records=RECORDS)) as codat:
+            lists = {kind: getattr(codat, kind).list for kind in MODELS}
+            yield _round(companies, lambda company, kind: lists[kind](company).collect())
+
+    return side
+
+
+def sdk(companies: int) -> Side:
+    """The SDK's first pages, which are all there is of these lists."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        from codat_accounting.models import operations
+
+        requests = {
+            "invoices": operations.ListInvoicesRequest,
+            "customers": operations.ListCustomersRequest,
+            "suppliers": operations.ListSuppliersRequest,
+            "accounts": operations.ListAccountsRequest,
+        }
+        async with clients.sdk(setting.base_url(records=RECORDS)) as codat:
+
+            async def read(company: str, kind: str) -> object:
+                request = requests[kind](company_id=company, page=1, page_size=100)
+                return await getattr(codat, kind).list_async(request=request)
+
+            yield _round(companies, read)
+
+    return side
+
+
+def floor(companies: int) -> Side:
+    """aiohttp's ``get`` and a decoder for each type."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        base_url = setting.base_url(records=RECORDS)
+        decoders = {kind: msgspec.json.Decoder(Page[model]) for kind, model in MODELS.items()}  # type: ignore[valid-type]
+        async with clients.floor() as session:
+
+            async def read(company: str, kind: str) -> object:
+                url = f"{base_url}/companies/{company}/data/{kind}?page=1&pageSize=100"
+                async with session.get(url) as response:
+                    return decoders[kind].decode(await response.read())
+
+            yield _round(companies, read)
+
+    return side
+
+
+def rows(short: bool) -> list[Row]:
+    """500 companies of four types."""
+    companies, sdk_companies = (10, 2) if short else (500, 30)
+    return [
+        Row(
+            case="fanout",
+            title=f"fan-out over {companies} companies × {len(MODELS)} types",
+            sides={OURS: ours(companies), SDK: sdk(sdk_companies), FLOOR: floor(companies)},
+            measures=THROUGHPUT,
+            needs_server=True,
+            note=f"lists of {RECORDS} records, {AT_ONCE} at once; the SDK reads {sdk_companies} companies",
+        )
+    ]

@@ -1,0 +1,175 @@
+"""Attachments of 200 MB, down and up: throughput, and the memory they take on the way."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks import clients
+from benchmarks.clients import COMPANY, CONNECTION
+from benchmarks.measure import (
+    FLOOR,
+    OURS,
+    PEAK,
+    PER_SECOND,
+    SDK,
+    Measure,
+    Round,
+    Row,
+    Sample,
+    Setting,
+    Side,
+    watched,
+)
+from benchmarks.server import ATTACHMENT_MB
+
+MEASURES = (Measure(PER_SECOND, "MB/s", more_is_better=True), Measure(PEAK, "MB"))
+
+Transfer = Callable[[], Awaitable[object]]
+Open = Callable[[Setting, int], "AsyncIterator[Transfer]"]
+
+
+def _path(attachment: str) -> str:
+    return f"/companies/{COMPANY}/connections/{CONNECTION}/data/invoices/1/attachments/{attachment}"
+
+
+async def _ours_down(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    async with clients.ours(setting.base_url()) as codat:
+
+        async def transfer() -> int:
+            received = 0
+            attachment = f"{ATTACHMENT_MB}{megabytes}"
+            async with codat.invoices.download_attachment(COMPANY, CONNECTION, "1", attachment) as download:
+                async for chunk in download:
+                    received += len(chunk)
+            return received
+
+        yield transfer
+
+
+async def _sdk_down(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    from codat_accounting.models import operations
+
+    request = operations.DownloadInvoiceAttachmentRequest(
+        company_id=COMPANY,
+        connection_id=CONNECTION,
+        invoice_id="1",
+        attachment_id=f"{ATTACHMENT_MB}{megabytes}",
+    )
+    async with clients.sdk(setting.base_url()) as codat:
+
+        async def transfer() -> int:
+            response = await codat.invoices.download_attachment_async(request=request)
+            assert response is not None
+            received = 0
+            async for chunk in response.aiter_bytes():
+                received += len(chunk)
+            return received
+
+        yield transfer
+
+
+async def _floor_down(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    url = f"{setting.base_url()}{_path(f'{ATTACHMENT_MB}{megabytes}')}/download"
+    async with clients.floor() as session:
+
+        async def transfer() -> int:
+            received = 0
+            async with session.get(url) as response:
+                async for chunk in response.content.iter_chunked(1 << 16):
+                    received += len(chunk)
+            return received
+
+        yield transfer
+
+
+async def _ours_up(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    with _file(megabytes) as path:
+        async with clients.ours(setting.base_url()) as codat:
+            yield lambda: codat.invoices.upload_attachment(COMPANY, CONNECTION, "1", path)
+
+
+async def _sdk_up(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    from codat_accounting.models import operations, shared
+
+    with _file(megabytes) as path:
+        async with clients.sdk(setting.base_url()) as codat:
+
+            async def transfer() -> None:
+                with path.open("rb") as file:
+                    content = shared.CodatFile(file_name=path.name, content=file)
+                    await codat.invoices.upload_attachment_async(
+                        request=operations.UploadInvoiceAttachmentRequest(
+                            company_id=COMPANY,
+                            connection_id=CONNECTION,
+                            invoice_id="1",
+                            attachment_upload=shared.AttachmentUpload(file=content),
+                        )
+                    )
+
+            yield transfer
+
+
+async def _floor_up(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]:
+    url = f"{setting.base_url()}{_path('')}"
+    with _file(megabytes) as path:
+        async with clients.floor() as session:
+
+            async def transfer() -> None:
+                form = aiohttp.FormData()
+                form.add_field("file", path.open("rb"), filename=path.name)
+                async with session.post(url, data=form) as response:
+                    await response.read()
+
+            yield transfer
+
+
+class _file:
+    """A file of so many megabytes for as long as it is needed."""
+
+    def __init__(self, megabytes: int) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._path = Path(self._folder.name) / "scan.pdf"
+        with self._path.open("wb") as file:
+            for _ in range(megabytes):
+                file.write(bytes(1 << 20))
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+def _side(opened: Open, megabytes: int) -> Side:
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        async with asynccontextmanager(opened)(setting, megabytes) as transfer:
+
+            async def go() -> Sample:
+                return await watched(megabytes, transfer())
+
+            yield go
+
+    return side
+
+
+def rows(short: bool) -> list[Row]:
+    """Down and up."""
+    megabytes = 10 if short else 200
+    ways = (
+        ("down", {OURS: _ours_down, SDK: _sdk_down, FLOOR: _floor_down}),
+        ("up", {OURS: _ours_up, SDK: _sdk_up, FLOOR: _floor_up}),
+    )
+    return [
+        Row(
+            case="files",
+            title=f"an attachment of {megabytes} MB, {way}",
+            sides={name: _side(opened, megabytes) for name, opened in sides.items()},
+            measures=MEASURES,
+            needs_server=True,
+        )
+        for way, sides in ways
+    ]

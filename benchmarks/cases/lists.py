@@ -1,0 +1,162 @@
+"""A full list, page after page or with pages read ahead, at two latencies of the server."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from benchmarks import clients
+from benchmarks.clients import COMPANY
+from benchmarks.measure import (
+    CPU,
+    FLOOR,
+    OURS,
+    PEAK,
+    PER_SECOND,
+    SDK,
+    UVLOOP,
+    Measure,
+    Reach,
+    Round,
+    Row,
+    Sample,
+    Setting,
+    Side,
+    watched,
+)
+from codat_async.models import Invoice, Page
+
+PAGE_SIZE = 500
+READ_AHEAD = 10
+AHEAD = "ours, reading ahead"
+SDK_RECORDS = 5000
+"""Of the whole list the SDK reads so many; at its speed all of it would take minutes."""
+
+MEASURES = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"), Measure(PEAK, "MB"))
+
+
+def _round(count: int, read: Callable[[], Awaitable[int]]) -> Round:
+    async def whole() -> None:
+        seen = await read()
+        if seen != count:
+            raise RuntimeError(f"{seen} of {count} records came")
+
+    async def go() -> Sample:
+        return await watched(count, whole())
+
+    return go
+
+
+def ours(count: int, latency_ms: int, prefetch: int = 0, page_size: int = PAGE_SIZE) -> Side:
+    """``async for`` over our list."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        async with clients.ours(setting.base_url(records=count, latency_ms=latency_ms)) as codat:
+
+            async def read() -> int:
+                seen = 0
+                async for _ in codat.invoices.list(COMPANY, page_size=page_size, prefetch=prefetch):
+                    seen += 1
+                return seen
+
+            yield _round(count, read)
+
+    return side
+
+
+def sdk(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
+    """The SDK's ``list_async``; it has no pager, so the loop over the pages is written by hand."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        from codat_accounting.models import operations
+
+        async with clients.sdk(setting.base_url(records=count, latency_ms=latency_ms)) as codat:
+
+            async def read() -> int:
+                seen, number = 0, 1
+                while True:
+                    page = await codat.invoices.list_async(
+                        request=operations.ListInvoicesRequest(
+                            company_id=COMPANY, page=number, page_size=page_size
+                        )
+                    )
+                    assert page is not None
+                    for _ in page.results or ():
+                        seen += 1
+                    if page.links.next is None:
+                        return seen
+                    number += 1
+
+            yield _round(count, read)
+
+    return side
+
+
+def floor(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
+    """aiohttp's ``get`` and a decoder in a loop, one page after another."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        base_url = setting.base_url(records=count, latency_ms=latency_ms)
+        url = f"{base_url}/companies/{COMPANY}/data/invoices"
+        decode = msgspec.json.Decoder(Page[Invoice]).decode
+        async with clients.floor() as session:
+
+            async def read() -> int:
+                seen, number = 0, 1
+                while True:
+                    async with session.get(f"{url}?page={number}&pageSize={page_size}") as response:
+                        page = decode(await response.read())
+                    for _ in page.results:
+                        seen += 1
+                    if not page.has_next:
+                        return seen
+                    number += 1
+
+            yield _round(count, read)
+
+    return side
+
+
+def rows(short: bool) -> list[Row]:
+    """Without latency and with 50 ms; ours one page after another, and reading ahead."""
+    count, sdk_count = (4000, 1000) if short else (100_000, SDK_RECORDS)
+    note = (
+        f"pages of {PAGE_SIZE}; {READ_AHEAD} pages read ahead; the SDK has no pager and no read-ahead: "
+        f"its loop is written by hand, over {sdk_count:,} records"
+    )
+    return [
+        Row(
+            case="lists",
+            title=f"full list of {count:,}, no latency",
+            sides={
+                OURS: ours(count, 0),
+                AHEAD: ours(count, 0, READ_AHEAD),
+                UVLOOP: ours(count, 0),
+                SDK: sdk(sdk_count, 0),
+                FLOOR: floor(count, 0),
+            },
+            measures=MEASURES,
+            reach=(Reach(PER_SECOND, 20, SDK), Reach(PER_SECOND, 0.9, FLOOR)),
+            needs_server=True,
+            note=note,
+        ),
+        Row(
+            case="lists",
+            title=f"full list of {count:,}, 50 ms latency",
+            sides={
+                OURS: ours(count, 50),
+                AHEAD: ours(count, 50, READ_AHEAD),
+                SDK: sdk(sdk_count, 50),
+                FLOOR: floor(count, 50),
+            },
+            measures=MEASURES,
+            reach=(Reach(PER_SECOND, 5, FLOOR, numerator=AHEAD),),
+            rounds=2,
+            warm_up=False,
+            needs_server=True,
+            note=note,
+        ),
+    ]
