@@ -127,6 +127,7 @@ class Options(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=Tr
     limits: Limits | bool | None = None
     faults: str | list[Fault | str] | None = None
     push_delay: float = 0.05
+    warm: list[str] = []
 
 
 @contextmanager

@@ -25,7 +25,13 @@ class Levers:
         self._world = world
         self._resources = [each for each in resources if each not in _NOT_RECORDS]
         self._seed = seed
-        self._pulls = 0
+        self._turn = 0
+
+    def warm(self, resources: Iterable[str]) -> None:
+        """Makes the records of those resources in every company, so that no request waits for them."""
+        for resource in resources:
+            for _ in self._all(None, resource):
+                pass
 
     def shift_rows(self, company_id: str, resource: str, rows: int = 1) -> None:
         """Moves the first rows of a list to its end, as changes do in an order by ``modifiedDate``."""
@@ -49,18 +55,18 @@ class Levers:
         A changed record has a new ``modifiedDate`` and ``sourceModifiedDate``, and another
         ``note`` where it has one.
         """
-        self._pulls += 1
+        self._turn += 1
         when = moment or now()
         touched = 0
         for state, name, collection in self._all(company_id, resource):
-            draw = random.Random(f"{self._seed}/{self._pulls}/{state.id}/{name}")
+            draw = random.Random(f"{self._seed}/{self._turn}/{state.id}/{name}")
             records = collection.records
             chosen = draw.sample(range(len(records)), round(len(records) * min(max(share, 0), 1)))
             for at in chosen:
                 record = records[at]
                 record.modified_date = record.source_modified_date = when
                 if hasattr(record, "note"):
-                    record.note = f"Changed in the sandbox, {self._pulls}"
+                    record.note = f"Changed in the sandbox, {self._turn}"
             if chosen:
                 collection.changed()
                 state.written()
@@ -80,9 +86,9 @@ class Levers:
         return [record.id for record in records]
 
     def _copy(self, collection: Collection, company_id: str, resource: str) -> Any:
-        self._pulls += 1
+        self._turn += 1
         copy = deepcopy(collection.records[-1])
-        copy.id = stable_uuid(self._seed, "copy", company_id, resource, self._pulls)
+        copy.id = stable_uuid(self._seed, "copy", company_id, resource, self._turn)
         copy.modified_date = copy.source_modified_date = now()
         return copy
 

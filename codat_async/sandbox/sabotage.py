@@ -25,6 +25,10 @@ class Sabotage:
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
 
+    def start(self) -> None:
+        """Lets waits last as long as they should."""
+        self._stopping.clear()
+
     def stop(self) -> None:
         """Ends all waits."""
         self._stopping.set()

@@ -57,6 +57,8 @@ class Sandbox:
     ``limits`` are those to enforce: :class:`Limits`, ``True`` for the API's own, ``None``
     for none. ``faults`` is a profile's name, text such as ``"503;rate=0.1,latency=0.5"``,
     or :class:`Fault` objects. ``push_delay`` is how many seconds a write stays pending.
+    Books are made when first asked for, which for large ones takes seconds; the resources
+    named in ``warm`` are made before it listens.
 
     It listens on ``127.0.0.1`` unless told otherwise, on a free port unless given one.
     """
@@ -74,6 +76,7 @@ class Sandbox:
         limits: Limits | bool | None = None,
         faults: str | Iterable[Fault | str] | None = None,
         push_delay: float = 0.05,
+        warm: Iterable[str] = (),
         books: Ledger | None = None,
     ) -> None:
         self.books: Ledger = books or Books(companies=companies, seed=seed, size=size, sizes=sizes)
@@ -81,6 +84,7 @@ class Sandbox:
         self.seed = seed
         self.port = port
         self._host = host
+        self._warm = tuple(warm)
         self._governor = Governor(_limits(limits), lambda: len(self._world))
         operations = list(catalogue())
         types = record_types(operations)
@@ -106,6 +110,8 @@ class Sandbox:
             self._dispatcher.handle, access_log=None, logger=_http_logger, handler_cancellation=True
         )
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._levers.warm(self._warm)
+        self._dispatcher.sabotage.start()
         self._exit.callback(self._files.close)
         self._exit.callback(self._writes.stop)
         try:

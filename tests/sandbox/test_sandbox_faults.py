@@ -208,6 +208,19 @@ def test_plans_repeat() -> None:
     assert 30 < len(struck(1, requests)) < 90
 
 
+def test_bounded_faults_let_a_patient_client_through() -> None:
+    """Faults with a bound strike a request that often together, not each."""
+    plan = FaultPlan([Fault(kind=kind, times=2) for kind in ("503", "reset", "html")], 7)
+    assert [len(plan.strikes("GET /x")) for _ in range(4)] == [3, 3, 0, 0]
+    flaky = FaultPlan(PROFILES["flaky"], 7)
+    for number in range(500):
+        outcomes = [
+            [fault for fault in flaky.strikes(f"GET /x?page={number}") if fault.kind != "latency"]
+            for _ in range(3)
+        ]
+        assert not all(outcomes)
+
+
 def test_times_and_only() -> None:
     """A fault strikes only the requests it is for, and each no more often than told."""
     plan = FaultPlan([Fault(kind="503", times=2, only="^GET .*/bills")], 7)

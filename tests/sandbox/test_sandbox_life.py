@@ -66,6 +66,19 @@ async def test_a_taken_port_is_an_error() -> None:
             await Sandbox(books=SmallBooks(), port=sandbox.port).start()
 
 
+async def test_it_can_be_started_again() -> None:
+    """After a stop it starts again, on the same port, with what was written before."""
+    sandbox = Sandbox(books=SmallBooks(), warm=["invoices"])
+    for _ in range(2):
+        async with sandbox, aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session:
+            url = f"{sandbox.base_url}/companies"
+            async with session.post(url, json={"name": "New"}) as response:
+                assert response.status == 200
+            async with session.get(url, headers={"X-Sandbox-Fault": "latency=0.05"}) as response:
+                assert response.status == 200
+    assert len(sandbox.company_ids) == 4
+
+
 async def test_a_thousand_companies_start_in_a_second() -> None:
     """Books are made only when they are asked for."""
     started = time.monotonic()

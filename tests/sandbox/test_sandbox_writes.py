@@ -9,6 +9,9 @@ from conftest import Api, credential, eventually
 from stand_in import SmallBooks
 
 from codat_async.sandbox import Sandbox
+from codat_async.sandbox.errors import ApiError
+from codat_async.sandbox.idempotency import Replays, fingerprint
+from codat_async.sandbox.wire import Reply
 
 CUSTOMER = {"customerName": "New & Sons", "status": "Active"}
 
@@ -242,6 +245,33 @@ async def test_a_key_in_use_answers_409(api: Api) -> None:
     status, _ = await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers)
     gate.set()
     assert (status, await task) == (409, 200)
+
+
+def test_keys_are_remembered_for_ninety_minutes() -> None:
+    """A key is free again 90 minutes after its first use, and at once where that gave no answer."""
+    now = 0.0
+    replays = Replays(lambda: now)
+    with replays.claim("k") as claim:
+        assert claim.replay(b"a") is None
+        claim.keep(Reply(body=b"1"))
+    now = 90 * 60 - 1
+    with replays.claim("k") as claim:
+        assert claim.replay(b"a") == Reply(body=b"1")
+    now += 1
+    with replays.claim("k") as claim:
+        assert claim.replay(b"b") is None
+    with replays.claim("k") as claim:
+        assert claim.replay(b"c") is None
+        claim.keep(Reply(status=429))
+    with replays.claim("k") as claim, pytest.raises(ApiError) as caught, replays.claim("k"):
+        pass
+    assert caught.value.status == 409
+
+
+def test_requests_are_told_apart_by_their_parts() -> None:
+    """Parts do not run into each other."""
+    assert fingerprint("a", b"bc") != fingerprint("ab", b"c")
+    assert fingerprint("a", b"bc") == fingerprint("a", b"bc")
 
 
 async def test_a_write_without_delay() -> None:
