@@ -204,7 +204,9 @@ class _Options:
         self._headers = headers
 
     def __call__(self, request: Request, handler: Handler) -> Awaitable[Response]:
-        headers = {**self._headers, **request.headers}
+        own = {name.lower() for name in request.headers}
+        added = {name: value for name, value in self._headers.items() if name.lower() not in own}
+        headers = {**added, **request.headers}
         return handler(request.copy(timeout=request.timeout or self._timeout, headers=headers))
 
 

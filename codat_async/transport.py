@@ -44,7 +44,10 @@ class AiohttpTransport:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
-        self._headers = headers
+        self._headers: CIMultiDict[str] = CIMultiDict()
+        for name, value in headers.items():
+            # The later of two that differ in case stands, as a header may be sent but once.
+            self._headers[name] = value
         self._timeout = timeout
         self._max_connections = max_connections
         self._session = session

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Iterator
 from copy import copy
+from datetime import date
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
@@ -138,8 +139,10 @@ class Operation:
 
 def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:
     """Query parameters as they are sent; those that are None are not."""
-    return tuple(
-        (name, str(value).lower() if isinstance(value, bool) else str(value))
-        for name, value in values.items()
-        if value is not None
-    )
+    return tuple((name, _query_text(value)) for name, value in values.items() if value is not None)
+
+
+def _query_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from codat_async import codec
 from codat_async.models import Attachment, Attachments, PushOperation
 from codat_async.operations.base import COMPANY, CONNECTION, Operation
 from codat_async.operations.reads import Read
+from codat_async.operations.writes import read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
@@ -118,4 +118,4 @@ class UploadAttachment(Operation):
         response = await self._caller.send(request)
         if not response.body.strip():
             return None
-        return codec.decode(response.body, PushOperation[Attachment], operation=self.label)
+        return read_push(response.body, Attachment, self.label)

@@ -1,17 +1,22 @@
 """Writes to the accounting software, and waiting for what becomes of them."""
 
+import logging
+import re
 import time
 from typing import Any, Final, Generic, TypeVar, overload
 
 import anyio
+from msgspec import Raw
 
 from codat_async import codec
-from codat_async.errors import PushFailed, PushTimedOut
+from codat_async.errors import InvalidRecord, PushFailed, PushTimedOut
 from codat_async.models import PushOperation, PushOperationStatus
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
 from codat_middleware.messages import Body
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 # The one path whose last segment is not the name of its data type.
@@ -47,7 +52,25 @@ class _Write(Operation, Generic[T]):
         headers = None if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         request = self.request(ids, query, sent, headers=headers)
         response = await self._caller.send(request)
-        return codec.decode(response.body, push_operation(self.model), operation=self.label)
+        return read_push(response.body, self.model, self.label)
+
+
+def read_push(body: bytes, model: type[T], label: str) -> PushOperation[T]:
+    """A push operation from its JSON, whatever the platform made of the record in it.
+
+    How a write stands must not be lost to a record that no longer is one: what does not
+    fit the model leaves ``data`` empty, and is found in ``unknown_fields`` as it came.
+    """
+    try:
+        return codec.decode(body, push_operation(model), operation=label)
+    except InvalidRecord as invalid:
+        if not re.match(r"\$\.data(?!\w)", invalid.path):
+            raise
+        _log.warning("%s: the record of a push operation does not fit: %s", label, invalid)
+    operation: PushOperation[Any] = codec.decode(body, PushOperation[Any], operation=label)
+    unfit = Raw(codec.encode(operation.data))
+    operation.data, operation.unknown_fields = None, {**(operation.unknown_fields or {}), "data": unfit}
+    return operation
 
 
 def push_operation(model: type[T]) -> type[PushOperation[T]]:
@@ -196,7 +219,8 @@ class PushRead(Operation):
         self, company_id: str, push_operation_key: str, *, model: Any = Any
     ) -> PushOperation[Any]:
         """Read its state now; ``model`` is the record's type, without which ``data`` is plain JSON."""
-        return await self.decoded(self.request((company_id, push_operation_key)), push_operation(model))
+        response = await self._caller.send(self.request((company_id, push_operation_key)))
+        return read_push(response.body, model, self.label)
 
 
 _FINAL: Final = (PushOperationStatus.SUCCESS, PushOperationStatus.FAILED, PushOperationStatus.TIMED_OUT)

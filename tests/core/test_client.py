@@ -1,0 +1,260 @@
+"""The client: its settings, its pipeline, its session, and the cheap copies of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from codat_async import Codat, Limits, Request, Response, RetryPolicy, Timeout, default_middleware
+from codat_async.errors import ConfigurationError, NotFound, Unauthorized
+from codat_middleware import Auth, Governor, Handler, Idempotency, Logging, RateLimit, Retry
+
+Serve = Callable[..., Awaitable[Any]]
+Connect = Callable[..., Codat]
+
+
+async def ok(request: web.Request) -> web.Response:
+    """A server that is content with everything."""
+    return web.json_response({"id": "a"})
+
+
+# --- settings ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, "", "   "])
+def test_no_key(key: str | None) -> None:
+    """A client without a key is refused when it is made, with both ways to give one."""
+    with pytest.raises(ConfigurationError, match=r"CODAT_API_KEY.*api_key"):
+        Codat(key)
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and address are found in the environment; arguments stand before it."""
+    monkeypatch.setenv("CODAT_API_KEY", "from-environment")
+    monkeypatch.setenv("CODAT_BASE_URL", "http://localhost:9/")
+    assert Codat().base_url == "http://localhost:9"
+    assert Codat(base_url="http://localhost:8").base_url == "http://localhost:8"
+
+
+def test_default_address() -> None:
+    """Without a word it is Codat's own."""
+    assert Codat("key").base_url == "https://api.codat.io"
+
+
+def test_settings_that_exclude_each_other() -> None:
+    """Two settings of which one would be ignored are refused."""
+    with pytest.raises(ConfigurationError, match="governor"):
+        Codat("key", governor=Governor(Limits()), limits=Limits())
+    with pytest.raises(ConfigurationError, match="retry"):
+        Codat(middleware=[], retry=RetryPolicy())
+
+
+def test_representation_hides_the_key() -> None:
+    """Printing a client, a resource or an operation shows no credential."""
+    codat = Codat("hunter2-key")
+    told = f"{codat!r} {codat.bills!r} {codat.bills.get!r} {codat._middleware!r}"
+    assert "hunter2" not in told
+    assert "bills.get: GET /companies/{companyId}/data/bills/{billId}" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "header"),
+    [("secret-key", "Basic c2VjcmV0LWtleQ=="), ("Basic c2VjcmV0LWtleQ==", "Basic c2VjcmV0LWtleQ==")],
+)
+async def test_key_in_both_forms(serve: Serve, connect: Connect, key: str, header: str) -> None:
+    """The raw key and the ready header reach the server as the same header."""
+    server = await serve(ok)
+    await connect(server.url, api_key=key).accounts.get("c", "a")
+    assert server.seen[0].headers["Authorization"] == header
+
+
+async def test_key_that_rotates(serve: Serve, connect: Connect) -> None:
+    """A function is asked for the key when one is needed."""
+
+    async def current() -> str:
+        return "secret-key"
+
+    server = await serve(ok)
+    await connect(server.url, api_key=current).accounts.get("c", "a")
+    assert server.seen[0].headers["Authorization"] == "Basic c2VjcmV0LWtleQ=="
+
+
+# --- the pipeline -----------------------------------------------------------------------------------
+
+
+def test_default_order() -> None:
+    """The default middleware stands in its documented order."""
+    kinds = [type(layer) for layer in default_middleware("key")]
+    assert kinds == [Idempotency, Retry, RateLimit, Auth, Logging]
+
+
+async def test_adding_and_replacing_middleware() -> None:
+    """Extra layers stand outside, the first outermost; a list of one's own replaces all the rest."""
+    order: list[str] = []
+
+    def layer(name: str) -> Any:
+        async def call(request: Request, handler: Handler) -> Response:
+            order.append(name)
+            return await handler(request)
+
+        return call
+
+    async def end(request: Request, handler: Handler) -> Response:
+        assert "Authorization" not in request.headers
+        return Response(status=200, body=b"{}")
+
+    async with Codat(
+        middleware=[layer("own"), end], extra_middleware=[layer("first"), layer("second")]
+    ) as codat:
+        await codat.accounts.get("c", "a")
+    assert order == ["first", "second", "own"]
+
+
+async def test_sending_what_has_no_method(serve: Serve, connect: Connect) -> None:
+    """A request of one's own goes through the same pipeline, and fails in the same way."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"error": "nothing there"}, status=200 if "yes" in request.path else 404)
+
+    codat = connect((await serve(answer)).url)
+    response = await codat.send(Request(method="GET", path="/profile/yes"))
+    assert response.status == 200
+    with pytest.raises(NotFound, match="nothing there"):
+        await codat.send(Request(method="GET", path="/profile/no"))
+
+
+async def test_redirects_are_not_followed(serve: Serve, connect: Connect) -> None:
+    """A redirect is an error and the credential goes nowhere else."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+
+    server = await serve(answer)
+    with pytest.raises(Exception, match="302"):
+        await connect(server.url).accounts.get("c", "a")
+    assert len(server.seen) == 1
+
+
+async def test_wrong_key_is_not_repeated(serve: Serve, connect: Connect) -> None:
+    """A 401 is raised after one attempt and shows no key."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"error": "who are you?"}, status=401)
+
+    server = await serve(answer)
+    with pytest.raises(Unauthorized, match="who are you") as caught:
+        await connect(server.url).accounts.get("c", "a")
+    assert len(server.seen) == 1
+    assert "secret" not in repr(caught.value)
+
+
+# --- the session ------------------------------------------------------------------------------------
+
+
+async def test_own_session_is_closed(serve: Serve) -> None:
+    """Leaving the block closes the session; the client is of no use after, and says so."""
+    server = await serve(ok)
+    async with Codat("key", base_url=server.url) as codat:
+        await codat.accounts.get("c", "a")
+        session = codat._transport._session
+        assert session is not None
+    assert session.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        await codat.accounts.get("c", "a")
+    await codat.aclose()
+
+
+async def test_a_client_never_used_needs_no_closing() -> None:
+    """No session is made before the first request."""
+    Codat("key")
+    async with Codat("key"):
+        pass
+
+
+async def test_injected_session_is_left_open(serve: Serve) -> None:
+    """A session of the caller's own is used with our headers and not closed."""
+    server = await serve(ok)
+    async with aiohttp.ClientSession(headers={"X-Mine": "1"}) as session:
+        for _ in range(2):
+            async with Codat("key", base_url=server.url, session=session, headers={"X-Ours": "2"}) as codat:
+                await codat.accounts.get("c", "a")
+            assert not session.closed
+    for request in server.seen:
+        assert request.headers["X-Mine"] == "1"
+        assert request.headers["X-Ours"] == "2"
+        assert request.headers["Accept"] == "application/json"
+        assert request.headers["User-Agent"].startswith("codat-async/")
+
+
+async def test_headers_of_the_client(serve: Serve, connect: Connect) -> None:
+    """Headers of one's own go with every request and replace the default ones in any case."""
+    server = await serve(ok)
+    await connect(server.url, headers={"user-agent": "mine/1", "X-Trace": "7"}).accounts.get("c", "a")
+    headers = {name.lower(): value for name, value in server.seen[0].headers.items()}
+    assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
+
+
+# --- cheap copies -------------------------------------------------------------------------------------
+
+
+async def test_options_for_some_calls(serve: Serve, connect: Connect) -> None:
+    """A copy has its own headers and time-outs on the same session, governor and budget."""
+    seen: list[Request] = []
+
+    async def watch(request: Request, handler: Handler) -> Response:
+        seen.append(request)
+        return await handler(request)
+
+    server = await serve(ok)
+    codat = connect(server.url, extra_middleware=[watch])
+    other = codat.with_options(timeout=5, headers={"X-Some": "1"})
+    await codat.accounts.get("c", "a")
+    await other.accounts.get("c", "a")
+    await codat.accounts.get("c", "a")
+    assert [request.headers.get("X-Some") for request in seen] == [None, "1", None]
+    assert [request.timeout for request in seen] == [None, Timeout(total=5.0), None]
+    assert other._transport is codat._transport
+    assert other.governor is codat.governor
+    assert other.accounts is not codat.accounts
+
+
+async def test_a_request_stands_before_the_options(connect: Connect) -> None:
+    """What a request sets for itself is kept."""
+    seen: list[Request] = []
+
+    async def end(request: Request, handler: Handler) -> Response:
+        seen.append(request)
+        return Response(status=200)
+
+    codat = connect("http://localhost:9", middleware=[end])
+    mine = Request(method="GET", path="/", headers={"x-some": "own"}, timeout=Timeout(total=1))
+    await codat.with_options(timeout=5, headers={"X-Some": "1"}).send(mine)
+    assert (dict(seen[0].headers), seen[0].timeout) == ({"x-some": "own"}, Timeout(total=1))
+
+
+async def test_retry_policy_for_some_calls(serve: Serve, connect: Connect) -> None:
+    """Another policy applies to the copy alone; without a Retry to give it to, it is refused."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    server = await serve(answer)
+    codat = connect(server.url)
+    with pytest.raises(Exception, match="503"):
+        await codat.with_options(retry=RetryPolicy(attempts=2, waits=False)).accounts.get("c", "a")
+    assert len(server.seen) == 2
+    with pytest.raises(ConfigurationError, match="no Retry"):
+        connect(server.url, middleware=[]).with_options(retry=RetryPolicy())
+
+
+async def test_closing_the_original_closes_for_both(serve: Serve, connect: Connect) -> None:
+    """A copy lives as long as the client it was made from."""
+    server = await serve(ok)
+    codat = connect(server.url)
+    other = codat.with_options(timeout=5)
+    await other.accounts.get("c", "a")
+    await codat.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await other.accounts.get("c", "a")

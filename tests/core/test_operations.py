@@ -1,0 +1,392 @@
+"""Operations: what a call sends, how a write is followed to its end, and the catalogue they stand in."""
+
+import json
+import pickle
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from codat_async import Codat, PushOperation, Request, Response
+from codat_async.errors import PushFailed, PushTimedOut
+from codat_async.models import (
+    Account,
+    Attachment,
+    BankAccount,
+    BillPayment,
+    Company,
+    CompanyUpdateRequest,
+    ConnectionStatus,
+    DataType,
+    Journal,
+    PushOperationStatus,
+    UpdateConnectionStatus,
+)
+from codat_async.operations import writes
+from codat_async.resources import catalogue
+from codat_middleware import Handler
+
+OPERATION = {
+    "pushOperationKey": "k1",
+    "companyId": "c",
+    "dataConnectionKey": "n",
+    "dataType": "chartOfAccounts",
+    "status": "Pending",
+    "statusCode": 202,
+    "requestedOnUtc": "2022-10-23T00:00:00Z",
+}
+
+
+def state(status: str, **changes: Any) -> dict[str, Any]:
+    """A push operation as the API tells it."""
+    return {**OPERATION, "status": status, **changes}
+
+
+class Api:
+    """A middleware that answers from a list, the last answer over and over."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.requests: list[Request] = []
+
+    async def __call__(self, request: Request, handler: Handler) -> Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return Response(status=200, body=answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+    @property
+    def sent(self) -> Any:
+        """The last body."""
+        body = self.requests[-1].body
+        assert body is not None
+        assert isinstance(body.content, bytes)
+        return json.loads(body.content)
+
+
+def client(api: Api) -> Codat:
+    """A client that ends in it."""
+    return Codat(middleware=[api])
+
+
+# --- what a call sends ----------------------------------------------------------------------------
+
+
+async def test_request_knows_where_it_belongs() -> None:
+    """Middleware is told the operation, the template and the company of a request."""
+    api = Api({"id": "a"})
+    await client(api).accounts.get("the company", "a/b")
+    (request,) = api.requests
+    assert request.path == "/companies/the%20company/data/accounts/a%2Fb"
+    assert (request.operation, request.company_id) == ("accounts.get", "the company")
+    assert request.route == "/companies/{companyId}/data/accounts/{accountId}"
+    assert (request.query, request.body, request.stream) == ((), None, False)
+
+
+async def test_list_options() -> None:
+    """What a list is asked, in the API's names, not yet encoded; what is not given is not sent."""
+    api = Api({"results": [], "pageNumber": 2, "totalResults": 0})
+    codat = client(api)
+    await codat.accounts.list("c", query="a=b && c>1", order_by="-name", page=2, page_size=7).collect()
+    api.answers = [{"results": [], "pageNumber": 1, "totalResults": 0}]
+    await codat.companies.list(tags="region=uk").collect()
+    await codat.payments.list_by_link_type("c", "n", "Invoice").collect()
+    assert [request.query for request in api.requests] == [
+        (("page", "2"), ("pageSize", "7"), ("orderBy", "-name"), ("query", "a=b && c>1")),
+        (("page", "1"), ("pageSize", "100"), ("tags", "region=uk")),
+        (("page", "1"), ("pageSize", "100"), ("linkType", "Invoice")),
+    ]
+
+
+def test_query_that_is_too_long() -> None:
+    """The API's bound on a query is told before anything is sent."""
+    with pytest.raises(ValueError, match="2048"):
+        client(Api({})).accounts.list("c", query="x" * 2048)
+    client(Api({})).accounts.list("c", query="x" * 2047)
+
+
+def test_misspelt_option_is_refused() -> None:
+    """An option that no list has is a TypeError when the list is called, not when it is read."""
+    wrong: Any = {"pagesize": 7}
+    with pytest.raises(TypeError, match="pagesize"):
+        client(Api({})).accounts.list("c", **wrong)
+
+
+def test_operation_that_a_group_lacks() -> None:
+    """What a resource cannot do is no attribute of it."""
+    with pytest.raises(AttributeError):
+        client(Api({})).sales_orders.create  # type: ignore[attr-defined]  # noqa: B018
+
+
+async def test_create() -> None:
+    """Read-only fields stay out, the time-out and the caller's key go along; the answer is typed."""
+    api = Api(state("Pending", data={"id": "new", "name": "Sales"}))
+    account = Account(
+        id="old", modified_date=datetime(2022, 1, 1), name="Sales", current_balance=Decimal("1.10")
+    )
+    operation = await client(api).accounts.create(
+        "c", "n", account, timeout_in_minutes=5, idempotency_key="mine"
+    )
+    (request,) = api.requests
+    assert (request.method, request.path) == ("POST", "/companies/c/connections/n/push/accounts")
+    assert request.query == (("timeoutInMinutes", "5"),)
+    assert request.headers["Idempotency-Key"] == "mine"
+    assert api.sent == {"name": "Sales", "currentBalance": 1.10}
+    assert isinstance(operation.data, Account)
+    assert operation.status == PushOperationStatus.PENDING
+
+
+async def test_update_and_delete() -> None:
+    """An update sends the whole record, id included, and its flags as words; a deletion sends none."""
+    api = Api(state("Pending"))
+    codat = client(api)
+    await codat.bank_accounts.update(
+        "c", "n", "b", BankAccount(id="b", account_name="Cash"), force_update=True
+    )
+    assert api.requests[-1].query == (("forceUpdate", "true"),)
+    assert api.sent["id"] == "b"
+    operation = await codat.bill_payments.delete("c", "n", "b")
+    assert (api.requests[-1].method, api.requests[-1].body) == ("DELETE", None)
+    typed: PushOperation[BillPayment] = operation
+    assert typed.data is None
+
+
+async def test_dates_in_reports() -> None:
+    """Days are sent as the API has them."""
+    api = Api({"data": []}, {"currency": "GBP", "reports": []})
+    codat = client(api)
+    await codat.reports.get_aged_debtors_report("c", report_date=date(2022, 10, 23), number_of_periods=3)
+    assert api.requests[-1].query == (("numberOfPeriods", "3"), ("reportDate", "2022-10-23"))
+    await codat.reports.get_balance_sheet(
+        "c", period_length=1, periods_to_compare=2, start_month="2022-10-01"
+    )
+    assert ("startMonth", "2022-10-01") in api.requests[-1].query
+    await codat.reports.get_balance_sheet(
+        "c", period_length=1, periods_to_compare=2, start_month=datetime(2022, 10, 1, 12)
+    )
+    assert ("startMonth", "2022-10-01T12:00:00") in api.requests[-1].query
+
+
+async def test_attachments() -> None:
+    """A record's files come as a list, also where there are none."""
+    api = Api({"attachments": [{"id": "a", "fileSize": 3}]}, {}, {"id": "a", "name": "x.pdf"})
+    codat = client(api)
+    (attachment,) = await codat.bills.list_attachments("c", "n", "b")
+    assert (attachment.id, attachment.file_size) == ("a", 3)
+    assert await codat.bills.list_attachments("c", "n", "b") == []
+    single = await codat.direct_incomes.get_attachment("c", "n", "d", "a", timeout_in_minutes=2)
+    assert isinstance(single, Attachment)
+    assert api.requests[-1].query == (("timeoutInMinutes", "2"),)
+
+
+async def test_upload_answers() -> None:
+    """An upload answers with nothing or with a push operation."""
+    api = Api(b"", state("Success"))
+    codat = client(api)
+    assert await codat.bills.upload_attachment("c", "n", "b", b"x", name="x.pdf") is None
+    operation = await codat.bills.upload_attachment("c", "n", "b", b"x", name="x.pdf", idempotency_key="mine")
+    assert operation is not None
+    assert operation.status == PushOperationStatus.SUCCESS
+    assert api.requests[-1].headers == {"Idempotency-Key": "mine"}
+
+
+async def test_platform_operations() -> None:
+    """Changes to companies and connections send their bodies, and those that answer nothing give None."""
+    company = {"id": "c", "name": "Acme", "redirect": "https://x"}
+    api = Api(company, b"")
+    codat = client(api)
+    updated = await codat.companies.update("c", CompanyUpdateRequest(name="Acme"))
+    assert isinstance(updated, Company)
+    assert (api.requests[-1].method, api.sent) == ("PATCH", {"name": "Acme"})
+    assert await codat.companies.delete("c") is None
+    assert await codat.refresh_data.all("c") is None
+    assert api.requests[-1].path == "/companies/c/data/all"
+    body = UpdateConnectionStatus(status=ConnectionStatus.UNLINKED)
+    api.answers = [
+        {
+            "id": "n", "integrationId": "i", "platformName": "p", "sourceId": "s", "sourceType": "Accounting",
+            "linkUrl": "l", "status": "Unlinked", "created": "2022-10-23T00:00:00Z",
+        }
+    ]  # fmt: skip
+    connection = await codat.connections.unlink("c", "n", body)
+    assert connection.status == ConnectionStatus.UNLINKED
+
+
+# --- following a write ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that moves only by sleeping, and what was slept."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(writes.anyio, "sleep", sleep)
+    monkeypatch.setattr(writes.time, "monotonic", lambda: 1000.0 + sum(slept))
+    return slept
+
+
+async def test_waiting_for_success(naps: list[float]) -> None:
+    """Polls at growing intervals until the end, with the type of the record it began with."""
+    pending = state("Pending")
+    api = Api(pending, pending, pending, state("Success", data={"id": "new"}))
+    codat = client(api)
+    operation = await codat.accounts.create("c", "n", Account(name="Sales"))
+    done = await codat.push_operations.wait(operation)
+    assert done.status == PushOperationStatus.SUCCESS
+    assert isinstance(done.data, Account)
+    assert done.data.id == "new"
+    assert naps == [1.0, 1.5, 2.25]
+    assert {request.path for request in api.requests[1:]} == {"/companies/c/push/k1"}
+
+
+async def test_intervals_stop_growing(naps: list[float]) -> None:
+    """A long wait polls at a steady pace, and ends by its time-out, with the last state in hand."""
+    api = Api(state("Pending"))
+    codat = client(api)
+    operation = await codat.accounts.create("c", "n", Account())
+    with pytest.raises(PushTimedOut, match="push operation k1: still Pending after 120 s") as caught:
+        await codat.push_operations.wait(operation, timeout=120)
+    assert max(naps) == 15.0
+    assert sum(naps) == pytest.approx(120)
+    assert caught.value.operation.status == PushOperationStatus.PENDING
+
+
+async def test_what_has_ended_is_not_asked_for(naps: list[float]) -> None:
+    """An operation that came back ended needs no request."""
+    api = Api(state("Success"))
+    codat = client(api)
+    operation = await codat.accounts.create("c", "n", Account())
+    assert await codat.push_operations.wait(operation, timeout=0) is operation
+    assert (len(api.requests), naps) == (1, [])
+
+
+async def test_failure_says_why(naps: list[float]) -> None:
+    """A refusal is raised with the platform's message and the validation."""
+    refused = state(
+        "Failed",
+        errorMessage="Refused",
+        validation={"errors": [{"itemId": "name", "message": "is taken"}, {"message": "and more"}]},
+    )
+    codat = client(Api(state("Pending"), refused))
+    operation = await codat.accounts.create("c", "n", Account())
+    with pytest.raises(PushFailed, match="k1: Refused; name: is taken; record: and more") as caught:
+        await codat.push_operations.wait(operation)
+    assert caught.value.validation is not None
+
+
+async def test_failure_without_a_word(naps: list[float]) -> None:
+    """Even then the error has something to say."""
+    with pytest.raises(PushFailed, match="without saying why"):
+        await client(Api(state("Failed"))).push_operations.wait("c", "k1")
+
+
+async def test_platform_that_gives_up(naps: list[float]) -> None:
+    """TimedOut is an end of its own."""
+    with pytest.raises(PushTimedOut, match="gave up"):
+        await client(Api(state("TimedOut"))).push_operations.wait("c", "k1", timeout=None)
+
+
+async def test_status_that_is_not_known_is_not_an_end(naps: list[float]) -> None:
+    """A state added later is waited through, not taken for success."""
+    api = Api(state("Reviewing"), state("Reviewing"), state("Success"))
+    done = await client(api).push_operations.wait("c", "k1", timeout=None)
+    assert done.status == PushOperationStatus.SUCCESS
+    assert len(naps) == 2
+
+
+async def test_picking_up_by_id(naps: list[float]) -> None:
+    """A worker that was restarted needs the company, the key, and the type if it wants one."""
+    api = Api(state("Pending"), state("Success", data={"id": "j", "brandNew": 1.10}))
+    plain = await client(api).push_operations.wait("c", "k1")
+    assert plain.data == {"id": "j", "brandNew": Decimal("1.10")}
+    typed = await client(api).push_operations.wait("c", "k1", model=Journal)
+    assert isinstance(typed.data, Journal)
+    assert typed.data.unknown_fields == {"brandNew": Raw(b"1.1")} or typed.data.unknown_fields is not None
+
+
+async def test_key_without_a_company() -> None:
+    """One text alone is not enough to go by."""
+    lonely: Any = "k1"
+    with pytest.raises(TypeError, match="company id"):
+        await client(Api(state("Success"))).push_operations.wait(lonely)
+
+
+async def test_deletion_is_followed_with_its_type(naps: list[float]) -> None:
+    """A write whose answer leaves the record out is typed by its name."""
+    pending, done = (state(status, dataType="billPayments") for status in ("Pending", "Success"))
+    api = Api(pending, {**done, "data": {"id": "p", "date": "2022-10-23"}})
+    codat = client(api)
+    ended = await codat.push_operations.wait(await codat.bill_payments.delete("c", "n", "p"))
+    assert isinstance(ended.data, BillPayment)
+
+
+async def test_record_that_no_longer_fits(naps: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    """How a write ended is told even where the record in the answer is none; the record is kept raw."""
+    pending, done = (state(status, dataType="billPayments") for status in ("Pending", "Success"))
+    codat = client(Api(pending, {**done, "data": {"id": "p", "odd": 1.50}}))
+    ended = await codat.push_operations.wait(await codat.bill_payments.delete("c", "n", "p"))
+    assert (ended.status, ended.data) == (PushOperationStatus.SUCCESS, None)
+    assert ended.unknown_fields is not None
+    assert json.loads(bytes(ended.unknown_fields["data"])) == {"id": "p", "odd": 1.5}
+    assert "does not fit" in caplog.text
+
+
+async def test_push_operations_through_pickle() -> None:
+    """An operation can be kept by a worker and taken up by another, unknown fields included."""
+    operation = await client(Api(state("Pending", data={"id": "a", "later": 1}))).accounts.create(
+        "c", "n", Account()
+    )
+    copied = pickle.loads(pickle.dumps(operation))
+    assert copied.push_operation_key == "k1"
+    assert isinstance(copied.data, Account)
+    assert copied.data_type == DataType.CHART_OF_ACCOUNTS
+    assert copied.requested_on_utc == datetime(2022, 10, 23, tzinfo=UTC)
+    assert bytes(copied.data.unknown_fields["later"]) == b"1"
+
+
+# --- the catalogue ----------------------------------------------------------------------------------
+
+
+def test_catalogue() -> None:
+    """Each operation is declared once, with a path that begins at the root and a name that is found."""
+    operations = list(catalogue())
+    assert len({(operation.method, operation.path, operation.name) for operation in operations}) == len(
+        operations
+    )
+    for operation in operations:
+        assert operation.path.startswith("/companies")
+        assert operation.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        resource = getattr(Codat, operation.resource)
+        assert getattr(resource.kind, operation.name) is operation
+
+
+async def test_catalogue_is_bound_once() -> None:
+    """A resource and an operation are made when first asked for, and then are the same."""
+    codat = client(Api({}))
+    assert codat.bills is codat.bills
+    assert codat.bills.get is codat.bills.get
+    assert client(Api({})).bills is not codat.bills
+
+
+async def test_reading_ahead_by_a_list(naps: list[float]) -> None:
+    """A list passes what it is told on to its pager."""
+
+    async def pages(request: Request, handler: Handler) -> Response:
+        number = int(dict(request.query)["page"])
+        links = {"next": {"href": f"?page={number + 1}"}} if number < 3 else {}
+        answer = {
+            "results": [{"id": str(number)}], "pageNumber": number, "pageSize": 1,
+            "totalResults": 3, "_links": links,
+        }  # fmt: skip
+        return Response(status=200, body=json.dumps(answer).encode())
+
+    async def read() -> AsyncIterator[str | None]:
+        async for account in Codat(middleware=[pages]).accounts.list("c", page_size=1, prefetch=2, limit=2):
+            yield account.id
+
+    assert [identifier async for identifier in read()] == ["1", "2"]
