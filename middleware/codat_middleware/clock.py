@@ -28,15 +28,18 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some moment; never goes back."""
+        ...
 
     def time(self) -> float:
         """Seconds since 1970-01-01 UTC."""
+        ...
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, /) -> None:
         """Return after that many seconds."""
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call back once after that many seconds, unless cancelled before."""
+        ...
 
 
 class SystemClock:

@@ -193,3 +193,17 @@ async def test_provider_of_an_unusable_key() -> None:
 
     with pytest.raises(ValueError, match="empty"):
         await Auth(empty)(get(), Script(Response(status=200)))
+
+
+async def test_failure_is_forgotten_after_a_success() -> None:
+    """Who waits for a provider that answers does not get the error of an earlier time."""
+    provider = Provider(RuntimeError("vault"))
+    auth = Auth(provider)
+    with pytest.raises(RuntimeError, match="vault"):
+        await auth(get(), Script(200))
+    provider.gate.clear()
+    tasks = [asyncio.ensure_future(auth(get(), Script(200))) for _ in range(3)]
+    await settle()
+    provider.gate.set()
+    assert [(await task).status for task in tasks] == [200] * 3
+    assert provider.asked == 2

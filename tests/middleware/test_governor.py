@@ -656,3 +656,82 @@ async def test_lost_requests_count_for_the_minute() -> None:
     assert not bench.governor.try_acquire("a")
     await bench.clock.advance(1.1)
     assert bench.governor.try_acquire("a")
+
+
+async def test_nobody_overtakes_between_due_and_wakened() -> None:
+    """Though a place is free and the timer late, a newcomer stands behind those who wait."""
+    bench = Bench(Limits(per_minute=20))
+    await bench.queue("a", "b")
+    bench.clock.now += 10
+    assert not bench.governor.try_acquire("c")
+    await bench.cancel()
+
+
+async def test_no_burst_when_the_gate_opens() -> None:
+    """What was saved up while the gate was closed is not sent at once."""
+    bench = Bench(Limits(in_flight=None, in_flight_per_company=None))
+    await bench.queue("a")
+    bench.done("a", refusal("50"))
+    await bench.queue("b", "c")
+    await bench.clock.advance(50.01)
+    assert bench.order == ["a", "b"]
+    await bench.clock.advance(0.12)
+    assert bench.order == ["a", "b", "c"]
+
+
+async def test_answer_lets_go_before_its_place_is_free() -> None:
+    """An answer whose stream is still open tells enough of the quota for the next one to go."""
+    bench = Bench()
+    await bench.queue("a", "a")
+    bench.done("a", told(2))
+    await bench.queue("b", "c")
+    assert bench.order == ["a", "a", "b"]
+    bench.governor.answered(told(2), 0)
+    await settle()
+    assert bench.order == ["a", "a", "b", "c"]
+
+
+async def test_withdrawn_place_in_the_minute() -> None:
+    """A grant that was not used costs nothing of the pace."""
+    bench = Bench(Limits(in_flight=1, per_minute=20))
+    await bench.queue("a", "b")
+    bench.clock.now += 10
+    bench.done("a")
+    bench.tasks[1].cancel()
+    await settle()
+    assert bench.governor.try_acquire("c")
+
+
+async def test_pause_is_short_again_after_success() -> None:
+    """Once the gate has opened wholly, the next refusal is the first of its kind."""
+    bench = Bench(Limits(per_minute=None))
+    for expected in (1, 2, 1):
+        await bench.queue("a")
+        bench.done("a", refusal())
+        closed = bench.state.closed_until
+        assert closed is not None
+        assert closed.timestamp() - bench.clock.time() == pytest.approx(expected, abs=1e-5)
+        await bench.clock.advance(expected + 0.1)
+        for _ in range(4 if expected == 2 else 0):
+            await bench.queue("a")
+            bench.done("a")
+
+
+async def test_shorter_retry_after_does_not_open_the_gate() -> None:
+    """Of several answers the longest wait holds."""
+    bench = Bench()
+    await bench.queue("a", "a")
+    for told_to_wait in ("20", "5"):
+        bench.governor.answered(refusal(told_to_wait), 0)
+        bench.governor.release("a")
+    assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
+
+
+async def test_yesterdays_answer_comes_late() -> None:
+    """An answer that was on its way over midnight does not touch the new day's count."""
+    bench = Bench()
+    await bench.queue("a", "a")
+    await bench.clock.advance(16 * 3600)
+    bench.done("a", told(4999, reset="2027-01-17T00:00:00Z"))
+    bench.done("a", told(0))
+    assert bench.state.remaining == 4999

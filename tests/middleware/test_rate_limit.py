@@ -306,3 +306,15 @@ async def test_test_policy_with_the_rate_limit() -> None:
     assert len(script.requests) == 1
     await bench.clock.advance(3.01)
     assert (await task).status == 200
+
+
+async def test_later_attempts_go_first() -> None:
+    """Who was refused before goes before those of the same company who only came since."""
+    bench, held = Bench(Limits(in_flight=1, per_minute=None)), Held()
+    requests = [get(), get(path="/new"), get(path="/again", attempt=2)]
+    tasks = [asyncio.ensure_future(bench.rate_limit(request, held)) for request in requests]
+    await settle()
+    for _ in requests:
+        await held.answer(200)
+    await asyncio.gather(*tasks)
+    assert [request.path for request in held.requests] == ["/companies/x", "/again", "/new"]
