@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-try:
-    import pytest_asyncio
-except ImportError:
-    _async_fixture: Callable[[F], F] = cast(Any, pytest.fixture)
-else:
-    _async_fixture = cast(Any, pytest_asyncio.fixture)
+
+def _async_fixture(function: F) -> F:
+    # In pytest-asyncio's strict mode only its own decorator makes an async fixture.
+    try:
+        from pytest_asyncio import fixture
+    except ImportError:
+        return cast(F, pytest.fixture(function))
+    return cast(F, fixture(function))
 
 
 def pytest_configure(config: pytest.Config) -> None:

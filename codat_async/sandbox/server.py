@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -79,7 +79,9 @@ class Sandbox:
         warm: Iterable[str] = (),
         books: Ledger | None = None,
     ) -> None:
-        self.books: Ledger = books or Books(companies=companies, seed=seed, size=size, sizes=sizes)
+        # Pyright takes no cached_property for the property of a protocol.
+        made = None if books else Books(companies=companies, seed=seed, size=size, sizes=sizes)
+        self.books: Ledger = books or cast(Ledger, made)
         self.api_key = api_key or _key_of(seed)
         self.seed = seed
         self.port = port

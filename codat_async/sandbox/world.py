@@ -43,7 +43,7 @@ class BooksOfCompany(Protocol):
         """The transactions of a bank account."""
         ...
 
-    def tracking_category_tree(self, category_id: str) -> models.TrackingCategoryTree:
+    def tracking_category_tree(self, category_id: str, /) -> models.TrackingCategoryTree:
         """A tracking category with all below it."""
         ...
 
@@ -200,12 +200,13 @@ class CompanyState:
             linked = [each for each in self.connections.records if each.status == "Linked"]
             if not linked:
                 raise ApiError(404, f"Company {self.id} has no linked connection.")
-            connection_id = linked[0].id
-        self.connection(connection_id)
+            connection: Connection = linked[0]
+        else:
+            connection = self.connection(connection_id)
         moment = now()
         pulls = self.pulls
         key = stable_uuid(self.id, data_type, len(pulls.records))
-        pull = _pull(self.id, connection_id, data_type, moment, key)
+        pull = _pull(self.id, connection.id, data_type, moment, key)
         pulls.add(pull)
         self.company.last_sync = moment
         return pull
