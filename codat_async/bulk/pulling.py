@@ -126,9 +126,12 @@ class Pull:
             if not found.subjects:
                 raise NothingToPull(_why_nothing(found))
             await self._check_account(target, found)
+            again = False
             while True:
                 units = list(expand(found.subjects, self._kinds))
-                run, resumed = await asyncio.to_thread(self._take_up, target, [unit for unit, _ in units])
+                run, resumed = await asyncio.to_thread(
+                    self._take_up, target, [unit for unit, _ in units], again
+                )
                 if not resumed and not target.checkpoint.watermarks():
                     await self._check_quota(found, len(units))
                 await asyncio.to_thread(self._set_up, target, run, resumed, [unit for unit, _ in units])
@@ -137,6 +140,7 @@ class Pull:
                 if not resumed or self._stop is not None or datetime.now(UTC) - began < _STALE:
                     return report
                 self.monitor = Monitor(self._codat.governor, self._on_event)
+                again = True
 
     # --- before anything is written --------------------------------------------------------
 
@@ -182,12 +186,12 @@ class Pull:
 
     # --- the run -------------------------------------------------------------------------
 
-    def _take_up(self, target: Target, units: Sequence[Unit]) -> tuple[Run, bool]:
-        """The run to go on with, or a new one."""
+    def _take_up(self, target: Target, units: Sequence[Unit], anew: bool) -> tuple[Run, bool]:
+        """The run to go on with, or a new one; always that with ``anew``."""
         checkpoint, options = target.checkpoint, self._options
         target.put_in_order()
         last = checkpoint.last_run()
-        if last is not None and (last.mode == "full" or not options.full):
+        if last is not None and not anew and (last.mode == "full" or not options.full):
             types = {kind.name for kind in self._kinds}
             companies = {unit.company for unit in units}
             for _, unit, state in checkpoint.units(last.id):

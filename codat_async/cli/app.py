@@ -5,14 +5,13 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from codat_async.cli import inputs, screen
-from codat_async.cli.background import background_sandbox
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 __all__ = ["run"]
@@ -228,13 +227,8 @@ def _with_client(options: dict[str, Any], work: Callable[[Any], Coroutine[Any, A
     )
     with contextlib.ExitStack() as stack:
         if options["sandbox"]:
-            base_url, key = stack.enter_context(
-                background_sandbox(
-                    companies=options["sandbox_companies"],
-                    seed=options["sandbox_seed"],
-                    faults=options["sandbox_faults"],
-                )
-            )
+            address = stack.enter_context(_sandbox(options))
+            base_url, key = address.base_url, address.api_key
         else:
             base_url, key = options["base_url"], inputs.api_key(options["api_key_file"])
 
@@ -243,6 +237,24 @@ def _with_client(options: dict[str, Any], work: Callable[[Any], Coroutine[Any, A
                 return await work(codat)
 
         return _run(main())
+
+
+@contextlib.contextmanager
+def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
+    from codat_async.sandbox import FaultError, run_in_background
+    from codat_async.sandbox.faults import parse_faults
+
+    try:
+        parse_faults(options["sandbox_faults"])
+    except FaultError as error:
+        raise inputs.InputError(str(error)) from None
+    # In a process of its own: it would take its time from the pull.
+    with run_in_background(
+        companies=options["sandbox_companies"],
+        seed=options["sandbox_seed"],
+        faults=options["sandbox_faults"],
+    ) as address:
+        yield address
 
 
 def _run(main: Coroutine[Any, Any, Any]) -> Any:

@@ -1,0 +1,134 @@
+"""A server of a few lists whose bytes, errors and timing a test decides; and readers of what a pull wrote."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from aiohttp import web
+
+from codat_async import Codat, Limits, RetryPolicy
+
+COMPANY = "11111111-1111-4111-8111-111111111111"
+CONNECTION = "22222222-2222-4222-8222-222222222222"
+
+
+def client(base_url: str, key: str = "key") -> Codat:
+    """A client that neither waits for a place nor between attempts."""
+    limits = Limits(per_minute=None)
+    return Codat(key, base_url=base_url, limits=limits, retry=RetryPolicy(waits=False))
+
+
+Answer = web.Response | None
+Hook = Callable[[str, dict[str, str]], Answer]
+
+
+class Server:
+    """Lists by their path under ``/data``; ``hook`` sees each request first and may answer it."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[bytes]] = {}
+        self.companies = [COMPANY]
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.hook: Hook | None = None
+        self.pretty = False
+        self.headers: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    def put(self, path: str, records: list[Any]) -> None:
+        """Make a list of records, each bytes or something to encode."""
+        self.lists[path] = [
+            each if isinstance(each, bytes) else msgspec.json.encode(each) for each in records
+        ]
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        query = dict(request.query)
+        self.requests.append((request.path, query))
+        answer = self.hook(request.path, query) if self.hook is not None else None
+        return answer if answer is not None else self._answer(request.path, query)
+
+    def _answer(self, path: str, query: dict[str, str]) -> web.Response:
+        parts = path.strip("/").split("/")
+        if path == "/companies":
+            return self._page(path, [self._company(each) for each in self.companies], query)
+        if len(parts) == 2:
+            if parts[1] not in self.companies:
+                return refusal(404)
+            return self._json(self._company(parts[1]))
+        name = path.split("/data/", 1)[-1]
+        rows = self.lists.get(name)
+        if rows is None:
+            return refusal(404)
+        since = query.get("query", "").removeprefix("modifiedDate>=")
+        if since:
+            rows = [each for each in rows if msgspec.json.decode(each).get("modifiedDate", "") >= since]
+        return self._page(path, rows, query)
+
+    def _page(self, path: str, rows: list[bytes], query: dict[str, str]) -> web.Response:
+        number, size = int(query.get("page", 1)), int(query.get("pageSize", 100))
+        shown = rows[(number - 1) * size : number * size]
+        links = {"next": {"href": f"{path}?page={number + 1}"}} if number * size < len(rows) else {}
+        tail = {"pageNumber": number, "pageSize": size, "totalResults": len(rows), "_links": links}
+        body = b'{"results":[' + b",".join(shown) + b"]," + msgspec.json.encode(tail)[1:]
+        return self._json(msgspec.json.format(body, indent=2) if self.pretty else body)
+
+    def _json(self, body: bytes) -> web.Response:
+        return web.Response(body=body, content_type="application/json", headers=self.headers)
+
+    def _company(self, company: str) -> bytes:
+        connection = {
+            "id": CONNECTION, "integrationId": "i", "sourceId": "s", "platformName": "P", "linkUrl": "u",
+            "sourceType": "Accounting", "status": "Linked", "created": "2024-01-01T00:00:00Z",
+        }  # fmt: skip
+        return msgspec.json.encode(
+            {"id": company, "name": company[:4], "redirect": "r", "dataConnections": [connection]}
+        )
+
+
+def refusal(status: int, error: str = "no") -> web.Response:
+    """An error in the API's shape."""
+    body = {"statusCode": status, "error": error, "correlationId": "c", "canBeRetried": "False"}
+    return web.json_response(body, status=status)
+
+
+def customer(number: int, *, modified: str = "2024-01-01T00:00:00Z", **fields: Any) -> dict[str, Any]:
+    """A record of the smallest kind."""
+    return {
+        "id": f"c{number}",
+        "customerName": f"Customer {number}",
+        "status": "Active",
+        "modifiedDate": modified,
+        **fields,
+    }
+
+
+def landed(root: Path, kind: str) -> list[bytes]:
+    """The lines of all complete files of a type."""
+    lines: list[bytes] = []
+    for path in sorted((root / "raw" / kind).rglob("*.ndjson.gz")):
+        lines += gzip.decompress(path.read_bytes()).splitlines()
+    return lines
+
+
+def everything(root: Path) -> dict[str, list[bytes]]:
+    """The sorted lines of all complete files, by type and company."""
+    found: dict[str, list[bytes]] = {}
+    for path in (root / "raw").rglob("*.ndjson.gz"):
+        key = f"{path.parent.parent.name}/{path.parent.name}"
+        found.setdefault(key, []).extend(gzip.decompress(path.read_bytes()).splitlines())
+    return {key: sorted(lines) for key, lines in found.items()}
+
+
+def parts(root: Path) -> list[Path]:
+    """The files that are not complete."""
+    return sorted(root.rglob("*.part"))

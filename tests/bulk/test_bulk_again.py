@@ -1,0 +1,234 @@
+"""Pulling again: what changed, what overlaps, what shifted while it was read."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from bulk_server import Server, client, customer, everything, landed
+
+from codat_async import Codat, bulk
+from codat_async.bulk import Outcome, PullOptions
+from codat_async.sandbox import Sandbox
+
+
+def options(*types: str, **more: object) -> PullOptions:
+    return PullOptions(types=types or ("customers",), source="test", **more)  # type: ignore[arg-type]
+
+
+def ids(lines: list[bytes]) -> list[str]:
+    return [json.loads(line)["id"] for line in lines]
+
+
+def day(number: int) -> str:
+    return f"2024-01-{number:02d}T00:00:00Z"
+
+
+async def test_the_second_run_asks_only_for_what_changed(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """It narrows by modified date, lands the changed record, and keeps the deleted one as such."""
+    records = [customer(number, modified=day(number)) for number in range(1, 21)]
+    server.put("customers", records)
+    await bulk.pull(caller, tmp_path, options=options(page_size=5))
+    server.requests.clear()
+    gone = customer(3, modified=day(25), metadata={"isDeleted": True})
+    server.put("customers", [*(each for each in records if each["id"] != "c3"), gone])
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=5))
+    assert report.mode == "incremental"
+    assert report.total.rows == 1
+    (query,) = [query for path, query in server.requests if path.endswith("/customers")]
+    assert query["query"] == "modifiedDate>=2024-01-19T23:50:00Z"
+    assert json.loads(landed(tmp_path, "customers")[-1])["metadata"] == {"isDeleted": True}
+    assert any("-delta" in path.name for path in (tmp_path / "raw").rglob("*.gz"))
+
+
+async def test_what_the_overlap_brings_again_is_dropped(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A record of the overlap lands again only where its modified date is another."""
+    server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
+    await bulk.pull(caller, tmp_path, options=options(page_size=4))
+    server.put(
+        "customers",
+        [customer(number, modified=day(number)) for number in range(1, 10)]
+        + [customer(10, modified="2024-01-10T00:00:01Z"), customer(11, modified=day(11))],
+    )
+    report = await bulk.pull(caller, tmp_path, options=options(overlap=timedelta(days=5)))
+    assert report.total.overlap == 5
+    assert report.total.rows == 2
+    assert len(landed(tmp_path, "customers")) == 12
+
+
+async def test_full_starts_over(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """``full`` reads all, into a file beside the old one, and the watermark goes on from there."""
+    server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
+    await bulk.pull(caller, tmp_path, options=options())
+    report = await bulk.pull(caller, tmp_path, options=options(full=True))
+    assert (report.mode, report.total.rows) == ("full", 10)
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert (report.mode, report.total.rows, report.total.overlap) == ("incremental", 0, 1)
+    assert len(list((tmp_path / "raw").rglob("*-full.ndjson.gz"))) == 2
+
+
+async def test_a_list_with_an_undated_record_is_read_whole(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A record without a modified date would be missed by any narrowing, so there is none."""
+    undated = {"id": "x", "status": "Active"}
+    server.put("customers", [customer(1), undated])
+    await bulk.pull(caller, tmp_path, options=options())
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert report.total.rows == 2
+
+
+async def test_a_new_company_is_read_whole_in_an_incremental_run(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Each list has its own watermark; one that was never read is read from its beginning."""
+    server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
+    await bulk.pull(caller, tmp_path, options=options())
+    server.companies.append("33333333-3333-4333-8333-333333333333")
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert report.mode == "incremental"
+    assert report.total.rows == 10
+
+
+async def test_one_percent_changed_asks_for_about_one_percent(tmp_path: Path) -> None:
+    """After a change of 1 % the next run gets about 1 % of the bytes, and the union is the books."""
+    async with Sandbox(companies=2, size=400) as sandbox, client(sandbox.base_url, sandbox.api_key) as codat:
+        chosen = options("invoices", "customers", "items", page_size=100)
+        first = await bulk.pull(codat, tmp_path / "a", options=chosen)
+        touched = sandbox_touch(sandbox, 0.01)
+        second = await bulk.pull(codat, tmp_path / "a", options=chosen)
+        whole = await bulk.pull(codat, tmp_path / "b", options=chosen)
+    assert touched
+    assert second.total.rows == touched
+    # The overlap brings one record a list again: the latest of the first run.
+    assert second.total.received < 0.03 * first.total.received + 6 * 2000
+    latest: dict[tuple[str, str], tuple[str, bytes]] = {}
+    for key, lines in everything(tmp_path / "a").items():
+        for line in lines:
+            record = json.loads(line)
+            version = (record["modifiedDate"], line)
+            latest[key, record["id"]] = max(latest.get((key, record["id"]), ("", b"")), version)
+    found = sorted(line for _, line in latest.values())
+    assert found == sorted(line for lines in everything(tmp_path / "b").values() for line in lines)
+    assert whole.outcome == Outcome.DONE
+
+
+def sandbox_touch(sandbox: Sandbox, share: float) -> int:
+    return sum(sandbox.records.touch(share, resource=each) for each in ("invoices", "customers", "items"))
+
+
+# --- drift -------------------------------------------------------------------------------
+
+
+def changes_after(server: Server, page: str, change: Callable[[], None]) -> None:
+    """Change the books once that page has been answered."""
+    done: list[bool] = []
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if path.endswith("/customers") and query["page"] == page and not done:
+            done.append(True)
+            answer = server._answer(path, query)
+            change()
+            return answer
+        return None
+
+    server.hook = hook
+
+
+async def test_rows_that_come_twice_are_dropped(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A row that appears before those read moves them on; the one read twice lands once."""
+    records = [customer(number) for number in range(10)]
+    server.put("customers", records)
+    changes_after(server, "2", lambda: server.put("customers", [customer(99), *records]))
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=4))
+    # The new row itself is on a page that was read before it came, so the list is read once more.
+    assert report.outcome == Outcome.DONE
+    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(["c99", *(f"c{n}" for n in range(10))])
+
+
+async def test_a_list_that_lost_a_row_is_read_again(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A row that moved to the end leaves a gap that only a second reading fills."""
+    records = [customer(number, modified=day(number + 1)) for number in range(10)]
+    server.put("customers", records)
+    moved = [*records[1:], customer(0, modified=day(20))]
+    changes_after(server, "1", lambda: server.put("customers", moved))
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    assert ids(landed(tmp_path, "customers")) == [each["id"] for each in moved]
+    assert report.total.missing == 0
+    (unit,) = json.loads((tmp_path / "report.json").read_text())["units"]
+    assert unit["drift"] == {"repeats": 0, "missing": 0, "readings": 2}
+
+
+async def test_what_cannot_be_reconciled_is_reported_and_read_whole_next_time(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A list whose total never agrees is kept, reported as drift, and not trusted for an increment."""
+    server.put("customers", [customer(number) for number in range(6)])
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/customers"):
+            return None
+        page = msgspec.json.decode(server._answer(path, query).body)
+        return web.json_response({**page, "totalResults": 7})
+
+    server.hook = hook
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    assert (report.outcome, report.total.missing, report.total.rows) == (Outcome.DONE, 1, 6)
+    server.hook = None
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert report.total.rows == 6
+    assert report.total.missing == 0
+
+
+async def test_both_versions_of_a_record_that_changed_meanwhile_land(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A record read, changed, and read again at the list's end is two versions, and none is dropped."""
+    records = [customer(number, modified=day(number + 1)) for number in range(6)]
+    server.put("customers", records)
+    changed = [*records, customer(0, modified=day(20))]
+    # The old version stays in its place, as if the API's total had not changed yet.
+    changes_after(server, "1", lambda: server.put("customers", changed))
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    versions = [json.loads(line)["modifiedDate"] for line in landed(tmp_path, "customers") if b'"c0"' in line]
+    assert versions == [day(1), day(20)]
+    assert report.total.repeats == 0
+
+
+# --- runs --------------------------------------------------------------------------------
+
+
+async def test_a_run_that_stopped_long_ago_is_ended_and_followed_by_an_increment(
+    server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that keeps failing does not keep the others from being brought up to date every night."""
+    server.put("customers", [customer(1, modified=day(1))])
+    server.hook = lambda path, _: web.Response(status=403) if path.endswith("/suppliers") else None
+    chosen = options("customers", "suppliers")
+    assert (await bulk.pull(caller, tmp_path, options=chosen)).outcome == Outcome.PARTLY
+    server.put("customers", [customer(1, modified=day(1)), customer(2, modified=day(2))])
+    report = await bulk.pull(caller, tmp_path, options=chosen)
+    assert (report.mode, report.total.rows) == ("full", 1)
+    monkeypatch.setattr("codat_async.bulk.pulling._STALE", timedelta(0))
+    report = await bulk.pull(caller, tmp_path, options=chosen)
+    assert (report.mode, report.total.rows) == ("incremental", 1)
+    assert ids(landed(tmp_path, "customers")) != []
+    assert sorted(ids(landed(tmp_path, "customers"))) == ["c1", "c2"]
+
+
+async def test_other_types_start_a_run_of_their_own(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A run is open only as far as it is asked for: a narrower command is not held up by the rest."""
+    server.put("customers", [customer(1)])
+    server.put("suppliers", [customer(1)])
+    await bulk.pull(caller, tmp_path, options=options("customers"))
+    report = await bulk.pull(caller, tmp_path, options=options("suppliers"))
+    assert report.total.rows == 1
+    report = await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
+    assert (report.mode, report.total.rows) == ("incremental", 0)

@@ -1,0 +1,270 @@
+"""Pulling: what lands, what is reported, and how failures of one list leave the rest alone."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from bulk_server import COMPANY, Server, client, customer, everything, landed, parts, refusal
+
+from codat_async import Codat, bulk
+from codat_async.bulk import Outcome, PullOptions
+from codat_async.errors import Unauthorized
+from codat_async.sandbox import Sandbox
+
+CUSTOMERS = f"/companies/{COMPANY}/data/customers"
+
+
+def options(*types: str, **more: object) -> PullOptions:
+    return PullOptions(types=types or ("customers",), source="test", **more)  # type: ignore[arg-type]
+
+
+async def test_every_type_of_every_company_lands(codat: Codat, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A pull of everything brings as many records as the sandbox holds, and says so."""
+    report = await bulk.pull(codat, tmp_path / "books", options=PullOptions(page_size=7))
+    assert report.outcome == Outcome.DONE
+    assert set(report.types) == set(bulk.record_types())
+    company = sandbox.company_ids[0]
+    lines = everything(tmp_path / "books")
+    for kind in ("invoices", "bills", "direct_costs", "journal_entries", "bank_accounts"):
+        assert len(lines[f"{kind}/company={company}"]) == len(sandbox.books.company(company).records(kind))
+    accounts = sandbox.books.company(company).records("bank_accounts")
+    expected = sum(len(sandbox.books.company(company).bank_transactions(each.id)) for each in accounts)
+    assert len(lines[f"bank_account_transactions/company={company}"]) == expected
+    assert len(lines[f"balance_sheet/company={company}"]) == 1
+    assert parts(tmp_path) == []
+
+
+async def test_records_land_byte_for_byte(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Numbers, escapes, unknown fields and their order reach the file as they were sent."""
+    odd = rb'{"status":"Active","id":"\u00e9/1","modifiedDate":"2024-01-01T00:00:00Z","new":1.50E+2,"n":0.10}'
+    server.put("customers", [odd, customer(2)])
+    await bulk.pull(caller, tmp_path, options=options())
+    assert landed(tmp_path, "customers")[0] == odd
+
+
+async def test_pretty_printed_pages_land_on_one_line_each(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Only white space is left out of an answer with line breaks; the text of a number stays."""
+    server.pretty = True
+    odd = b'{"id":"1","status":"Active","modifiedDate":"2024-01-01T00:00:00Z","x":1.50E+2,"s":"a\\n b"}'
+    server.put("customers", [odd, customer(2)])
+    await bulk.pull(caller, tmp_path, options=options())
+    assert landed(tmp_path, "customers")[0] == odd
+    assert len(landed(tmp_path, "customers")) == 2
+
+
+async def test_an_unaccepted_record_lands_and_is_listed(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """What no model accepts is not lost: it is in the raw file, and in ``invalid`` with reason and path."""
+    bad = {"id": "bad", "status": 7, "modifiedDate": "2024-01-01T00:00:00Z", "contacts": "none"}
+    server.put("customers", [customer(1), bad, customer(2)])
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert report.outcome == Outcome.DONE
+    assert report.total.invalid == 1
+    assert len(landed(tmp_path, "customers")) == 3
+    (listing,) = (tmp_path / "invalid").rglob("*.ndjson")
+    entry = json.loads(listing.read_text())
+    assert entry["id"] == "bad"
+    assert entry["path"].startswith("$.")
+    assert entry["reason"]
+    assert entry["record"] == bad
+
+
+async def test_bare_dates_are_no_fault(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A record that only has dates without a time is accepted as the client accepts it."""
+    server.put("payments", [{"id": "p", "date": "2024-05-01", "modifiedDate": "2024-05-01T00:00:00Z"}])
+    report = await bulk.pull(caller, tmp_path, options=options("payments"))
+    assert report.total.invalid == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "outcome"),
+    [
+        (404, "unsupported", Outcome.DONE),
+        (409, "not_synced", Outcome.PARTLY),
+        (403, "forbidden", Outcome.PARTLY),
+    ],
+)
+async def test_a_list_that_fails_leaves_the_rest(
+    server: Server, caller: Codat, tmp_path: Path, status: int, kind: str, outcome: Outcome
+) -> None:
+    """One refused list is classified and reported, and the others are pulled."""
+    server.put("customers", [customer(1)])
+    server.hook = lambda path, _: refusal(status) if path.endswith("/suppliers") else None
+    report = await bulk.pull(caller, tmp_path, options=options("suppliers", "customers"))
+    assert report.outcome == outcome
+    assert len(landed(tmp_path, "customers")) == 1
+    if outcome == Outcome.DONE:
+        assert report.skipped == {"suppliers": 1}
+    else:
+        assert [(each.type, each.kind) for each in report.failures] == [("suppliers", kind)]
+
+
+async def test_a_failed_list_is_tried_once_more_at_the_end(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A list that fails for a while is read after all others, in the same run."""
+    server.put("customers", [customer(1)])
+    server.put("suppliers", [customer(1)])
+    failures = iter([refusal(409)])
+    server.hook = lambda path, _: next(failures, None) if path.endswith("/customers") else None
+    report = await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
+    assert report.outcome == Outcome.DONE
+    assert [path for path, _ in server.requests if "/data/" in path][-1] == CUSTOMERS
+
+
+async def test_a_page_that_is_no_json_fails_its_list_only(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """HTML with a status of success is a failure of that list, with a readable reason."""
+    server.put("customers", [customer(1)])
+    server.hook = lambda path, _: web.Response(text="<html>") if path.endswith("/suppliers") else None
+    report = await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
+    assert [each.kind for each in report.failures] == ["unreadable"]
+    assert report.total.done == 1
+
+
+async def test_a_wrong_key_stops_it_and_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """401 is raised before anything is written, and the directory is not left behind."""
+    async with Codat("wrong", base_url=sandbox.base_url) as codat:
+        with pytest.raises(Unauthorized):
+            await bulk.pull(codat, tmp_path / "books")
+    assert not (tmp_path / "books").exists()
+
+
+async def test_an_order_that_is_refused_is_done_without(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A list that cannot be ordered by its modified date is read whole, now and the next time."""
+    server.put("customers", [customer(1), customer(2)])
+    server.hook = lambda path, query: refusal(400) if "orderBy" in query and "/data/" in path else None
+    for _ in range(2):
+        report = await bulk.pull(caller, tmp_path, options=options())
+        assert report.outcome == Outcome.DONE
+        assert report.total.rows == 2
+
+
+async def test_the_report_tells_every_list(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """``report.json`` is JSON and has the rows, pages, requests and drift of each unit."""
+    server.put("customers", [customer(number) for number in range(5)])
+    await bulk.pull(caller, tmp_path, options=options(page_size=2))
+    report = json.loads((tmp_path / "report.json").read_text())
+    (unit,) = report["units"]
+    assert (unit["rows"], unit["pages"], unit["requests"], unit["state"]) == (5, 3, 3, "done")
+    assert unit["drift"] == {"repeats": 0, "missing": 0, "readings": 1}
+    assert bulk.status(tmp_path).total.rows == 5
+
+
+async def test_two_pulls_do_not_share_a_directory(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """The second is refused while the first is at work, and told by whom."""
+    server.put("customers", [customer(1)])
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    def hook(path: str, _: dict[str, str]) -> None:
+        asked.set()
+
+    server.hook = hook
+    answer = server._answer
+
+    async def slow(request: web.BaseRequest) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return answer(request.path, dict(request.query))
+
+    server._runner.server.request_handler = slow  # type: ignore[union-attr]
+    first = asyncio.create_task(bulk.pull(caller, tmp_path, options=options()))
+    await asked.wait()
+    with pytest.raises(bulk.TargetError, match="another pull"):
+        await bulk.pull(caller, tmp_path, options=options())
+    go_on.set()
+    assert (await first).outcome == Outcome.DONE
+
+
+async def test_a_directory_of_something_else_is_left_alone(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Nothing is written into a directory that holds no pull."""
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(bulk.TargetError, match="something else"):
+        await bulk.pull(caller, tmp_path, options=options())
+    assert os.listdir(tmp_path) == ["letter.txt"]
+
+
+async def test_a_directory_of_another_account_is_left_alone(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A key that sees none of the companies pulled before belongs to another account."""
+    server.put("customers", [customer(1)])
+    await bulk.pull(caller, tmp_path, options=options())
+    server.companies = ["33333333-3333-4333-8333-333333333333"]
+    with pytest.raises(bulk.TargetError, match="another account"):
+        await bulk.pull(caller, tmp_path, options=options())
+    with pytest.raises(bulk.TargetError, match="holds a pull of test"):
+        await bulk.pull(caller, tmp_path, options=PullOptions(types=["customers"], source="other"))
+
+
+async def test_a_quota_that_is_too_small_is_told_before_the_start(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Totals are asked for where they matter, and a pull that cannot fit is not begun unless told to."""
+    server.put("customers", [customer(number) for number in range(40)])
+    server.headers = {"X-Rate-Limit-Limit": "2000", "X-Rate-Limit-Remaining": "10"}
+    with pytest.raises(bulk.QuotaTooSmall, match=r"about 20 requests and \d+ are left"):
+        await bulk.pull(caller, tmp_path / "books", options=options(page_size=2))
+    assert not (tmp_path / "books").exists()
+    report = await bulk.pull(caller, tmp_path / "books", options=options(page_size=2, allow_partial=True))
+    assert report.total.rows == 40
+
+
+async def test_a_spent_quota_stops_cleanly_and_the_next_day_goes_on(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """What was read before the quota was spent is kept, and the same command reads the rest."""
+    server.put("customers", [customer(number) for number in range(20)])
+    spent = {"Retry-After": "3600", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Limit": "2000"}
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if query.get("page") == "4" and "/data/" in path:
+            return web.Response(status=429, headers=spent)
+        return None
+
+    server.hook = hook
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=2, allow_partial=True))
+    assert report.outcome == Outcome.PARTLY
+    assert report.stopped
+    server.hook = None
+    async with client(server.base_url) as next_day:
+        report = await bulk.pull(next_day, tmp_path, options=options(page_size=2))
+    assert report.outcome == Outcome.DONE
+    assert len(landed(tmp_path, "customers")) == 20
+    assert sum(query.get("page") == "1" for path, query in server.requests if "/data/" in path) == 1
+
+
+async def test_cancelling_leaves_no_half_file_and_can_be_gone_on_with(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """After Ctrl-C there are whole files and parts; the next call makes the parts whole."""
+    server.put("customers", [customer(number) for number in range(20)])
+    task: asyncio.Task[bulk.Report] | None = None
+
+    def hook(path: str, query: dict[str, str]) -> None:
+        if query.get("page") == "6" and task is not None:
+            task.cancel()
+
+    server.hook = hook
+    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(page_size=2)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not list((tmp_path / "raw").rglob("*.ndjson.gz"))
+    assert len(parts(tmp_path)) == 1
+    task = None
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=2))
+    assert report.outcome == Outcome.DONE
+    assert [json.loads(line)["id"] for line in landed(tmp_path, "customers")] == [f"c{n}" for n in range(20)]
+    assert parts(tmp_path) == []
