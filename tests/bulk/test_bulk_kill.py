@@ -1,0 +1,121 @@
+"""Killed with SIGKILL, out of disk, and gone on with: the files equal those of an undisturbed pull."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from bulk_server import everything, parts
+
+from codat_async.sandbox import Address, run_in_background
+
+TYPES = (
+    "invoices", "bills", "customers", "suppliers", "items",
+    "bill_payments", "payments", "journal_entries", "direct_costs", "bank_account_transactions",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Address]:
+    """Small books behind a bad line, in a process of their own."""
+    faults = [
+        "latency=0.01;rate=0.3",
+        "503;rate=0.02;times=2",
+        "reset;rate=0.01;times=2",
+        "truncate;rate=0.01;times=2",
+    ]
+    with run_in_background(companies=12, size=60, faults=faults) as address:
+        yield address
+
+
+def start(
+    address: Address, into: Path, *types: str, page_size: int = 20, limit: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    """Start a pull as a person would."""
+    command = [sys.executable, "-m", "codat_async.cli", "pull", "--into", str(into), "--per-minute", "0"]
+    command += ["--types", ",".join(types), "--page-size", str(page_size)]
+    environment = {**os.environ, "CODAT_API_KEY": address.api_key, "CODAT_BASE_URL": address.base_url}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit
+    )  # fmt: skip
+
+
+def finish(pull: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit status, and all that it said."""
+    out, err = pull.communicate(timeout=600)
+    return pull.returncode, out + err
+
+
+def undisturbed(address: Address, into: Path, types: Sequence[str]) -> tuple[dict[str, list[bytes]], float]:
+    """What a pull without trouble writes, and the seconds it takes."""
+    begun = time.monotonic()
+    status, said = finish(start(address, into, *types))
+    assert status == 0, said
+    return everything(into), time.monotonic() - begun
+
+
+def kill_often(address: Address, into: Path, types: Sequence[str], *, kills: int, within: float) -> int:
+    """Start the same pull again and again and kill it at random moments; how many kills struck."""
+    draw = random.Random(7)
+    struck = 0
+    while struck < kills:
+        pull = start(address, into, *types)
+        try:
+            pull.wait(draw.uniform(0.3, within))
+        except subprocess.TimeoutExpired:
+            pull.send_signal(signal.SIGKILL)
+            struck += 1
+            pull.communicate()
+        else:
+            # Done before all kills were used up: from its beginning once more.
+            finish(pull)
+            return struck
+    return struck
+
+
+def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path) -> None:
+    """After six kills at random moments no record is lost and none comes twice, byte for byte."""
+    expected, seconds = undisturbed(sandbox, tmp_path / "calm", TYPES[:5])
+    struck = kill_often(sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=max(0.6, 0.5 * seconds))
+    status, said = finish(start(sandbox, tmp_path / "killed", *TYPES[:5]))
+    assert status == 0, said
+    assert struck >= 2
+    assert everything(tmp_path / "killed") == expected
+    assert parts(tmp_path / "killed") == []
+
+
+def test_a_full_disk_stops_cleanly_and_is_gone_on_with(sandbox: Address, tmp_path: Path) -> None:
+    """With no room left the pull says so and keeps what it has; with room again it ends as if nothing was."""
+    expected, _ = undisturbed(sandbox, tmp_path / "calm", TYPES[:3])
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+
+    status, said = finish(start(sandbox, tmp_path / "full", *TYPES[:3], limit=small_files))
+    assert status in (3, 4), said
+    assert "the disk is full" in said
+    assert "Traceback" not in said
+    status, said = finish(start(sandbox, tmp_path / "full", *TYPES[:3]))
+    assert status == 0, said
+    assert everything(tmp_path / "full") == expected
+    assert parts(tmp_path / "full") == []
+
+
+@pytest.mark.soak
+def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
+    """200 companies by 10 types, killed at 50 random moments: the same files as an undisturbed pull."""
+    with run_in_background(companies=200, size=40, faults="flaky") as address:
+        expected, seconds = undisturbed(address, tmp_path / "calm", TYPES)
+        struck = kill_often(address, tmp_path / "killed", TYPES, kills=50, within=max(1.0, seconds / 12))
+        status, said = finish(start(address, tmp_path / "killed", *TYPES))
+        assert status == 0, said
+        assert everything(tmp_path / "killed") == expected
+        assert parts(tmp_path / "killed") == []
+        print(f"{struck} kills; undisturbed {seconds:.1f} s; {sum(map(len, expected.values()))} records")
+        assert struck >= 25
