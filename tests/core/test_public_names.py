@@ -1,0 +1,177 @@
+"""What is public, that it is documented, and which way the arrows between the rooms point."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import codat_async
+import codat_middleware
+
+ROOT = Path(codat_async.__file__).parent
+MIDDLEWARE = Path(codat_middleware.__file__).parent
+
+PUBLIC = {
+    "NULL",
+    "Codat",
+    "Limits",
+    "Page",
+    "Pager",
+    "PushOperation",
+    "Request",
+    "Response",
+    "RetryPolicy",
+    "Timeout",
+    "default_middleware",
+    "errors",
+    "models",
+}
+
+BELOW: dict[str, set[str]] = {
+    "codat_async": {"client", "errors", "models", "paging", "codat_middleware"},
+    "client": {"errors", "resources", "transport", "codat_middleware", "aiohttp"},
+    "resources": {"models", "operations"},
+    "operations": {"codec", "errors", "models", "paging", "streaming", "codat_middleware"},
+    "paging": {"codec", "errors", "models"},
+    "streaming": {"errors", "codat_middleware"},
+    "transport": {"errors", "codat_middleware", "aiohttp"},
+    "codec": {"errors", "models"},
+    "errors": {"models", "codat_middleware"},
+    "models": set(),
+}
+"""For each room, the rooms it may use. Rooms that stand on top of the client are not listed."""
+
+THIRD_PARTY: dict[str, set[str]] = {
+    "client": {"aiohttp"},
+    "resources": set(),
+    "operations": {"msgspec", "anyio"},
+    "paging": {"msgspec"},
+    "streaming": {"anyio"},
+    "transport": {"aiohttp", "multidict", "yarl"},
+    "codec": {"msgspec"},
+    "errors": {"msgspec"},
+    "models": {"msgspec"},
+    "codat_async": set(),
+}
+"""For each room, what it may use from outside the standard library."""
+
+
+def sources(room: str) -> list[Path]:
+    """The files of a room."""
+    if room == "codat_async":
+        return [ROOT / "__init__.py"]
+    folder = ROOT / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [ROOT / f"{room}.py"]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
+            if node.module == "codat_async":
+                found |= {f"codat_async.{name.name}" for name in node.names}
+            else:
+                found.add(node.module)
+    return found
+
+
+def room_of(module: str) -> str | None:
+    """The room that a module is in; None for one from outside."""
+    first, _, rest = module.partition(".")
+    if first == "codat_middleware":
+        return first
+    return (rest.partition(".")[0] or "codat_async") if first == "codat_async" else None
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_arrows_point_down(room: str) -> None:
+    """A room uses only what stands below it, so there are no circles."""
+    for path in sources(room):
+        rooms = {room_of(module) for module in imported(path)} - {None, room}
+        assert rooms <= BELOW[room], f"{path.name} reaches up to {rooms - BELOW[room]}"
+
+
+@pytest.mark.parametrize("room", THIRD_PARTY)
+def test_foreign_packages_stay_in_their_room(room: str) -> None:
+    """Only the transport and the client that owns the session know aiohttp; models know msgspec alone."""
+    for path in sources(room):
+        names = {module.partition(".")[0] for module in imported(path)}
+        foreign = names - set(sys.stdlib_module_names) - {"codat_async", "codat_middleware"}
+        assert foreign <= THIRD_PARTY[room], path.name
+
+
+@pytest.mark.parametrize("path", sorted(MIDDLEWARE.rglob("*.py")), ids=lambda path: path.name)
+def test_middleware_knows_nothing_above_it(path: Path) -> None:
+    """The pipeline knows HTTP, not aiohttp, models or the client."""
+    names = {module.partition(".")[0] for module in imported(path)}
+    foreign = names - set(sys.stdlib_module_names) - {"codat_middleware"}
+    assert foreign <= {"msgspec", "anyio", "opentelemetry"}
+
+
+def test_public_names() -> None:
+    """The package offers these names and no others."""
+    assert set(codat_async.__all__) == PUBLIC
+    shown = {
+        name
+        for name, value in vars(codat_async).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert shown <= PUBLIC
+
+
+MODULES = [
+    module.name
+    for package in (codat_async, codat_middleware)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if module.name.split(".")[1] in {*BELOW, *(path.stem for path in MIDDLEWARE.glob("*.py"))}
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_everything_public_is_documented(name: str) -> None:
+    """Modules, classes, functions and methods without an underscore say what they are for."""
+    module = importlib.import_module(name)
+    assert module.__doc__
+    bare = []
+    for key, value in vars(module).items():
+        if key.startswith("_") or getattr(value, "__module__", None) != name:
+            continue
+        if inspect.isclass(value) or inspect.isfunction(value):
+            if not value.__doc__:
+                bare.append(key)
+            if inspect.isclass(value):
+                bare += [
+                    f"{key}.{method}"
+                    for method, held in vars(value).items()
+                    if not method.startswith("_")
+                    and (inspect.isfunction(held) or isinstance(held, property | classmethod))
+                    and not inspect.getdoc(getattr(value, method))
+                ]
+    assert bare == []
+
+
+def test_every_model_name_exists() -> None:
+    """The names that the models offer are there."""
+    from codat_async import models
+
+    assert [name for name in models.__all__ if not hasattr(models, name)] == []
+    assert len(set(models.__all__)) == len(models.__all__)
+
+
+def test_import_is_light() -> None:
+    """Importing the client loads none of the rooms on top of it, nor what only they need."""
+    script = "import sys, codat_async; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    heavy = {"rich", "click", "pyarrow", "duckdb", "opentelemetry", "pytest", "codat_accounting", "httpx"}
+    above = {"codat_async.cli", "codat_async.bulk", "codat_async.sandbox"}
+    assert not (heavy | above) & set(loaded.split())

@@ -1,0 +1,89 @@
+"""Uses of the client for type checkers to read; never run. Lines marked as errors must be refused."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, assert_type
+
+from codat_async import NULL, Codat, Pager, PushOperation
+from codat_async.models import (
+    AccountTransaction,
+    AgedDebtorReport,
+    Attachment,
+    BalanceSheets,
+    BankTransaction,
+    Bill,
+    Company,
+    DataStatus,
+    DirectCost,
+    Invoice,
+    Journal,
+    Payment,
+    PushOption,
+    TrackingCategoryTree,
+)
+from codat_async.streaming import Download
+
+
+async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
+    """What users write, and the types they get."""
+    assert_type(await codat.bills.get("c", "b"), Bill)
+    assert_type(await codat.direct_costs.get("c", "n", "d"), DirectCost)
+    assert_type(codat.invoices.list("c", query="status=Paid", order_by="-issueDate", limit=3), Pager[Invoice])
+    assert_type(codat.companies.list(prefetch=2), Pager[Company])
+    assert_type(codat.account_transactions.list("c", "n"), Pager[AccountTransaction])
+    assert_type(codat.bank_account_transactions.list("c", "n", "a"), Pager[BankTransaction])
+    assert_type(codat.payments.list_by_link_type("c", "n", "Invoice"), Pager[Payment])
+    async for listed in codat.invoices.list("c"):
+        assert_type(listed, Invoice)
+        assert_type(listed.total_amount, Decimal)
+    assert_type(await codat.invoices.list("c").first(), Invoice | None)
+    assert_type(await codat.invoices.list("c").collect(), list[Invoice])
+
+    assert_type(await codat.invoices.create("c", "n", invoice, timeout_in_minutes=5), PushOperation[Invoice])
+    assert_type(
+        await codat.invoices.update("c", "n", "i", invoice, force_update=True), PushOperation[Invoice]
+    )
+    operation = await codat.bills.delete("c", "n", "b")
+    assert_type(operation, PushOperation[Bill])
+    assert_type(await codat.push_operations.wait(operation, timeout=60), PushOperation[Bill])
+    assert_type(await codat.push_operations.wait("c", "k"), PushOperation[Any])
+    assert_type(await codat.push_operations.wait("c", "k", model=Journal), PushOperation[Journal])
+    assert_type(await codat.push_operations.get("c", "k", model=Journal), PushOperation[Journal])
+
+    assert_type(await codat.bills.get_create_update_model("c", "n"), PushOption)
+    assert_type(await codat.bills.list_attachments("c", "n", "b"), list[Attachment])
+    assert_type(codat.bills.download_attachment("c", "n", "b", "a"), Download)
+    assert_type(
+        await codat.bills.upload_attachment("c", "n", "b", Path("scan.pdf")), PushOperation[Attachment] | None
+    )
+    assert_type(await codat.reports.is_aged_debtor_report_available("c"), bool)
+    assert_type(await codat.reports.get_aged_debtors_report("c"), AgedDebtorReport)
+    assert_type(
+        await codat.reports.get_balance_sheet("c", period_length=1, periods_to_compare=2), BalanceSheets
+    )
+    assert_type(await codat.tracking_categories.get("c", "t"), TrackingCategoryTree)
+    assert_type(await codat.refresh_data.get("c"), dict[str, DataStatus])
+    assert_type(codat.with_options(timeout=5), Codat)
+    bill.note = NULL
+    bill.note = None
+
+
+async def wrong(codat: Codat, bill: Bill) -> None:
+    """What a checker has to find."""
+    await codat.sales_orders.create("c", "n", bill)  # error: the group has no such operation
+    await codat.reports.list("c")  # error: no lists there
+    codat.bils.list("c")  # error: no such group
+    codat.bills.list("c", pagesize=5)  # error: no such option
+    codat.bills.list("c", page_size="5")  # error: a number is wanted
+    codat.bills.list()  # error: a company is wanted
+    codat.direct_costs.list("c")  # error: a connection is wanted
+    await codat.bills.get("c")  # error: an id is wanted
+    await codat.bills.get("c", "n", "b")  # error: an id too many
+    await codat.bills.get("c", 7)  # error: ids are texts
+    await codat.invoices.create("c", "n", bill)  # error: another record
+    await codat.transfers.create("c", "n", bill, timeout_in_minutes=5)  # error: no time-out there
+    await codat.bills.create("c", "n", bill, 5)  # error: by name only
+    await codat.reports.get_balance_sheet("c")  # error: the periods are wanted
+    bill.total_amount = "1.10"  # error: money is a Decimal
+    bill.totalAmount = Decimal(1)  # error: names are snake_case
+    Codat("key", base="https://x")  # error: no such setting

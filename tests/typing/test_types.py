@@ -1,0 +1,69 @@
+"""The types that checkers see: a file of right and wrong uses, read by mypy and pyright."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parent / "sample.py"
+SOURCE = SAMPLE.read_text()
+
+WRONG = {number for number, line in enumerate(SOURCE.splitlines(), 1) if "# error" in line}
+"""Lines that a checker has to refuse."""
+
+
+def needed(module: str) -> None:
+    """Skip, saying what to install, where a checker is missing."""
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: pip install 'codat-async[lint]'")
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but the sample, so that the package is found as its users find it."""
+    folder = tmp_path_factory.mktemp("typing")
+    (folder / "sample.py").write_text(SOURCE)
+    return folder
+
+
+def roots() -> list[str]:
+    """Where the two packages are, for a checker that does not follow an editable install."""
+    import codat_async
+    import codat_middleware
+
+    return [str(Path(package.__file__).parents[1]) for package in (codat_async, codat_middleware)]
+
+
+def run(*command: str, folder: Path) -> str:
+    """A checker's words."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=folder, timeout=300
+    )
+    return done.stdout + done.stderr
+
+
+def test_mypy(configured: Path) -> None:
+    """mypy --strict sees the declared types, and refuses every wrong line and no other."""
+    needed("mypy")
+    cache = str(Path(__file__).parents[2] / ".mypy_cache" / "sample")
+    told = run("mypy", "--strict", "--no-color-output", "--cache-dir", cache, "sample.py", folder=configured)
+    refused = {int(found[1]) for found in re.finditer(r"^sample\.py:(\d+): error", told, re.MULTILINE)}
+    assert refused == WRONG, told
+
+
+def test_pyright(configured: Path) -> None:
+    """pyright sees the same."""
+    needed("pyright")
+    settings = {"include": ["sample.py"], "extraPaths": roots(), "typeCheckingMode": "standard"}
+    (configured / "pyrightconfig.json").write_text(json.dumps(settings))
+    told = run("pyright", "--outputjson", "--pythonpath", sys.executable, folder=configured)
+    start = told.find("{")
+    if start < 0:
+        pytest.skip(f"pyright could not run: {told.strip()[-200:]}")
+    found = json.loads(told[start:])["generalDiagnostics"]
+    refused = {one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"}
+    assert refused == WRONG, told
