@@ -120,11 +120,11 @@ class AiohttpTransport:
 
 @lru_cache
 def _limits(wanted: Timeout, stream: bool) -> aiohttp.ClientTimeout:
+    total = None if stream else wanted.total
+    # A timer for each packet is dear, and one that cannot ring before the total's is in vain.
+    silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
     return aiohttp.ClientTimeout(
-        total=None if stream else wanted.total,
-        connect=wanted.connect,
-        sock_connect=wanted.connect,
-        sock_read=wanted.read,
+        total=total, connect=wanted.connect, sock_connect=wanted.connect, sock_read=silence
     )
 
 

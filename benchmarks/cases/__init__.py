@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import decode, fanout, files, gets, growth, imports, lists, pipeline, stall
+from benchmarks.cases import bulk, decode, fanout, files, gets, growth, imports, lists, pipeline, stall
 from benchmarks.measure import Row
 
 CASES: dict[str, Callable[[bool], list[Row]]] = {
@@ -14,6 +14,7 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "pipeline": pipeline.rows,
     "files": files.rows,
     "stall": stall.rows,
+    "bulk": bulk.rows,
     "growth": growth.rows,
 }
 """By the name that ``--case`` takes; each is told whether to be short."""
