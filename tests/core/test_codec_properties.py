@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
@@ -30,18 +30,20 @@ KINDS = [models.Invoice, models.Bill, models.DirectCost, models.JournalEntry, mo
          models.BalanceSheets, models.PushOption, models.Company, models.BankTransaction]  # fmt: skip
 
 relaxed = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-amounts = st.decimals(
-    allow_nan=False, allow_infinity=False, min_value=-(10**16), max_value=10**16, places=4
-) | st.builds(
-    lambda sign, digits, exponent: Decimal((sign, tuple(digits), exponent)),
-    st.integers(0, 1),
-    st.lists(st.integers(0, 9), min_size=1, max_size=28),
-    st.integers(-30, 6),
-)
+amounts = (
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**16), max_value=10**16, places=4)
+    | st.builds(
+        lambda sign, digits, exponent: Decimal((sign, tuple(digits), exponent)),
+        st.integers(0, 1),
+        st.lists(st.integers(0, 9), min_size=1, max_size=28),
+        st.integers(-30, 6),
+    )
+).filter(lambda amount: str(amount) != "-0")
+"""Any number but the whole -0, whose sign the decoder drops."""
 zones = (
     st.none()
     | st.just(UTC)
@@ -143,7 +145,6 @@ def test_page_is_its_records(values: list[dict[str, Any]]) -> None:
 @example(Decimal("1E+2"))
 def test_money_survives(amount: Decimal) -> None:
     """Any number keeps its digits, also while another field of its record is repaired."""
-    assume(str(amount) != "-0")
     text = b'{"id":"a","nominalCode":7,"currentBalance":%b}' % str(amount).encode()
     account = codec.decode(text, Account)
     assert str(account.current_balance) == str(amount)
