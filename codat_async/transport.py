@@ -20,9 +20,11 @@ from codat_async.errors import (
 )
 from codat_middleware.messages import Body, Request, Response, Timeout
 
-_CHUNK: Final = 1 << 16
 _REASON: Final = 200
 """The most characters of a foreign error's text that are kept: some quote what the server sent."""
+_READ_AHEAD: Final = 1 << 18
+"""Bytes read from a socket before the reader has taken them: with aiohttp's 64 kB a page of
+1,000 records pauses the socket so often that reading it takes a quarter longer."""
 _ERROR_BODY: Final = 1 << 20
 """The most that is read of an error's body when a stream was asked for."""
 
@@ -61,6 +63,7 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(limit=self._max_connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
+            read_bufsize=_READ_AHEAD,
         )
         return self._session
 
@@ -137,7 +140,7 @@ class _Stream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._response.content.iter_chunked(_CHUNK):
+            async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _mapped(error, self._request) from error

@@ -78,7 +78,7 @@ async def _floor_down(setting: Setting, megabytes: int) -> AsyncIterator[Transfe
         async def transfer() -> int:
             received = 0
             async with session.get(url) as response:
-                async for chunk in response.content.iter_chunked(1 << 16):
+                async for chunk in response.content.iter_any():
                     received += len(chunk)
             return received
 
