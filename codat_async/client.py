@@ -74,7 +74,8 @@ class Codat(Resources):
     ``headers``
         Sent with every request.
     ``max_connections``
-        Open connections at once, where the session is the client's own.
+        Open connections at once, where the session is the client's own; the default limits
+        send no more than that, since who waits for a connection is not served fairly.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
     base URL.
@@ -97,7 +98,9 @@ class Codat(Resources):
     ) -> None:
         if governor is not None and limits is not None:
             raise errors.ConfigurationError("pass limits or a governor, which has its own")
-        self.governor = governor if governor is not None else Governor(limits or Limits())
+        self.governor = (
+            governor if governor is not None else Governor(limits or Limits(in_flight=max_connections))
+        )
         """The rate limit; its state can be read at any time."""
         if middleware is None:
             middleware = default_middleware(_credential(api_key), retry=retry, governor=self.governor)
