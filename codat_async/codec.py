@@ -241,6 +241,7 @@ async def decode_page(
     except _UNREADABLE as failure:
         reason, path = _explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    await asyncio.sleep(0)
     page = Page(
         results=await _sliced(split.results or [], len(data), kind, on_invalid, operation),
         page_number=split.page_number,
