@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import io
 import mimetypes
 import os
@@ -187,6 +188,8 @@ class _PartFile:
         self._file: BinaryIO | None = None
 
     def open(self) -> None:
+        if self.target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.target))
         self._file = self._part.open("xb")
 
     def write(self, piece: bytes) -> None:

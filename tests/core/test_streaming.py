@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from codat_async import Codat, RetryPolicy
+from codat_async import Codat, Request, Response, RetryPolicy, streaming
 from codat_async.errors import ConnectionLost, DownloadError, NotFound
 from codat_async.streaming import _file_name, multipart
-from codat_middleware import Idempotency, Retry
+from codat_middleware import Handler, Idempotency, Retry
 from codat_middleware.messages import Body
 
 CONTENT = os.urandom(300_000)
@@ -271,9 +272,60 @@ async def test_saving_where_it_cannot_be_written(serve: Serve, connect: Connect,
     async def answer(request: web.Request) -> web.Response:
         return web.Response(body=CONTENT)
 
+    codat = connect((await serve(answer)).url)
+    for target, error in ((tmp_path / "none" / "file", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        async with download(codat) as opened:
+            with pytest.raises(error):
+                await opened.save(target)
+            assert opened.received == 0
+
+
+async def test_cancelling_waits_for_the_thread(
+    serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that still writes is waited for, however often one cancels, before its file is taken away."""
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slowly(part: streaming._PartFile, piece: bytes) -> None:
+        writing.set()
+        go_on.wait(10)
+        assert part._file is not None
+        part._file.write(piece)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT)
+
+    monkeypatch.setattr(streaming._PartFile, "write", slowly)
     async with download(connect((await serve(answer)).url)) as opened:
-        with pytest.raises(FileNotFoundError):
-            await opened.save(tmp_path / "none" / "file")
+        task = asyncio.create_task(opened.save(tmp_path / "file"))
+        await asyncio.to_thread(writing.wait, 10)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        assert os.listdir(tmp_path)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert os.listdir(tmp_path) == []
+
+
+async def test_content_shorter_than_told() -> None:
+    """A content that ends without an error but short of its length is not taken for whole."""
+
+    class Short:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"12345"
+
+        async def aclose(self) -> None:
+            """Nothing to close."""
+
+    async def end(request: Request, handler: Handler) -> Response:
+        return Response(status=200, headers={"Content-Length": "10"}, stream=Short())
+
+    async with download(Codat(middleware=[end])) as opened:
+        with pytest.raises(DownloadError, match="5 of 10 bytes"):
+            await opened.read()
 
 
 @pytest.mark.parametrize(
