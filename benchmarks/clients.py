@@ -42,12 +42,13 @@ async def sdk(base_url: str) -> "AsyncIterator[CodatAccounting]":
 
 
 @asynccontextmanager
-async def floor() -> AsyncIterator[aiohttp.ClientSession]:
+async def floor(timeout: aiohttp.ClientTimeout | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     """Bare aiohttp with the header that every request needs."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Authorization": KEY, "Accept": "application/json"},
+        timeout=timeout or aiohttp.ClientTimeout(total=300),
     ) as session:
         yield session
 

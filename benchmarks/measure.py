@@ -52,6 +52,8 @@ class Reach:
     bound: float
     to: str | None = None
     numerator: str = OURS
+    shortfall: str = ""
+    """What profiles gave as the reason where it falls short."""
 
 
 @dataclass(frozen=True)

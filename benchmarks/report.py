@@ -36,8 +36,9 @@ class Verdict:
         sign, unit = ("≥" if self.more_is_better else "≤"), ("×" if reach.to else "")
         to = f" {reach.to}" if reach.to else ""
         word = "reached" if self.reached else "NOT reached"
+        why = f" ({reach.shortfall})" if reach.shortfall and not self.reached else ""
         whose = "" if reach.numerator == OURS else f"{reach.numerator}, "
-        return f"{whose}{reach.measure} {sign} {reach.bound:g}{unit}{to}: {word}, {_short(self.value)}{unit}"
+        return f"{whose}{reach.measure} {sign} {reach.bound:g}{unit}{to}: {word}, {_short(self.value)}{unit}{why}"
 
 
 def verdicts(outcome: Outcome) -> list[Verdict]:

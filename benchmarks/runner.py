@@ -52,6 +52,8 @@ class _Worker:
             "short" if short else "full",
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait_until_ready(self) -> None:
         self._line()
 
     def round(self) -> Sample:
@@ -97,10 +99,11 @@ def run(row: Row, *, short: bool) -> Outcome:
     figures = {side: Figures() for side in row.sides}
     with ExitStack() as stack:
         server = stack.enter_context(serving()) if row.needs_server else ""
-        workers = {}
-        for side in row.sides:
-            worker = workers[side] = _Worker(row, side, server, short)
+        workers = {side: _Worker(row, side, server, short) for side in row.sides}
+        for worker in workers.values():
             stack.callback(worker.close)
+        for worker in workers.values():
+            worker.wait_until_ready()
             if row.warm_up and not short:
                 worker.round()
         for _ in range(1 if short else row.rounds):

@@ -29,6 +29,15 @@ from codat_async.models import Invoice, Page
 
 _KEPT, _PEAK = "kept memory", "peak memory"
 
+BOUND = (
+    "nothing but msgspec's decoder is left here: three quarters of its time make Decimals, datetimes and "
+    "Structs, and with larger pages the processor's caches matter more to it than to the SDK"
+)
+SLICED = (
+    "where a page would hold the event loop for more than 10 ms it is split into records first, "
+    "which costs a fifth of the decoding"
+)
+
 Decode = Callable[[bytes], Awaitable[Any]]
 
 
@@ -92,8 +101,13 @@ def decoding(make: Callable[[], Decode], size: int, times: int) -> Side:
 def rows(short: bool) -> list[Row]:
     """Pages of 100, 1,000 and 5,000."""
     found = []
-    for size, times, sdk_times, rounds in ((100, 100, 4, 9), (1000, 10, 1, 9), (5000, 3, 1, 3)):
-        reach = (Reach(PER_SECOND, 25, SDK), Reach(_KEPT, 0.4, SDK), Reach(PER_SECOND, 0.95, FLOOR))
+    sizes = ((100, 100, 4, 7), (1000, 10, 1, 7), (5000, 3, 1, 3))
+    for size, times, sdk_times, rounds in sizes[:1] if short else sizes:
+        reach = (
+            Reach(PER_SECOND, 25, SDK, shortfall=BOUND),
+            Reach(_KEPT, 0.4, SDK),
+            Reach(PER_SECOND, 0.95, FLOOR, shortfall=SLICED),
+        )
         found.append(
             Row(
                 case="decode",

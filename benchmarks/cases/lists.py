@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from benchmarks import clients
+from benchmarks.cases.decode import BOUND
 from benchmarks.clients import COMPANY
 from benchmarks.measure import (
     CPU,
@@ -29,6 +30,7 @@ from codat_async.models import Invoice, Page
 PAGE_SIZE = 500
 READ_AHEAD = 10
 AHEAD = "ours, reading ahead"
+BUSY = "the latency is hidden whole, and what is left is the decoder, which keeps the core busy all the time"
 SDK_RECORDS = 5000
 """Of the whole list the SDK reads so many; at its speed all of it would take minutes."""
 
@@ -122,7 +124,7 @@ def floor(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
 
 def rows(short: bool) -> list[Row]:
     """Without latency and with 50 ms; ours one page after another, and reading ahead."""
-    count, sdk_count = (4000, 1000) if short else (100_000, SDK_RECORDS)
+    count, sdk_count = (1000, 500) if short else (100_000, SDK_RECORDS)
     note = (
         f"pages of {PAGE_SIZE}; {READ_AHEAD} pages read ahead; the SDK has no pager and no read-ahead: "
         f"its loop is written by hand, over {sdk_count:,} records"
@@ -139,7 +141,8 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: floor(count, 0),
             },
             measures=MEASURES,
-            reach=(Reach(PER_SECOND, 20, SDK), Reach(PER_SECOND, 0.9, FLOOR)),
+            reach=(Reach(PER_SECOND, 20, SDK, shortfall=BOUND), Reach(PER_SECOND, 0.9, FLOOR)),
+            rounds=3,
             needs_server=True,
             note=note,
         ),
@@ -153,7 +156,7 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: floor(count, 50),
             },
             measures=MEASURES,
-            reach=(Reach(PER_SECOND, 5, FLOOR, numerator=AHEAD),),
+            reach=(Reach(PER_SECOND, 5, FLOOR, numerator=AHEAD, shortfall=BUSY),),
             rounds=2,
             warm_up=False,
             needs_server=True,
