@@ -38,7 +38,8 @@ class Verdict:
         word = "reached" if self.reached else "NOT reached"
         why = f" ({reach.shortfall})" if reach.shortfall and not self.reached else ""
         whose = "" if reach.numerator == OURS else f"{reach.numerator}, "
-        return f"{whose}{reach.measure} {sign} {reach.bound:g}{unit}{to}: {word}, {_short(self.value)}{unit}{why}"
+        bound = f"{whose}{reach.measure} {sign} {reach.bound:g}{unit}{to}"
+        return f"{bound}: {word}, {_short(self.value)}{unit}{why}"
 
 
 def verdicts(outcome: Outcome) -> list[Verdict]:

@@ -43,8 +43,9 @@ REACH = (
         PER_SECOND,
         0.85,
         FLOOR,
-        shortfall="aiohttp's timer for a silent server, set anew with each packet, is a fifth of the difference, "
-        "the rest the rate limit and retry, the request built and checked, and the look for unknown fields",
+        shortfall="a fifth of the difference is aiohttp's timer for a silent server, set anew with each "
+        "packet; the rest is shared by the rate limit and retry, the request as it is built and checked, "
+        "and the look for unknown fields",
     ),
 )
 
