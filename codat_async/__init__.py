@@ -4,8 +4,7 @@ from codat_async import errors, models
 from codat_async.client import Codat, default_middleware
 from codat_async.models import NULL, PushOperation
 from codat_async.paging import Page, Pager
-from codat_middleware import Request, Response, RetryPolicy, Timeout
-from codat_middleware.governor import Limits
+from codat_middleware import Limits, Request, Response, RetryPolicy, Timeout
 
 __all__ = [
     "NULL",

@@ -84,7 +84,7 @@ class Pager(Generic[T]):
         self._page_size = page_size if limit is None or page > 1 else max(1, min(page_size, limit))
         self._limit = limit
         self._prefetch = prefetch
-        self._on_invalid = on_invalid
+        self._on_invalid: OnInvalid = on_invalid
         self.total: int | None = None
         """Records in the whole list after the filter, once a page told."""
         self.drift: Drift | None = None

@@ -1,7 +1,6 @@
 """The catalogue: what the API can do, resource by resource, an endpoint a line."""
 
 from collections.abc import Iterator
-from types import NoneType
 from typing import Any, Generic, Self, TypeVar, overload
 
 from codat_async.models import (
@@ -56,8 +55,9 @@ from codat_async.operations import (
     CompaniesList,
     CompanyAct,
     CompanyGet,
+    CompanyInstruct,
     CompanyItemAct,
-    CompanyItemSend,
+    CompanyItemInstruct,
     CompanyList,
     CompanyRead,
     CompanyRefresh,
@@ -382,12 +382,10 @@ class Companies(Resource):
     delete = CompanyAct("DELETE", "")
     add_product = CompanyItemAct("PUT", "/products/{productIdentifier}")
     remove_product = CompanyItemAct("DELETE", "/products/{productIdentifier}")
-    refresh_product_data = CompanyItemSend(
-        "POST", ProductRefreshRequest, NoneType, "/products/{productIdentifier}/refresh"
-    )
+    refresh_product_data = CompanyItemInstruct(ProductRefreshRequest, "/products/{productIdentifier}/refresh")
     get_access_token = CompanyRead(CompanyAccessToken, "/accessToken")
     get_sync_settings = CompanyRead(CompanySyncSettings, "/syncSettings")
-    set_sync_settings = CompanySend("POST", CompanySyncSettings, NoneType, "/syncSettings")
+    set_sync_settings = CompanyInstruct(CompanySyncSettings, "/syncSettings")
 
 
 class Connections(Resource):

@@ -227,10 +227,9 @@ def checked_base_url(base_url: str) -> str:
     """The base URL without a slash at its end; raises ConfigurationError where it cannot be one."""
     try:
         url = URL(base_url)
-        usable = url.scheme in ("http", "https") and bool(url.host)
     except ValueError:
-        usable = False
-    if not usable or url.query_string or url.fragment:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
         raise ConfigurationError(f"not a base URL: {base_url!r}; it looks like https://api.codat.io")
     if url.user is not None:
         raise ConfigurationError("a base URL holds no credentials; pass the key as api_key")

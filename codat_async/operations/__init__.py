@@ -19,8 +19,9 @@ from codat_async.operations.lists import (
 )
 from codat_async.operations.platform import (
     CompanyAct,
+    CompanyInstruct,
     CompanyItemAct,
-    CompanyItemSend,
+    CompanyItemInstruct,
     CompanyRefresh,
     CompanySend,
     ConnectionAct,
@@ -53,8 +54,9 @@ __all__ = [
     "CompaniesList",
     "CompanyAct",
     "CompanyGet",
+    "CompanyInstruct",
     "CompanyItemAct",
-    "CompanyItemSend",
+    "CompanyItemInstruct",
     "CompanyList",
     "CompanyRead",
     "CompanyRefresh",

@@ -23,11 +23,7 @@ class _Send(Operation, Generic[B, T]):
         self.model = model
 
     async def _send(self, ids: tuple[str, ...], body: B) -> T:
-        request = self.request(ids, body=Body(codec.encode(body)))
-        if self.model is type(None):
-            await self._caller.send(request)
-            return None
-        return await self.decoded(request, self.model)
+        return await self.decoded(self.request(ids, body=Body(codec.encode(body))), self.model)
 
 
 class PlainSend(_Send[B, T]):
@@ -46,16 +42,6 @@ class CompanySend(_Send[B, T]):
     async def __call__(self, company_id: str, body: B) -> T:
         """Send it; the answer is what came of it."""
         return await self._send((company_id,), body)
-
-
-class CompanyItemSend(_Send[B, T]):
-    """A change to something a company has by name."""
-
-    base = COMPANY
-
-    async def __call__(self, company_id: str, item: str, body: B) -> T:
-        """Send it; the answer is what came of it."""
-        return await self._send((company_id, item), body)
 
 
 class ConnectionSend(_Send[B, T]):
@@ -102,6 +88,38 @@ class ConnectionAct(_Act):
     async def __call__(self, company_id: str, connection_id: str) -> None:
         """Do it."""
         await self._caller.send(self.request((company_id, connection_id)))
+
+
+class _Instruct(Operation, Generic[B]):
+    method = "POST"
+    body_model: type[B]
+
+    def __init__(self, body_model: type[B], path: str) -> None:
+        super().__init__(path)
+        self.body_model = body_model
+
+    async def _instruct(self, ids: tuple[str, ...], body: B) -> None:
+        await self._caller.send(self.request(ids, body=Body(codec.encode(body))))
+
+
+class CompanyInstruct(_Instruct[B]):
+    """Something told about a company that is answered with nothing."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str, body: B) -> None:
+        """Tell it."""
+        await self._instruct((company_id,), body)
+
+
+class CompanyItemInstruct(_Instruct[B]):
+    """Something told about what a company has by name that is answered with nothing."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str, item: str, body: B) -> None:
+        """Tell it."""
+        await self._instruct((company_id, item), body)
 
 
 class QueueRefresh(_Act):
