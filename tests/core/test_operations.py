@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from codat_async import Codat, PushOperation, Request, Response
+from codat_async import Codat, PushOperation, Request, Response, codec
 from codat_async.errors import PushFailed, PushTimedOut
 from codat_async.models import (
     Account,
@@ -18,10 +18,14 @@ from codat_async.models import (
     BankAccount,
     BillPayment,
     Company,
+    CompanyRequest,
+    CompanySyncSettings,
     CompanyUpdateRequest,
+    ConnectionRequest,
     ConnectionStatus,
     DataType,
     Journal,
+    ProductRefreshRequest,
     PushOperationStatus,
     UpdateConnectionStatus,
 )
@@ -212,6 +216,84 @@ async def test_platform_operations() -> None:
     ]  # fmt: skip
     connection = await codat.connections.unlink("c", "n", body)
     assert connection.status == ConnectionStatus.UNLINKED
+
+
+COMPANY = {"id": "c", "name": "Acme", "redirect": "https://x"}
+CONNECTION = {
+    "id": "n", "integrationId": "i", "platformName": "p", "sourceId": "s", "sourceType": "Accounting",
+    "linkUrl": "l", "status": "Linked", "created": "2022-10-23T00:00:00Z",
+}  # fmt: skip
+PULL = {
+    "id": "d", "companyId": "c", "connectionId": "n", "dataType": "bills", "status": "Queued", "progress": 0,
+    "requested": "2022-10-23T00:00:00Z", "isCompleted": False, "isErrored": False,
+}  # fmt: skip
+TOKEN = {"accessToken": "t", "expiresIn": 3600, "tokenType": "Bearer"}
+OPTION = {"type": "Object", "displayName": "Bill", "required": True}
+
+PLATFORM: list[tuple[Callable[[Codat], Awaitable[Any]], str, str, Any]] = [
+    (lambda c: c.companies.create(CompanyRequest(name="A")), "POST", "/companies", COMPANY),
+    (lambda c: c.companies.get("c"), "GET", "/companies/c", COMPANY),
+    (lambda c: c.companies.replace("c", CompanyRequest(name="A")), "PUT", "/companies/c", COMPANY),
+    (lambda c: c.companies.delete("c"), "DELETE", "/companies/c", None),
+    (lambda c: c.companies.add_product("c", "p"), "PUT", "/companies/c/products/p", None),
+    (lambda c: c.companies.remove_product("c", "p"), "DELETE", "/companies/c/products/p", None),
+    (
+        lambda c: c.companies.refresh_product_data("c", "p", ProductRefreshRequest(data_types=["bills"])),
+        "POST", "/companies/c/products/p/refresh", None,
+    ),
+    (lambda c: c.companies.get_access_token("c"), "GET", "/companies/c/accessToken", TOKEN),
+    (lambda c: c.companies.get_sync_settings("c"), "GET", "/companies/c/syncSettings", {"settings": []}),
+    (
+        lambda c: c.companies.set_sync_settings("c", CompanySyncSettings(overrides_defaults=True)),
+        "POST", "/companies/c/syncSettings", None,
+    ),
+    (
+        lambda c: c.connections.create("c", ConnectionRequest(platform_key="abcd")),
+        "POST", "/companies/c/connections", CONNECTION,
+    ),
+    (lambda c: c.connections.get("c", "n"), "GET", "/companies/c/connections/n", CONNECTION),
+    (lambda c: c.connections.delete("c", "n"), "DELETE", "/companies/c/connections/n", None),
+    (
+        lambda c: c.connections.update_authorization("c", "n", {"token": "x"}),
+        "PUT", "/companies/c/connections/n/authorization", CONNECTION,
+    ),
+    (lambda c: c.refresh_data.by_data_type("c", "bills"), "POST", "/companies/c/data/queue/bills", PULL),
+    (lambda c: c.refresh_data.get("c"), "GET", "/companies/c/dataStatus", {}),
+    (lambda c: c.refresh_data.get_pull_operation("c", "d"), "GET", "/companies/c/data/history/d", PULL),
+    (
+        lambda c: c.push_operations.get_model_options("c", "n", "bills"),
+        "GET", "/companies/c/connections/n/options/bills", OPTION,
+    ),
+    (
+        lambda c: c.bank_account_transactions.get_create_model("c", "n", "a"),
+        "GET", "/companies/c/connections/n/options/bankAccounts/a/bankTransactions", OPTION,
+    ),
+    (lambda c: c.company_info.get("c"), "GET", "/companies/c/data/info", {"companyName": "Acme"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path", "answer"), PLATFORM, ids=[row[1] + row[2] for row in PLATFORM]
+)
+async def test_where_platform_calls_go(
+    call: Callable[[Codat], Awaitable[Any]], method: str, path: str, answer: Any
+) -> None:
+    """Each goes where the API has it, and is answered with what came, or with nothing."""
+    api = Api(b"" if answer is None else answer)
+    read = await call(client(api))
+    (request,) = api.requests
+    assert (request.method, request.path) == (method, path)
+    if answer is None:
+        assert read is None
+    else:
+        assert json.loads(codec.encode(read)) == answer
+
+
+async def test_refresh_of_one_connection() -> None:
+    """A refresh may be narrowed to a connection."""
+    api = Api(PULL)
+    await client(api).refresh_data.by_data_type("c", "bills", connection_id="n")
+    assert api.requests[0].query == (("connectionId", "n"),)
 
 
 # --- following a write ----------------------------------------------------------------------------

@@ -258,7 +258,10 @@ async def test_cancelled_save_leaves_nothing(serve: Serve, connect: Connect, tmp
     async with download(connect((await serve(answer)).url)) as opened:
         task = asyncio.create_task(opened.save(tmp_path / "file"))
         await begun.wait()
-        await asyncio.sleep(0.02)
+        for _ in range(500):
+            if os.listdir(tmp_path):
+                break
+            await asyncio.sleep(0.01)
         assert os.listdir(tmp_path)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
