@@ -232,6 +232,15 @@ class Checkpoint:
         for row in self.db.execute(f"{_SELECT} where run = ? order by key", (run,)):
             yield _unit_row(row)
 
+    def had_rows(self, unit: Unit) -> bool:
+        """Whether any run landed records of a list."""
+        row = self.db.execute(
+            "select 1 from units where type = ? and company = ? and connection = ? and parent = ?"
+            " and rows > 0 and state = ? limit 1",
+            (*astuple(unit), State.DONE),
+        ).fetchone()
+        return row is not None
+
     def unit(self, run: str, unit: Unit) -> tuple[int, Unit, UnitState] | None:
         """One unit of a run."""
         row = self.db.execute(

@@ -15,7 +15,7 @@ from msgspec.structs import fields
 
 from codat_async import codec
 from codat_async.bulk.digest import key_of_line
-from codat_async.bulk.shapes import RAW_JSON, Shape, is_utc, shape_of
+from codat_async.bulk.shapes import RAW_JSON, TIME, Shape, is_utc, shape_of
 from codat_async.errors import DecodingError
 
 __all__ = ["Tabulated", "tabulate"]
@@ -118,7 +118,7 @@ def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
     if array.type == wanted:
         return array
     if pa.types.is_timestamp(wanted):
-        return _moments(array, utc=wanted.tz is not None)
+        return _moments(array, utc=is_utc(name))
     if pa.types.is_list(wanted):
         values = _finished(array.flatten(), wanted.value_type, name)
         lengths = pc.fill_null(pc.list_value_length(array), 0)
@@ -135,27 +135,30 @@ def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
 
 
 def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
-    """Texts of any of the API's forms as moments; more than six digits of a second are cut off.
+    """Texts of any of the API's forms as moments, to the nearest microsecond.
 
     Without ``utc`` a zone is left out and the time stays as it is written.
     """
-    wanted = pa.timestamp("us", tz="UTC") if utc else pa.timestamp("us")
     try:
-        return pc.cast(texts, wanted)
+        if not utc:
+            return pc.cast(texts, TIME)
     except pa.ArrowInvalid:
         pass
-    texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
-    zoned = pc.match_substring_regex(texts, _ZONE) if utc else None
-    if zoned is None:
-        texts = pc.if_else(
-            pc.greater(pc.utf8_length(texts), 10), pc.replace_substring_regex(texts, _ZONE, ""), texts
-        )
-        return pc.cast(texts, wanted)
-    bare = pc.equal(pc.utf8_length(texts), 10)
-    texts = pc.if_else(bare, pc.binary_join_element_wise(texts, "T00:00:00Z", ""), texts)
-    naive = pc.invert(pc.or_(zoned, bare))
-    texts = pc.if_else(naive, pc.binary_join_element_wise(texts, "Z", ""), texts)
-    return pc.cast(texts, wanted)
+    cut = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
+    if utc:
+        bare = pc.equal(pc.utf8_length(cut), 10)
+        cut = pc.if_else(bare, pc.binary_join_element_wise(cut, "T00:00:00", ""), cut)
+        zoned = pc.match_substring_regex(cut, _ZONE)
+        cut = pc.if_else(zoned, cut, pc.binary_join_element_wise(cut, "Z", ""))
+        moments = pc.cast(pc.cast(cut, pa.timestamp("us", tz="UTC")), TIME)
+    else:
+        moments = pc.cast(pc.replace_substring_regex(cut, _ZONE, ""), TIME)
+    up = pc.match_substring_regex(texts, r"\.\d{6}[5-9]")
+    if pc.any(up).as_py():
+        # As the client reads them: rounded, not cut off.
+        one, none = (pa.scalar(count, pa.duration("us")) for count in (1, 0))
+        moments = pc.add(moments, pc.if_else(up, one, none))
+    return moments
 
 
 # --- record by record --------------------------------------------------------------------
@@ -225,7 +228,7 @@ def _value(value: Any, name: str, loss: list[bool]) -> Any:
 def _wall_or_utc(moment: datetime, name: str) -> datetime:
     if not is_utc(name):
         return moment.replace(tzinfo=None)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _money(value: Decimal, loss: list[bool]) -> Decimal | None:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from codat_async import codec
 from codat_async.bulk.budget import Share
+from codat_async.bulk.checking import checker, record_checker
 from codat_async.bulk.compression import decompress
 from codat_async.errors import DecodingError, PagingError
 from codat_async.models import Links
@@ -52,7 +53,8 @@ class Key(Struct, rename="camel", gc=False, frozen=True):
         """Of the id, and of id and modified date together."""
         if self.id is None:
             return None, 0
-        return hash(str(self.id)), hash((str(self.id), str(self.modified_date)))
+        identifier = str(self.id)
+        return hash(identifier), hash((identifier, str(self.modified_date)))
 
 
 class Digest(Struct, kw_only=True):
@@ -108,8 +110,7 @@ def digest_page(
     raws = page.results or []
     keys = _keys_of(body, raws)
     hashes = [key.hashes() for key in keys]
-    moments = [comparable(key.modified_date) for key in keys]
-    known = [each for each in moments if each is not None]
+    latest, undated = _latest([key.modified_date for key in keys])
     return Digest(
         number=number,
         following=following(page.links, number, name),
@@ -117,8 +118,8 @@ def digest_page(
         rows=len(raws),
         ids=[each for each, _ in hashes],
         versions=[each for _, each in hashes],
-        last_modified=max(known) if known else None,
-        undated=len(moments) - len(known),
+        last_modified=latest,
+        undated=undated,
         payload=compress(_lines(body, raws)) if raws else b"",
         received=len(body),
         invalid=list(_invalid(body, raws, model, name)) if check else [],
@@ -198,6 +199,13 @@ def key_of_line(line: bytes | Raw) -> Key:
         return Key()
 
 
+def _latest(dates: list[object]) -> tuple[str | None, int]:
+    """The latest of some modified dates, and how many are none."""
+    moments = {each: comparable(each) for each in set(dates) if isinstance(each, str)}
+    known = [each for each in moments.values() if each is not None]
+    return max(known, default=None), sum(moments.get(each) is None for each in dates)  # type: ignore[call-overload]
+
+
 def comparable(text: object) -> str | None:
     """A modified date in UTC, in one form, so that texts compare as the moments do."""
     if not isinstance(text, str):
@@ -228,9 +236,9 @@ def following(links: Links | None, number: int, name: str) -> int | None:
 
 
 def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterator[Invalid]:
-    """The records that no model accepts; a page without any costs one decode."""
+    """The records that no model accepts; a page without any costs one cheap decode."""
     try:
-        codec.decoder(codec.page_of(model)).decode(body)
+        checker(model)(body)
     except _UNREADABLE:
         pass
     else:
@@ -238,7 +246,7 @@ def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterato
     completed = codec.complete_dates(body, model)
     if completed is not body:
         try:
-            codec.decoder(codec.page_of(model)).decode(completed)
+            checker(model)(completed)
         except _UNREADABLE:
             pass
         else:
@@ -247,7 +255,7 @@ def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterato
 
 
 def _one_by_one(raws: Iterable[Raw], model: Any, name: str) -> Iterator[Invalid]:
-    decode = codec.decoder(model).decode
+    decode = record_checker(model)
     for row, raw in enumerate(raws):
         try:
             decode(raw)

@@ -1,6 +1,5 @@
 """Arrow schemas from the models: what each field becomes in a column."""
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -17,8 +16,8 @@ MONEY: Final = pa.decimal128(38, 10)
 """28 digits before the point and 10 behind: amounts, and the product of an amount and a rate, fit
 DuckDB's widest decimal. What has more digits keeps its JSON in ``raw_json``."""
 
-UTC_TIME: Final = pa.timestamp("us", tz="UTC")
-WALL_TIME: Final = pa.timestamp("us")
+# Without a zone also where it is UTC: DuckDB needs extensions and pytz for those that have one.
+TIME: Final = pa.timestamp("us")
 
 RAW_JSON: Final = "raw_json"
 SOURCE_COLUMNS: Final = (
@@ -53,8 +52,8 @@ def shape_of(model: Any) -> Shape:
             json_columns.append(name)
             finished.append(pa.field(name, pa.string()))
         else:
-            finished.append(pa.field(name, _arrow(field.type, name, _time_of)))
-            parsed.append(pa.field(name, _arrow(field.type, name, lambda _: pa.string())))
+            finished.append(pa.field(name, _arrow(field.type, TIME)))
+            parsed.append(pa.field(name, _arrow(field.type, pa.string())))
     finished.append(pa.field(RAW_JSON, pa.string()))
     return Shape(pa.schema(finished), pa.schema(parsed), tuple(json_columns))
 
@@ -62,10 +61,6 @@ def shape_of(model: Any) -> Shape:
 def is_utc(name: str) -> bool:
     """Whether a date field is a moment in UTC; the others are the company's wall time, as written."""
     return name == "modifiedDate" or name.endswith("Utc")
-
-
-def _time_of(name: str) -> pa.DataType:
-    return UTC_TIME if is_utc(name) else WALL_TIME
 
 
 def _inner(hint: Any) -> Any:
@@ -91,19 +86,17 @@ def _shapeless(hint: Any, above: tuple[Any, ...]) -> bool:
     return False
 
 
-def _arrow(hint: Any, name: str, time: Callable[[str], pa.DataType]) -> pa.DataType:
+def _arrow(hint: Any, time: pa.DataType) -> pa.DataType:
     hint = _inner(hint)
     if get_origin(hint) is list:
-        return pa.list_(_arrow(get_args(hint)[0], name, time))
+        return pa.list_(_arrow(get_args(hint)[0], time))
     if issubclass(hint, Struct):
         inside = (field for field in fields(hint) if field.name != "unknown_fields")
-        return pa.struct(
-            [pa.field(each.encode_name, _arrow(each.type, each.encode_name, time)) for each in inside]
-        )
+        return pa.struct([pa.field(each.encode_name, _arrow(each.type, time)) for each in inside])
     if issubclass(hint, Decimal):
         return MONEY
     if issubclass(hint, datetime):
-        return time(name)
+        return time
     if issubclass(hint, bool):
         return pa.bool_()
     if issubclass(hint, int):

@@ -333,9 +333,14 @@ class Work:
             saved = replace(state)
         part = self._part()
         watermark = self._watermark()
+        compress = tools.compress
 
         def job(batch: Batch) -> None:
             batch.cut(part, saved.landed)
+            if not saved.rows and saved.since is None and batch.checkpoint.had_rows(unit):
+                # A file without records tells the sinks that what they had is gone.
+                saved.landed = len(empty := compress(b""))
+                batch.write(part, 0, empty)
             batch.checkpoint.save(key, saved)
             batch.checkpoint.set_watermark(unit, watermark)
             if saved.landed:

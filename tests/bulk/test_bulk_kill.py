@@ -60,31 +60,32 @@ def undisturbed(address: Address, into: Path, types: Sequence[str]) -> tuple[dic
     return everything(into), time.monotonic() - begun
 
 
-def kill_often(address: Address, into: Path, types: Sequence[str], *, kills: int, within: float) -> int:
-    """Start the same pull again and again and kill it at random moments; how many kills struck."""
-    draw = random.Random(7)
-    struck = 0
-    while struck < kills:
+def kill_often(
+    address: Address, into: Path, types: Sequence[str], *, kills: int, within: float, seed: int
+) -> int:
+    """Start the same pull again and again, killing it at random moments, until it ends; how many kills struck."""
+    draw = random.Random(seed)
+    for struck in range(kills):
         pull = start(address, into, *types)
         try:
-            pull.wait(draw.uniform(0.3, within))
+            pull.wait(draw.uniform(0.2, within))
         except subprocess.TimeoutExpired:
             pull.send_signal(signal.SIGKILL)
-            struck += 1
             pull.communicate()
         else:
-            # Done before all kills were used up: from its beginning once more.
-            finish(pull)
+            status, said = finish(pull)
+            assert status == 0, said
             return struck
-    return struck
+    status, said = finish(start(address, into, *types))
+    assert status == 0, said
+    return kills
 
 
 def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path) -> None:
     """After six kills at random moments no record is lost and none comes twice, byte for byte."""
     expected, seconds = undisturbed(sandbox, tmp_path / "calm", TYPES[:5])
-    struck = kill_often(sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=max(0.6, 0.5 * seconds))
-    status, said = finish(start(sandbox, tmp_path / "killed", *TYPES[:5]))
-    assert status == 0, said
+    within = max(0.6, 0.5 * seconds)
+    struck = kill_often(sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=within, seed=7)
     assert struck >= 2
     assert everything(tmp_path / "killed") == expected
     assert parts(tmp_path / "killed") == []
@@ -112,10 +113,13 @@ def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
     """200 companies by 10 types, killed at 50 random moments: the same files as an undisturbed pull."""
     with run_in_background(companies=200, size=40, faults="flaky") as address:
         expected, seconds = undisturbed(address, tmp_path / "calm", TYPES)
-        struck = kill_often(address, tmp_path / "killed", TYPES, kills=50, within=max(1.0, seconds / 12))
-        status, said = finish(start(address, tmp_path / "killed", *TYPES))
-        assert status == 0, said
-        assert everything(tmp_path / "killed") == expected
-        assert parts(tmp_path / "killed") == []
-        print(f"{struck} kills; undisturbed {seconds:.1f} s; {sum(map(len, expected.values()))} records")
-        assert struck >= 25
+        struck, directory = 0, 0
+        while struck < 50:
+            directory += 1
+            into = tmp_path / f"killed-{directory}"
+            within = max(1.0, seconds / 25)
+            struck += kill_often(address, into, TYPES, kills=50 - struck, within=within, seed=directory)
+            assert everything(into) == expected
+            assert parts(into) == []
+            print(f"{struck} kills so far, in {directory} directories")
+        print(f"undisturbed {seconds:.1f} s; {sum(map(len, expected.values()))} records")

@@ -1,0 +1,254 @@
+"""Parquet and DuckDB: every digit, every date, the slow way where the fast one fails, and merging."""
+
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from bulk_server import COMPANY, Server, customer, landed
+
+from codat_async import Codat, bulk
+from codat_async.bulk import PullOptions, checking
+from codat_async.bulk.columns import tabulate
+from codat_async.bulk.shapes import shape_of
+from codat_async.models import BankTransaction, Invoice, Payment
+
+SOURCE = (COMPANY, None, None, "20260101T000000Z")
+
+
+def payment(identifier: str, amount: str, **fields: Any) -> bytes:
+    body = {"id": identifier, "modifiedDate": "2024-01-01T00:00:00Z", "date": "2024-01-01T00:00:00", **fields}
+    return msgspec.json.encode(body)[:-1] + b',"totalAmount":' + amount.encode() + b"}"
+
+
+def options(*types: str, **more: object) -> PullOptions:
+    return PullOptions(types=types, source="test", **more)  # type: ignore[arg-type]
+
+
+def amounts(count: int) -> list[str]:
+    """Numbers of up to 18 digits before the point and 10 behind, in the forms that JSON allows."""
+    draw = random.Random(7)
+    texts = [
+        "0",
+        "-0.0",
+        "1E+2",
+        "1e-10",
+        "999999999999999999.9999999999",
+        "-0.0000000001",
+        "12345678901234567.89",
+    ]
+    while len(texts) < count:
+        whole = draw.randrange(10 ** draw.randint(1, 18))
+        places = draw.randint(0, 10)
+        behind = f".{draw.randrange(10**places):0{places}d}" if places else ""
+        texts.append(f"{draw.choice(['', '-'])}{whole}{behind}")
+    return texts
+
+
+async def test_money_is_exact_in_parquet_and_duckdb(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Each amount equals the JSON text, digit for digit, and all of them went the fast way."""
+    texts = amounts(3000)
+    server.put("payments", [payment(f"p{number}", text) for number, text in enumerate(texts)])
+    await bulk.pull(caller, tmp_path, options=options("payments"))
+    (done,) = bulk.convert(tmp_path, parquet=True, duckdb=tmp_path / "books.duckdb", types=["payments"])
+    assert (done.records, done.slow, done.inexact, done.merged) == (3000, 0, 0, 3000)
+    expected = {f"p{number}": Decimal(text) for number, text in enumerate(texts)}
+    (file,) = (tmp_path / "parquet" / "payments").glob("*.parquet")
+    table = pq.read_table(file)
+    assert dict(zip(table["id"].to_pylist(), table["totalAmount"].to_pylist(), strict=True)) == expected
+    with duckdb.connect(str(tmp_path / "books.duckdb")) as database:
+        rows = database.execute('select id, "totalAmount" from current_payments').fetchall()
+    assert dict(rows) == expected
+
+
+def test_a_number_with_too_many_digits_keeps_its_json() -> None:
+    """More places are rounded and more digits left empty, and the record's JSON is kept beside."""
+    lines = [
+        payment("a", "0.12345678905"),
+        payment("b", "1" * 29),
+        payment("c", "1.50"),
+        payment("d", "1e30"),
+    ]
+    done = tabulate(lines, Payment, SOURCE)
+    rows = done.table.to_pylist()
+    assert done.inexact == 3
+    assert [row["totalAmount"] for row in rows] == [
+        Decimal("0.1234567890"), None, Decimal("1.5000000000"), None,
+    ]  # fmt: skip
+    assert [row["raw_json"] for row in rows] == [
+        lines[0].decode(),
+        lines[1].decode(),
+        None,
+        lines[3].decode(),
+    ]
+
+
+@pytest.mark.parametrize("spoil", [False, True])
+def test_dates_of_every_form(spoil: bool) -> None:
+    """Wall times stay as written, modified dates become UTC, alike on the fast way and the slow."""
+    forms = [
+        ("2021-11-15T06:00:00Z", "2021-11-15T06:00:00", "2021-11-15T06:00:00"),
+        ("2021-11-15T01:00:00-05:00", "2021-11-15T06:00:00", "2021-11-15T01:00:00"),
+        ("2021-11-15T01:00:00", "2021-11-15T01:00:00", "2021-11-15T01:00:00"),
+        ("2022-10-23", "2022-10-23T00:00:00", "2022-10-23T00:00:00"),
+        ("2023-03-21T17:17:58.9235368Z", "2023-03-21T17:17:58.923537", "2023-03-21T17:17:58.923537"),
+        ("0001-01-01T00:00:00", "0001-01-01T00:00:00", "0001-01-01T00:00:00"),
+    ]
+    records: list[dict[str, Any]] = [{"id": "x", "modifiedDate": text, "date": text} for text, _, _ in forms]
+    if spoil:
+        # Something only the record-by-record way takes.
+        records = [{**record, "totalAmount": 0.123456789012} for record in records]
+    done = tabulate([msgspec.json.encode(each) for each in records], Payment, SOURCE)
+    assert done.slow == (len(forms) if spoil else 0)
+    rows = done.table.to_pylist()
+    assert [row["modifiedDate"].isoformat() for row in rows] == [utc for _, utc, _ in forms]
+    assert [row["date"].isoformat() for row in rows] == [wall for _, _, wall in forms]
+
+
+def test_nested_records_keep_their_shape() -> None:
+    """Lists of structs with dates and money inside, empty ones and absent ones."""
+    record = {
+        "id": "i", "issueDate": "2024-01-02", "status": "NewStatus",
+        "totalTaxAmount": 0, "totalAmount": 1, "amountDue": 1,
+        "lineItems": [
+            {"quantity": 0.1, "unitAmount": 3, "tracking": {"categoryRefs": [{"id": "r"}]}},
+            {"quantity": 2, "unitAmount": 1},
+        ],
+        "paymentAllocations": [
+            {"payment": {"id": "p", "paidOnDate": "2024-02-03T04:05:06"}, "allocation": {"totalAmount": 0.7}}
+        ],
+        "supplementalData": {"content": {"x": {"y": [1.10, "z"]}}},
+    }  # fmt: skip
+    bare = {**record, "id": "j", "lineItems": [], "paymentAllocations": None, "supplementalData": None}
+    text = msgspec.json.encode(record).replace(b"1.1,", b"1.10,")
+    done = tabulate([msgspec.json.encode(bare), text, msgspec.json.encode(bare)], Invoice, SOURCE)
+    assert done.slow == 0
+    first, row, _ = done.table.to_pylist()
+    assert (first["lineItems"], first["paymentAllocations"], first["supplementalData"]) == ([], None, None)
+    assert [line["quantity"] for line in row["lineItems"]] == [Decimal("0.1"), Decimal(2)]
+    assert row["lineItems"][0]["tracking"]["categoryRefs"][0]["id"] == "r"
+    assert row["paymentAllocations"][0]["payment"]["paidOnDate"].isoformat() == "2024-02-03T04:05:06"
+    assert row["paymentAllocations"][0]["allocation"]["totalAmount"] == Decimal("0.7")
+    assert row["supplementalData"] == '{"content":{"x":{"y":[1.10,"z"]}}}'
+    assert row["status"] == "NewStatus"
+
+
+def test_one_bad_record_does_not_slow_down_its_block() -> None:
+    """The slow way takes the neighbours of the bad record, not the whole block; and none is lost."""
+    lines = [payment(f"p{number}", "1.5") for number in range(5000)]
+    lines[1234] = b'{"id":"bad","modifiedDate":"2024-01-01T00:00:00Z","lines":"none"}'
+    done = tabulate(lines, Payment, SOURCE)
+    assert done.table.num_rows == 5000
+    assert 1 <= done.slow <= 128
+    assert done.unreadable == 1
+    bad = done.table.slice(1234, 1).to_pylist()[0]
+    assert (bad["id"], bad["raw_json"]) == ("bad", lines[1234].decode())
+
+
+def test_every_type_has_a_shape() -> None:
+    """Reports and company info too; what has no fixed shape is JSON text."""
+    for kind in bulk.record_types().values():
+        schema = shape_of(kind.model).schema
+        assert schema.names[:4] == ["company_id", "connection_id", "account_key", "run"]
+    assert str(shape_of(bulk.record_types()["balance_sheet"].model).schema.field("reports").type) == "string"
+    assert str(shape_of(BankTransaction).schema.field("amount").type) == "decimal128(38, 10)"
+
+
+@pytest.mark.parametrize("name", list(bulk.record_types()))
+def test_what_the_cheap_check_accepts_the_model_accepts(name: str) -> None:
+    """The check knows every field of its model, and refuses a record that lacks a required one."""
+    model = bulk.record_types()[name].model
+    check = checking.record_checker(model)
+    required = [each for each in msgspec.structs.fields(model) if each.required]
+    if required:
+        with pytest.raises(msgspec.ValidationError):
+            check(b"{}")
+    for each in msgspec.structs.fields(model):
+        if each.name != "unknown_fields":
+            with pytest.raises(msgspec.ValidationError):
+                msgspec.json.decode(b'{"%b":[[]]}' % each.encode_name.encode(), type=model)
+            with pytest.raises(msgspec.ValidationError):
+                check(b'{"%b":[[]]}' % each.encode_name.encode())
+
+
+async def test_current_after_increments_equals_a_full_pull(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """The view after a change, a deletion and an addition is that of a pull of everything."""
+
+    def day(number: int) -> str:
+        return f"2024-01-{number:02d}T00:00:00Z"
+
+    records = {number: customer(number, modified=day(number)) for number in range(1, 21)}
+    server.put("customers", list(records.values()))
+    chosen = options("customers", page_size=6)
+    database = tmp_path / "a.duckdb"
+    await bulk.pull(caller, tmp_path / "a", options=chosen)
+    bulk.convert(tmp_path / "a", parquet=False, duckdb=database)
+    assert not (tmp_path / "a" / "parquet").exists()
+    records[5] = customer(5, modified=day(25), customerName="New name")
+    records[6] = customer(6, modified=day(26), metadata={"isDeleted": True})
+    records[21] = customer(21, modified=day(27))
+    in_order = sorted(records.values(), key=lambda each: each["modifiedDate"])
+    server.put("customers", in_order)
+    await bulk.pull(caller, tmp_path / "a", options=chosen)
+    (done,) = bulk.convert(tmp_path / "a", parquet=True, duckdb=database)
+    assert done.merged == 3
+    await bulk.pull(caller, tmp_path / "b", options=chosen)
+    bulk.convert(tmp_path / "b", parquet=False, duckdb=tmp_path / "b.duckdb")
+    assert current(database) == current(tmp_path / "b.duckdb")
+    assert len(current(database)) == 20
+    # Once more changes nothing, and a whole reading takes the place of all before.
+    (done,) = bulk.convert(tmp_path / "a", parquet=True, duckdb=database)
+    assert (done.files, done.merged) == (0, 0)
+    server.put("customers", in_order[:3])
+    await bulk.pull(caller, tmp_path / "a", options=options("customers", full=True))
+    bulk.convert(tmp_path / "a", parquet=True, duckdb=database)
+    assert len(current(database)) == 3
+    assert len(landed(tmp_path / "a", "customers")) == 20 + 3 + 3
+
+
+async def test_a_list_that_became_empty_is_empty_in_the_database(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A whole reading without records leaves a file that says so."""
+    server.put("customers", [customer(1)])
+    await bulk.pull(caller, tmp_path, options=options("customers"))
+    bulk.convert(tmp_path, parquet=False, duckdb=tmp_path / "books.duckdb")
+    server.put("customers", [])
+    await bulk.pull(caller, tmp_path, options=options("customers", full=True))
+    bulk.convert(tmp_path, parquet=False, duckdb=tmp_path / "books.duckdb")
+    assert current(tmp_path / "books.duckdb") == []
+
+
+def current(database: Path) -> list[Any]:
+    with duckdb.connect(str(database), read_only=True) as opened:
+        return opened.execute("select * exclude (run) from current_customers order by id").fetchall()
+
+
+async def test_conversion_needs_nothing_but_the_raw_files(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Without the checkpoint the same tables come out, connection and all."""
+    server.put("transfers", [{"id": "t", "modifiedDate": "2024-01-01T00:00:00Z"}])
+    await bulk.pull(caller, tmp_path, options=options("transfers"))
+    for name in ("checkpoint.sqlite", "report.json"):
+        (tmp_path / name).unlink(missing_ok=True)
+    bulk.convert(tmp_path)
+    (file,) = (tmp_path / "parquet").rglob("*.parquet")
+    row = pq.read_table(file).to_pylist()[0]
+    assert (row["id"], row["company_id"]) == ("t", COMPANY)
+    assert row["connection_id"]
+    assert json.loads(landed(tmp_path, "transfers")[0])["id"] == "t"
+
+
+def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody pulls all night to learn in the morning that pyarrow is not there."""
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"pip install 'codat-async\[parquet\]'"):
+        bulk.check_sinks(parquet=True, duckdb=False)

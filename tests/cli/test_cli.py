@@ -1,0 +1,289 @@
+"""The command line as people meet it: exit status, one line for each mistake, and nothing spoiled."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codat_async.cli.app import run
+from codat_async.sandbox import Address, SandboxThread, run_in_background
+
+NO_COMPANY = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Address]:
+    """A sandbox in a process of its own."""
+    with run_in_background(companies=2, size=20) as address:
+        yield address
+
+
+@pytest.fixture
+def account(sandbox: Address, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """Its address and key, where the command line looks for them."""
+    monkeypatch.setenv("CODAT_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("CODAT_BASE_URL", sandbox.base_url)
+    return sandbox
+
+
+def command(*arguments: object) -> int:
+    """Run a command in this process; gives its exit status."""
+    return run([str(each) for each in arguments])
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The single line on stderr."""
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("codat-async: ")
+    return lines[0]
+
+
+def test_pull_prints_a_summary_and_ends_with_0(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table has a line a type, and the last line says that all is done and where."""
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills,chartOfAccounts") == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[2:4]] == ["accounts", "bills"]
+    assert "all done: full run" in out.splitlines()[-1]
+    files = list((tmp_path / "books" / "raw" / "bills").rglob("*.ndjson.gz"))
+    assert len(files) == 2
+
+
+def test_the_same_command_again_is_incremental(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And with ``--full`` it starts over; status tells the last run in any case."""
+    arguments = ("pull", "--into", tmp_path, "--types", "bills")
+    assert command(*arguments) == 0
+    assert command(*arguments) == 0
+    assert "incremental run" in capsys.readouterr().out
+    assert command("status", tmp_path) == 0
+    assert "incremental run" in capsys.readouterr().out
+    assert command(*arguments, "--full") == 0
+    assert "full run" in capsys.readouterr().out
+    assert command("status", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "done"
+
+
+def test_without_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Says both ways to give one, and makes no directory."""
+    assert command("pull", "--into", tmp_path / "books") == 2
+    assert "--api-key-file" in one_line(capsys)
+    assert not (tmp_path / "books").exists()
+
+
+def test_with_a_wrong_key(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Says that it was not accepted, without showing it."""
+    monkeypatch.setenv("CODAT_API_KEY", "my-secret")
+    assert command("pull", "--into", tmp_path / "books") == 2
+    line = one_line(capsys)
+    assert "API key was not accepted" in line
+    assert "my-secret" not in line
+    assert not (tmp_path / "books").exists()
+
+
+def test_key_from_a_file(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's content counts, and a file that cannot be read is told."""
+    monkeypatch.delenv("CODAT_API_KEY")
+    key = tmp_path / "key"
+    key.write_text(f"{account.api_key}\n")
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--api-key-file", key) == 0
+    capsys.readouterr()
+    assert command("pull", "--into", tmp_path / "books", "--api-key-file", tmp_path / "none") == 2
+    assert "cannot read the API key file" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--types", "invoics"), "unknown data type 'invoics'; did you mean invoices?"),
+        (("--types", ","), "an empty list"),
+        (("--companies", "nowhere.txt"), "cannot read the company file nowhere.txt"),
+        (("--companies", "@nowhere.txt"), "cannot read the company file nowhere.txt"),
+        (("--companies", f"{NO_COMPANY},x"), "'x' is not the id of a company"),
+        (("--page-size", "0"), "--page-size"),
+        (("--overlap", "soon"), "'soon' is not a time span"),
+        (("--nonsense",), "--nonsense"),
+        (("--base-url", "ftp://x"), "not a base URL"),
+    ],
+)
+def test_bad_arguments(
+    account: Address,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    """One line says what is wrong, the status is 2, and nothing is made."""
+    assert command("pull", "--into", tmp_path / "books", *arguments) == 2
+    assert said in one_line(capsys)
+    assert not (tmp_path / "books").exists()
+
+
+def test_directories_that_cannot_be_used(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file, a directory of something else, a pull of another account, and one that cannot be written to."""
+    letter = tmp_path / "letter.txt"
+    letter.write_text("dear")
+    assert command("pull", "--into", letter) == 2
+    assert "is not a directory" in one_line(capsys)
+    assert command("pull", "--into", tmp_path) == 2
+    assert "something else than a pull" in one_line(capsys)
+    assert os.listdir(tmp_path) == ["letter.txt"]
+    assert letter.read_text() == "dear"
+    assert command("pull", "--into", "/proc/books") == 2
+    assert "cannot write to /proc/books" in one_line(capsys)
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills") == 0
+    capsys.readouterr()
+    with SandboxThread(companies=1, seed=8) as other:
+        assert command("pull", "--into", tmp_path / "books", "--base-url", other.base_url) == 2
+    assert "holds a pull of" in one_line(capsys)
+
+
+def test_companies_from_a_file(account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One id a line, comments and a head aside; a company that is not there is a failure of its own."""
+    file = tmp_path / "companies.csv"
+    file.write_text(f"id,name\n{account.company_ids[0]},First # ours\n\n{NO_COMPANY}\n")
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--companies", file) == 3
+    out = capsys.readouterr().out
+    assert f"no_company: there is no company {NO_COMPANY}" in out
+    assert len(list((tmp_path / "books").rglob("*.ndjson.gz"))) == 1
+    assert command("pull", "--into", tmp_path / "none", "--companies", NO_COMPANY) == 4
+    assert "nothing to pull" in one_line(capsys)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_server_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing done is a status of its own."""
+    monkeypatch.setenv("CODAT_API_KEY", "key")
+    monkeypatch.setattr("codat_middleware.retry.RetryPolicy.waits", False, raising=False)
+    monkeypatch.setattr("codat_middleware.clock.SystemClock.sleep", _at_once)
+    assert command("pull", "--into", tmp_path / "books", "--base-url", "http://127.0.0.1:9") == 4
+    assert "127.0.0.1:9" in one_line(capsys)
+
+
+async def _at_once(*_: object) -> None:
+    return None
+
+
+def test_plan_and_dry_run_write_nothing(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both tell the requests, the share of the quota and the time; JSON where it is wanted."""
+    assert command("plan", "--types", "bills,bankTransactions", "--page-size", "5") == 0
+    told = capsys.readouterr().out
+    assert "of the day's quota of 3,000" in told
+    assert "fits" in told
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--dry-run") == 0
+    capsys.readouterr()
+    assert not (tmp_path / "books").exists()
+    assert command("plan", "--types", "bills", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["types"]["bills"]["records"] == 40
+    assert plan["requests"] == 2
+
+
+def test_log_json_is_json_alone(account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of stdout is an object; a run's begin and end and each list are among them."""
+    assert command("pull", "--into", tmp_path, "--types", "bills", "--log-json") == 0
+    captured = capsys.readouterr()
+    events: list[dict[str, Any]] = [json.loads(line) for line in captured.out.splitlines()]
+    assert [each["event"] for each in events] == ["run_begun", "unit_done", "unit_done", "run_ended"]
+    assert events[1]["rows"] == 20
+    assert captured.err == ""
+
+
+def test_convert_and_sinks(account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--parquet`` and ``--duckdb`` with the pull, and ``convert`` later, come to the same."""
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--parquet") == 0
+    assert list((tmp_path / "books" / "parquet" / "bills").glob("*.parquet"))
+    assert command("convert", tmp_path / "books", "--duckdb", tmp_path / "b.duckdb") == 0
+    assert "40" in capsys.readouterr().out
+    assert command("convert", tmp_path / "nothing") == 2
+    assert "holds no pull" in one_line(capsys)
+    assert command("status", tmp_path / "nothing") == 2
+    one_line(capsys)
+
+
+def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that a night job can be written without reading the source."""
+    assert command("pull", "--help") == 0
+    assert "partly done; the same command goes on" in capsys.readouterr().out
+
+
+def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
+    """Interrupted, it says how to go on, ends with 130, and the same command ends the run."""
+    arguments = [
+        sys.executable,
+        "-m",
+        "codat_async.cli",
+        "pull",
+        "--sandbox",
+        "--into",
+        str(tmp_path / "books"),
+    ]
+    arguments += ["--types", "journal_entries,bills", "--page-size", "5"]
+    slow = [*arguments, "--sandbox-faults", "latency=0.05"]
+    pull = subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while not list((tmp_path / "books").rglob("*.part")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    pull.send_signal(signal.SIGINT)
+    _, said = pull.communicate(timeout=30)
+    assert pull.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("codat-async: interrupted")
+    assert "Traceback" not in said
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "all done" in done.stdout
+    assert not list((tmp_path / "books").rglob("*.part"))
+
+
+def test_sandbox_prints_what_to_export(tmp_path: Path) -> None:
+    """Two lines to paste once it listens, and a clean end with Ctrl-C."""
+    arguments = [sys.executable, "-m", "codat_async.cli", "sandbox", "--port", "0", "--companies", "1"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline(), server.stdout.readline()]
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=20)
+    assert lines[0].startswith("export CODAT_BASE_URL=http://127.0.0.1:")
+    assert lines[1].startswith("export CODAT_API_KEY=")
+    assert (server.returncode, said) == (0, "")
+
+
+def test_without_click_one_line_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The base install has the command, and it says what it needs."""
+    from codat_async.cli import main
+
+    monkeypatch.setitem(sys.modules, "click", None)
+    with pytest.raises(SystemExit, match=r"pip install 'codat-async\[cli\]'"):
+        main()
+
+
+def test_the_package_imports_neither_bulk_nor_the_command_line() -> None:
+    """``import codat_async`` stays quick."""
+    heavy = ("codat_async.bulk", "codat_async.cli.", "rich", "click", "sqlite3", "pyarrow")
+    code = f"import codat_async, sys; print([m for m in sys.modules if f'{{m}}.'.startswith({heavy})])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
