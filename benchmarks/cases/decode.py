@@ -29,7 +29,9 @@ from codat_async.models import Invoice, Page
 
 _KEPT, _PEAK = "kept memory", "peak memory"
 
-BOUND = "nothing but msgspec's decoder is left here, five sixths of whose time make Decimals, datetimes and Structs"
+BOUND = (
+    "nothing but msgspec's decoder is left here; five sixths of its time make Decimals, datetimes and Structs"
+)
 SLICED = (
     "where a page would hold the event loop for more than 10 ms it is split into records first, "
     "which costs a fifth of the decoding"
