@@ -63,7 +63,7 @@ def undisturbed(address: Address, into: Path, types: Sequence[str]) -> tuple[dic
 def kill_often(
     address: Address, into: Path, types: Sequence[str], *, kills: int, within: float, seed: int
 ) -> int:
-    """Start the same pull again and again, killing it at random moments, until it ends; how many kills struck."""
+    """Start the same pull again and again, killed at random moments, until it ends; how many kills struck."""
     draw = random.Random(seed)
     for struck in range(kills):
         pull = start(address, into, *types)

@@ -1,0 +1,55 @@
+"""Memory stays flat: ten times the records take no more than a third on top."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PULL = """
+import asyncio, resource, sys
+from codat_async import Codat, Limits, bulk
+
+async def main():
+    async with Codat("key", base_url=sys.argv[1], limits=Limits(per_minute=None)) as codat:
+        options = bulk.PullOptions(types=["customers"], page_size=1000)
+        report = await bulk.pull(codat, sys.argv[2], options=options)
+    print(report.outcome, report.total.rows, round(report.seconds, 1),
+          resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def serving(companies: int, size: int) -> Iterator[str]:
+    """A server of lists of that size."""
+    command = [sys.executable, str(Path(__file__).with_name("bulk_big_server.py")), str(companies), str(size)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.stdin.close()
+
+
+def peak(companies: int, size: int, into: Path) -> int:
+    """The most memory, in MB, that a pull of so many records takes."""
+    with serving(companies, size) as base_url:
+        command = [sys.executable, "-c", PULL, base_url, str(into)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    outcome, rows, seconds, megabytes = done.stdout.split()
+    print(f"{companies} x {size:,}: {outcome}, {rows} records in {seconds} s, peak {megabytes} MB")
+    assert (outcome, int(rows)) == ("done", companies * size)
+    return int(megabytes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("companies", [1, 20])
+def test_a_million_records_take_little_more_memory_than_a_tenth(companies: int, tmp_path: Path) -> None:
+    """Within 1.3 times, whether they are one list or twenty."""
+    small = peak(companies, 100_000 // companies, tmp_path / "small")
+    large = peak(companies, 1_000_000 // companies, tmp_path / "large")
+    assert large <= 1.3 * small

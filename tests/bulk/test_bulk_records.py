@@ -1,0 +1,103 @@
+"""Typed batches in code: back-pressure, acknowledgement, and lists that fail."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from bulk_server import COMPANY, Server, customer, refusal
+
+from codat_async import Codat, bulk, models
+from codat_async.sandbox import Sandbox
+
+
+async def test_batches_are_typed_and_complete(codat: Codat, sandbox: Sandbox) -> None:
+    """Every record of every company comes once, as a Struct of its model."""
+    found: dict[tuple[str, str], int] = {}
+    async for batch in bulk.records(codat, types=["bills", "balanceSheet", "bankTransactions"], page_size=7):
+        found[batch.type, batch.company] = found.get((batch.type, batch.company), 0) + len(batch.records)
+        if batch.type == "bills":
+            assert all(isinstance(each, models.Bill) for each in batch.records)
+            assert isinstance(batch.records[0].total_amount, Decimal)
+    for company in sandbox.company_ids:
+        assert found["bills", company] == len(sandbox.books.company(company).records("bills"))
+        assert found["balance_sheet", company] == 1
+        assert found["bank_account_transactions", company] > 0
+
+
+async def test_companies_and_invalid_records(server: Server, caller: Codat) -> None:
+    """Only the wanted companies are read; a record that no model accepts comes with its bytes."""
+    server.companies.append("33333333-3333-4333-8333-333333333333")
+    server.put("customers", [customer(1), {"id": "bad", "contacts": "none"}])
+    batches = [batch async for batch in bulk.records(caller, [COMPANY], types=["customers"])]
+    assert [(batch.company, len(batch.records), batch.total) for batch in batches] == [(COMPANY, 1, 2)]
+    assert batches[0].invalid[0].record_id == "bad"
+
+
+async def test_a_slow_consumer_slows_the_reading(server: Server, caller: Codat) -> None:
+    """No more pages are asked for than fit the memory allowed, until the consumer goes on."""
+    server.put("customers", [customer(number, customerName="x" * 1000) for number in range(200)])
+    stream = bulk.records(caller, types=["customers"], page_size=10, memory=30_000)
+    async with aclosing(stream):
+        await anext(stream)
+        await asyncio.sleep(0.2)
+        asked = len(server.requests)
+        assert asked <= 6
+        await asyncio.sleep(0.2)
+        assert len(server.requests) == asked
+        rest = [batch async for batch in stream]
+    assert sum(len(batch.records) for batch in rest) == 190
+
+
+async def take(stream: AsyncGenerator[bulk.Batch, None], count: int) -> list[str]:
+    """The ids of some batches; the last one is not acknowledged."""
+    ids: list[str] = []
+    async with aclosing(stream):
+        async for batch in stream:
+            ids += [each.id for each in batch.records]
+            count -= 1
+            if not count:
+                break
+    return ids
+
+
+async def test_only_what_was_acknowledged_is_not_handed_out_again(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Broken off in the third batch, the reading goes on with that one; ended, it begins anew."""
+    server.put("customers", [customer(number) for number in range(10)])
+
+    def stream() -> AsyncGenerator[bulk.Batch, None]:
+        return bulk.records(caller, types=["customers"], page_size=2, checkpoint=tmp_path / "mine.sqlite")
+
+    first = await take(stream(), 3)
+    assert first == [f"c{number}" for number in range(6)]
+    assert await take(stream(), 99) == [f"c{number}" for number in range(4, 10)]
+    assert len(await take(stream(), 99)) == 10
+
+
+async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Codat) -> None:
+    """They are told to a function, or raised once all others were handed out; a 404 is none."""
+    server.put("customers", [customer(1)])
+    server.hook = lambda path, _: refusal(403) if path.endswith("/suppliers") else None
+    told: list[str] = []
+    stream = bulk.records(
+        caller,
+        types=["suppliers", "items", "customers"],
+        on_failure=lambda unit, failure: told.append(failure.kind),
+    )
+    assert [batch.type async for batch in stream] == ["customers"]
+    assert told == ["forbidden"]
+    stream = bulk.records(caller, types=["suppliers", "customers"])
+    assert (await anext(stream)).type == "customers"
+    with pytest.raises(bulk.PartlyFailed, match="1 lists could not be read"):
+        await anext(stream)
+
+
+async def test_leaving_early_leaves_nothing_behind(codat: Codat) -> None:
+    """A break ends the workers; tasks left running would fail this test."""
+    async with aclosing(bulk.records(codat, types=["bills", "invoices"], page_size=1)) as stream:
+        async for _ in stream:
+            break
