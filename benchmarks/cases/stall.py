@@ -17,6 +17,7 @@ from codat_async.models import Invoice, Page
 
 _STALL = "longest stall"
 MEASURES = (Measure(_STALL, "ms"),)
+SPLIT = "splitting the page's text into records goes in one step: two thirds of a microsecond a kilobyte"
 
 
 async def _longest_gap(work: Awaitable[Any]) -> float:
@@ -115,7 +116,7 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: decoding(from_floor, size),
             },
             measures=MEASURES,
-            reach=(Reach(_STALL, 10),),
+            reach=(Reach(_STALL, 10, shortfall=SPLIT),),
             rounds=4,
         ),
         Row(
