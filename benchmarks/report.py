@@ -142,7 +142,7 @@ def _ratio(outcome: Outcome, measure: Measure, to: str) -> str:
     if to not in outcome.figures:
         return "–"
     mine, other = (outcome.figures[side].median(measure.name) for side in (OURS, to))
-    if other <= 0 or (measure.unit == "MB" and max(mine, other) < _LEAST_MB * 2):
+    if min(mine, other) <= 0 or (measure.unit == "MB" and max(mine, other) < _LEAST_MB * 2):
         return "–"
     return f"{_short(mine / other)}×"
 
