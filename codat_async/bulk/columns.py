@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.json as pj
 from msgspec import Raw, Struct
 from msgspec.structs import fields
@@ -20,6 +20,8 @@ from codat_async.errors import DecodingError
 
 __all__ = ["Tabulated", "tabulate"]
 
+# Its functions are made when it is imported, which type checkers do not see.
+pc: Final[Any] = pyarrow.compute
 _SMALLEST_BLOCK: Final = 64
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _EXACT: Final = Context(prec=60, traps=[Inexact])

@@ -84,6 +84,7 @@ class Target:
             self._reader.close()
             self._reader = None
         checkpoint: Checkpoint | None = getattr(self, "checkpoint", None)
+        unused = False
         if checkpoint is not None:
             unused = checkpoint.last_run() is None
             checkpoint.close()
@@ -94,7 +95,7 @@ class Target:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self._made and checkpoint is not None and unused:
+        if self._made and unused:
             self.path.rmdir()
 
     def __enter__(self) -> Self:

@@ -176,8 +176,11 @@ def pull(
     async def work(codat: Any) -> bulk.Report:
         log = screen.JsonLog(sys.stdout) if log_json else None
         job = bulk.Pull(codat, into, pull_options, log)
-        shown = log.watched if log else lambda progress: screen.watched(progress, sys.stderr)
-        async with shown(lambda: job.monitor.progress()):
+
+        def progress() -> bulk.Progress:
+            return job.monitor.progress()
+
+        async with log.watched(progress) if log else screen.watched(progress, sys.stderr):
             return await job.run()
 
     report = _with_client(options, work)

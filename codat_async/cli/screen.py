@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,7 +22,7 @@ _LOGGERS: Final = ("codat_async", "codat_middleware")
 
 
 @contextlib.asynccontextmanager
-async def watched(progress: Callable[[], Progress], stream: IO[str]) -> Any:
+async def watched(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIterator[None]:
     """Show progress while the body runs: a live table on a terminal, now and then a line elsewhere."""
     shown = _live if stream.isatty() else _lines
     task = asyncio.create_task(shown(progress, stream))
@@ -121,7 +121,7 @@ def _table(now: Progress, speeds: _Speeds, height: int) -> Any:
 
 
 @contextlib.contextmanager
-def _warnings_to(show: Callable[[str], object]) -> Any:
+def _warnings_to(show: Callable[[str], object]) -> Iterator[None]:
     """The library's warnings, one line each, without spoiling what is on the screen."""
     handler = _Handler(lambda record: show(f"{record.getMessage()}"), logging.WARNING)
     with handler.attached():
@@ -139,7 +139,7 @@ class _Handler(logging.Handler):
             self._show(record)
 
     @contextlib.contextmanager
-    def attached(self) -> Any:
+    def attached(self) -> Iterator[None]:
         loggers = [logging.getLogger(name) for name in _LOGGERS]
         before = [(logger.level, logger.propagate) for logger in loggers]
         for logger in loggers:
@@ -171,7 +171,7 @@ class JsonLog:
         self._stream.flush()
 
     @contextlib.asynccontextmanager
-    async def watched(self, progress: Callable[[], Progress]) -> Any:
+    async def watched(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:
         """Write progress now and then while the body runs."""
         handler = _Handler(self._record, logging.INFO)
         task = asyncio.create_task(self._report(progress))
