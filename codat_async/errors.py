@@ -262,7 +262,7 @@ class PushError(CodatError):
 
     def __init__(self, operation: PushOperation[Any], reason: str) -> None:
         super().__init__(reason)
-        self.operation = operation
+        self.operation: PushOperation[object] = operation
 
     @property
     def validation(self) -> Validation | None:

@@ -5,14 +5,14 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
 from codat_async.codec import OnInvalid
 from codat_async.errors import InvalidRecord, PagingError
-from codat_async.models import Page
+from codat_async.models import Links, Page
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 
@@ -170,7 +170,7 @@ class Pager(Generic[T]):
         number: int | None = self._page
         while number is not None:
             page = await self._get(number, seen)
-            step = _Step(page, number, self._name)
+            step = self._step(page, number)
             yield page
             number = step.following()
 
@@ -181,7 +181,7 @@ class Pager(Generic[T]):
         tasks: deque[asyncio.Task[Page[T]]] = deque()
         try:
             while True:
-                step = _Step(page, number, self._name)
+                step = self._step(page, number)
                 if step.next != number + 1:
                     # The end, or the server skips: what was read ahead is not what comes next.
                     await _cancel(tasks)
@@ -208,12 +208,12 @@ class Pager(Generic[T]):
 
     async def _get(self, number: int, seen: "_Seen") -> Page[T]:
         page = await self._fetch(number, self._page_size, seen.on_invalid)
-        if page.page_number and page.page_number != number:
-            raise PagingError(
-                f"{self._name}: page {number} was asked for and page {page.page_number} came; "
-                "the list does not advance"
-            )
+        check_number(number, page.page_number, self._name)
         return page
+
+    def _step(self, page: Page[T], number: int) -> "Step":
+        past_the_end = not page.results and number * page.page_size >= page.total_results
+        return Step(page.links, number, self._name, past_the_end=past_the_end)
 
 
 async def _cancel(tasks: deque[asyncio.Task[Page[T]]]) -> None:
@@ -223,14 +223,14 @@ async def _cancel(tasks: deque[asyncio.Task[Page[T]]]) -> None:
     tasks.clear()
 
 
-class _Step:
+class Step:
     """Where a page leads, told from it before it is handed out and may be changed."""
 
-    def __init__(self, page: Page[Any], number: int, name: str) -> None:
+    def __init__(self, links: Links | None, number: int, name: str, *, past_the_end: bool) -> None:
         self._number = number
         self._name = name
-        self._link = page.links.next if page.links is not None else None
-        self._past_the_end = not page.results and number * page.page_size >= page.total_results
+        self._link = links.next if links is not None else None
+        self._past_the_end = past_the_end
         self.next = self._linked()
         """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
 
@@ -249,6 +249,14 @@ class _Step:
                 f"{self._name}: page {self._number} links to {self._link.href!r} as the next; {why}"
             )
         return self.next
+
+
+def check_number(asked: int, came: int, name: str) -> None:
+    """Raise PagingError where another page came than was asked for; 0 stands for one that does not tell."""
+    if came and came != asked:
+        raise PagingError(
+            f"{name}: page {asked} was asked for and page {came} came; the list does not advance"
+        )
 
 
 class _Seen:

@@ -412,7 +412,7 @@ class RefreshData(Resource):
 class PushOperations(WaitsForPush):
     """Writes under way and ended."""
 
-    list = CompanyList(PushOperation[Any], "/push")
+    list: CompanyList[PushOperation[object]] = CompanyList(PushOperation[Any], "/push")
     get = PushRead("/push/{pushOperationKey}")
     get_model_options = ParentPushOptions("/options/{dataType}")
 

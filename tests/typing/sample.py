@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, assert_type
+from typing import assert_type
 
 from codat_async import NULL, Codat, Pager, PushOperation
 from codat_async.models import (
@@ -46,7 +46,7 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     operation = await codat.bills.delete("c", "n", "b")
     assert_type(operation, PushOperation[Bill])
     assert_type(await codat.push_operations.wait(operation, timeout=60), PushOperation[Bill])
-    assert_type(await codat.push_operations.wait("c", "k"), PushOperation[Any])
+    assert_type(await codat.push_operations.wait("c", "k"), PushOperation[object])
     assert_type(await codat.push_operations.wait("c", "k", model=Journal), PushOperation[Journal])
     assert_type(await codat.push_operations.get("c", "k", model=Journal), PushOperation[Journal])
 
