@@ -34,7 +34,7 @@ create index units_by_list on units (type, company, connection, parent, run);
 create table pages (
     unit integer not null references units (key), number integer not null,
     begins integer not null, ends integer not null, last_modified text,
-    primary key (unit, number)
+    primary key (unit, begins)
 ) without rowid;
 create table invalid (
     unit integer not null references units (key), page integer not null, row integer not null,

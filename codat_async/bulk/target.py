@@ -130,7 +130,7 @@ class Target:
         if part.exists():
             part.replace(part.with_suffix(""))
 
-    def earlier_versions(self, unit: Unit, whole_since: str, since: str) -> frozenset[int]:
+    def earlier_versions(self, unit: Unit, whole_since: str, since: str) -> set[int]:
         """Hashes of the versions of records, modified at or after a moment, that earlier runs landed."""
         with self._reading:
             if self._reader is None:
@@ -145,7 +145,7 @@ class Target:
                 for lines in read_ranges(file, wanted):
                     keys = (key_of_line(line) for line in lines)
                     versions.update(key.hashes()[1] for key in keys if key.id is not None)
-        return frozenset(versions)
+        return versions
 
     def put_in_order(self) -> None:
         """Finish what a crash left undone, and remove what a superseded run left behind."""

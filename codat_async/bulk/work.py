@@ -89,7 +89,8 @@ class Work:
         self.kind = kind
         self.state = state
         self._seen = Seen()
-        self._known: frozenset[int] = frozenset()
+        self._known: set[int] = set()
+        self._nameless = False
         self._overlap_before = 0
         self._shares: set[Share] = set()
 
@@ -223,7 +224,11 @@ class Work:
             if not missing or self.state.readings >= _READINGS:
                 break
             self._tell("unit_shifted")
-            await self._begin_again(readings=self.state.readings + 1)
+            if self._nameless:
+                # Without ids the two readings cannot be told apart.
+                await self._begin_again(readings=self.state.readings + 1)
+            else:
+                await self._read_over()
         with self._changing() as state:
             state.missing = missing
         await self._finish()
@@ -249,21 +254,35 @@ class Work:
             if not part.exists() or part.stat().st_size < state.landed:
                 await self._begin_again()
             else:
-                await tools.threaded(self._read_back, state.landed)
+                self._known |= await tools.threaded(self._read_back, state.landed, self._seen)
         if state.since is not None:
             watermark = tools.watermarks[self.unit]
-            self._known = await tools.threaded(
+            self._known |= await tools.threaded(
                 tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
             )
 
-    def _read_back(self, size: int) -> None:
-        for lines in read_ranges(self._part(), [(0, size)]):
+    def _read_back(self, size: int, seen: Seen) -> set[int]:
+        """Note in ``seen`` what landed; the versions of all records."""
+        versions: set[int] = set()
+        for lines in read_ranges(self._part(), [(0, size)]) if size else ():
             hashes = [key_of_line(line).hashes() for line in lines]
-            self._seen.repeats([each for each, _ in hashes], [each for _, each in hashes])
+            seen.repeats([each for each, _ in hashes], [each for _, each in hashes])
+            if self.state.readings > 1:
+                versions.update(version for identifier, version in hashes if identifier is not None)
+            self._nameless = self._nameless or any(each is None for each, _ in hashes)
+        return versions
 
     def _part(self) -> Path:
         run = self.tools.run
         return self.tools.target.part(run.id, run.compression, self.unit, whole=self.state.since is None)
+
+    async def _read_over(self) -> None:
+        """Read the list once more, for what the first reading missed."""
+        with self._changing() as state:
+            state.readings += 1
+            state.next_page = 1
+        await self._save()
+        self._known |= await self.tools.threaded(self._read_back, self.state.landed, Seen())
 
     async def _begin_again(self, **changes: Any) -> None:
         """Forget what was read of the list."""
@@ -277,6 +296,7 @@ class Work:
         monitor.take(self.unit, self.state)
         self._seen = Seen()
         self._overlap_before = 0
+        self._nameless = False
         state = replace(self.state)
 
         def job(batch: Batch) -> None:
@@ -289,8 +309,10 @@ class Work:
     async def _land(self, page: Digest) -> None:
         repeats = self._seen.repeats(page.ids, page.versions)
         repeated = {row for row, same in repeats if same}
-        overlap = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
-        dropped = repeated | overlap
+        known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
+        dropped = repeated | known
+        again = self.state.readings > 1
+        self._nameless = self._nameless or None in page.ids
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
             page.payload = await self.tools.threaded(selected, page.payload, kept, self.tools.compress)
@@ -303,8 +325,9 @@ class Work:
             state.pages += 1
             state.rows += page.rows - len(dropped)
             state.received += page.received
-            state.repeats += len(repeated)
-            state.overlap += len(overlap)
+            if not again:
+                state.repeats += len(repeated)
+                state.overlap += len(known)
             state.invalid += len(page.invalid)
             state.undated += page.undated
             state.last_modified = max(filter(None, (state.last_modified, page.last_modified)), default=None)

@@ -1,5 +1,6 @@
 """Pulling again: what changed, what overlaps, what shifted while it was read."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -160,10 +161,66 @@ async def test_a_list_that_lost_a_row_is_read_again(server: Server, caller: Coda
     moved = [*records[1:], customer(0, modified=day(20))]
     changes_after(server, "1", lambda: server.put("customers", moved))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
-    assert ids(landed(tmp_path, "customers")) == [each["id"] for each in moved]
+    # The record that moved was read in both versions; the one it hid comes last.
+    assert ids(landed(tmp_path, "customers")) == [
+        "c0",
+        "c1",
+        "c2",
+        *(f"c{n}" for n in range(4, 10)),
+        "c0",
+        "c3",
+    ]
     assert report.total.missing == 0
     (unit,) = json.loads((tmp_path / "report.json").read_text())["units"]
     assert unit["drift"] == {"repeats": 0, "missing": 0, "readings": 2}
+
+
+async def test_both_readings_together_are_kept(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Rows that each of two readings missed, but not both, all land, and none twice."""
+    server.put("customers", [customer(number) for number in range(12)])
+    asked: dict[str, int] = {}
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/customers"):
+            return None
+        page = query["page"]
+        asked[page] = asked.get(page, 0) + 1
+        if (page, asked[page]) in (("2", 1), ("3", 2)):
+            hidden = msgspec.json.decode(server._answer(path, query).body)
+            return web.json_response({**hidden, "results": hidden["results"][1:]})
+        return None
+
+    server.hook = hook
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    assert report.total.missing == 0
+    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
+
+
+async def test_a_second_reading_can_be_interrupted(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Taken up again, it still knows what landed in the first one."""
+    server.put("customers", [customer(number) for number in range(12)])
+    asked: dict[str, int] = {}
+    task: asyncio.Task[bulk.Report] | None = None
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/customers"):
+            return None
+        page = query["page"]
+        asked[page] = asked.get(page, 0) + 1
+        if (page, asked[page]) == ("2", 1):
+            hidden = msgspec.json.decode(server._answer(path, query).body)
+            return web.json_response({**hidden, "results": hidden["results"][1:]})
+        if (page, asked[page]) == ("4", 2) and task is not None:
+            task.cancel()
+        return None
+
+    server.hook = hook
+    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(page_size=3)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    assert (report.outcome, report.total.missing) == (Outcome.DONE, 0)
+    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
 
 
 async def test_what_cannot_be_reconciled_is_reported_and_read_whole_next_time(
