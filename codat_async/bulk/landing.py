@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from codat_async.bulk.checkpoint import Checkpoint
 from codat_async.errors import CodatError
 
-__all__ = ["Batch", "DiskFull", "Landing", "LandingError"]
+__all__ = ["Batch", "DiskFull", "Landing", "LandingError", "landing_error"]
 
 _log = logging.getLogger(__name__)
 _LARGEST_BATCH: Final = 256
@@ -172,7 +172,7 @@ class Landing:
             batch.commit()
         except Exception as error:
             batch.roll_back()
-            self.error = _landing_error(error)
+            self.error = landing_error(error)
             _log.debug("a batch could not be committed", exc_info=True)
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._on_failure, self.error)
@@ -189,7 +189,8 @@ class Landing:
                 self._loop.call_soon_threadsafe(tell)
 
 
-def _landing_error(error: Exception) -> LandingError:
+def landing_error(error: Exception) -> LandingError:
+    """The error for a failure of the files or of SQLite."""
     if isinstance(error, OSError):
         if error.errno in _FULL:
             failure: LandingError = DiskFull(f"the disk is full ({error.strerror})")

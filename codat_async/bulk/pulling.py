@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from codat_async.bulk.budget import ByteBudget
 from codat_async.bulk.checkpoint import Run, State, UnitState
 from codat_async.bulk.companies import Found, find_companies
 from codat_async.bulk.compression import Compression, compressor
-from codat_async.bulk.landing import Landing, LandingError
+from codat_async.bulk.landing import Landing, LandingError, landing_error
 from codat_async.bulk.monitor import Event, Monitor
 from codat_async.bulk.planning import QuotaTooSmall, expand, fits_anyway, make_plan
 from codat_async.bulk.report import Outcome, Report, make_report, write_report
@@ -75,8 +76,8 @@ async def pull(
     Goes on where an interrupted run stopped, reads only what changed since a complete one,
     and begins otherwise. Raises :class:`~codat_async.bulk.target.TargetError` for a
     directory that cannot be used, :class:`~codat_async.bulk.types.UnknownType`,
-    :class:`~codat_async.bulk.planning.QuotaTooSmall`, and
-    :class:`~codat_async.errors.Unauthorized`. Whatever goes wrong later is in the report.
+    :class:`~codat_async.bulk.planning.QuotaTooSmall`,
+    :class:`NothingToPull` and :class:`~codat_async.errors.Unauthorized`. Whatever goes wrong later is in the report.
     """
     return await Pull(codat, Path(into), options or PullOptions(), on_event).run()
 
@@ -119,6 +120,13 @@ class Pull:
 
     async def run(self) -> Report:
         """Do it."""
+        try:
+            return await self._run()
+        except (OSError, sqlite3.Error) as error:
+            # Before there is a run to report on: the disk may be full already.
+            raise landing_error(error) from error
+
+    async def _run(self) -> Report:
         begun = time.monotonic()
         with Target(self._into) as target:
             self._check_source(target)
@@ -328,10 +336,10 @@ class Pull:
             checkpoint, run, missing_companies=found.failures, seconds=seconds, stopped=stopped
         )
         # A full disk has no room for the report either; the checkpoint has what it says.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, sqlite3.Error):
             write_report(target.path / REPORT, report, checkpoint)
-        if not report.open and not report.total.failed and stopped is None:
-            checkpoint.end_run(run.id, report.ended)
+            if not report.open and not report.total.failed and stopped is None:
+                checkpoint.end_run(run.id, report.ended)
         self.monitor.tell(
             "run_ended" if report.outcome == Outcome.DONE else "run_stopped",
             run=run.id,

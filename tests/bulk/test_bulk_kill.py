@@ -108,6 +108,17 @@ def test_a_full_disk_stops_cleanly_and_is_gone_on_with(sandbox: Address, tmp_pat
     assert parts(tmp_path / "full") == []
 
 
+def test_a_disk_that_is_full_from_the_start_is_told_in_one_line(sandbox: Address, tmp_path: Path) -> None:
+    """Without room for even the checkpoint there is one line, and the status says that nothing was done."""
+
+    def no_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    status, said = finish(start(sandbox, tmp_path / "full", *TYPES[:1], limit=no_files))
+    assert status in (2, 4), said
+    assert len(said.strip().splitlines()) == 1, said
+
+
 @pytest.mark.soak
 def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
     """200 companies by 10 types, killed at 50 random moments: the same files as an undisturbed pull."""
