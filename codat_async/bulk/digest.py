@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
@@ -12,8 +11,9 @@ from codat_async import codec
 from codat_async.bulk.budget import Share
 from codat_async.bulk.checking import checker, record_checker
 from codat_async.bulk.compression import decompress
-from codat_async.errors import DecodingError, PagingError
-from codat_async.models import Links
+from codat_async.errors import DecodingError
+from codat_async.models import Links, Page
+from codat_async.paging import Step, check_number
 
 __all__ = [
     "Digest",
@@ -85,6 +85,7 @@ class Digest(Struct, kw_only=True):
 class _Split(Struct, rename="camel", gc=False):
     results: list[Raw] | None = None
     page_number: int = 0
+    page_size: int = 0
     total_results: int = 0
     links: Links | None = msgspec.field(default=None, name="_links")
 
@@ -113,7 +114,7 @@ def digest_page(
     latest, undated = _latest([key.modified_date for key in keys])
     return Digest(
         number=number,
-        following=following(page.links, number, name),
+        following=following(page, number, name),
         total=page.total_results,
         rows=len(raws),
         ids=[each for each, _ in hashes],
@@ -140,7 +141,7 @@ def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
     page = _page(body, number, name)
     keys = _keys_of(body, page.results or [])
     ids = [str(key.id) for key in keys if key.id is not None]
-    return IdPage(number, following(page.links, number, name), page.total_results, ids)
+    return IdPage(number, following(page, number, name), page.total_results, ids)
 
 
 def _page(body: bytes, number: int, name: str) -> _Split:
@@ -148,8 +149,7 @@ def _page(body: bytes, number: int, name: str) -> _Split:
         page = _split(body)
     except _UNREADABLE as failure:
         raise DecodingError(f"not a page of records ({failure})", raw=body, operation=name) from failure
-    if page.page_number and page.page_number != number:
-        raise PagingError(f"{name}: page {number} was asked for and page {page.page_number} came")
+    check_number(number, page.page_number, name)
     return page
 
 
@@ -221,18 +221,10 @@ def comparable(text: object) -> str | None:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-def following(links: Links | None, number: int, name: str) -> int | None:
-    """The page that the next link names, None on the last; nothing else of the link is followed."""
-    link = links.next if links is not None else None
-    if link is None:
-        return None
-    named = parse_qs(urlsplit(link.href or "").query).get("page", [])
-    found = int(named[0]) if named and named[0].isdecimal() else 0
-    if found <= number:
-        raise PagingError(
-            f"{name}: page {number} links to {link.href!r} as the next; the list does not advance"
-        )
-    return found
+def following(page: "_Split | Page[Any]", number: int, name: str) -> int | None:
+    """The page to go on to, None on the last; raises PagingError for a list that does not advance."""
+    past_the_end = not page.results and number * page.page_size >= page.total_results
+    return Step(page.links, number, name, past_the_end=past_the_end).following()
 
 
 def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterator[Invalid]:

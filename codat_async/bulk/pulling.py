@@ -77,7 +77,8 @@ async def pull(
     and begins otherwise. Raises :class:`~codat_async.bulk.target.TargetError` for a
     directory that cannot be used, :class:`~codat_async.bulk.types.UnknownType`,
     :class:`~codat_async.bulk.planning.QuotaTooSmall`,
-    :class:`NothingToPull` and :class:`~codat_async.errors.Unauthorized`. Whatever goes wrong later is in the report.
+    :class:`NothingToPull` and :class:`~codat_async.errors.Unauthorized`. What goes wrong later is
+    in the report.
     """
     return await Pull(codat, Path(into), options or PullOptions(), on_event).run()
 

@@ -224,7 +224,7 @@ class _Reading:
             page = await codec.decode_page(
                 response.body, kind.model, on_invalid=invalid.append, operation=kind.name
             )
-            next_page = following(page.links, number, kind.name)
+            next_page = following(page, number, kind.name)
             return _TypedPage(number, next_page, page.total_results, page.results, invalid, share)
 
         try:
