@@ -18,7 +18,7 @@ CONNECTION: Final = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTIONS: Final = 1000
 """Enough that no side waits for one."""
 
-NO_LIMITS: Final = Limits(in_flight_per_company=None, per_minute=None)
+NO_LIMITS: Final = Limits(in_flight=None, in_flight_per_company=None, per_minute=None)
 """Codat's limits would be all that is measured; the governor still counts every request."""
 
 

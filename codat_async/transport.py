@@ -93,13 +93,14 @@ class AiohttpTransport:
             headers = CIMultiDict(headers)
             headers["Content-Type"] = request.body.content_type
             data = _payload(request.body, headers)
+        streamed = request.stream or isinstance(data, _Content)
         try:
             response = await session.request(
                 request.method,
                 URL(url, encoded=True),
                 headers=headers,
                 data=data,
-                timeout=_limits(request.timeout or self._timeout, request.stream),
+                timeout=_limits(request.timeout or self._timeout, streamed),
                 allow_redirects=False,
                 raise_for_status=False,
             )
@@ -112,18 +113,19 @@ class AiohttpTransport:
                 status=response.status, headers=response.headers, stream=_Stream(response, request)
             )
         try:
+            # A whole read gives the connection back by itself.
             body = await (_beginning(response) if request.stream else response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _mapped(error, request) from error
-        finally:
-            # After a whole read this gives the connection back; after anything else it closes it.
-            response.release() if response.content.at_eof() else response.close()
+        except BaseException as error:
+            response.close()
+            if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+                raise _mapped(error, request) from error
+            raise
         return Response(status=response.status, headers=response.headers, body=body)
 
 
 @lru_cache
-def _limits(wanted: Timeout, stream: bool) -> aiohttp.ClientTimeout:
-    total = None if stream else wanted.total
+def _limits(wanted: Timeout, streamed: bool) -> aiohttp.ClientTimeout:
+    total = None if streamed else wanted.total
     # A timer for each packet is dear, and one that cannot ring before the total's is in vain.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
     return aiohttp.ClientTimeout(
@@ -158,6 +160,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) >= _ERROR_BODY:
+            response.close()
             break
     return bytes(body)
 

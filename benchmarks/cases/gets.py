@@ -25,7 +25,7 @@ from benchmarks.measure import (
 from codat_async.models import Account
 
 TIMED_FLOOR = "floor with our time-outs"
-OUR_TIMEOUT = aiohttp.ClientTimeout(total=300, connect=10, sock_connect=10, sock_read=60)
+OUR_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=10)
 
 RECORDS = 200
 """Different ones are read, so that no side lives on one URL that it has met before."""
@@ -43,9 +43,9 @@ REACH = (
         PER_SECOND,
         0.85,
         FLOOR,
-        shortfall="a fifth of the difference is aiohttp's timer for a silent server, set anew with each "
-        "packet; the rest is shared by the rate limit and retry, the request as it is built and checked, "
-        "and the look for unknown fields",
+        shortfall="layers taken off one by one over sockets put some 14 µs of 119 into building the request, "
+        "mapping the answer and looking for unknown fields, 12 into the rate limit, 9 into the credential "
+        "(aiohttp merges headers for each request), 5 into retry, 4 into keys and logging",
     ),
 )
 

@@ -23,8 +23,8 @@ class Timeout(Struct, frozen=True, kw_only=True):
     """To get a connection, from the pool or new, TLS included."""
     read: float | None = 60.0
     """Longest silence from the server while waiting for headers or more of the body."""
-    total: float | None = 300.0
-    """For the whole attempt. Streamed downloads do not count it, since their size is unbounded."""
+    total: float | None = 60.0
+    """For the whole attempt. Streamed downloads and uploads do not count it: their size is unbounded."""
 
 
 class Body(Struct, frozen=True):
