@@ -29,6 +29,9 @@
     └── PushError                 a write that the platform did not carry out
         ├── PushFailed            says why, with the validation
         └── PushTimedOut          the platform, or the caller's patience, gave up
+
+``codat_async.bulk`` adds its own below the root, for directories, disks and quotas that do
+not suffice.
 """
 
 import time

@@ -25,6 +25,7 @@ from codat_async.bulk.types import RecordType, Scope, record_types, resolve_type
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
+from codat_async.models.base import Model
 
 __all__ = ["Batch", "PartlyFailed", "records"]
 
@@ -44,8 +45,8 @@ class Batch(Struct, kw_only=True):
     page: int
     total: int
     """What the API says the whole list holds."""
-    records: list[Any]
-    """Structs of the type's model."""
+    records: Sequence[Model]
+    """Of the type's model: ``models.Invoice`` for ``invoices``, and so on."""
     invalid: list[InvalidRecord]
     """Records that the model does not accept, with their raw bytes."""
 
