@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from codat_async.codec import OnInvalid
 from codat_async.errors import InvalidRecord, PagingError
+from codat_async.hashes import HashSet
 from codat_async.models import Links, Page
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
@@ -267,24 +268,24 @@ class _Seen:
         self._tell = None if isinstance(on_invalid, str) else on_invalid
         self.count = 0
         self.duplicates = 0
-        self._ids: set[int] = set()
+        self._ids = HashSet()
 
     def new(self, records: list[T]) -> list[T]:
         """The records that were not met before."""
-        # Hashes of 64 bits take half the memory of the ids, and two of a million meet once in 10⁷ lists.
         ids = [None if (held := getattr(record, "id", None)) is None else hash(held) for record in records]
         unique = {identifier for identifier in ids if identifier is not None}
         if len(unique) == len(records) and self._ids.isdisjoint(unique):
-            self._ids |= unique
+            self._ids.update(unique)
             self.count += len(records)
             return records
-        kept = []
+        kept, fresh = [], set[int]()
         for identifier, record in zip(ids, records, strict=True):
             if identifier is not None:
-                if identifier in self._ids:
+                if identifier in fresh or identifier in self._ids:
                     continue
-                self._ids.add(identifier)
+                fresh.add(identifier)
             kept.append(record)
+        self._ids.update(fresh)
         self.count += len(kept)
         self.duplicates += len(records) - len(kept)
         return kept

@@ -37,11 +37,12 @@ BELOW: dict[str, set[str]] = {
     "client": {"errors", "resources", "transport", "codat_middleware", "aiohttp"},
     "resources": {"models", "operations"},
     "operations": {"codec", "errors", "models", "paging", "streaming", "codat_middleware"},
-    "paging": {"codec", "errors", "models"},
+    "paging": {"codec", "errors", "hashes", "models"},
     "streaming": {"errors", "codat_middleware"},
     "transport": {"errors", "codat_middleware", "aiohttp"},
     "codec": {"errors", "models"},
     "errors": {"models", "codat_middleware"},
+    "hashes": set(),
     "models": set(),
 }
 """For each room, the rooms it may use. Rooms that stand on top of the client are not listed."""
@@ -55,6 +56,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "transport": {"aiohttp", "multidict", "yarl"},
     "codec": {"msgspec"},
     "errors": {"msgspec"},
+    "hashes": set(),
     "models": {"msgspec"},
     "codat_async": set(),
 }
