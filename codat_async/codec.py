@@ -1,9 +1,7 @@
-"""Bytes to Structs and back: cached decoders, a tolerant second reading, slices that let the loop run."""
+"""Bytes to Structs and back: cached decoders, and slices that let the loop run."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from math import isfinite
@@ -15,8 +13,16 @@ from msgspec import Raw, Struct
 from msgspec.structs import fields, replace
 
 from codat_async.errors import DecodingError, InvalidRecord
-from codat_async.models import Links, Page, SupplementalData
+from codat_async.models import Links, Page
 from codat_async.models.base import Model, Null
+from codat_async.repair import (
+    UNREADABLE,
+    complete_dates,
+    explain,
+    repair,
+    restore_page,
+    restore_supplemental_data,
+)
 
 T = TypeVar("T")
 
@@ -29,12 +35,9 @@ LARGE_PAGE: Final = 1_000_000
 _LONGEST_STALL: Final = 0.01
 """Seconds that a page may take at once; one that would take more is decoded in slices."""
 _SLICE_SECONDS: Final = 0.002
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for a text that is not what it should be; the last for one nested without end."""
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
 _names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
-_tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
 
 
@@ -61,9 +64,9 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
     try:
         record = decoder(kind).decode(data)
     except msgspec.ValidationError as failure:
-        record = _repair(data, kind, failure, operation)
-    except _UNREADABLE as failure:
-        reason, path = _explain(failure)
+        record = repair(data, decoder(kind).decode, failure, operation)
+    except UNREADABLE as failure:
+        reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     if isinstance(record, Model | dict) and not _complete(record, data):
         _keep_unknown_below(record, data)
@@ -133,7 +136,7 @@ def _holds_models(kind: Any) -> bool:
 def _complete(record: object, data: bytes) -> bool:
     try:
         return _knows_all(record, _names_decoder.decode(data))
-    except _UNREADABLE:
+    except UNREADABLE:
         # What has no place in the record was skipped, and need not be readable.
         return False
 
@@ -230,17 +233,18 @@ async def decode_page(
         for text in _readings(data, kind):
             try:
                 page = decoder(page_of(kind)).decode(text)
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
             if text is not data:
-                _restore_supplemental_data(page.results, data)
+                restore_page(page.results, data)
             _measured(kind, len(data), perf_counter() - begun)
             return _checked(page, data, operation)
     try:
         split = decoder(_RawPage).decode(data)
-    except _UNREADABLE as failure:
-        reason, path = _explain(failure)
+    except UNREADABLE as failure:
+        reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    # Splitting has kept the others waiting already.
     await asyncio.sleep(0)
     page = Page(
         results=await _sliced(split.results or [], len(data), kind, on_invalid, operation),
@@ -272,8 +276,6 @@ async def _sliced(
     records: list[T] = []
     bare_dates = False
     slices = 0
-    # Splitting the page has kept the others waiting already.
-    await asyncio.sleep(0)
     begun = perf_counter()
     for raw in raws:
         seconds = perf_counter() - begun
@@ -287,7 +289,7 @@ async def _sliced(
             try:
                 records.append(decode_one(raw))
                 continue
-            except _UNREADABLE:
+            except UNREADABLE:
                 pass
         text = bytes(raw)
         completed = complete_dates(text, kind)
@@ -295,11 +297,11 @@ async def _sliced(
         bare_dates = completed is not text
         try:
             record = decode_one(completed)
-            if bare_dates and b'"supplementalData"' in text:
-                _restore(record, decoder(_Supplemental).decode(text))
-        except _UNREADABLE as failure:
+            if bare_dates:
+                restore_supplemental_data(record, text)
+        except UNREADABLE as failure:
             try:
-                record = _repair(text, kind, failure, operation)
+                record = repair(text, decode_one, failure, operation)
             except InvalidRecord as invalid:
                 if on_invalid == "raise":
                     raise
@@ -308,171 +310,3 @@ async def _sliced(
                 continue
         records.append(record)
     return records
-
-
-# --- the tolerant second reading ---------------------------------------------------------
-
-
-def complete_dates(data: bytes, kind: Any) -> bytes:
-    """The text with midnight added to a record's dates that stand alone; itself where none does.
-
-    Codat documents the bare form (``2022-10-23``) beside the full one; a ``datetime``
-    decoder takes only the latter.
-    """
-    pattern = _bare_dates(kind)
-    pieces = pattern.split(data) if pattern else [data]
-    if len(pieces) == 1:
-        return data
-    pieces[1::2] = [day + b"T00:00:00" for day in pieces[1::2]]
-    return b"".join(pieces)
-
-
-@cache
-def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
-    # A day is rare and found fast; whether it ends the value of a date is looked up behind it.
-    fields_before = (
-        rb'(?<=[^\\]"%b"%b"\d{4}-\d\d-\d\d)' % (name, colon)
-        for name in sorted(date_names(kind))
-        for colon in (b":", b": ")
-    )
-    either = b"|".join(fields_before)
-    return re.compile(rb'(-\d\d-\d\d)(?=")(?:' + either + rb")") if either else None
-
-
-def date_names(kind: Any) -> frozenset[bytes]:
-    """The wire names of a record's dates; none for a record with untyped content that could hold the same.
-
-    Supplemental data of the record itself is the one exception, since it is put back.
-    """
-    names: set[bytes] = set()
-    todo: list[tuple[Any, int]] = [(kind, 0)]
-    met: set[Any] = set()
-    while todo:
-        hint, depth = todo.pop()
-        if hint in (Any, Raw) or (hint is SupplementalData and depth > 1):
-            return frozenset()
-        if hint is SupplementalData or hint in met:
-            continue
-        if isinstance(hint, type) and issubclass(hint, Struct):
-            met.add(hint)
-            for field in fields(hint):
-                if field.name != "unknown_fields":
-                    inside = [field.type, *get_args(field.type)]
-                    if datetime in inside:
-                        names.add(field.encode_name.encode())
-                    todo.append((field.type, depth + 1))
-        else:
-            todo += ((part, depth) for part in get_args(hint))
-    return frozenset(names)
-
-
-class _Supplemental(Struct, rename="camel", gc=False):
-    supplemental_data: SupplementalData | None = None
-
-
-class _SupplementalPage(Struct, gc=False):
-    results: list[_Supplemental] = []
-
-
-def _restore_supplemental_data(records: Sequence[object], data: bytes) -> None:
-    """Supplemental data is the source's own: what was completed in there is put back."""
-    if b'"supplementalData"' in data:
-        for record, original in zip(records, decoder(_SupplementalPage).decode(data).results, strict=True):
-            _restore(record, original)
-
-
-def _restore(record: Any, original: _Supplemental) -> None:
-    if original.supplemental_data is not None:
-        record.supplemental_data = original.supplemental_data
-
-
-_PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
-_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
-_EVERY: Final = "..."
-"""Stands in a path for a key of a map, which it does not name."""
-_REPAIRS_PER_RECORD: Final = 100
-
-
-def _explain(failure: Exception) -> tuple[str, str]:
-    text = str(failure)
-    if isinstance(failure, msgspec.ValidationError):
-        found = _PATH.search(text)
-        if found:
-            return text[: found.start()], found["path"]
-        return text, "$"
-    return f"the text is not JSON ({text})", "$"
-
-
-def _repair(data: bytes, kind: type[T], failure: Exception, operation: str) -> T:
-    """Read a record value by value, mending what has only one meaning; raises InvalidRecord."""
-    reason, path = _explain(failure)
-    tree: Any = None
-    try:
-        tree = _tree_decoder.decode(data)
-        for _ in range(_REPAIRS_PER_RECORD):
-            if not _mend(tree, _steps(path), reason):
-                break
-            try:
-                return decoder(kind).decode(_encoder.encode(tree))
-            except _UNREADABLE as again:
-                reason, path = _explain(again)
-    except _UNREADABLE as broken:
-        reason, path = _explain(broken)
-    identifier = tree.get("id") if isinstance(tree, dict) else None
-    raise InvalidRecord(
-        reason,
-        record_id=None if identifier is None else str(identifier),
-        path=path,
-        raw=data,
-        operation=operation,
-    ) from failure
-
-
-def _steps(path: str) -> list[str | int]:
-    return [name or (index if index == _EVERY else int(index)) for name, index in _STEP.findall(path)]
-
-
-def _mend(tree: Any, steps: list[str | int], reason: str) -> bool:
-    """Put the right value in the place of a wrong one; False where there is no certain one."""
-    if not steps:
-        return False
-    step, *below = steps
-    done = False
-    for key in list(tree) if step == _EVERY and isinstance(tree, dict) else [step]:
-        try:
-            value = tree[key]
-        except (KeyError, IndexError, TypeError):
-            continue
-        if below:
-            done |= _mend(value, below, reason)
-        elif (mended := _mended(value, reason)) is not value:
-            tree[key] = mended
-            done = True
-    return done
-
-
-def _mended(value: object, reason: str) -> object:
-    if "datetime" in reason and isinstance(value, str):
-        if not value.strip():
-            return None
-        try:
-            return datetime.fromisoformat(value.strip()).isoformat()
-        except ValueError:
-            return value
-    if reason.startswith("Expected `str"):
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, int | Decimal):
-            return str(value)
-    if reason.startswith("Expected `int"):
-        if isinstance(value, str) and value.strip().isdecimal():
-            return int(value)
-        if isinstance(value, Decimal) and value == value.to_integral_value():
-            return int(value)
-    if "decimal" in reason and isinstance(value, str) and not value.strip():
-        return None
-    if reason.startswith("Expected `bool") and isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
-    if reason.startswith("Expected `array") and value is None:
-        return []
-    return value

@@ -17,6 +17,7 @@ from codat_async import codec
 from codat_async.bulk.digest import key_of_line
 from codat_async.bulk.shapes import RAW_JSON, TIME, Shape, is_utc, shape_of
 from codat_async.errors import DecodingError
+from codat_async.repair import complete_dates
 
 __all__ = ["Tabulated", "tabulate"]
 
@@ -179,7 +180,7 @@ def _slow(
 
 def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, Any]:
     try:
-        record = codec.decode(codec.complete_dates(line, model), model)
+        record = codec.decode(complete_dates(line, model), model)
         raws = codec.decoder(dict[str, Raw]).decode(line)
     except (DecodingError, *_UNREADABLE):
         result.unreadable += 1

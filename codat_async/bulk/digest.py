@@ -14,6 +14,7 @@ from codat_async.bulk.compression import decompress
 from codat_async.errors import DecodingError
 from codat_async.models import Links, Page
 from codat_async.paging import Step, check_number
+from codat_async.repair import complete_dates
 
 __all__ = [
     "Digest",
@@ -235,7 +236,7 @@ def _invalid(body: bytes, raws: Sequence[Raw], model: Any, name: str) -> Iterato
         pass
     else:
         return
-    completed = codec.complete_dates(body, model)
+    completed = complete_dates(body, model)
     if completed is not body:
         try:
             checker(model)(completed)
@@ -256,7 +257,7 @@ def _one_by_one(raws: Iterable[Raw], model: Any, name: str) -> Iterator[Invalid]
             pass
         record = bytes(raw)
         try:
-            codec.decode(codec.complete_dates(record, model), model, operation=name)
+            codec.decode(complete_dates(record, model), model, operation=name)
         except DecodingError as failure:
             identifier = key_of_line(record).id
             yield Invalid(

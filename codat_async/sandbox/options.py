@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from codat_async.codec import complete_dates
 from codat_async.models import (
     PushFieldValidation,
     PushOption,
@@ -20,6 +19,7 @@ from codat_async.models import (
     PushValidationInfo,
     ValidationItem,
 )
+from codat_async.repair import complete_dates
 from codat_async.sandbox.fields import without_null
 
 __all__ = ["check", "option_tree"]
