@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from math import isfinite
+from threading import RLock
 from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
@@ -41,6 +42,10 @@ _names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
 
 
+making_decoders: Final = RLock()
+"""Held while a decoder is made: msgspec then prepares the types within it, and the process crashes
+where another thread prepares the same ones at that moment."""
+
 _decoders: dict[object, msgspec.json.Decoder[Any]] = {}
 
 
@@ -48,8 +53,9 @@ def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     """The decoder of a type, made once."""
     found = _decoders.get(kind)
     if found is None:
-        # Numbers in untyped places (supplemental data) keep their digits too.
-        found = _decoders[kind] = msgspec.json.Decoder(kind, float_hook=Decimal)
+        with making_decoders:
+            # Numbers in untyped places (supplemental data) keep their digits too.
+            found = _decoders[kind] = msgspec.json.Decoder(kind, float_hook=Decimal)
     return found
 
 

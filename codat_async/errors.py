@@ -317,16 +317,21 @@ def from_response(request: Request, response: Response) -> StatusError:
     return kind(request, response, message)
 
 
+_message_fields = {
+    field.encode_name: (field.name, msgspec.json.Decoder(field.type, strict=False).decode)
+    for field in fields(ErrorMessage)
+}
+
+
 def _message(body: bytes) -> ErrorMessage:
     """What can be read of an error's body, field by field: one that is odd does not cost the others."""
     message = ErrorMessage()
     with suppress(*_UNREADABLE):
-        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        for field in fields(ErrorMessage):
-            if field.encode_name in parts:
+        for wire_name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
+            if wire_name in _message_fields:
+                name, decode = _message_fields[wire_name]
                 with suppress(*_UNREADABLE):
-                    found = msgspec.json.decode(parts[field.encode_name], type=field.type, strict=False)
-                    setattr(message, field.name, found)
+                    setattr(message, name, decode(raw))
     return message
 
 

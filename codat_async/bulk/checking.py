@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct, defstruct, field
 from msgspec.structs import fields
 
+from codat_async.codec import making_decoders
+
 __all__ = ["checker", "record_checker"]
 
 
@@ -21,14 +23,16 @@ def checker(model: Any) -> Callable[[bytes], object]:
     would accept, such as numbers in quotes: what fails is to be tried on the model itself.
     It takes a third of the time that the records would.
     """
-    page = defstruct("Page", [("results", list[_cheap(model)], field(default_factory=list))], gc=False)  # type: ignore[misc]
-    return msgspec.json.Decoder(page).decode
+    with making_decoders:
+        page = defstruct("Page", [("results", list[_cheap(model)], field(default_factory=list))], gc=False)  # type: ignore[misc]
+        return msgspec.json.Decoder(page).decode
 
 
 @cache
 def record_checker(model: Any) -> Callable[[bytes], object]:
     """The same for one record."""
-    return msgspec.json.Decoder(_cheap(model)).decode
+    with making_decoders:
+        return msgspec.json.Decoder(_cheap(model)).decode
 
 
 def _cheap(hint: Any) -> Any:
