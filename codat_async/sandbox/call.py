@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
+from codat_async.codec import decoder
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.faults import Fault
 from codat_async.sandbox.idempotency import Claim
@@ -79,7 +80,7 @@ class Call:
     def decode(self, kind: Any) -> Any:
         """The received body as a type; raises 400 with the reason where it is none."""
         try:
-            return msgspec.json.decode(self.payload or b"", type=kind)
+            return decoder(kind).decode(self.payload or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ApiError(400, f"The request body is not valid: {error}") from error
 

@@ -6,8 +6,7 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
+from codat_async.codec import decoder
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.wire import now, stable_uuid
 from codat_async.sandbox.world import CompanyState, World
@@ -95,7 +94,7 @@ class Levers:
     def decode_records(self, company_id: str, resource: str, body: bytes) -> list[Any]:
         """Records from a JSON array, each of the resource's type; raises :class:`msgspec.DecodeError`."""
         model = self._collection(company_id, resource).model
-        records: list[Any] = msgspec.json.decode(body, type=list[model])  # type: ignore[valid-type]
+        records: list[Any] = decoder(list[model]).decode(body)  # type: ignore[valid-type]
         for record in records:
             record.modified_date = record.modified_date or now()
         return records

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from codat_async.codec import decoder
 from codat_async.models import (
     PushFieldValidation,
     PushOption,
@@ -131,7 +132,7 @@ def check(body: bytes, model: type[msgspec.Struct]) -> tuple[Any, list[Validatio
     if errors:
         return None, errors
     try:
-        return msgspec.json.decode(complete_dates(body, model), type=model), []
+        return decoder(model).decode(complete_dates(body, model)), []
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         # What the tree does not describe: the fields of a type within itself.
         return None, [_item("", str(error))]
