@@ -1,51 +1,50 @@
 """A set of hashes that stays small: for telling which ids of a long list were met before."""
 
-from array import array
-from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from struct import Struct
 from typing import Final
 
 __all__ = ["HashSet"]
 
-_RECENT: Final = 2_000
-_LARGEST: Final = 160_000
+_FEW: Final = 10_000
+_BUCKETS: Final = 1 << 16
+_pack: Final = Struct("q").pack
 
 
 class HashSet:
-    """Hashes of 64 bits, in about nine bytes each.
+    """Hashes of 64 bits, in about twelve bytes each.
 
-    The latest are in a set; before that they are put away in sorted arrays, since a set of
-    a million would take seventy bytes each. Two of a million ids share a hash once in some
-    thirty million lists.
+    The first thousands are in a set, all others packed into strings of bytes by their low
+    bits, since a set of a million would take seventy bytes each. Two of a million ids share
+    a hash once in some thirty million lists.
     """
 
     def __init__(self) -> None:
-        self._recent: set[int] = set()
-        self._sorted: list[array[int]] = []
+        self._few: set[int] = set()
+        self._buckets: list[bytes] = []
 
     def __contains__(self, value: int) -> bool:
         return not self.isdisjoint((value,))
 
     def isdisjoint(self, values: Collection[int]) -> bool:
         """Whether none of the values is in the set."""
-        return self._recent.isdisjoint(values) and not any(_meet(values, held) for held in self._sorted)
+        return self._few.isdisjoint(values) and not (self._buckets and any(map(self._is_packed, values)))
 
     def update(self, values: Iterable[int]) -> None:
         """Take values in that are not in the set."""
-        self._recent.update(values)
-        if len(self._recent) > _RECENT:
-            self._put_away()
+        self._few.update(values)
+        if len(self._few) > _FEW:
+            if not self._buckets:
+                self._buckets = [b""] * _BUCKETS
+            buckets = self._buckets
+            for value in self._few:
+                buckets[value % _BUCKETS] += _pack(value)
+            self._few = set()
 
-    def _put_away(self) -> None:
-        fresh = array("q", sorted(self._recent))
-        self._recent = set()
-        # Equal sizes are merged, so that there are few arrays to look through, up to a size
-        # whose merging is not felt.
-        while self._sorted and len(self._sorted[-1]) <= len(fresh) and len(fresh) <= _LARGEST // 2:
-            fresh = array("q", sorted(self._sorted.pop() + fresh))
-        self._sorted.append(fresh)
-
-
-def _meet(values: Iterable[int], held: "array[int]") -> bool:
-    size = len(held)
-    return any((at := bisect_left(held, each)) < size and held[at] == each for each in values)
+    def _is_packed(self, value: int) -> bool:
+        bucket, packed = self._buckets[value % _BUCKETS], _pack(value)
+        at = bucket.find(packed)
+        while at % len(packed) and at > 0:
+            # The end of one and the beginning of the next.
+            at = bucket.find(packed, at + 1)
+        return at >= 0

@@ -26,5 +26,26 @@ def test_takes_little_memory() -> None:
     hashes = HashSet()
     for start in range(0, 100_000, 1_000):
         hashes.update(range(start, start + 1_000))
-    assert sum(len(held) * held.itemsize for held in hashes._sorted) >= 8 * 95_000
-    assert len(hashes._recent) <= 5_000
+    assert sum(map(len, hashes._buckets)) >= 8 * 85_000
+    assert len(hashes._few) <= 11_000
+
+
+def test_neighbours_do_not_make_a_third() -> None:
+    """The end of one packed hash with the beginning of the next is none, though it may look like one."""
+    first, second = (
+        int.from_bytes(bytes(each), "little") for each in ([1, 1, 2, 2, 2, 2, 1, 1], [1, 1] + [3] * 6)
+    )
+    between = int.from_bytes(bytes([1, 1, 1, 1, 3, 3, 3, 3]), "little")
+    hashes = HashSet()  # The ranges are there to have all before them packed, into other buckets.
+    hashes.update([first])
+    hashes.update(number << 16 for number in range(2_000_000, 2_010_001))
+    hashes.update([second])
+    hashes.update(number << 16 for number in range(3_000_000, 3_010_001))
+    assert first.to_bytes(8, "little") + second.to_bytes(8, "little") in hashes._buckets[0x0101]
+    assert between.to_bytes(8, "little") in hashes._buckets[0x0101]
+    assert first in hashes
+    assert second in hashes
+    assert between not in hashes
+    hashes.update([between])
+    hashes.update(number << 16 for number in range(4_000_000, 4_010_001))
+    assert between in hashes
