@@ -1,6 +1,7 @@
-"""A quick check that a model accepts a page: the same shapes, decoded into the cheapest values."""
+"""A quick check that a model accepts a record: the same shape, decoded into the cheapest values."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from types import UnionType
@@ -12,27 +13,38 @@ from msgspec.structs import fields
 
 from codat_async.codec import making_decoders
 
-__all__ = ["checker", "record_checker"]
+__all__ = ["checker"]
 
 
 @cache
-def checker(model: Any) -> Callable[[bytes], object]:
-    """A function that returns for a page whose records the model accepts.
+def checker(model: Any) -> Callable[[bytes], Any]:
+    """A function that reads a record the model accepts, in half the time that the model would take.
 
-    It raises :class:`msgspec.ValidationError` for any other, and for a few that the model
-    would accept, such as numbers in quotes: what fails is to be tried on the model itself.
-    It takes a third of the time that the records would.
+    What it returns has ``id`` and ``modified_date`` as the texts they came as: whether the
+    latter is a date is left to the caller. It raises :class:`msgspec.ValidationError` for
+    any other record, and for a few that the model would accept, such as one with a number
+    in quotes: what fails is to be tried on the model itself.
     """
     with making_decoders:
-        page = defstruct("Page", [("results", list[_cheap(model)], field(default_factory=list))], gc=False)  # type: ignore[misc]
-        return msgspec.json.Decoder(page).decode
+        key = {"id": Any, "modified_date": Any}
+        for each in fields(model):
+            if each.name in key:
+                key[each.name] = _as_text(each.type)
+        names = {"id": "id", "modified_date": "modifiedDate"}
+        record = defstruct(
+            f"Keyed{model.__name__}",
+            [(name, hint, field(name=names[name], default=None)) for name, hint in key.items()],
+            bases=(_cheap_struct(model),),
+            kw_only=True,
+            gc=False,
+        )
+        return msgspec.json.Decoder(record).decode
 
 
-@cache
-def record_checker(model: Any) -> Callable[[bytes], object]:
-    """The same for one record."""
-    with making_decoders:
-        return msgspec.json.Decoder(_cheap(model)).decode
+def _as_text(hint: Any) -> Any:
+    """The hint of a key with texts in the place of dates."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return Union[tuple(str if each is datetime else each for each in parts)]  # noqa: UP007
 
 
 def _cheap(hint: Any) -> Any:

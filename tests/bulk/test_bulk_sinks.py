@@ -163,7 +163,7 @@ def test_every_type_has_a_shape() -> None:
 def test_what_the_cheap_check_accepts_the_model_accepts(name: str) -> None:
     """The check knows every field of its model, and refuses a record that lacks a required one."""
     model = bulk.record_types()[name].model
-    check = checking.record_checker(model)
+    check = checking.checker(model)
     required = [each for each in msgspec.structs.fields(model) if each.required]
     if required:
         with pytest.raises(msgspec.ValidationError):
