@@ -139,7 +139,11 @@ def group() -> None:
 @click.option("--dry-run", is_flag=True, help="Plan only, as the plan command does; nothing is written.")
 @click.option("--parquet", is_flag=True, help="Also write DIR/parquet.")
 @click.option("--duckdb", type=_file, metavar="FILE", help="Also merge into tables of a DuckDB file.")
-@click.option("--compression", type=click.Choice(["gzip", "zstd"]), default="gzip", show_default=True)
+@click.option(
+    "--compression",
+    type=click.Choice(["gzip", "zstd"]),
+    help="Of the raw files; by default zstd where the extra of that name is installed, else gzip.",
+)
 @click.option(
     "--memory", type=click.IntRange(1), default=64, show_default=True, help="MB of pages in flight."
 )
@@ -151,9 +155,10 @@ def pull(
 ) -> int:
     """Pull books into DIR.
 
-    Each record lands as the API sent it, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz.
-    The same command goes on with an interrupted run to the page, and after a complete run asks only
-    for what has changed since. DIR/report.json tells how every list ended.
+    Each record lands as the API sent it, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz
+    (.zst where the zstd extra is installed). The same command goes on with an interrupted run to the
+    page, and after a complete run asks only for what has changed since. DIR/report.json tells how every
+    list ended.
     """
     from codat_async import bulk
 

@@ -2,10 +2,12 @@
 
 import gzip
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import zstandard
 from aiohttp import web
 
 from codat_async import Codat, Limits, RetryPolicy
@@ -112,20 +114,36 @@ def customer(number: int, *, modified: str = "2024-01-01T00:00:00Z", **fields: A
     }
 
 
+def content(path: Path) -> bytes:
+    """What a file of either compression holds."""
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        return gzip.decompress(data)
+    decoder = zstandard.ZstdDecompressor()
+    return decoder.stream_reader(BytesIO(data), read_across_frames=True).read()
+
+
+def files(root: Path, kind: str = "") -> list[Path]:
+    """All complete files, or those of a type, gzip's and zstd's."""
+    return sorted(
+        path for path in (root / "raw" / kind).rglob("*.ndjson.*") if path.suffix in (".gz", ".zst")
+    )
+
+
 def landed(root: Path, kind: str) -> list[bytes]:
     """The lines of all complete files of a type."""
     lines: list[bytes] = []
-    for path in sorted((root / "raw" / kind).rglob("*.ndjson.gz")):
-        lines += gzip.decompress(path.read_bytes()).splitlines()
+    for path in files(root, kind):
+        lines += content(path).splitlines()
     return lines
 
 
 def everything(root: Path) -> dict[str, list[bytes]]:
     """The sorted lines of all complete files, by type and company."""
     found: dict[str, list[bytes]] = {}
-    for path in (root / "raw").rglob("*.ndjson.gz"):
+    for path in files(root):
         key = f"{path.parent.parent.name}/{path.parent.name}"
-        found.setdefault(key, []).extend(gzip.decompress(path.read_bytes()).splitlines())
+        found.setdefault(key, []).extend(content(path).splitlines())
     return {key: sorted(lines) for key, lines in found.items()}
 
 

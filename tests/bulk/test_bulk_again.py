@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import web
-from bulk_server import Server, client, customer, everything, landed
+from bulk_server import Server, client, customer, everything, files, landed
 
 from codat_async import Codat, bulk
 from codat_async.bulk import Outcome, PullOptions
@@ -44,7 +44,7 @@ async def test_the_second_run_asks_only_for_what_changed(
     (query,) = [query for path, query in server.requests if path.endswith("/customers")]
     assert query["query"] == "modifiedDate>=2024-01-19T23:50:00Z"
     assert json.loads(landed(tmp_path, "customers")[-1])["metadata"] == {"isDeleted": True}
-    assert any("-delta" in path.name for path in (tmp_path / "raw").rglob("*.gz"))
+    assert any("-delta" in path.name for path in files(tmp_path))
 
 
 async def test_what_the_overlap_brings_again_is_dropped(
@@ -72,7 +72,7 @@ async def test_full_starts_over(server: Server, caller: Codat, tmp_path: Path) -
     assert (report.mode, report.total.rows) == ("full", 10)
     report = await bulk.pull(caller, tmp_path, options=options())
     assert (report.mode, report.total.rows, report.total.overlap) == ("incremental", 0, 1)
-    assert len(list((tmp_path / "raw").rglob("*-full.ndjson.gz"))) == 2
+    assert sum("-full" in path.name for path in files(tmp_path)) == 2
 
 
 async def test_a_list_with_an_undated_record_is_read_whole(

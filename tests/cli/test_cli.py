@@ -55,7 +55,7 @@ def test_pull_prints_a_summary_and_ends_with_0(
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[2:4]] == ["accounts", "bills"]
     assert "all done: full run" in out.splitlines()[-1]
-    files = list((tmp_path / "books" / "raw" / "bills").rglob("*.ndjson.gz"))
+    files = list((tmp_path / "books" / "raw" / "bills").rglob("*.ndjson.*"))
     assert len(files) == 2
 
 
@@ -162,7 +162,7 @@ def test_companies_from_a_file(account: Address, tmp_path: Path, capsys: pytest.
     assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--companies", file) == 3
     out = capsys.readouterr().out
     assert f"no_company: there is no company {NO_COMPANY}" in out
-    assert len(list((tmp_path / "books").rglob("*.ndjson.gz"))) == 1
+    assert len(list((tmp_path / "books").rglob("*.ndjson.*"))) == 1
     assert command("pull", "--into", tmp_path / "none", "--companies", NO_COMPANY) == 4
     assert "nothing to pull" in one_line(capsys)
     assert not (tmp_path / "none").exists()

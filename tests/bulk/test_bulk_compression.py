@@ -1,0 +1,77 @@
+"""Raw files of either compression: pulled, broken off, taken up, read back and converted."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from bulk_server import Server, customer, files, landed, parts
+
+from codat_async import Codat, bulk
+from codat_async.bulk import PullOptions, compression
+from codat_async.bulk.compression import Compression
+from codat_async.errors import ConfigurationError
+
+KINDS: list[Compression] = ["gzip", "zstd"]
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+SUFFIX = {"gzip": ".gz", "zstd": ".zst"}
+
+
+def options(chosen: Compression | None, page_size: int = 2) -> PullOptions:
+    return PullOptions(types=("customers",), source="test", page_size=page_size, compression=chosen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_pull_goes_on_as_it_began(
+    server: Server, caller: Codat, tmp_path: Path, kind: Compression
+) -> None:
+    """Broken off, it is taken up in the compression that it has, whatever the second command says."""
+    server.put("customers", [customer(number) for number in range(20)])
+
+    def hook(path: str, query: dict[str, str]) -> None:
+        if query.get("page") == "6" and task is not None:
+            task.cancel()
+
+    server.hook = hook
+    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(kind)))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    task = None
+    assert parts(tmp_path)
+    (other,) = set(KINDS) - {kind}
+    await bulk.pull(caller, tmp_path, options=options(other))
+    (file,) = files(tmp_path)
+    assert file.suffix == SUFFIX[kind]
+    assert file.read_bytes().count(MAGIC[kind]) >= 10
+    assert [json.loads(line)["id"] for line in landed(tmp_path, "customers")] == [f"c{n}" for n in range(20)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_next_run_may_have_the_other(
+    server: Server, caller: Codat, tmp_path: Path, kind: Compression
+) -> None:
+    """The overlap is told from earlier files in their own compression, and the sinks read both."""
+    (other,) = set(KINDS) - {kind}
+    server.put("customers", [customer(number) for number in range(5)])
+    await bulk.pull(caller, tmp_path, options=options(kind))
+    server.put("customers", [customer(number) for number in range(7)])
+    report = await bulk.pull(caller, tmp_path, options=options(other))
+    assert (report.total.rows, report.total.overlap) == (2, 5)
+    assert {each.suffix for each in files(tmp_path)} == {".gz", ".zst"}
+    done = bulk.convert(tmp_path)
+    assert sum(each.records for each in done) == 7
+
+
+async def test_zstd_where_it_is_installed(
+    server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default the better of what there is; what was asked for and is missing is named."""
+    server.put("customers", [customer(1)])
+    await bulk.pull(caller, tmp_path / "with", options=options(None))
+    monkeypatch.setattr(compression, "find_spec", lambda name: None)
+    await bulk.pull(caller, tmp_path / "without", options=options(None))
+    assert [each.suffix for each in files(tmp_path / "with")] == [".zst"]
+    assert [each.suffix for each in files(tmp_path / "without")] == [".gz"]
+    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    with pytest.raises(ConfigurationError, match="codat-async\\[zstd\\]"):
+        await bulk.pull(caller, tmp_path / "asked", options=options("zstd"))
