@@ -14,11 +14,14 @@ SERVER: Final = 1
 _PACKAGES: Final = ("codat-async", "codat-accounting", "aiohttp", "msgspec", "httpx", "pydantic", "uvloop")
 
 
+# Looked up once: after the first pin there would be one core left to choose from.
+_CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+
+
 def pin(place: int) -> None:
     """Keep this process on one core, so that client and server don't take each other's time."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[place % len(cores)]})
+    if len(_CORES) > 1:
+        os.sched_setaffinity(0, {_CORES[place % len(_CORES)]})
 
 
 def description() -> dict[str, str]:
