@@ -7,12 +7,13 @@ from functools import cache
 from math import isfinite
 from threading import RLock
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields, replace
 
+from codat_async.derived import Deriver
 from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import Links, Page
 from codat_async.models.base import Model, Null
@@ -36,9 +37,9 @@ LARGE_PAGE: Final = 1_000_000
 _LONGEST_STALL: Final = 0.01
 """Seconds that a page may take at once; one that would take more is decoded in slices."""
 _SLICE_SECONDS: Final = 0.002
+_WITH_MODELS: Final = (Model, dict)
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
-_names_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=lambda value: _encode_other(value))
 
 
@@ -74,7 +75,7 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
     except UNREADABLE as failure:
         reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    if isinstance(record, Model | dict) and not _complete(record, data):
+    if isinstance(record, _WITH_MODELS) and not _complete(kind, data):
         _keep_unknown_below(record, data)
     return record
 
@@ -127,41 +128,37 @@ def _wire_names(kind: type[Struct]) -> dict[str, str]:
     return {field.encode_name: field.name for field in fields(kind)}
 
 
+class _Unnamed(Exception):
+    """There is no type that tells whether a text holds unknown fields."""
+
+
+def _unnamed(model: type[Struct]) -> Any:
+    raise _Unnamed
+
+
+_names_of = Deriver(lambda hint: Raw, inner=_unnamed, forbid_unknown_fields=True).derive
+
+
 @cache
-def _nested(kind: type[Struct]) -> tuple[tuple[str, str], ...]:
-    """The fields that can hold models, as wire and attribute names."""
-    return tuple((field.encode_name, field.name) for field in fields(kind) if _holds_models(field.type))
-
-
-def _holds_models(kind: Any) -> bool:
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        return True
-    return isinstance(kind, TypeVar) or any(_holds_models(part) for part in get_args(kind))
-
-
-def _complete(record: object, data: bytes) -> bool:
+def _names(kind: Any) -> Callable[[bytes], object] | None:
+    """A function that refuses a text with unknown fields; None where there can be none such."""
     try:
-        return _knows_all(record, _names_decoder.decode(data))
-    except UNREADABLE:
-        # What has no place in the record was skipped, and need not be readable.
+        with making_decoders:
+            return msgspec.json.Decoder(_names_of(kind)).decode
+    except (_Unnamed, TypeError):
+        # A model within itself, or a model or something else in one place.
+        return None
+
+
+def _complete(kind: Any, data: bytes) -> bool:
+    """Whether a type has a place for everything in the text that it was read from."""
+    names = _names(kind)
+    if names is None:
         return False
-
-
-def _knows_all(value: object, tree: Any) -> bool:
-    """Whether a decoded value has a place for everything in the tree it was decoded from."""
-    if isinstance(value, Model):
-        kind = type(value)
-        if not tree.keys() <= _wire_names(kind).keys():
-            return False
-        for wire_name, name in _nested(kind):
-            held = getattr(value, name)
-            if held is not None and not _knows_all(held, tree.get(wire_name)):
-                return False
-    elif isinstance(value, list):
-        if value and isinstance(value[0], Model):
-            return all(map(_knows_all, value, tree))
-    elif isinstance(value, dict):
-        return all(_knows_all(held, tree[key]) for key, held in value.items())
+    try:
+        names(data)
+    except UNREADABLE:
+        return False
     return True
 
 

@@ -8,10 +8,11 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct, defstruct, field
+from msgspec import defstruct, field
 from msgspec.structs import fields
 
 from codat_async.codec import making_decoders
+from codat_async.derived import Deriver
 
 __all__ = ["checker"]
 
@@ -34,7 +35,7 @@ def checker(model: Any) -> Callable[[bytes], Any]:
         record = defstruct(
             f"Keyed{model.__name__}",
             [(name, hint, field(name=names[name], default=None)) for name, hint in key.items()],
-            bases=(_cheap_struct(model),),
+            bases=(_derive(model),),
             kw_only=True,
             gc=False,
         )
@@ -57,37 +58,9 @@ def _cheap(hint: Any) -> Any:
         return hint
     if issubclass(hint, Decimal):
         return float
-    if issubclass(hint, str):
-        # Enumerations are open: every text is a member.
-        return str
-    if issubclass(hint, Struct):
-        return _cheap_struct(hint)
-    return hint
+    # Enumerations are open: every text is a member.
+    return str if issubclass(hint, str) else hint
 
 
-_made: dict[type, Any] = {}
-_open: set[type] = set()
-
-
-def _cheap_struct(model: type[Struct]) -> Any:
-    if model in _open:
-        # A type within itself is checked as itself.
-        return model
-    if model not in _made:
-        _open.add(model)
-        try:
-            _made[model] = defstruct(
-                f"Cheap{model.__name__}",
-                [
-                    (each.name, _cheap(each.type), field(name=each.encode_name))
-                    if each.required
-                    else (each.name, _cheap(each.type), field(name=each.encode_name, default=None))
-                    for each in fields(model)
-                    if each.name != "unknown_fields"
-                ],
-                kw_only=True,
-                gc=False,
-            )
-        finally:
-            _open.discard(model)
-    return _made[model]
+# A type within itself is checked as itself.
+_derive = Deriver(_cheap, inner=lambda model: model).derive
