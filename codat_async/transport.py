@@ -46,11 +46,15 @@ class AiohttpTransport:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
+        base = URL(self.base_url)
+        self._scheme, self._authority = base.scheme, base.raw_authority
+        self._before = base.raw_path.rstrip("/")
         self._headers: CIMultiDict[str] = CIMultiDict()
         for name, value in headers.items():
             # The later of two that differ in case stands, as a header may be sent but once.
             self._headers[name] = value
         self._timeout = timeout
+        self._usual_limits = _limits(timeout, streamed=False)
         self._max_connections = max_connections
         self._session = session
         self._owns_session = session is None
@@ -84,23 +88,31 @@ class AiohttpTransport:
     async def __call__(self, request: Request) -> Response:
         """Send one attempt; raises :class:`~codat_async.errors.TransportError` and its kinds."""
         session = self._session or self._open()
-        url = self.base_url + request.path
-        if request.query:
-            url += "?" + urlencode(request.query, quote_via=quote)
-        headers = request.headers if self._owns_session else self._completed(request.headers)
+        # Put together from its parts: to find them in a text again would take longer.
+        url = URL.build(
+            scheme=self._scheme,
+            authority=self._authority,
+            path=self._before + request.path,
+            query_string=urlencode(request.query, quote_via=quote) if request.query else "",
+            encoded=True,
+        )
+        headers = (request.headers or None) if self._owns_session else self._completed(request.headers)
         data = None
+        limits = self._usual_limits
         if request.body is not None:
-            headers = CIMultiDict(headers)
+            headers = CIMultiDict(headers or ())
             headers["Content-Type"] = request.body.content_type
             data = _payload(request.body, headers)
         streamed = request.stream or isinstance(data, _Content)
+        if streamed or request.timeout is not None:
+            limits = _limits(request.timeout or self._timeout, streamed=streamed)
         try:
             response = await session.request(
                 request.method,
-                URL(url, encoded=True),
+                url,
                 headers=headers,
                 data=data,
-                timeout=_limits(request.timeout or self._timeout, streamed),
+                timeout=limits,
                 allow_redirects=False,
                 raise_for_status=False,
             )
@@ -124,7 +136,7 @@ class AiohttpTransport:
 
 
 @lru_cache
-def _limits(wanted: Timeout, streamed: bool) -> aiohttp.ClientTimeout:
+def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
     total = None if streamed else wanted.total
     # A timer for each packet is dear, and one that cannot ring before the total's is in vain.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
