@@ -47,9 +47,10 @@ def verdicts(outcome: Outcome) -> list[Verdict]:
     measures = {measure.name: measure for measure in outcome.row.measures}
     found = []
     for reach in outcome.row.reach:
-        value = outcome.figures[reach.numerator].median(reach.measure)
-        if reach.to is not None:
-            value /= outcome.figures[reach.to].median(reach.measure)
+        if reach.to is None:
+            value = outcome.figures[reach.numerator].median(reach.measure)
+        else:
+            value = outcome.ratio(reach.measure, reach.numerator, reach.to)
         # A ratio to a time or a size is better when it is small, as the time and the size are.
         found.append(Verdict(reach, value, measures[reach.measure].more_is_better))
     return found
@@ -144,7 +145,7 @@ def _ratio(outcome: Outcome, measure: Measure, to: str) -> str:
     mine, other = (outcome.figures[side].median(measure.name) for side in (OURS, to))
     if min(mine, other) <= 0 or (measure.unit == "MB" and max(mine, other) < _LEAST_MB * 2):
         return "–"
-    return f"{_short(mine / other)}×"
+    return f"{_short(outcome.ratio(measure.name, OURS, to))}×"
 
 
 def _short(value: float) -> str:

@@ -1,6 +1,7 @@
 """Runs rows: a process for each side, one warm-up round, then rounds that take turns."""
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -37,6 +38,13 @@ class Outcome:
     row: Row
     figures: dict[str, Figures]
     seconds: float
+
+    def ratio(self, measure: str, side: str, to: str) -> float:
+        """The middle of the rounds' ratios: those of one round met the machine in the same mood."""
+        pairs = zip(self.figures[side].samples, self.figures[to].samples, strict=True)
+        return statistics.median(
+            mine[measure] / other[measure] if other[measure] else math.inf for mine, other in pairs
+        )
 
 
 class _Worker:

@@ -123,6 +123,7 @@ def rows(short: bool) -> list[Row]:
                 },
                 measures=THROUGHPUT,
                 reach=reach,
+                rounds=15 if concurrency == 16 else 5,
                 needs_server=True,
                 note=f"the floor has only a time-out for the whole; {TIMED_FLOOR!r} also has our others",
             )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Iterator
 from copy import copy
 from datetime import date
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
@@ -42,6 +43,7 @@ class Resource:
         return (value for value in vars(cls).values() if isinstance(value, Operation))
 
 
+@lru_cache(maxsize=4096)
 def encode_segment(value: str) -> str:
     """One path segment, percent-encoded so that it arrives as this one id.
 
