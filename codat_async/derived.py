@@ -42,7 +42,8 @@ class Deriver:
         """The type derived from another; whoever makes a decoder of it holds ``codec.making_decoders``."""
         if not holds_models(hint):
             return self._value(hint)
-        origin, parts = get_origin(hint), get_args(hint)
+        origin: Any = get_origin(hint)
+        parts = get_args(hint)
         if origin in (Union, UnionType):
             return Union[tuple(part if part is type(None) else self.derive(part) for part in parts)]  # noqa: UP007
         if origin in (list, dict):

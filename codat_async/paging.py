@@ -1,19 +1,17 @@
 """Lists as async iterators: one page after another, or some read ahead, records or pages."""
 
-import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, Generic, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
 from codat_async.codec import OnInvalid
-from codat_async.errors import InvalidRecord, PagingError
+from codat_async.errors import InvalidRecord
 from codat_async.hashes import HashSet
-from codat_async.models import Links, Page
+from codat_async.models import Page
+from codat_async.reading import Step, check_number, read_pages
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 
@@ -140,8 +138,9 @@ class Pager(Generic[T]):
             return
         seen = _Seen(self._on_invalid)
         last: Page[T] | None = None
-        async with aclosing(self._ahead(seen) if self._prefetch else self._one_by_one(seen)) as pages:
-            async for page in pages:
+        async with aclosing(self._read(seen)) as pages:
+            async for read in pages:
+                page = read.page
                 self.total = page.total_results
                 page.results = seen.new(page.results)
                 last = page
@@ -152,6 +151,8 @@ class Pager(Generic[T]):
                         return
                     left -= len(page.results)
                 yield page
+                # Told only now, so that nothing that came is lost to a link that leads nowhere.
+                read.step.following()
         if last is not None and self._page == 1:
             self._reconcile(last, seen)
 
@@ -167,97 +168,35 @@ class Pager(Generic[T]):
                 drift.duplicates,
             )
 
-    async def _one_by_one(self, seen: "_Seen") -> AsyncGenerator[Page[T], None]:
-        number: int | None = self._page
-        while number is not None:
-            page = await self._get(number, seen)
-            step = self._step(page, number)
-            yield page
-            number = step.following()
+    def _read(self, seen: "_Seen") -> "AsyncGenerator[_Read[T], None]":
+        async def fetch(number: int) -> _Read[T]:
+            page = await self._fetch(number, self._page_size, seen.on_invalid)
+            check_number(number, page.page_number, self._name)
+            past_the_end = not page.results and number * page.page_size >= page.total_results
+            return _Read(page, Step(page.links, number, self._name, past_the_end=past_the_end))
 
-    async def _ahead(self, seen: "_Seen") -> AsyncGenerator[Page[T], None]:
-        number = self._page
-        page = await self._get(number, seen)
-        expected = number + self._pages_left(page)
-        tasks: deque[asyncio.Task[Page[T]]] = deque()
-        try:
-            while True:
-                step = self._step(page, number)
-                if step.next != number + 1:
-                    # The end, or the server skips: what was read ahead is not what comes next.
-                    await _cancel(tasks)
-                if step.next is not None:
-                    ahead = step.next + len(tasks)
-                    while len(tasks) < self._prefetch and (ahead <= expected or not tasks):
-                        tasks.append(asyncio.create_task(self._get(ahead, seen)))
-                        ahead += 1
-                yield page
-                following = step.following()
-                if following is None:
-                    return
-                number = following
-                page = await tasks.popleft()
-        finally:
-            await _cancel(tasks)
+        return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
 
-    def _pages_left(self, page: Page[T]) -> int:
+    def _last(self, read: "_Read[T]") -> int:
+        """The number of the last page that will be needed, as far as a page tells."""
+        page = read.page
         size = page.page_size or self._page_size
-        total = page.total_results - (self._page - 1) * size
+        total = page.total_results
         if self._limit is not None:
-            total = min(total, self._limit)
-        return max(0, -(-total // size) - 1)
-
-    async def _get(self, number: int, seen: "_Seen") -> Page[T]:
-        page = await self._fetch(number, self._page_size, seen.on_invalid)
-        check_number(number, page.page_number, self._name)
-        return page
-
-    def _step(self, page: Page[T], number: int) -> "Step":
-        past_the_end = not page.results and number * page.page_size >= page.total_results
-        return Step(page.links, number, self._name, past_the_end=past_the_end)
+            total = min(total, (self._page - 1) * size + self._limit)
+        return -(-total // size)
 
 
-async def _cancel(tasks: deque[asyncio.Task[Page[T]]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    tasks.clear()
+class _Read(Generic[T]):
+    """A page, and where it leads."""
 
+    def __init__(self, page: Page[T], step: Step) -> None:
+        self.page = page
+        self.step = step
 
-class Step:
-    """Where a page leads, told from it before it is handed out and may be changed."""
-
-    def __init__(self, links: Links | None, number: int, name: str, *, past_the_end: bool) -> None:
-        self._number = number
-        self._name = name
-        self._link = links.next if links is not None else None
-        self._past_the_end = past_the_end
-        self.next = self._linked()
-        """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
-
-    def _linked(self) -> int | None:
-        if self._link is None:
-            return None
-        numbers = parse_qs(urlsplit(self._link.href or "").query).get("page", [])
-        found = int(numbers[0]) if numbers and numbers[0].isdecimal() else 0
-        return found if found > self._number and not self._past_the_end else None
-
+    @property
     def following(self) -> int | None:
-        """The page to go on to, None at the end; raises PagingError for a link that leads nowhere."""
-        if self._link is not None and self.next is None:
-            why = "which is past the end" if self._past_the_end else "the list does not advance"
-            raise PagingError(
-                f"{self._name}: page {self._number} links to {self._link.href!r} as the next; {why}"
-            )
-        return self.next
-
-
-def check_number(asked: int, came: int, name: str) -> None:
-    """Raise PagingError where another page came than was asked for; 0 stands for one that does not tell."""
-    if came and came != asked:
-        raise PagingError(
-            f"{name}: page {asked} was asked for and page {came} came; the list does not advance"
-        )
+        return self.step.next
 
 
 class _Seen:

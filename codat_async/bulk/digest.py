@@ -14,7 +14,7 @@ from codat_async.bulk.checking import checker
 from codat_async.bulk.compression import decompress
 from codat_async.errors import DecodingError
 from codat_async.models import Links, Page
-from codat_async.paging import Step, check_number
+from codat_async.reading import Step, check_number
 from codat_async.repair import complete_dates
 
 __all__ = [

@@ -19,13 +19,13 @@ from codat_async.bulk.companies import find_companies
 from codat_async.bulk.digest import following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.planning import account_ids, expand
-from codat_async.bulk.reading import read_pages
 from codat_async.bulk.seen import Seen
 from codat_async.bulk.types import RecordType, Scope, record_types, resolve_types
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
 from codat_async.models.base import Model
+from codat_async.reading import read_pages
 
 __all__ = ["Batch", "PartlyFailed", "records"]
 
@@ -229,7 +229,9 @@ class _Reading:
             return _TypedPage(number, next_page, page.total_results, page.results, invalid, share)
 
         try:
-            async with aclosing(read_pages(fetch, first, self._page_size, lambda: 1)) as pages:
+            size = self._page_size
+            pages = read_pages(fetch, first, ahead=lambda: 1, last=lambda page: -(-page.total // size))
+            async with aclosing(pages):
                 async for page in pages:
                     kept = _new(page.records, seen)
                     seen.count += len(page.invalid)

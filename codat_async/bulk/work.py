@@ -27,13 +27,13 @@ from codat_async.bulk.digest import (
 from codat_async.bulk.failures import UNSUPPORTED, classified
 from codat_async.bulk.landing import Batch, Landing, LandingError
 from codat_async.bulk.monitor import Monitor
-from codat_async.bulk.reading import read_pages
 from codat_async.bulk.seen import Seen
 from codat_async.bulk.target import Target
 from codat_async.bulk.types import RecordType, Scope, record_types
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
+from codat_async.reading import read_pages
 from codat_middleware import Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
@@ -237,7 +237,8 @@ class Work:
         first = self.state.next_page
         if first is None:
             return
-        pages = read_pages(self._fetch, first, self.tools.run.page_size, self._ahead)
+        size = self.tools.run.page_size
+        pages = read_pages(self._fetch, first, ahead=self._ahead, last=lambda page: -(-page.total // size))
         async with aclosing(pages):
             async for page in pages:
                 await self._land(page)
@@ -407,7 +408,8 @@ class Work:
             return ids_of_page(response.body, number, name=accounts.name)
 
         ids: dict[str, None] = {}
-        async with aclosing(read_pages(fetch, 1, size, self._ahead)) as pages:
+        pages = read_pages(fetch, 1, ahead=self._ahead, last=lambda page: -(-page.total // size))
+        async with aclosing(pages):
             async for page in pages:
                 ids.update(dict.fromkeys(page.ids))
         children = [replace(self.unit, parent=each) for each in ids]

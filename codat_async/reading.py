@@ -1,0 +1,102 @@
+"""Reads the pages of a list in order: where each leads, and some of them ahead of their turn."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from codat_async.errors import PagingError
+from codat_async.models import Links
+
+__all__ = ["Leading", "Step", "check_number", "read_pages"]
+
+
+class Step:
+    """Where a page leads, told from it before it is handed out and may be changed."""
+
+    def __init__(self, links: Links | None, number: int, name: str, *, past_the_end: bool) -> None:
+        self._number = number
+        self._name = name
+        self._link = links.next if links is not None else None
+        self._past_the_end = past_the_end
+        self.next = self._linked()
+        """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
+
+    def _linked(self) -> int | None:
+        if self._link is None:
+            return None
+        numbers = parse_qs(urlsplit(self._link.href or "").query).get("page", [])
+        found = int(numbers[0]) if numbers and numbers[0].isdecimal() else 0
+        return found if found > self._number and not self._past_the_end else None
+
+    def following(self) -> int | None:
+        """The page to go on to, None at the end; raises PagingError for a link that leads nowhere."""
+        if self._link is not None and self.next is None:
+            why = "which is past the end" if self._past_the_end else "the list does not advance"
+            raise PagingError(
+                f"{self._name}: page {self._number} links to {self._link.href!r} as the next; {why}"
+            )
+        return self.next
+
+
+def check_number(asked: int, came: int, name: str) -> None:
+    """Raise PagingError where another page came than was asked for; 0 stands for one that does not tell."""
+    if came and came != asked:
+        raise PagingError(
+            f"{name}: page {asked} was asked for and page {came} came; the list does not advance"
+        )
+
+
+class Leading(Protocol):
+    """What has to be known of a page to go on from it."""
+
+    @property
+    def following(self) -> int | None:
+        """The next page's number; None on the last."""
+
+
+P = TypeVar("P", bound=Leading)
+
+
+async def read_pages(
+    fetch: Callable[[int], Coroutine[Any, Any, P]],
+    first: int,
+    *,
+    ahead: Callable[[], int],
+    last: Callable[[P], int],
+) -> AsyncGenerator[P, None]:
+    """The pages from ``first`` on.
+
+    ``ahead`` tells, each time anew, how many to ask for before their turn, and ``last`` the
+    number of the list's last page as far as one tells: beyond it only what a page leads to
+    is asked for.
+    """
+    tasks: deque[asyncio.Task[P]] = deque()
+    number = unasked = first
+    page = await fetch(first)
+    try:
+        while True:
+            following = page.following
+            if following != number + 1:
+                # The end, or the server skips: what was read ahead is not what comes next.
+                await _cancel(tasks)
+            if following is not None:
+                unasked = unasked if tasks else following
+                while len(tasks) < ahead() and (unasked <= last(page) or not tasks):
+                    tasks.append(asyncio.create_task(fetch(unasked)))
+                    unasked += 1
+            yield page
+            if following is None:
+                return
+            number = following
+            page = await (tasks.popleft() if tasks else fetch(number))
+    finally:
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: "deque[asyncio.Task[P]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
