@@ -42,12 +42,13 @@ class Deriver:
         """The type derived from another; whoever makes a decoder of it holds ``codec.making_decoders``."""
         if not holds_models(hint):
             return self._value(hint)
-        origin: Any = get_origin(hint)
-        parts = get_args(hint)
+        origin, parts = get_origin(hint), get_args(hint)
         if origin in (Union, UnionType):
             return Union[tuple(part if part is type(None) else self.derive(part) for part in parts)]  # noqa: UP007
-        if origin in (list, dict):
-            return origin[tuple(self.derive(part) for part in parts)]
+        if origin is list:
+            return list[self.derive(parts[0])]  # type: ignore[misc]
+        if origin is dict:
+            return dict[parts[0], self.derive(parts[1])]  # type: ignore[misc,valid-type]
         return self._struct(hint)
 
     def _struct(self, model: Any) -> Any:
