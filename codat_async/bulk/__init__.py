@@ -1,7 +1,7 @@
 """Bulk pulls: many companies, many types, into files that a crash cannot spoil."""
 
 from codat_async.bulk.companies import find_companies
-from codat_async.bulk.conversion import Converted, check_sinks, convert
+from codat_async.bulk.conversion import ConversionProgress, Converted, check_sinks, convert
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.landing import DiskFull, LandingError
 from codat_async.bulk.monitor import Counts, Event, Monitor, Progress
@@ -14,6 +14,7 @@ from codat_async.bulk.types import RecordType, UnknownType, record_types, resolv
 
 __all__ = [
     "Batch",
+    "ConversionProgress",
     "Converted",
     "Counts",
     "DiskFull",

@@ -1,28 +1,24 @@
 """Makes Parquet files and DuckDB tables of the raw files, as often as wanted, from them alone."""
 
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.compression import read_lines
+from codat_async.bulk.raw import RawFile, raw_files
 from codat_async.bulk.target import TargetError
 from codat_async.bulk.types import RecordType, record_types, resolve_types
 from codat_async.errors import ConfigurationError
 
-__all__ = ["Converted", "RawFile", "check_sinks", "convert", "raw_files"]
+__all__ = ["ConversionProgress", "Converted", "check_sinks", "convert"]
 
-_NAME: Final = re.compile(
-    r"(?P<run>\d{8}T\d{6}Z)-(?P<part>full|delta)(\.(?P<connection>[^.]+))?(\.(?P<account>[0-9a-f]{16}))?"
-    r"\.ndjson\.(gz|zst)"
-)
 _GROUP_ROWS: Final = 20_000
 _GROUP_BYTES: Final = 64 * 1024 * 1024
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
@@ -46,42 +42,51 @@ class Converted(Struct, kw_only=True):
     """Records merged into DuckDB."""
 
 
-class RawFile(Struct, frozen=True):
-    """A raw file, and what its name tells."""
+class ConversionProgress(Struct, frozen=True, kw_only=True):
+    """How far a conversion is."""
 
-    path: Path
-    type: str
-    run: str
-    whole: bool
-    company: str
-    connection: str | None
-    account: str | None
-
-    @property
-    def source(self) -> tuple[str, str | None, str | None, str]:
-        """The values of the columns that tell where a record comes from."""
-        return self.company, self.connection, self.account, self.run
+    files: int
+    """Raw files dealt with; what was converted before counts from the beginning."""
+    of_files: int
+    bytes: int
+    """Of those files, compressed."""
+    of_bytes: int
+    records: int
+    """Converted this time."""
 
 
-def raw_files(root: Path, kind: RecordType) -> list[RawFile]:
-    """The complete raw files of a type, in the order in which their runs began."""
-    found = []
-    for path in (root / "raw" / kind.name).glob("company=*/*.ndjson.*"):
-        name = _NAME.fullmatch(path.name)
-        if name is None:
-            continue
-        found.append(
-            RawFile(
-                path=path,
-                type=kind.name,
-                run=name["run"],
-                whole=name["part"] == "full",
-                company=unquote(path.parent.name.removeprefix("company=")),
-                connection=None if name["connection"] is None else unquote(name["connection"]),
-                account=name["account"],
+class _Tally:
+    """Counts, from several threads, and tells."""
+
+    def __init__(
+        self, files: Iterable[RawFile], on_progress: Callable[[ConversionProgress], None] | None
+    ) -> None:
+        self._sizes = {each.path: each.path.stat().st_size for each in files}
+        self._of_bytes = sum(self._sizes.values())
+        self._tell = on_progress
+        self._lock = Lock()
+        self._files = self._bytes = self._records = 0
+
+    def size(self, file: RawFile) -> int:
+        return self._sizes[file.path]
+
+    def count(self, *, files: Iterable[RawFile] = (), records: int = 0) -> None:
+        if self._tell is None:
+            return
+        with self._lock:
+            for each in files:
+                self._files += 1
+                self._bytes += self.size(each)
+            self._records += records
+            self._tell(
+                ConversionProgress(
+                    files=self._files,
+                    of_files=len(self._sizes),
+                    bytes=self._bytes,
+                    of_bytes=self._of_bytes,
+                    records=self._records,
+                )
             )
-        )
-    return sorted(found, key=lambda each: (each.run, each.path))
 
 
 def check_sinks(*, parquet: bool, duckdb: bool) -> None:
@@ -105,12 +110,15 @@ def convert(
     parquet: bool = True,
     duckdb: Path | str | None = None,
     types: Iterable[str] | None = None,
+    on_progress: Callable[[ConversionProgress], None] | None = None,
 ) -> list[Converted]:
     """Convert what a directory holds; what is converted already stays as it is.
 
     Parquet goes to ``parquet/TYPE/RUN.parquet``, one file a type and run, with the files'
     companies in columns of their own. DuckDB gets a table a type, merged on company and id.
     It takes its time, and no event loop: call it by ``asyncio.to_thread`` from one.
+    ``on_progress`` is called after each block of records and each file, from the threads
+    that convert, one at a time.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
@@ -119,16 +127,22 @@ def convert(
     kinds = [kind for kind in resolve_types(types) if (root / "raw" / kind.name).is_dir()]
     try:
         if parquet:
-            return _convert(root, root / "parquet", duckdb, kinds)
+            return _convert(root, root / "parquet", duckdb, kinds, on_progress)
         with tempfile.TemporaryDirectory(dir=root, prefix=".convert-") as work:
-            return _convert(root, Path(work), duckdb, kinds)
+            return _convert(root, Path(work), duckdb, kinds, on_progress)
     except OSError as error:
         raise TargetError(f"cannot convert {root}: {error}") from error
 
 
 def _convert(
-    root: Path, parquet: Path, duckdb: Path | str | None, kinds: Sequence[RecordType]
+    root: Path,
+    parquet: Path,
+    duckdb: Path | str | None,
+    kinds: Sequence[RecordType],
+    on_progress: Callable[[ConversionProgress], None] | None,
 ) -> list[Converted]:
+    found = {kind.name: raw_files(root, kind) for kind in kinds}
+    tally = _Tally((each for files in found.values() for each in files), on_progress)
     results = {kind.name: Converted(type=kind.name) for kind in kinds}
     database = None
     if duckdb is not None:
@@ -138,7 +152,10 @@ def _convert(
     try:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             made = pool.map(
-                lambda kind: list(_parquet(root, parquet, kind, results[kind.name], database)), kinds
+                lambda kind: list(
+                    _parquet(root, parquet, kind, found[kind.name], results[kind.name], database, tally)
+                ),
+                kinds,
             )
             for kind, files in zip(kinds, made, strict=True):
                 if database is not None:
@@ -152,21 +169,28 @@ def _convert(
 
 
 def _parquet(
-    root: Path, parquet: Path, kind: RecordType, result: Converted, database: Any
+    root: Path,
+    parquet: Path,
+    kind: RecordType,
+    found: Iterable[RawFile],
+    result: Converted,
+    database: Any,
+    tally: _Tally,
 ) -> Iterator[tuple[list[RawFile], Path]]:
     by_run: dict[str, list[RawFile]] = {}
-    for each in raw_files(root, kind):
+    for each in found:
         by_run.setdefault(each.run, []).append(each)
     for run, files in by_run.items():
         # Without Parquet to keep, what the database has need not be made once more.
         if parquet != root / "parquet" and database is not None and database.has(files):
+            tally.count(files=files)
             continue
         target = parquet / kind.name / f"{run}.parquet"
-        inputs = msgspec.json.encode(
-            [(str(each.path.relative_to(root)), each.path.stat().st_size) for each in files]
-        )
-        if not _up_to_date(target, inputs):
-            _write(target, files, kind, inputs, result)
+        inputs = msgspec.json.encode([(str(each.path.relative_to(root)), tally.size(each)) for each in files])
+        if _up_to_date(target, inputs):
+            tally.count(files=files)
+        else:
+            _write(target, files, kind, inputs, result, tally)
         yield files, target
 
 
@@ -188,7 +212,12 @@ def _up_to_date(target: Path, inputs: bytes) -> bool:
 
 
 def _write(
-    target: Path, files: Sequence[RawFile], kind: RecordType, inputs: bytes, result: Converted
+    target: Path,
+    files: Sequence[RawFile],
+    kind: RecordType,
+    inputs: bytes,
+    result: Converted,
+    tally: _Tally,
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -201,7 +230,7 @@ def _write(
     try:
         with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
             group: list[pa.Table] = []
-            for table in _tables(files, kind, result):
+            for table in _tables(files, kind, result, tally):
                 group.append(table)
                 rows, size = sum(each.num_rows for each in group), sum(each.nbytes for each in group)
                 if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
@@ -215,7 +244,7 @@ def _write(
         raise
 
 
-def _tables(files: Sequence[RawFile], kind: RecordType, result: Converted) -> Iterator[Any]:
+def _tables(files: Sequence[RawFile], kind: RecordType, result: Converted, tally: _Tally) -> Iterator[Any]:
     from codat_async.bulk.columns import tabulate
 
     for file in files:
@@ -226,7 +255,9 @@ def _tables(files: Sequence[RawFile], kind: RecordType, result: Converted) -> It
             result.slow += block.slow
             result.inexact += block.inexact
             result.unreadable += block.unreadable
+            tally.count(records=len(lines))
             yield block.table
+        tally.count(files=[file])
 
 
 def _blocks(path: Path) -> Iterator[list[bytes]]:

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import duckdb
 
+from codat_async.bulk.raw import RawFile
 from codat_async.bulk.shapes import shape_of
 from codat_async.bulk.target import TargetError
 from codat_async.bulk.types import RecordType, Scope
-
-if TYPE_CHECKING:
-    from codat_async.bulk.conversion import RawFile
 
 __all__ = ["Database"]
 
@@ -39,11 +37,11 @@ class Database:
         """Close the file."""
         self._db.close()
 
-    def has(self, files: "Sequence[RawFile]") -> bool:
+    def has(self, files: Sequence[RawFile]) -> bool:
         """Whether these are merged already."""
         return all((each.type, _id(each)) in self._merged for each in files)
 
-    def merge(self, kind: RecordType, files: "Sequence[RawFile]", parquet: Path) -> int:
+    def merge(self, kind: RecordType, files: Sequence[RawFile], parquet: Path) -> int:
         """Merge the Parquet file made of the raw files of one run; gives the records merged.
 
         A file of a whole list takes the place of all that was known of that list; one of
@@ -61,7 +59,7 @@ class Database:
         self._merged.update((each.type, _id(each)) for each in fresh)
         return count
 
-    def _merge(self, kind: RecordType, files: "Sequence[RawFile]", parquet: Path) -> int:
+    def _merge(self, kind: RecordType, files: Sequence[RawFile], parquet: Path) -> int:
         db, name = self._db, _quoted(kind.name)
         db.execute(
             f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
@@ -133,7 +131,7 @@ def _named(kind: RecordType) -> str:
     return "true" if kind.scope == Scope.REPORT else 'f."id" is not null'
 
 
-def _id(file: "RawFile") -> str:
+def _id(file: RawFile) -> str:
     return f"{file.path.parent.name}/{file.path.name}"
 
 

@@ -178,8 +178,9 @@ def pull(
         source=selected.source,
     )
 
+    log = screen.JsonLog(sys.stdout) if log_json else None
+
     async def work(codat: Any) -> bulk.Report:
-        log = screen.JsonLog(sys.stdout) if log_json else None
         job = bulk.Pull(codat, into, pull_options, log)
 
         def progress() -> bulk.Progress:
@@ -195,7 +196,7 @@ def pull(
         report.outcome
     ]
     if report.total.done and (parquet or duckdb is not None):
-        _convert(into, parquet, duckdb, [kind.name for kind in selected.types], quiet=log_json)
+        _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
     return status
 
 
@@ -338,7 +339,7 @@ def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | No
     _check_sinks(parquet, duckdb)
     chosen = inputs.comma_separated(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
-    _convert(directory, parquet, duckdb, names, quiet=False)
+    _convert(directory, parquet, duckdb, names, None)
     return DONE
 
 
@@ -351,12 +352,19 @@ def _check_sinks(parquet: bool, duckdb: Path | None) -> None:
 
 
 def _convert(
-    into: Path, parquet: bool, duckdb: Path | None, types: Sequence[str] | None, *, quiet: bool
+    into: Path,
+    parquet: bool,
+    duckdb: Path | None,
+    types: Sequence[str] | None,
+    log: "screen.JsonLog | None",
 ) -> None:
     from codat_async import bulk
 
-    done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types)
-    if not quiet:
+    with screen.converting(sys.stderr) if log is None else log.converting() as tell:
+        done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types, on_progress=tell)
+    if log is not None:
+        log.converted(done)
+    else:
         screen.out(screen.conversion_text(done, into / "parquet" if parquet else None, duckdb))
 
 

@@ -11,9 +11,9 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from codat_async.bulk import Converted, Counts, Event, Plan, Progress, Report
+from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Plan, Progress, Report
 
-__all__ = ["JsonLog", "conversion_text", "plan_text", "report_text", "span", "watched"]
+__all__ = ["JsonLog", "conversion_text", "converting", "plan_text", "report_text", "span", "watched"]
 
 _LINE_EVERY: Final = 5.0
 _FRAMES_A_SECOND: Final = 4
@@ -74,6 +74,42 @@ async def _live(progress: Callable[[], Progress], stream: IO[str]) -> None:
         while True:
             live.update(_table(progress(), speeds, console.height), refresh=True)
             await asyncio.sleep(1 / _FRAMES_A_SECOND)
+
+
+@contextlib.contextmanager
+def converting(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]]:
+    """Show a conversion while the body runs: a bar on a terminal, now and then a line elsewhere."""
+    if not stream.isatty():
+        yield _now_and_then(lambda now: print(f"converting · {_converted(now)}", file=stream, flush=True))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Bars(*columns, console=Console(file=stream), transient=True) as bars:
+        task = bars.add_task("converting", total=None)
+
+        def bar(now: ConversionProgress) -> None:
+            bars.update(task, completed=now.bytes, total=now.of_bytes, description=_converted(now))
+
+        yield bar
+
+
+def _converted(now: ConversionProgress) -> str:
+    return f"{now.files:,} of {now.of_files:,} files · {now.records:,} records"
+
+
+def _now_and_then(write: Callable[[ConversionProgress], None]) -> Callable[[ConversionProgress], None]:
+    due = time.monotonic() + _LINE_EVERY
+
+    def tell(now: ConversionProgress) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _LINE_EVERY
+            write(now)
+
+    return tell
 
 
 class _Speeds:
@@ -183,6 +219,19 @@ class JsonLog:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    @contextlib.contextmanager
+    def converting(self) -> Iterator[Callable[[ConversionProgress], None]]:
+        """Write how far a conversion is, now and then."""
+        yield _now_and_then(lambda now: self._tell("converting", now))
+
+    def converted(self, done: Sequence[Converted]) -> None:
+        """Write what a conversion made, a line a type."""
+        for each in done:
+            self._tell("converted", each)
+
+    def _tell(self, event: str, what: msgspec.Struct) -> None:
+        self._write({"event": event, "at": _now(), **msgspec.to_builtins(what)})
+
     def _record(self, record: logging.LogRecord) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
@@ -200,8 +249,7 @@ class JsonLog:
     async def _report(self, progress: Callable[[], Progress]) -> None:
         while True:
             await asyncio.sleep(_LINE_EVERY)
-            now = progress()
-            self._write({"event": "progress", "at": _now(), **msgspec.to_builtins(now)})
+            self._tell("progress", progress())
 
 
 def _now() -> str:

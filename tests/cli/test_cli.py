@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from codat_async.cli import screen
 from codat_async.cli.app import run
 from codat_async.sandbox import Address, SandboxThread, run_in_background
 
@@ -220,6 +221,37 @@ def test_convert_and_sinks(account: Address, tmp_path: Path, capsys: pytest.Capt
     assert "holds no pull" in one_line(capsys)
     assert command("status", tmp_path / "nothing") == 2
     one_line(capsys)
+
+
+def test_json_log_of_a_conversion(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it is, up to its end, then a line a type."""
+    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    types = ("--types", "bills,suppliers")
+    assert command("pull", "--into", tmp_path, *types, "--log-json", "--parquet") == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [each for each in events if each["event"] == "converting"]
+    last = told[-1]
+    assert (last["files"], last["bytes"]) == (last["of_files"], last["of_bytes"])
+    done = {each["type"]: each["records"] for each in events if each["event"] == "converted"}
+    assert set(done) == {"bills", "suppliers"}
+    assert sum(done.values()) == last["records"] > 0
+    files = list((tmp_path / "raw").rglob("*.ndjson.*"))
+    assert last["of_bytes"] == sum(file.stat().st_size for file in files)
+
+
+def test_lines_of_a_conversion(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away from a terminal, now and then a line on stderr; what was made before counts as done."""
+    assert command("pull", "--into", tmp_path, "--types", "bills") == 0
+    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    for records in (40, 0):
+        capsys.readouterr()
+        assert command("convert", tmp_path) == 0
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last == f"converting · 2 of 2 files · {records} records"
 
 
 def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
