@@ -35,11 +35,17 @@ def sandbox() -> Iterator[Address]:
 
 
 def start(
-    address: Address, into: Path, *types: str, page_size: int = 20, limit: Callable[[], None] | None = None
+    address: Address,
+    into: Path,
+    *types: str,
+    page_size: int = 20,
+    compression: str = "zstd",
+    limit: Callable[[], None] | None = None,
 ) -> subprocess.Popen[str]:
     """Start a pull as a person would."""
     command = [sys.executable, "-m", "codat_async.cli", "pull", "--into", str(into), "--per-minute", "0"]
     command += ["--types", ",".join(types), "--page-size", str(page_size)]
+    command += ["--compression", compression]
     environment = {**os.environ, "CODAT_API_KEY": address.api_key, "CODAT_BASE_URL": address.base_url}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit
@@ -61,12 +67,19 @@ def undisturbed(address: Address, into: Path, types: Sequence[str]) -> tuple[dic
 
 
 def kill_often(
-    address: Address, into: Path, types: Sequence[str], *, kills: int, within: float, seed: int
+    address: Address,
+    into: Path,
+    types: Sequence[str],
+    *,
+    kills: int,
+    within: float,
+    seed: int,
+    compression: str = "zstd",
 ) -> int:
     """Start the same pull again and again, killed at random moments, until it ends; how many kills struck."""
     draw = random.Random(seed)
     for struck in range(kills):
-        pull = start(address, into, *types)
+        pull = start(address, into, *types, compression=compression)
         try:
             pull.wait(draw.uniform(0.2, within))
         except subprocess.TimeoutExpired:
@@ -76,16 +89,19 @@ def kill_often(
             status, said = finish(pull)
             assert status == 0, said
             return struck
-    status, said = finish(start(address, into, *types))
+    status, said = finish(start(address, into, *types, compression=compression))
     assert status == 0, said
     return kills
 
 
-def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path, compression: str) -> None:
     """After six kills at random moments no record is lost and none comes twice, byte for byte."""
     expected, seconds = undisturbed(sandbox, tmp_path / "calm", TYPES[:5])
     within = max(0.6, 0.5 * seconds)
-    struck = kill_often(sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=within, seed=7)
+    struck = kill_often(
+        sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=within, seed=7, compression=compression
+    )
     assert struck >= 2
     assert everything(tmp_path / "killed") == expected
     assert parts(tmp_path / "killed") == []
@@ -121,7 +137,7 @@ def test_a_disk_that_is_full_from_the_start_is_told_in_one_line(sandbox: Address
 
 @pytest.mark.soak
 def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
-    """200 companies by 10 types, killed at 50 random moments: the same files as an undisturbed pull."""
+    """200 companies by 10 types, killed at 50 random moments: the same lines as an undisturbed pull."""
     with run_in_background(companies=200, size=40, faults="flaky") as address:
         expected, seconds = undisturbed(address, tmp_path / "calm", TYPES)
         struck, directory = 0, 0
@@ -129,7 +145,15 @@ def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
             directory += 1
             into = tmp_path / f"killed-{directory}"
             within = max(1.0, seconds / 25)
-            struck += kill_often(address, into, TYPES, kills=50 - struck, within=within, seed=directory)
+            struck += kill_often(
+                address,
+                into,
+                TYPES,
+                kills=50 - struck,
+                within=within,
+                seed=directory,
+                compression=("gzip", "zstd")[directory % 2],
+            )
             assert everything(into) == expected
             assert parts(into) == []
             print(f"{struck} kills so far, in {directory} directories")
