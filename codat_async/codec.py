@@ -1,13 +1,13 @@
 """Bytes to Structs and back: cached decoders, and slices that let the loop run."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from math import isfinite
 from threading import RLock
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -37,6 +37,7 @@ LARGE_PAGE: Final = 1_000_000
 _LONGEST_STALL: Final = 0.01
 """Seconds that a page may take at once; one that would take more is decoded in slices."""
 _SLICE_SECONDS: Final = 0.002
+_SLICE_BYTES: Final = 32 * 1024
 _WITH_MODELS: Final = (Model, dict)
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 
@@ -226,10 +227,9 @@ async def decode_page(
     """Decode a page of records.
 
     The whole page is read at once where that works and takes no longer than the event loop
-    may wait; otherwise it is split, which costs a fifth more in all, and its records are
-    decoded in slices with the event loop running in between. A record
-    that cannot be read is repaired, or becomes an :class:`~codat_async.errors.InvalidRecord`
-    without harm to the others.
+    may wait; otherwise in slices (see :class:`SlicedPage`). A record that cannot be read is
+    repaired, or becomes an :class:`~codat_async.errors.InvalidRecord` without harm to the
+    others.
     """
     begun = perf_counter()
     if len(data) < _at_once.get(kind, LARGE_PAGE):
@@ -241,75 +241,106 @@ async def decode_page(
             if text is not data:
                 restore_page(page.results, data)
             _measured(kind, len(data), perf_counter() - begun)
-            return _checked(page, data, operation)
-    try:
-        split = decoder(_RawPage).decode(data)
-    except UNREADABLE as failure:
-        reason, path = explain(failure)
-        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    # Splitting has kept the others waiting already.
-    await asyncio.sleep(0)
-    page = Page(
-        results=await _sliced(split.results or [], len(data), kind, on_invalid, operation),
-        page_number=split.page_number,
-        page_size=split.page_size,
-        total_results=split.total_results,
-        links=split.links,
-    )
-    return _checked(page, data, operation)
+            _check(page, data, operation)
+            return page
+    sliced = SlicedPage(data, kind, on_invalid=on_invalid, operation=operation)
+    async for records in sliced:
+        sliced.head.results += records
+    return sliced.head
 
 
-def _checked(page: Page[T], data: bytes, operation: str) -> Page[T]:
+class SlicedPage(Generic[T]):
+    """A page whose records are decoded in slices, with the event loop running in between.
+
+    Records that are let go as they come are decoded in less time so than as a whole page,
+    whose memory is new each time; those that are kept cost a fifth more, for the page is
+    split first. Making it raises :class:`~codat_async.errors.DecodingError` for what is no
+    page, iterating :class:`~codat_async.errors.InvalidRecord`, unless told otherwise.
+    """
+
+    def __init__(
+        self, data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
+    ) -> None:
+        try:
+            split = decoder(_RawPage).decode(data)
+        except UNREADABLE as failure:
+            reason, path = explain(failure)
+            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+        _check(split, data, operation)
+        self._raws = split.results or []
+        self._size = len(data)
+        self._kind = kind
+        self._on_invalid = on_invalid
+        self._operation = operation
+        self._bare_dates = False
+        self.empty = not self._raws
+        self.head: Page[T] = Page(
+            results=[],
+            page_number=split.page_number,
+            page_size=split.page_size,
+            total_results=split.total_results,
+            links=split.links,
+        )
+        """The page without its records."""
+
+    async def __aiter__(self) -> AsyncGenerator[list[T], None]:
+        """The records, some at a time."""
+        raws = self._raws
+        step = max(1, _SLICE_BYTES * len(raws) // self._size)
+        if self._size > LARGE_PAGE:
+            # Splitting has kept the others waiting already.
+            await asyncio.sleep(0)
+        spent, rested = 0.0, perf_counter()
+        for start in range(0, len(raws), step):
+            begun = perf_counter()
+            if begun - rested > _SLICE_SECONDS:
+                await asyncio.sleep(0)
+                begun = rested = perf_counter()
+            records = self._decoded(raws[start : start + step])
+            spent += perf_counter() - begun
+            yield records
+        if spent:
+            _measured(self._kind, self._size, spent)
+
+    def _decoded(self, raws: Sequence[Raw]) -> list[T]:
+        if not self._bare_dates:
+            decode_one = decoder(self._kind).decode
+            try:
+                return [decode_one(raw) for raw in raws]
+            except UNREADABLE:
+                pass
+        records: list[T] = []
+        for raw in raws:
+            try:
+                records.append(self._repaired(bytes(raw)))
+            except InvalidRecord as invalid:
+                if self._on_invalid == "raise":
+                    raise
+                if self._on_invalid != "skip":
+                    self._on_invalid(invalid)
+        return records
+
+    def _repaired(self, text: bytes) -> T:
+        decode_one = decoder(self._kind).decode
+        completed = complete_dates(text, self._kind)
+        # A platform that sends one bare date sends more: the next record is completed first.
+        self._bare_dates = completed is not text
+        try:
+            record = decode_one(completed)
+            if self._bare_dates:
+                restore_supplemental_data(record, text)
+        except UNREADABLE as failure:
+            return repair(text, decode_one, failure, self._operation)
+        return record
+
+
+def _check(page: "Page[T] | _RawPage", data: bytes, operation: str) -> None:
     # Every field of a page may be absent, so any object would pass for an empty one.
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
-    return page
 
 
 def _readings(data: bytes, kind: type) -> Iterator[bytes]:
     yield data
     if (repaired := complete_dates(data, kind)) is not data:
         yield repaired
-
-
-async def _sliced(
-    raws: Sequence[Raw], size: int, kind: type[T], on_invalid: OnInvalid, operation: str
-) -> list[T]:
-    decode_one = decoder(kind).decode
-    records: list[T] = []
-    bare_dates = False
-    slices = 0
-    begun = perf_counter()
-    for raw in raws:
-        seconds = perf_counter() - begun
-        if seconds > _SLICE_SECONDS:
-            if slices == 0:
-                _measured(kind, size * len(records) // len(raws), seconds)
-            slices += 1
-            await asyncio.sleep(0)
-            begun = perf_counter()
-        if not bare_dates:
-            try:
-                records.append(decode_one(raw))
-                continue
-            except UNREADABLE:
-                pass
-        text = bytes(raw)
-        completed = complete_dates(text, kind)
-        # A platform that sends one bare date sends more: the next record is completed first.
-        bare_dates = completed is not text
-        try:
-            record = decode_one(completed)
-            if bare_dates:
-                restore_supplemental_data(record, text)
-        except UNREADABLE as failure:
-            try:
-                record = repair(text, decode_one, failure, operation)
-            except InvalidRecord as invalid:
-                if on_invalid == "raise":
-                    raise
-                if on_invalid != "skip":
-                    on_invalid(invalid)
-                continue
-        records.append(record)
-    return records

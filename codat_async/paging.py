@@ -6,8 +6,9 @@ from contextlib import aclosing
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from codat_async.codec import OnInvalid
+from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.errors import InvalidRecord
 from codat_async.hashes import HashSet
 from codat_async.models import Page
@@ -61,6 +62,7 @@ class Pager(Generic[T]):
         self,
         fetch: Callable[[int, int, OnInvalid], Awaitable[Page[T]]],
         *,
+        fetch_sliced: Callable[[int, int, OnInvalid], Awaitable[SlicedPage[T]]] | None = None,
         name: str = "list",
         page: int = 1,
         page_size: int = DEFAULT_PAGE_SIZE,
@@ -77,6 +79,7 @@ class Pager(Generic[T]):
         if prefetch < 0:
             raise ValueError(f"prefetch is a number of pages, not {prefetch}")
         self._fetch = fetch
+        self._fetch_sliced = fetch_sliced
         self._name = name
         self._page = page
         # Which records a later page holds depends on the size, so only the first may be made smaller.
@@ -94,7 +97,7 @@ class Pager(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """The records, in order."""
-        async with aclosing(self._pages()) as pages:
+        async with aclosing(self._pages(sliced=self._fetch_sliced is not None)) as pages:
             async for page in pages:
                 # Taken out one by one: a large page let go at once would stall the event loop.
                 records = page.results
@@ -131,26 +134,28 @@ class Pager(Generic[T]):
                 records += page.results
         return records
 
-    async def _pages(self) -> AsyncGenerator[Page[T], None]:
+    async def _pages(self, *, sliced: bool = False) -> AsyncGenerator[Page[T], None]:
+        """The pages, or each in several parts: what a consumer lets go record by record costs less so."""
         self.total = self.drift = None
         left = self._limit
         if left == 0:
             return
         seen = _Seen(self._on_invalid)
         last: Page[T] | None = None
-        async with aclosing(self._read(seen)) as pages:
+        async with aclosing(self._read(seen, sliced=sliced)) as pages:
             async for read in pages:
-                page = read.page
-                self.total = page.total_results
-                page.results = seen.new(page.results)
-                last = page
-                if left is not None:
-                    if len(page.results) >= left:
-                        page.results = page.results[:left]
+                last = read.head
+                self.total = last.total_results
+                async with aclosing(read.parts()) as parts:
+                    async for page in parts:
+                        page.results = seen.new(page.results)
+                        if left is not None:
+                            if len(page.results) >= left:
+                                page.results = page.results[:left]
+                                yield page
+                                return
+                            left -= len(page.results)
                         yield page
-                        return
-                    left -= len(page.results)
-                yield page
                 # Told only now, so that nothing that came is lost to a link that leads nowhere.
                 read.step.following()
         if last is not None and self._page == 1:
@@ -168,31 +173,45 @@ class Pager(Generic[T]):
                 drift.duplicates,
             )
 
-    def _read(self, seen: "_Seen") -> "AsyncGenerator[_Read[T], None]":
+    def _read(self, seen: "_Seen", *, sliced: bool) -> "AsyncGenerator[_Read[T], None]":
         async def fetch(number: int) -> _Read[T]:
-            page = await self._fetch(number, self._page_size, seen.on_invalid)
+            if sliced and self._fetch_sliced is not None:
+                slices = await self._fetch_sliced(number, self._page_size, seen.on_invalid)
+                page, empty = slices.head, slices.empty
+            else:
+                slices, page = None, await self._fetch(number, self._page_size, seen.on_invalid)
+                empty = not page.results
             check_number(number, page.page_number, self._name)
-            past_the_end = not page.results and number * page.page_size >= page.total_results
-            return _Read(page, Step(page.links, number, self._name, past_the_end=past_the_end))
+            past_the_end = empty and number * page.page_size >= page.total_results
+            return _Read(page, slices, Step(page.links, number, self._name, past_the_end=past_the_end))
 
         return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
 
     def _last(self, read: "_Read[T]") -> int:
         """The number of the last page that will be needed, as far as a page tells."""
-        page = read.page
-        size = page.page_size or self._page_size
-        total = page.total_results
+        size = read.head.page_size or self._page_size
+        total = read.head.total_results
         if self._limit is not None:
             total = min(total, (self._page - 1) * size + self._limit)
         return -(-total // size)
 
 
 class _Read(Generic[T]):
-    """A page, and where it leads."""
+    """A page, whole or in slices, and where it leads."""
 
-    def __init__(self, page: Page[T], step: Step) -> None:
-        self.page = page
+    def __init__(self, head: Page[T], slices: SlicedPage[T] | None, step: Step) -> None:
+        self.head = head
         self.step = step
+        self._slices = slices
+
+    async def parts(self) -> AsyncGenerator[Page[T], None]:
+        """The page, or each slice as a page of its own."""
+        if self._slices is None:
+            yield self.head
+        else:
+            async with aclosing(aiter(self._slices)) as slices:
+                async for records in slices:
+                    yield replace(self.head, results=records)
 
     @property
     def following(self) -> int | None:

@@ -60,15 +60,21 @@ class _List(Operation, Generic[T]):
         first = self.request(ids)
         filters = query_pairs({**(extra or {}), "orderBy": order_by, "query": query})
 
-        async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[T]:
+        async def body(number: int, size: int) -> bytes:
             paging = (("page", str(number)), ("pageSize", str(size)))
-            response = await self._caller.send(first.copy(query=paging + filters))
-            return await codec.decode_page(
-                response.body, self.model, on_invalid=on_invalid, operation=self.label
-            )
+            return (await self._caller.send(first.copy(query=paging + filters))).body
+
+        async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[T]:
+            data = await body(number, size)
+            return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
+
+        async def fetch_sliced(number: int, size: int, on_invalid: OnInvalid) -> codec.SlicedPage[T]:
+            data = await body(number, size)
+            return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
 
         return Pager(
             fetch,
+            fetch_sliced=fetch_sliced,
             name=self.label,
             page=page,
             page_size=page_size,
