@@ -69,8 +69,8 @@ async def read_pages(
     """The pages from ``first`` on.
 
     ``ahead`` tells, each time anew, how many to ask for before their turn, and ``last`` the
-    number of the list's last page as far as one tells: beyond it only what a page leads to
-    is asked for.
+    number of the list's last page as far as one tells: beyond it a page is asked for only
+    when one that leads to it has been dealt with.
     """
     tasks: deque[asyncio.Task[P]] = deque()
     number = unasked = first
@@ -83,7 +83,7 @@ async def read_pages(
                 await _cancel(tasks)
             if following is not None:
                 unasked = unasked if tasks else following
-                while len(tasks) < ahead() and (unasked <= last(page) or not tasks):
+                while len(tasks) < ahead() and unasked <= last(page):
                     tasks.append(asyncio.create_task(fetch(unasked)))
                     unasked += 1
             yield page

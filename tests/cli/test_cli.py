@@ -252,6 +252,11 @@ def test_lines_of_a_conversion(
         assert command("convert", tmp_path) == 0
         last = capsys.readouterr().err.splitlines()[-1]
         assert last == f"converting · 2 of 2 files · {records} records"
+    for records in (40, 0):
+        capsys.readouterr()
+        assert command("convert", tmp_path, "--duckdb", tmp_path / "books.duckdb") == 0
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last == f"converting · 2 of 2 files · {records} records"
 
 
 def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
