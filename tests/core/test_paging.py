@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from codat_async.codec import OnInvalid
+from codat_async import codec
+from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.errors import InvalidRecord, PagingError
 from codat_async.models import Account, HalRef, Links, Page
 from codat_async.paging import Drift, Pager
@@ -36,6 +37,9 @@ def page(
 
 class Listing:
     """A server of pages that notes what it is asked, and how much of it at once."""
+
+    sliced = False
+    """Whether records, where they are wanted one by one, come from pages that are decoded in slices."""
 
     def __init__(
         self, *pages: Page[Account] | Exception, gates: dict[int, asyncio.Event] | None = None
@@ -65,13 +69,27 @@ class Listing:
             raise answer
         return msgspec.structs.replace(answer, results=list(answer.results))
 
+    async def slices(self, number: int, size: int, on_invalid: OnInvalid) -> SlicedPage[Account]:
+        """The same page to be decoded in slices."""
+        data = msgspec.json.encode(await self(number, size, on_invalid))
+        return SlicedPage(data, Account, on_invalid=on_invalid, operation="accounts.list")
+
     def pager(self, **options: Any) -> Pager[Account]:
         """A pager over it."""
-        return Pager(self, name="accounts.list", **{"page_size": 2, **options})
+        fetch_sliced = self.slices if self.sliced else None
+        return Pager(self, fetch_sliced=fetch_sliced, name="accounts.list", **{"page_size": 2, **options})
 
     @property
     def numbers(self) -> list[int]:
         return [number for number, _ in self.asked]
+
+
+@pytest.fixture(params=["whole", "sliced"], autouse=True)
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test with both ways to come to the records."""
+    monkeypatch.setattr(Listing, "sliced", request.param == "sliced")
+    # A slice for each record.
+    monkeypatch.setattr(codec, "_SLICE_BYTES", 1)
 
 
 def three_pages() -> Listing:
