@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["HashSet"]
 
 _FEW: Final = 2_000
-_FILLED: Final = 24
+_FILLED: Final = 40
 """Hashes in a bucket, on average: fewer cost memory for so many buckets, more cost time to look through."""
 
 _packed: Final = Struct("q")

@@ -43,9 +43,9 @@ REACH = (
         PER_SECOND,
         0.85,
         FLOOR,
-        shortfall="layers taken off one by one over sockets put some 14 µs of 119 into building the request, "
-        "mapping the answer and looking for unknown fields, 12 into the rate limit, 9 into the credential "
-        "(aiohttp merges headers for each request), 5 into retry, 4 into keys and logging",
+        shortfall="a sampling profile puts a sixth of the time into what bare aiohttp has not: the request "
+        "and the answer as values 6%, the rate limit's books 4%, unknown fields 2%, retry and the other layers "
+        "3%; on a busy machine rounds differ by more than that",
     ),
 )
 

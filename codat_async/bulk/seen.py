@@ -7,9 +7,9 @@ from codat_async.hashes import HashSet
 
 __all__ = ["Seen"]
 
-_VERSIONS: Final = 10_000
-"""A row that comes again through a shift of the pages comes soon; one that comes this much later
-is taken for a new version."""
+_PAGES: Final = 2
+"""A row that comes again through a shift of the pages comes within so many; one that comes later is
+taken for a new version."""
 
 
 class Seen:
@@ -20,6 +20,7 @@ class Seen:
         """Different ids, and records without one."""
         self._ids = HashSet()
         self._versions = array("q")
+        self._kept = 0
 
     def repeats(self, ids: list[int | None], versions: list[int]) -> list[tuple[int, bool]]:
         """Note one page; the rows whose ids were met before, and whether in that very version.
@@ -40,7 +41,8 @@ class Seen:
                 earlier.add(version)
         self.count += len(ids) - len(found)
         self._versions.extend(versions)
-        if len(self._versions) > 2 * _VERSIONS:
-            del self._versions[:-_VERSIONS]
+        self._kept = max(self._kept, _PAGES * len(versions))
+        if len(self._versions) > 2 * self._kept:
+            del self._versions[: -self._kept]
         self._ids.update(unique)
         return found

@@ -312,8 +312,11 @@ class Work:
         repeated = {row for row, same in repeats if same}
         known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
         dropped = repeated | known
+        nameless = None in page.ids
+        # They take more than the payload does, and a page may wait for the disk among hundreds.
+        page.ids, page.versions = [], []
         again = self.state.readings > 1
-        self._nameless = self._nameless or None in page.ids
+        self._nameless = self._nameless or nameless
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
             page.payload = await self.tools.threaded(selected, page.payload, kept, self.tools.compress)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -51,6 +52,8 @@ def peak(companies: int, size: int, into: Path) -> int:
 @pytest.mark.parametrize("companies", [1, 20])
 def test_a_million_records_take_little_more_memory_than_a_tenth(companies: int, tmp_path: Path) -> None:
     """Within 1.3 times, whether they are one list or twenty."""
-    small = peak(companies, 100_000 // companies, tmp_path / "small")
-    large = peak(companies, 1_000_000 // companies, tmp_path / "large")
+    # The peak of one run depends on which pages came at the same moment.
+    small = median(peak(companies, 100_000 // companies, tmp_path / f"small-{each}") for each in range(3))
+    large = median(peak(companies, 1_000_000 // companies, tmp_path / f"large-{each}") for each in range(3))
+    print(f"{large / small:.2f} times")
     assert large <= 1.3 * small

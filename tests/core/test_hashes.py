@@ -28,7 +28,7 @@ def test_takes_little_memory() -> None:
         hashes.update(range(start, start + 1_000))
     assert sum(map(len, hashes._buckets)) >= 8 * 94_000
     assert len(hashes._few) <= 5_000
-    assert 3_000 <= len(hashes._buckets) <= 5_000
+    assert 2_000 <= len(hashes._buckets) <= 3_000
     assert max(map(len, hashes._buckets)) <= 8 * 100
 
 
