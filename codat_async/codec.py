@@ -270,7 +270,7 @@ class SlicedPage(Generic[T]):
         self._raws = split.results or []
         self._size = len(data)
         self._kind = kind
-        self._on_invalid = on_invalid
+        self._on_invalid: OnInvalid = on_invalid
         self._operation = operation
         self._bare_dates = False
         self.empty = not self._raws
@@ -310,14 +310,15 @@ class SlicedPage(Generic[T]):
             except UNREADABLE:
                 pass
         records: list[T] = []
+        on_invalid = self._on_invalid
         for raw in raws:
             try:
                 records.append(self._repaired(bytes(raw)))
             except InvalidRecord as invalid:
-                if self._on_invalid == "raise":
+                if on_invalid == "raise":
                     raise
-                if self._on_invalid != "skip":
-                    self._on_invalid(invalid)
+                if on_invalid != "skip":
+                    on_invalid(invalid)
         return records
 
     def _repaired(self, text: bytes) -> T:

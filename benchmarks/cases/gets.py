@@ -44,8 +44,8 @@ REACH = (
         0.85,
         FLOOR,
         shortfall="a sampling profile puts a sixth of the time into what bare aiohttp has not: the request "
-        "and the answer as values 6%, the rate limit's books 4%, unknown fields 2%, retry and the other layers "
-        "3%; on a busy machine rounds differ by more than that",
+        "and the answer as values 6%, the rate limit's books 4%, unknown fields 2%, retry and the other "
+        "layers 3%; on a busy machine rounds differ by more than that",
     ),
 )
 
