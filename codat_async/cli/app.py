@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from codat_async.cli import inputs, screen
+from codat_async.cli import inputs, screen, texts
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 __all__ = ["run"]
@@ -62,7 +62,7 @@ def _bad_input() -> tuple[type[CodatError], ...]:
 
 
 def _failed(text: str, status: int) -> int:
-    screen.out(f"codat-async: {' '.join(text.split())}", sys.stderr)
+    texts.out(f"codat-async: {' '.join(text.split())}", sys.stderr)
     return status
 
 
@@ -191,7 +191,7 @@ def pull(
 
     report = _with_client(options, work)
     if not log_json:
-        screen.out(screen.report_text(report, str(into)))
+        texts.out(texts.report_text(report, str(into)))
     status = {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
         report.outcome
     ]
@@ -299,7 +299,7 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
         return plan
 
     made = _with_client(options, work)
-    screen.out(msgspec.json.encode(made).decode() if as_json else screen.plan_text(made))
+    texts.out(msgspec.json.encode(made).decode() if as_json else texts.plan_text(made))
     if not made.companies:
         return NOTHING
     return DONE if made.fits and not made.failures else PARTLY
@@ -318,9 +318,7 @@ def status(directory: Path, as_json: bool) -> int:
     from codat_async import bulk
 
     report = bulk.status(directory)
-    screen.out(
-        msgspec.json.encode(report).decode() if as_json else screen.report_text(report, str(directory))
-    )
+    texts.out(msgspec.json.encode(report).decode() if as_json else texts.report_text(report, str(directory)))
     return {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
         report.outcome
     ]
@@ -365,7 +363,7 @@ def _convert(
     if log is not None:
         log.converted(done)
     else:
-        screen.out(screen.conversion_text(done, into / "parquet" if parquet else None, duckdb))
+        texts.out(texts.conversion_text(done, into / "parquet" if parquet else None, duckdb))
 
 
 @group.command()
@@ -387,7 +385,7 @@ def sandbox(**options: Any) -> int:
     from codat_async.sandbox import serve
 
     def ready(server: Any) -> None:
-        screen.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
+        texts.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
 
     try:
         asyncio.run(serve(on_ready=ready, **options))

@@ -1,0 +1,143 @@
+"""What is printed when a command is done: reports, plans and conversions as text."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from codat_async.bulk import Converted, Plan, Report
+
+__all__ = ["conversion_text", "out", "plan_text", "report_text", "span"]
+
+_FAILURES_SHOWN: Final = 20
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the first to the left and the others to the right; under a head."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(cells).rstrip())
+        if number == 0:
+            lines.append("  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def report_text(report: Report, into: str) -> str:
+    """A report for people: sums by type, then one line for each failure."""
+    titles = ["data type", "lists", "records", "requests", "retries", "MB", "invalid", "drift", "failed"]
+    rows = [titles]
+    for name, counts in [*sorted(report.types.items()), ("total", report.total)]:
+        rows.append(
+            [
+                name,
+                f"{counts.done:,}",
+                f"{counts.rows:,}",
+                f"{counts.requests:,}",
+                f"{counts.retries:,}",
+                f"{counts.received / 1e6:,.1f}",
+                f"{counts.invalid:,}",
+                f"{abs(counts.missing):,}",
+                f"{counts.failed:,}",
+            ]
+        )
+    lines = [columns(rows), ""]
+    for name, count in sorted(report.skipped.items()):
+        lines.append(f"{name}: not offered by the platform for {count:,} of the lists")
+    for failure in report.failures[:_FAILURES_SHOWN]:
+        where = " ".join(
+            part for part in (failure.type, failure.company, failure.connection, failure.parent) if part
+        )
+        lines.append(f"failed: {where}: {failure.kind}: {failure.text}")
+    if len(report.failures) > _FAILURES_SHOWN:
+        lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more; see report.json")
+    if report.total.invalid:
+        lines.append(
+            f"{report.total.invalid:,} records that no model accepts are kept, and listed in {into}/invalid"
+        )
+    if report.stopped:
+        lines.append(f"stopped: {report.stopped}")
+    lines.append(_verdict(report, into))
+    return "\n".join(lines)
+
+
+def _verdict(report: Report, into: str) -> str:
+    what = f"{report.mode} run {report.run} of {report.companies:,} companies"
+    if report.outcome == "done":
+        return f"all done: {what}, {report.total.rows:,} records in {span(report.seconds)}, in {into}"
+    left = report.open + report.total.failed
+    if report.outcome == "partly":
+        return f"partly done: {what}, {left:,} lists are left; the same command goes on with them"
+    return f"nothing done: {what}"
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan for people."""
+    rows = [["data type", "lists", "records", "requests", "MB about"]]
+    for name, each in sorted(plan.types.items()):
+        rows.append(
+            [name, f"{each.lists:,}", f"{each.records:,}", f"{each.requests:,}", f"{each.bytes / 1e6:,.1f}"]
+        )
+    rows.append(
+        [
+            "total",
+            f"{sum(each.lists for each in plan.types.values()):,}",
+            f"{plan.records:,}",
+            f"{plan.requests:,}",
+            f"{plan.bytes / 1e6:,.1f}",
+        ]
+    )
+    lines = [columns(rows), ""]
+    lines += [
+        f"no total: {unit}: {failure.kind}: {failure.text}"
+        for unit, failure in plan.failures[:_FAILURES_SHOWN]
+    ]
+    lines.append(
+        f"{plan.companies:,} companies, {plan.records:,} records, {plan.requests:,} requests, "
+        f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
+        f"{span(plan.seconds)} at the configured limits"
+    )
+    if plan.quota is not None and plan.quota_left is not None:
+        verdict = "fits" if plan.fits else "DOES NOT FIT"
+        lines.append(
+            f"{plan.share_of_quota or 0:.1%} of the day's quota of {plan.quota:,}; "
+            f"{plan.quota_left:,} are left today: {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def conversion_text(done: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:
+    """What a conversion made, for people."""
+    rows = [["data type", "files", "records", "record by record", "inexact", "unreadable", "merged"]]
+    for each in done:
+        counts = (each.files, each.records, each.slow, each.inexact, each.unreadable, each.merged)
+        if any(counts):
+            rows.append([each.type, *(f"{count:,}" for count in counts)])
+    lines = [columns(rows), ""] if len(rows) > 1 else []
+    where = [str(path) for path in (parquet, duckdb) if path is not None]
+    lines.append(f"converted: {sum(each.records for each in done):,} records, in {' and '.join(where)}")
+    return "\n".join(lines)
+
+
+def span(seconds: float) -> str:
+    """A time span for people."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def out(text: str, stream: IO[str] | None = None) -> None:
+    """Print, whatever characters the terminal has."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
