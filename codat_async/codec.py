@@ -202,12 +202,25 @@ def page_of(kind: type[T]) -> type[Page[T]]:
     return found
 
 
-class _RawPage(Struct, rename="camel", gc=False):
+class SplitPage(Struct, rename="camel", gc=False):
+    """A page whose records are not decoded yet."""
+
     results: list[Raw] | None = None
     page_number: int = 0
     page_size: int = 0
     total_results: int = 0
     links: Links | None = msgspec.field(default=None, name="_links")
+
+
+def split_page(data: bytes, *, operation: str = "") -> SplitPage:
+    """Split a page into its records; raises :class:`~codat_async.errors.DecodingError` for what is none."""
+    try:
+        page = decoder(SplitPage).decode(data)
+    except UNREADABLE as failure:
+        reason, path = explain(failure)
+        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    _check(page, data, operation)
+    return page
 
 
 _at_once: dict[object, float] = {}
@@ -217,7 +230,7 @@ _at_once: dict[object, float] = {}
 def _measured(kind: object, size: int, seconds: float) -> None:
     # Kinds of records differ sixfold in what a byte takes. Small pages say little, and a
     # page of long texts would promise too much for the next one.
-    if size > LARGE_PAGE // 10:
+    if seconds and size > LARGE_PAGE // 10:
         _at_once[kind] = min(2.0 * LARGE_PAGE, size * _LONGEST_STALL / seconds)
 
 
@@ -246,6 +259,7 @@ async def decode_page(
     sliced = SlicedPage(data, kind, on_invalid=on_invalid, operation=operation)
     async for records in sliced:
         sliced.head.results += records
+    _measured(kind, len(data), sliced.seconds)
     return sliced.head
 
 
@@ -261,12 +275,7 @@ class SlicedPage(Generic[T]):
     def __init__(
         self, data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
     ) -> None:
-        try:
-            split = decoder(_RawPage).decode(data)
-        except UNREADABLE as failure:
-            reason, path = explain(failure)
-            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-        _check(split, data, operation)
+        split = split_page(data, operation=operation)
         self._raws = split.results or []
         self._size = len(data)
         self._kind = kind
@@ -274,6 +283,8 @@ class SlicedPage(Generic[T]):
         self._operation = operation
         self._bare_dates = False
         self.empty = not self._raws
+        self.seconds = 0.0
+        """Spent on decoding so far."""
         self.head: Page[T] = Page(
             results=[],
             page_number=split.page_number,
@@ -290,17 +301,15 @@ class SlicedPage(Generic[T]):
         if self._size > LARGE_PAGE:
             # Splitting has kept the others waiting already.
             await asyncio.sleep(0)
-        spent, rested = 0.0, perf_counter()
+        rested = perf_counter()
         for start in range(0, len(raws), step):
             begun = perf_counter()
             if begun - rested > _SLICE_SECONDS:
                 await asyncio.sleep(0)
                 begun = rested = perf_counter()
             records = self._decoded(raws[start : start + step])
-            spent += perf_counter() - begun
+            self.seconds += perf_counter() - begun
             yield records
-        if spent:
-            _measured(self._kind, self._size, spent)
 
     def _decoded(self, raws: Sequence[Raw]) -> list[T]:
         if not self._bare_dates:
@@ -335,7 +344,7 @@ class SlicedPage(Generic[T]):
         return record
 
 
-def _check(page: "Page[T] | _RawPage", data: bytes, operation: str) -> None:
+def _check(page: "Page[T] | SplitPage", data: bytes, operation: str) -> None:
     # Every field of a page may be absent, so any object would pass for an empty one.
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)

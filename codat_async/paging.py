@@ -97,7 +97,7 @@ class Pager(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """The records, in order."""
-        async with aclosing(self._pages(sliced=self._fetch_sliced is not None)) as pages:
+        async with aclosing(self._pages(sliced=True)) as pages:
             async for page in pages:
                 # Taken out one by one: a large page let go at once would stall the event loop.
                 records = page.results
@@ -135,7 +135,7 @@ class Pager(Generic[T]):
         return records
 
     async def _pages(self, *, sliced: bool = False) -> AsyncGenerator[Page[T], None]:
-        """The pages, or each in several parts: what a consumer lets go record by record costs less so."""
+        """The pages, or each in parts where it can be: what is let go record by record costs less so."""
         self.total = self.drift = None
         left = self._limit
         if left == 0:
@@ -182,8 +182,7 @@ class Pager(Generic[T]):
                 slices, page = None, await self._fetch(number, self._page_size, seen.on_invalid)
                 empty = not page.results
             check_number(number, page.page_number, self._name)
-            past_the_end = empty and number * page.page_size >= page.total_results
-            return _Read(page, slices, Step(page.links, number, self._name, past_the_end=past_the_end))
+            return _Read(page, slices, Step(page, number, self._name, empty=empty))
 
         return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
 

@@ -9,17 +9,25 @@ from urllib.parse import parse_qs, urlsplit
 from codat_async.errors import PagingError
 from codat_async.models import Links
 
-__all__ = ["Leading", "Step", "check_number", "read_pages"]
+__all__ = ["Leading", "PageHead", "Step", "check_number", "read_pages"]
+
+
+class PageHead(Protocol):
+    """What a page tells of itself, whatever its records were made into."""
+
+    page_size: int
+    total_results: int
+    links: Links | None
 
 
 class Step:
     """Where a page leads, told from it before it is handed out and may be changed."""
 
-    def __init__(self, links: Links | None, number: int, name: str, *, past_the_end: bool) -> None:
+    def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
         self._number = number
         self._name = name
-        self._link = links.next if links is not None else None
-        self._past_the_end = past_the_end
+        self._link = page.links.next if page.links is not None else None
+        self._past_the_end = empty and number * page.page_size >= page.total_results
         self.next = self._linked()
         """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
 
@@ -82,7 +90,8 @@ async def read_pages(
                 # The end, or the server skips: what was read ahead is not what comes next.
                 await _cancel(tasks)
             if following is not None:
-                unasked = unasked if tasks else following
+                if not tasks:
+                    unasked = following
                 while len(tasks) < ahead() and unasked <= last(page):
                     tasks.append(asyncio.create_task(fetch(unasked)))
                     unasked += 1

@@ -94,19 +94,11 @@ async def _sandbox(books: Books) -> AsyncIterator[Address]:
         yield sandbox
 
 
-def _client(sandbox: Address) -> Codat:
-    return Codat(sandbox.api_key, base_url=sandbox.base_url, limits=clients.NO_LIMITS)
-
-
-async def _pull(codat: Codat, into: Path, expected: int) -> None:
-    report = await pull(codat, into, options=PullOptions(types=TYPES, page_size=PAGE_SIZE))
+async def _pull(sandbox: Address, into: Path, expected: int) -> None:
+    async with Codat(sandbox.api_key, base_url=sandbox.base_url, limits=clients.NO_LIMITS) as codat:
+        report = await pull(codat, into, options=PullOptions(types=TYPES, page_size=PAGE_SIZE))
     if report.total.rows != expected:
         raise RuntimeError(f"{report.total.rows} of {expected} records were pulled")
-
-
-async def _one_pull(sandbox: Address, into: Path, expected: int) -> None:
-    async with _client(sandbox) as codat:
-        await _pull(codat, into, expected)
 
 
 def landing(books: Books, work: Copy) -> Side:
@@ -172,7 +164,7 @@ def converting(books: Books, make: Make) -> Side:
         with tempfile.TemporaryDirectory() as folder:
             pulled = Path(folder) / "pulled"
             async with _sandbox(books) as sandbox:
-                await _one_pull(sandbox, pulled, books.records)
+                await _pull(sandbox, pulled, books.records)
 
             async def go() -> Sample:
                 into = Path(folder) / "books"
@@ -187,7 +179,7 @@ def converting(books: Books, make: Make) -> Side:
 
 
 def _pulls(books: Books, served: str, floors: Mapping[str, Copy]) -> Row:
-    pulled: Copy = partial(_one_pull, expected=books.records)
+    pulled: Copy = partial(_pull, expected=books.records)
     return Row(
         case="bulk",
         title=f"pull {books.records:,} invoices of {books.companies} companies, {served}",

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
 from typing import Any, Final
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.json as pj
@@ -17,14 +16,13 @@ from codat_async import codec
 from codat_async.bulk.digest import key_of_line
 from codat_async.bulk.shapes import RAW_JSON, TIME, Shape, is_utc, shape_of
 from codat_async.errors import DecodingError
-from codat_async.repair import complete_dates
+from codat_async.repair import UNREADABLE, complete_dates
 
 __all__ = ["Tabulated", "tabulate"]
 
 # Its functions are made when it is imported, which type checkers do not see.
 pc: Final[Any] = pyarrow.compute
 _SMALLEST_BLOCK: Final = 64
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _EXACT: Final = Context(prec=60, traps=[Inexact])
 _ROUNDED: Final = Context(prec=60)
 _UNIT: Final = Decimal("1e-10")
@@ -57,7 +55,7 @@ def _tables(
 ) -> list[pa.Table]:
     try:
         return [_fast(lines, shape, source)]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, *_UNREADABLE):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, *UNREADABLE):
         # One record that does not fit spoils its block: the halves that fit go fast.
         if len(lines) > _SMALLEST_BLOCK:
             middle = len(lines) // 2
@@ -182,7 +180,7 @@ def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, 
     try:
         record = codec.decode(complete_dates(line, model), model)
         raws = codec.decoder(dict[str, Raw]).decode(line)
-    except (DecodingError, *_UNREADABLE):
+    except (DecodingError, *UNREADABLE):
         result.unreadable += 1
         return _unread(line, shape)
     loss: list[bool] = []

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -12,10 +12,11 @@ from codat_async import codec
 from codat_async.bulk.budget import Share
 from codat_async.bulk.checking import checker
 from codat_async.bulk.compression import decompress
+from codat_async.codec import SplitPage
 from codat_async.errors import DecodingError
-from codat_async.models import Links, Page
+from codat_async.models import Page
 from codat_async.reading import Step, check_number
-from codat_async.repair import complete_dates
+from codat_async.repair import UNREADABLE, complete_dates
 
 __all__ = [
     "Digest",
@@ -30,8 +31,6 @@ __all__ = [
     "key_of_line",
     "selected",
 ]
-
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Invalid(Struct, frozen=True):
@@ -88,15 +87,6 @@ class Digest(Struct, kw_only=True):
     """What the page holds of the memory budget until it is committed."""
 
 
-class _Split(Struct, rename="camel", gc=False):
-    results: list[Raw] | None = None
-    page_number: int = 0
-    page_size: int = 0
-    total_results: int = 0
-    links: Links | None = msgspec.field(default=None, name="_links")
-
-
-_split = msgspec.json.Decoder(_Split).decode
 _key = msgspec.json.Decoder(Key).decode
 _convert = partial(msgspec.convert, type=list[datetime | None])
 
@@ -145,11 +135,8 @@ def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
     return IdPage(number, following(page, number, name), page.total_results, ids)
 
 
-def _page(body: bytes, number: int, name: str) -> _Split:
-    try:
-        page = _split(body)
-    except _UNREADABLE as failure:
-        raise DecodingError(f"not a page of records ({failure})", raw=body, operation=name) from failure
+def _page(body: bytes, number: int, name: str) -> SplitPage:
+    page = codec.split_page(body, operation=name)
     check_number(number, page.page_number, name)
     return page
 
@@ -160,7 +147,7 @@ def digest_document(
     """Digest an answer that is one record, such as a report."""
     try:
         record = msgspec.json.decode(body, type=Raw)
-    except _UNREADABLE as failure:
+    except UNREADABLE as failure:
         raise DecodingError(f"not a JSON document ({failure})", raw=body, operation=name) from failure
     lines = _lines(body, [record])
     return Digest(
@@ -189,7 +176,7 @@ def key_of_line(line: bytes | Raw) -> Key:
     """The key of one record; an empty one for what is none."""
     try:
         return _key(line)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Key()
 
 
@@ -232,10 +219,9 @@ def comparable(text: object) -> str | None:
     return None if moment is None else _stamp(moment)
 
 
-def following(page: "_Split | Page[Any]", number: int, name: str) -> int | None:
+def following(page: SplitPage | Page[Any], number: int, name: str) -> int | None:
     """The page to go on to, None on the last; raises PagingError for a list that does not advance."""
-    past_the_end = not page.results and number * page.page_size >= page.total_results
-    return Step(page.links, number, name, past_the_end=past_the_end).following()
+    return Step(page, number, name, empty=not page.results).following()
 
 
 class _Read(Struct):
@@ -260,7 +246,7 @@ def _read(raws: Sequence[Raw], lines: bytes, model: Any, name: str) -> _Read:
     for row, raw in enumerate(raws):
         try:
             record = reader(raw)
-        except _UNREADABLE:
+        except UNREADABLE:
             doubtful.append(row)
             record = key_of_line(raw)
         identifier, version = _hashes(record.id, record.modified_date)
@@ -286,7 +272,7 @@ def _invalid(
     for row in rows:
         try:
             _, accepted = _moments([check(completed[row]).modified_date])
-        except _UNREADABLE:
+        except UNREADABLE:
             accepted = False
         if accepted:
             continue

@@ -122,8 +122,9 @@ def test_numbers_in_quotes_are_accepted_as_the_model_does() -> None:
 
 def test_what_is_no_page() -> None:
     """A list that cannot be read, or does not lead on."""
-    with pytest.raises(DecodingError):
-        digest(b"<html>")
+    for body in (b"<html>", b"[]", b"{}", b'{"error":"moved"}'):
+        with pytest.raises(DecodingError):
+            digest(body)
     with pytest.raises(PagingError):
         digest(page(payment(1), pageNumber=2))
     with pytest.raises(PagingError):
