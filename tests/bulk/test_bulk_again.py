@@ -196,6 +196,31 @@ async def test_both_readings_together_are_kept(server: Server, caller: Codat, tm
     assert sorted(ids(landed(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
 
 
+async def test_records_without_ids_are_read_anew(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Where nothing tells the records of two readings apart, the second takes the place of the first."""
+    nameless = [customer(number) for number in range(12)]
+    for each in nameless:
+        del each["id"]
+    server.put("customers", nameless)
+    asked: dict[str, int] = {}
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/customers"):
+            return None
+        page = query["page"]
+        asked[page] = asked.get(page, 0) + 1
+        if (page, asked[page]) == ("2", 1):
+            hidden = msgspec.json.decode(server._answer(path, query).body)
+            return web.json_response({**hidden, "results": hidden["results"][1:]})
+        return None
+
+    server.hook = hook
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    assert (report.total.missing, report.total.rows) == (0, 12)
+    names = [json.loads(line)["customerName"] for line in landed(tmp_path, "customers")]
+    assert sorted(names) == sorted(f"Customer {number}" for number in range(12))
+
+
 async def test_a_second_reading_can_be_interrupted(server: Server, caller: Codat, tmp_path: Path) -> None:
     """Taken up again, it still knows what landed in the first one."""
     server.put("customers", [customer(number) for number in range(12)])
