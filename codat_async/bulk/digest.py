@@ -169,7 +169,8 @@ def _lines(body: bytes, raws: Sequence[Raw]) -> bytes:
     """The records as they came, one a line; only white space between their tokens is ever left out."""
     if b"\n" in body or b"\r" in body:
         return b"".join(msgspec.json.format(bytes(raw), indent=-1) + b"\n" for raw in raws)
-    return b"\n".join(raws) + b"\n"
+    # Joined with an empty last one, since adding the last line break would copy all of it again.
+    return b"\n".join([*raws, b""])
 
 
 def key_of_line(line: bytes | Raw) -> Key:

@@ -234,11 +234,9 @@ class _Reading:
             async with aclosing(pages):
                 async for page in pages:
                     kept = _new(page.records, seen)
-                    seen.count += len(page.invalid)
-                    if page.following is None and first == 1 and seen.count != page.total:
-                        _log.warning(
-                            "%s: rows shifted while paging: %d of %d read", unit, seen.count, page.total
-                        )
+                    seen.nameless += len(page.invalid)
+                    if page.following is None and first == 1 and (count := seen.count()) != page.total:
+                        _log.warning("%s: rows shifted while paging: %d of %d read", unit, count, page.total)
                     batch = _batch(unit, page.number, page.total, kept, page.invalid)
                     await self._queue.put(_Ready(batch, unit, page.following, page.share))
                     shares.remove(page.share)
@@ -276,7 +274,7 @@ def _new(found: list[Any], seen: Seen) -> list[Any]:
         hash((each.id, getattr(each, "modified_date", None))) if known is not None else 0
         for each, known in zip(found, ids, strict=True)
     ]
-    same = {row for row, is_same in seen.repeats(ids, versions) if is_same}
+    same = seen.repeats(ids, versions)
     return [record for row, record in enumerate(found) if row not in same] if same else found
 
 

@@ -1,48 +1,53 @@
-"""Remembers the ids and versions of a list of any length."""
+"""Remembers the ids of a list of any length, and the versions in which the latest of its records came."""
 
 from array import array
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
-
-from codat_async.hashes import HashSet
 
 __all__ = ["Seen"]
 
-_PAGES: Final = 2
+_PAGES: Final = 3
 """A row that comes again through a shift of the pages comes within so many; one that comes later is
 taken for a new version."""
+_PARTS: Final = 64
 
 
 class Seen:
-    """Hashes of the ids met so far in one reading of a list, and of the versions they came in."""
+    """Hashes of what was met so far in one reading of a list."""
 
     def __init__(self) -> None:
-        self.count = 0
-        """Different ids, and records without one."""
-        self._ids = HashSet()
-        self._versions = array("q")
-        self._kept = 0
+        self.nameless = 0
+        """Records without an id, none of which is known to be another."""
+        # Apart by their low bits, since sets of a part at a time are small, where a set of all
+        # would take seventy bytes for each; eight are kept.
+        self._ids = [array("q") for _ in range(_PARTS)]
+        self._latest: deque[set[int]] = deque(maxlen=_PAGES)
 
-    def repeats(self, ids: list[int | None], versions: list[int]) -> list[tuple[int, bool]]:
-        """Note one page; the rows whose ids were met before, and whether in that very version.
+    def repeats(self, ids: Sequence[int | None], versions: Sequence[int]) -> set[int]:
+        """Note one page; its rows that came shortly before, or on it already, in that very version.
 
         ``versions`` are hashes of id and modified date together.
         """
-        named = [each for each in ids if each is not None]
-        unique = set(named)
-        found: list[tuple[int, bool]] = []
-        if len(unique) != len(named) or not self._ids.isdisjoint(unique):
-            here: dict[int, set[int]] = {}
+        parts = self._ids
+        for identifier in ids:
+            if identifier is None:
+                self.nameless += 1
+            else:
+                parts[identifier % _PARTS].append(identifier)
+        unique = set(versions)
+        found = set[int]()
+        if len(unique) < len(versions) or not all(map(unique.isdisjoint, self._latest)):
+            here = set[int]()
             for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
                 if identifier is None:
                     continue
-                earlier = here.setdefault(identifier, set())
-                if earlier or identifier in self._ids:
-                    found.append((row, version in earlier or version in self._versions))
-                earlier.add(version)
-        self.count += len(ids) - len(found)
-        self._versions.extend(versions)
-        self._kept = max(self._kept, _PAGES * len(versions))
-        if len(self._versions) > 2 * self._kept:
-            del self._versions[: -self._kept]
-        self._ids.update(unique)
+                if version in here or any(version in page for page in self._latest):
+                    found.add(row)
+                here.add(version)
+        self._latest.append(unique)
         return found
+
+    def count(self) -> int:
+        """How many different records there were; takes a tenth of a second for a million."""
+        return self.nameless + sum(len(set(part)) for part in self._ids)

@@ -90,7 +90,6 @@ class Work:
         self.state = state
         self._seen = Seen()
         self._known: set[int] = set()
-        self._nameless = False
         self._overlap_before = 0
         self._shares: set[Share] = set()
 
@@ -220,11 +219,11 @@ class Work:
                 # A list that cannot be ordered or narrowed by its modified date is read as it comes.
                 await self._begin_again(ordered_by=None, since=None)
                 continue
-            missing = (self.state.total or 0) - self._distinct()
+            missing = (self.state.total or 0) - await self._distinct()
             if not missing or self.state.readings >= _READINGS:
                 break
             self._tell("unit_shifted")
-            if self._nameless:
+            if self._seen.nameless:
                 # Without ids the two readings cannot be told apart.
                 await self._begin_again(readings=self.state.readings + 1)
             else:
@@ -243,8 +242,8 @@ class Work:
             async for page in pages:
                 await self._land(page)
 
-    def _distinct(self) -> int:
-        return self._seen.count + self._overlap_before
+    async def _distinct(self) -> int:
+        return await self.tools.threaded(self._seen.count) + self._overlap_before
 
     async def _recollect(self) -> None:
         """Bring back what an earlier process knew of this list when it stopped."""
@@ -270,7 +269,6 @@ class Work:
             seen.repeats([each for each, _ in hashes], [each for _, each in hashes])
             if self.state.readings > 1:
                 versions.update(version for identifier, version in hashes if identifier is not None)
-            self._nameless = self._nameless or any(each is None for each, _ in hashes)
         return versions
 
     def _part(self) -> Path:
@@ -297,7 +295,6 @@ class Work:
         monitor.take(self.unit, self.state)
         self._seen = Seen()
         self._overlap_before = 0
-        self._nameless = False
         state = replace(self.state)
 
         def job(batch: Batch) -> None:
@@ -308,15 +305,14 @@ class Work:
         await self.tools.landing.commit(job)
 
     async def _land(self, page: Digest) -> None:
-        repeats = self._seen.repeats(page.ids, page.versions)
-        repeated = {row for row, same in repeats if same}
-        known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
+        repeated = self._seen.repeats(page.ids, page.versions)
+        known = set[int]()
+        if self._known:
+            known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
         dropped = repeated | known
-        nameless = None in page.ids
         # They take more than the payload does, and a page may wait for the disk among hundreds.
         page.ids, page.versions = [], []
         again = self.state.readings > 1
-        self._nameless = self._nameless or nameless
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
             page.payload = await self.tools.threaded(selected, page.payload, kept, self.tools.compress)
