@@ -22,6 +22,7 @@ from codat_async.repair import (
     complete_dates,
     explain,
     repair,
+    replace_halves,
     restore_page,
     restore_supplemental_data,
 )
@@ -74,6 +75,8 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
     except msgspec.ValidationError as failure:
         record = repair(data, decoder(kind).decode, failure, operation)
     except UNREADABLE as failure:
+        if (mended := replace_halves(data)) is not data:
+            return decode(mended, kind, operation=operation)
         reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     if isinstance(record, _WITH_MODELS) and not _complete(kind, data):
@@ -217,10 +220,26 @@ def split_page(data: bytes, *, operation: str = "") -> SplitPage:
     try:
         page = decoder(SplitPage).decode(data)
     except UNREADABLE as failure:
+        if (mended := replace_halves(data)) is not data:
+            page = split_page(mended, operation=operation)
+            page.results = _same_places(page.results or [], mended, data)
+            return page
         reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     _check(page, data, operation)
     return page
+
+
+def _same_places(raws: Sequence[Raw], text: bytes, other: bytes) -> list[Raw]:
+    """What another text of the same length holds where the records are in this one."""
+    found: list[Raw] = []
+    at = text.find(b'"results"')
+    for raw in raws:
+        at = text.find(raw, at)
+        end = at + len(memoryview(raw))
+        found.append(Raw(other[at:end]))
+        at = end
+    return found
 
 
 _at_once: dict[object, float] = {}
@@ -340,6 +359,8 @@ class SlicedPage(Generic[T]):
             if self._bare_dates:
                 restore_supplemental_data(record, text)
         except UNREADABLE as failure:
+            if (mended := replace_halves(text)) is not text:
+                return self._repaired(mended)
             return repair(text, decode_one, failure, self._operation)
         return record
 

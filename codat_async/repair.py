@@ -16,11 +16,31 @@ from codat_async.models import SupplementalData
 
 T = TypeVar("T")
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for a text that is not what it should be; the last for one nested without end."""
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+"""What a decoder raises for a text that is not what it should be; the last two for one nested
+without end, and for a number with an exponent beyond any ``Decimal``."""
 
 _tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _tree_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+
+
+def replace_halves(data: bytes) -> bytes:
+    """The text with U+FFFD for each half of a surrogate pair that stands alone; itself where none does.
+
+    JSON's grammar allows such an escape, as a source that cuts its texts in the middle of
+    a character sends it; no decoder can read it. The length stays the same.
+    """
+    if b"\\u" not in data:
+        return data
+    replaced = _ESCAPES.sub(lambda found: b"\\ufffd" if found["half"] else found[0], data)
+    return data if replaced == data else replaced
 
 
 def complete_dates(data: bytes, kind: Any) -> bytes:
@@ -86,15 +106,19 @@ class _SupplementalPage(Struct, gc=False):
 
 def restore_page(records: Sequence[object], data: bytes) -> None:
     """Put back what was completed in the supplemental data of a page: it is the source's own."""
-    if b'"supplementalData"' in data:
+    if records and _may_hold(records[0], data):
         for record, original in zip(records, _supplemental_page.decode(data).results, strict=True):
             _restore(record, original)
 
 
 def restore_supplemental_data(record: object, data: bytes | Raw) -> None:
     """The same for one record."""
-    if b'"supplementalData"' in data:
+    if _may_hold(record, data):
         _restore(record, _supplemental.decode(data))
+
+
+def _may_hold(record: object, data: bytes | Raw) -> bool:
+    return b'"supplementalData"' in data and hasattr(record, "supplemental_data")
 
 
 def _restore(record: Any, original: _Supplemental) -> None:
@@ -132,7 +156,7 @@ def repair(data: bytes, decode: Callable[[bytes], T], failure: Exception, operat
     reason, path = explain(failure)
     tree: Any = None
     try:
-        tree = _tree_decoder.decode(data)
+        tree = _tree_decoder.decode(replace_halves(data))
         for _ in range(_REPAIRS_PER_RECORD):
             if not _mend(tree, _steps(path), reason):
                 break
