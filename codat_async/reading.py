@@ -73,14 +73,25 @@ async def read_pages(
     *,
     ahead: Callable[[], int],
     last: Callable[[P], int],
+    drop: Callable[[P], object] = lambda page: None,
 ) -> AsyncGenerator[P, None]:
     """The pages from ``first`` on.
 
     ``ahead`` tells, each time anew, how many to ask for before their turn, and ``last`` the
     number of the list's last page as far as one tells: beyond it a page is asked for only
-    when one that leads to it has been dealt with.
+    when one that leads to it has been dealt with. ``drop`` is called with each page that
+    came and is not handed out, since it was not the next or nobody asked any more.
     """
     tasks: deque[asyncio.Task[P]] = deque()
+
+    async def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+        for page in await asyncio.gather(*tasks, return_exceptions=True):
+            if not isinstance(page, BaseException):
+                drop(page)
+        tasks.clear()
+
     number = unasked = first
     page = await fetch(first)
     try:
@@ -88,7 +99,7 @@ async def read_pages(
             following = page.following
             if following != number + 1:
                 # The end, or the server skips: what was read ahead is not what comes next.
-                await _cancel(tasks)
+                await cancel()
             if following is not None:
                 if not tasks:
                     unasked = following
@@ -101,11 +112,4 @@ async def read_pages(
             number = following
             page = await (tasks.popleft() if tasks else fetch(number))
     finally:
-        await _cancel(tasks)
-
-
-async def _cancel(tasks: "deque[asyncio.Task[P]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    tasks.clear()
+        await cancel()

@@ -11,11 +11,12 @@ from msgspec.structs import astuple, fields
 from codat_async.bulk.digest import Invalid
 from codat_async.bulk.units import Unit
 
-__all__ = ["APPLICATION_ID", "Checkpoint", "Run", "State", "UnitState", "Watermark"]
+__all__ = ["APPLICATION_ID", "OPEN", "Checkpoint", "Run", "State", "UnitState", "Watermark"]
 
 APPLICATION_ID: Final = 0x436F6461
 """Marks the SQLite file as a checkpoint of this package."""
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
+_CURRENT: Final = "run"
 
 _SCHEMA: Final = """
 create table facts (name text primary key, value text not null) without rowid;
@@ -62,6 +63,10 @@ class State:
     """Left open by a run that a later one superseded."""
 
 
+OPEN: Final = (State.WAITING, State.READING, State.FAILED)
+"""The states in which there is something left to do."""
+
+
 class UnitState(Struct, kw_only=True):
     """How far a unit has come; the columns of its row."""
 
@@ -80,6 +85,8 @@ class UnitState(Struct, kw_only=True):
     """Bytes of the pages as the API sent them."""
     total: int | None = None
     """What the API says the list holds."""
+    shrunk: int = 0
+    """By how much that fell between pages: so many rows may have slipped by unread."""
     requests: int = 0
     retries: int = 0
     waited: float = 0.0
@@ -90,7 +97,7 @@ class UnitState(Struct, kw_only=True):
     """Rows that an earlier run has already, and were dropped."""
     readings: int = 1
     missing: int = 0
-    """Records that the API counts and that did not come, after all readings; negative for too many."""
+    """Records that the API counts and that may not have come, after all readings; negative for too many."""
     invalid: int = 0
     undated: int = 0
     last_modified: str | None = None
@@ -187,27 +194,40 @@ class Checkpoint:
         self.db.execute("insert or replace into facts values (?, ?)", (name, value))
 
     def last_run(self) -> Run | None:
-        """The latest run."""
-        row = self.db.execute(
-            "select id, mode, page_size, compression, began, ended from runs order by id desc limit 1"
-        ).fetchone()
-        if row is None:
-            return None
-        return Run(
-            **dict(zip(("id", "mode", "page_size", "compression", "began", "ended"), row, strict=True))
-        )
+        """The run that began last."""
+        return max(self._runs().values(), key=lambda run: run.id, default=None)
+
+    def current_run(self) -> Run | None:
+        """The run that was at work last; an earlier one may have been gone on with since the last began."""
+        return self._runs().get(self.fact(_CURRENT) or "")
+
+    def _runs(self) -> dict[str, Run]:
+        rows = self.db.execute("select id, mode, page_size, compression, began, ended from runs")
+        return {
+            row[0]: Run(
+                id=row[0], mode=row[1], page_size=row[2], compression=row[3], began=row[4], ended=row[5]
+            )
+            for row in rows
+        }
 
     def companies(self) -> set[str]:
         """The companies of all runs."""
         return {row[0] for row in self.db.execute("select distinct company from units")}
 
     def begin_run(self, run: Run) -> None:
-        """Note a new run, and abandon what earlier ones left open."""
-        self.db.execute(
-            "update units set state = ? where state in (?, ?, ?)",
-            (State.ABANDONED, State.WAITING, State.READING, State.FAILED),
-        )
+        """Note a new run."""
         self.db.execute("insert into runs values (?, ?, ?, ?, ?, ?)", astuple(run))
+        self.note(_CURRENT, run.id)
+
+    def supersede(self, run: str) -> None:
+        """Abandon what other runs left open of the lists that this one is to read."""
+        self.db.execute(
+            "update units set state = ? where run <> ? and state in (?, ?, ?) and exists"
+            " (select 1 from units mine where mine.run = ? and mine.state in (?, ?, ?)"
+            " and mine.type = units.type and mine.company = units.company"
+            " and mine.connection = units.connection)",
+            (State.ABANDONED, run, *OPEN, run, *OPEN),
+        )
 
     def end_run(self, run: str, moment: str) -> None:
         """Note when a run ended."""
@@ -216,6 +236,7 @@ class Checkpoint:
     def reopen_run(self, run: str) -> None:
         """Note that a run goes on."""
         self.db.execute("update runs set ended = null where id = ?", (run,))
+        self.note(_CURRENT, run)
 
     # --- units ---------------------------------------------------------------------------
 
@@ -251,12 +272,7 @@ class Checkpoint:
 
     def files(self, state: str) -> Iterator[tuple[Run, int, Unit, UnitState]]:
         """The units of all runs in a state, with their runs."""
-        runs = {
-            row[0]: Run(
-                id=row[0], mode=row[1], page_size=row[2], compression=row[3], began=row[4], ended=row[5]
-            )
-            for row in self.db.execute("select * from runs")
-        }
+        runs = self._runs()
         query = f"select run, {_SELECT.removeprefix('select ')} where state = ? order by key"
         for row in self.db.execute(query, (state,)):
             yield runs[row[0]], *_unit_row(row[1:])

@@ -37,7 +37,13 @@ class Found(Struct):
 
 
 async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> Found:
-    """The companies of these ids, or all that have a linked connection."""
+    """The companies of these ids, or all that have a linked connection.
+
+    Raises :class:`TypeError` for a text in the place of several ids, and
+    :class:`~codat_async.errors.Unauthorized`.
+    """
+    if isinstance(wanted, str):
+        raise TypeError(f"companies are a list of ids, not a text: [{wanted!r}]")
     if wanted is not None and len(wanted) <= _ASKED_ONE_BY_ONE:
         return await _ask(codat, wanted)
     invalid: list[InvalidRecord] = []

@@ -8,9 +8,18 @@ from pathlib import Path
 from threading import local
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
-from codat_async.errors import ConfigurationError
+from codat_async.errors import CodatError, ConfigurationError
 
-__all__ = ["SUFFIXES", "Compression", "available", "compressor", "decompress", "read_lines", "read_ranges"]
+__all__ = [
+    "SUFFIXES",
+    "Compression",
+    "DamagedFile",
+    "available",
+    "compressor",
+    "decompress",
+    "read_lines",
+    "read_ranges",
+]
 
 Compression: TypeAlias = Literal["gzip", "zstd"]
 
@@ -20,13 +29,21 @@ _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
 
 
+class DamagedFile(CodatError):
+    """A raw file that ends too early, or holds something else than what landed; names it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is damaged: {reason}")
+        self.path = path
+
+
 def available() -> Compression:
     """zstd where the extra is installed, and gzip where not."""
     return "gzip" if find_spec("zstandard") is None else "zstd"
 
 
 def compressor(kind: Compression) -> Callable[[bytes], bytes]:
-    """The function that makes a member of a page; raises ConfigurationError where zstandard is missing."""
+    """The function that makes a member of a page; raises ConfigurationError for one that is not there."""
     if kind == "zstd":
         zstandard = _zstandard()
         of_thread = local()
@@ -40,6 +57,8 @@ def compressor(kind: Compression) -> Callable[[bytes], bytes]:
             return compressed
 
         return compress
+    if kind != "gzip":
+        raise ConfigurationError(f"there is no compression {kind!r}; there are {', '.join(SUFFIXES)}")
     # JSON of records shrinks about eightfold at the fastest level, and little more at the others.
     return lambda data: gzip.compress(data, 1, mtime=0)
 
@@ -57,7 +76,10 @@ def read_lines(path: Path) -> Iterator[list[bytes]]:
 
 
 def read_ranges(path: Path, ranges: Iterable[tuple[int, int | None]]) -> Iterator[list[bytes]]:
-    """The lines within ranges of bytes that begin and end with a member; None is the end of the file."""
+    """The lines within ranges of bytes that begin and end with a member; None is the end of the file.
+
+    Raises :class:`DamagedFile` for a file that cannot be read on.
+    """
     for begins, ends in ranges:
         rest = b""
         for piece in _content(path, begins, None if ends is None else ends - begins):
@@ -72,13 +94,18 @@ def _content(path: Path, begins: int, size: int | None) -> Iterator[bytes]:
         start = file.read(4)
         file.seek(begins)
         pieces = _pieces(file, size)
-        yield from _zstd_pieces(pieces) if start == _ZSTD_MAGIC else _gzip_pieces(pieces)
+        try:
+            yield from _zstd_pieces(pieces) if start == _ZSTD_MAGIC else _gzip_pieces(pieces)
+        except (EOFError, zlib.error) as failure:
+            raise DamagedFile(path, str(failure)) from failure
 
 
 def _pieces(file: BinaryIO, size: int | None) -> Iterator[bytes]:
     while size is None or size > 0:
         piece = file.read(_CHUNK if size is None else min(_CHUNK, size))
         if not piece:
+            if size is not None:
+                raise EOFError("the file is shorter than what landed in it")
             return
         if size is not None:
             size -= len(piece)
@@ -102,12 +129,16 @@ def _gzip_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _zstd_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
     decoder = None
+    zstandard = _zstandard()
     for piece in pieces:
         data = piece
         while data:
             if decoder is None or decoder.eof:
-                decoder = _zstandard().ZstdDecompressor().decompressobj()
-            yield decoder.decompress(data)
+                decoder = zstandard.ZstdDecompressor().decompressobj()
+            try:
+                yield decoder.decompress(data)
+            except zstandard.ZstdError as failure:
+                raise EOFError(str(failure)) from failure
             data = decoder.unused_data if decoder.eof else b""
     if decoder is not None and not decoder.eof:
         raise EOFError("the file ends within a frame")

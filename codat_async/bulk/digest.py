@@ -16,7 +16,7 @@ from codat_async.codec import SplitPage
 from codat_async.errors import DecodingError
 from codat_async.models import Page
 from codat_async.reading import Step, check_number
-from codat_async.repair import UNREADABLE, complete_dates
+from codat_async.repair import UNREADABLE, complete_dates, replace_halves
 
 __all__ = [
     "Digest",
@@ -131,7 +131,7 @@ def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
     """The ids on a page of a list, whatever else the records hold; raises as :func:`digest_page` does."""
     page = _page(body, number, name)
     keys = map(key_of_line, page.results or [])
-    ids = [str(key.id) for key in keys if key.id is not None]
+    ids = [str(key.id) for key in keys if key.id not in (None, "")]
     return IdPage(number, following(page, number, name), page.total_results, ids)
 
 
@@ -168,27 +168,37 @@ def digest_document(
 def _lines(body: bytes, raws: Sequence[Raw]) -> bytes:
     """The records as they came, one a line; only white space between their tokens is ever left out."""
     if b"\n" in body or b"\r" in body:
-        return b"".join(msgspec.json.format(bytes(raw), indent=-1) + b"\n" for raw in raws)
+        return b"".join(_one_line(bytes(raw)) + b"\n" for raw in raws)
     # Joined with an empty last one, since adding the last line break would copy all of it again.
     return b"\n".join([*raws, b""])
 
 
+def _one_line(record: bytes) -> bytes:
+    try:
+        return msgspec.json.format(record, indent=-1)
+    except UNREADABLE:
+        # Within texts JSON has no line breaks.
+        return record.translate(None, b"\r\n")
+
+
 def key_of_line(line: bytes | Raw) -> Key:
     """The key of one record; an empty one for what is none."""
-    try:
-        return _key(line)
-    except UNREADABLE:
-        return Key()
+    for text in (line, replace_halves(bytes(line))):
+        try:
+            return _key(text)
+        except UNREADABLE:
+            continue
+    return Key()
 
 
 def _latest(moments: Sequence[datetime | None]) -> str | None:
     known = [each for each in moments if each is not None]
     try:
         latest = max(known, default=None)
-    except TypeError:
-        # Some tell their offset from UTC, some do not.
-        latest = max(map(_in_utc, known))
-    return None if latest is None else _stamp(latest)
+        return None if latest is None else _stamp(latest)
+    except (TypeError, OverflowError):
+        # Some tell their offset from UTC, some do not; some are of no year in UTC.
+        return max(filter(None, map(_stamped, known)), default=None)
 
 
 def _moments(texts: Sequence[object]) -> tuple[Sequence[datetime | None], bool]:
@@ -214,10 +224,18 @@ def _stamp(moment: datetime) -> str:
     return _in_utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
+def _stamped(moment: datetime) -> str | None:
+    try:
+        return _stamp(moment)
+    except OverflowError:
+        # At the end of the last year west of Greenwich, and at the beginning of the first east of it.
+        return None
+
+
 def comparable(text: object) -> str | None:
-    """A modified date in UTC, in one form, so that texts compare as the moments do."""
+    """A modified date in UTC, in one form, so that texts compare as the moments do; None for none such."""
     moment = _moment(text)
-    return None if moment is None else _stamp(moment)
+    return None if moment is None else _stamped(moment)
 
 
 def following(page: SplitPage | Page[Any], number: int, name: str) -> int | None:

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from codat_async.bulk.budget import ByteBudget
-from codat_async.bulk.checkpoint import Run, State, UnitState
+from codat_async.bulk.checkpoint import OPEN, Checkpoint, Run, State, UnitState
 from codat_async.bulk.companies import Found, find_companies
 from codat_async.bulk.compression import Compression, available, compressor
 from codat_async.bulk.landing import Landing, LandingError, landing_error
@@ -23,9 +23,9 @@ from codat_async.bulk.monitor import Event, Monitor
 from codat_async.bulk.planning import QuotaTooSmall, expand, fits_anyway, make_plan
 from codat_async.bulk.report import Outcome, Report, make_report, write_report
 from codat_async.bulk.target import REPORT, Target, TargetError
-from codat_async.bulk.types import record_types, resolve_types
+from codat_async.bulk.types import resolve_types
 from codat_async.bulk.units import Unit, interleaved
-from codat_async.bulk.work import STOPS, Tools, Work
+from codat_async.bulk.work import STOPS, Open, Tools, Work
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 from codat_async.paging import MAX_PAGE_SIZE
@@ -65,6 +65,15 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     check: bool = True
     """Whether to try each record on its model, and list those that fail."""
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.page_size <= MAX_PAGE_SIZE:
+            raise ValueError(f"page_size is 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
+        if not isinstance(self.overlap, timedelta) or self.overlap < timedelta():
+            raise ValueError(f"overlap is a timedelta of nothing or more, not {self.overlap!r}")
+        for name in ("units_at_once", "memory"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is 1 or more, not {getattr(self, name)!r}")
+
 
 async def pull(
     codat: Codat,
@@ -89,7 +98,9 @@ class NothingToPull(CodatError):
     """None of the companies that were wanted can be pulled."""
 
 
-def _why_nothing(found: Found) -> str:
+def _why_nothing(found: Found, wanted: Sequence[str] | None) -> str:
+    if wanted is not None and not wanted:
+        return "there is nothing to pull: no company is named"
     if not found.failures:
         return "there is nothing to pull: no company under this key has a linked connection"
     company, failure = found.failures[0]
@@ -107,16 +118,14 @@ class Pull:
         options: PullOptions,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        if not 1 <= options.page_size <= MAX_PAGE_SIZE:
-            raise ValueError(f"page_size is 1 to {MAX_PAGE_SIZE}, not {options.page_size}")
         self._codat = codat
         self._into = into
         self._options = options
         self._on_event = on_event
         self._kinds = resolve_types(options.types)
-        self._queue: deque[Work] = deque()
+        self._queue: deque[Open] = deque()
         self._stop: Exception | None = None
-        self._main: asyncio.Task[object] | None = None
+        self._stopped = asyncio.Event()
         self.monitor = Monitor(codat.governor, on_event)
         """Tells how it goes."""
         self._compression = options.compression or available()
@@ -136,7 +145,7 @@ class Pull:
             self._check_source(target)
             found = await find_companies(self._codat, self._options.companies)
             if not found.subjects:
-                raise NothingToPull(_why_nothing(found))
+                raise NothingToPull(_why_nothing(found, self._options.companies))
             await self._check_account(target, found)
             again = False
             while True:
@@ -201,14 +210,9 @@ class Pull:
         """The run to go on with, or a new one; always that with ``anew``."""
         checkpoint, options = target.checkpoint, self._options
         target.put_in_order()
+        if not anew and (interrupted := self._interrupted(checkpoint, units)) is not None:
+            return interrupted, True
         last = checkpoint.last_run()
-        if last is not None and not anew and (last.mode == "full" or not options.full):
-            types = {kind.name for kind in self._kinds}
-            companies = {unit.company for unit in units}
-            for _, unit, state in checkpoint.units(last.id):
-                wanted = unit.type in types and unit.company in companies
-                if wanted and state.state in (State.WAITING, State.READING, State.FAILED):
-                    return last, True
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}"
         while last is not None and run_id <= last.id:
@@ -224,6 +228,21 @@ class Pull:
         )
         return run, False
 
+    def _interrupted(self, checkpoint: Checkpoint, units: Sequence[Unit]) -> Run | None:
+        """The latest run that left something open of what is wanted now."""
+        types = {kind.name for kind in self._kinds}
+        companies = {unit.company for unit in units}
+        full = self._options.full
+        # To start over does not mean to go on with a run for the sake of a list that failed.
+        states = (State.WAITING, State.READING) if full else OPEN
+        runs = {
+            run.id: run
+            for each in states
+            for run, _, unit, _ in checkpoint.files(each)
+            if unit.type in types and unit.company in companies and (run.mode == "full" or not full)
+        }
+        return runs[max(runs)] if runs else None
+
     def _set_up(self, target: Target, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
         checkpoint = target.checkpoint
         compressor(run.compression)  # type: ignore[arg-type]
@@ -235,6 +254,7 @@ class Pull:
             checkpoint.note("source", self._options.source or self._codat.base_url)
             checkpoint.begin_run(run)
         checkpoint.add_units(run.id, ((unit, UnitState(since=self._since(unit))) for unit in units))
+        checkpoint.supersede(run.id)
         checkpoint.db.execute("commit")
         if not resumed:
             target.put_in_order()
@@ -243,18 +263,21 @@ class Pull:
         watermark = self._watermarks.get(unit)
         if watermark is None:
             return None
-        since = datetime.fromisoformat(watermark.modified) - self._options.overlap
-        return f"{since:%Y-%m-%dT%H:%M:%S}Z"
+        try:
+            since = datetime.fromisoformat(watermark.modified) - self._options.overlap
+        except OverflowError:
+            return None
+        return f"{since.isoformat(timespec='seconds')}Z"
 
     async def _work_off(self, target: Target, run: Run, resumed: bool, found: Found, begun: float) -> Report:
         checkpoint = target.checkpoint
         wanted_types = {kind.name for kind in self._kinds}
         wanted = {subject.id for subject in found.subjects}
-        todo = []
+        todo: list[Open] = []
         for key, unit, state in checkpoint.units(run.id):
             if unit.type in wanted_types and unit.company in wanted:
                 self.monitor.take(unit, state)
-                if state.state in (State.WAITING, State.READING, State.FAILED):
+                if state.state in OPEN:
                     todo.append((key, unit, state))
         self.monitor.begin()
         self.monitor.tell(
@@ -273,10 +296,7 @@ class Pull:
             report = self._report(target, run, found, time.monotonic() - begun, cancelled)
         return report
 
-    async def _with(
-        self, landing: Landing, target: Target, run: Run, todo: list[tuple[int, Unit, UnitState]]
-    ) -> None:
-        kinds = record_types()
+    async def _with(self, landing: Landing, target: Target, run: Run, todo: list[Open]) -> None:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-digest") as pool:
             tools = Tools(
                 codat=self._codat,
@@ -293,28 +313,25 @@ class Pull:
                 check=self._options.check,
                 units_at_once=self._options.units_at_once,
             )
-            by_unit = {unit: (key, state) for key, unit, state in todo}
-            self._queue.extend(
-                Work(tools, by_unit[unit][0], unit, kinds[unit.type], by_unit[unit][1])
-                for unit in interleaved(by_unit)
-            )
-            failed: list[Work] = []
-            await self._drain(failed)
+            by_unit = {opened[1]: opened for opened in todo}
+            self._queue.extend(by_unit[unit] for unit in interleaved(by_unit))
+            failed: list[Open] = []
+            await self._drain(tools, failed)
             if self._stop is None and failed:
                 self._queue.extend(failed)
-                await self._drain([])
+                await self._drain(tools, [])
 
-    async def _drain(self, failed: list[Work]) -> None:
+    async def _drain(self, tools: Tools, failed: list[Open]) -> None:
         """Work the queue off, so many units at once, until it is empty or something stops the pull."""
         running: dict[asyncio.Task[None], Work] = {}
-        self._main = asyncio.current_task()
+        stopped = asyncio.create_task(self._stopped.wait())
         try:
             while (self._queue or running) and self._stop is None:
                 while self._queue and len(running) < self._options.units_at_once:
-                    work = self._queue.popleft()
+                    work = Work(tools, self._queue.popleft())
                     running[asyncio.create_task(work.run())] = work
-                ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in ended:
+                await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
+                for task in [each for each in running if each.done()]:
                     work = running.pop(task)
                     error = task.exception()
                     if isinstance(error, STOPS):
@@ -322,15 +339,17 @@ class Pull:
                     elif error is not None:
                         raise error
                     elif work.state.state == State.FAILED:
-                        failed.append(work)
+                        failed.append((work.key, work.unit, work.state))
         finally:
-            self._main = None
+            stopped.cancel()
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(stopped, *running, return_exceptions=True)
 
     def _landing_failed(self, error: LandingError) -> None:
         self._stop = self._stop or error
+        # Those at work may all wait for the quota, until tomorrow.
+        self._stopped.set()
         self.monitor.tell("stopped", error=str(error))
 
     def _report(self, target: Target, run: Run, found: Found, seconds: float, cancelled: bool) -> Report:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -20,6 +21,7 @@ from codat_async.bulk.digest import following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.planning import account_ids, expand
 from codat_async.bulk.seen import Seen
+from codat_async.bulk.target import TargetError
 from codat_async.bulk.types import RecordType, Scope, record_types, resolve_types
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
@@ -99,7 +101,9 @@ async def records(
     end begins anew.
 
     A list that cannot be read does not stop the others: ``on_failure`` is told of it, or
-    :class:`PartlyFailed` is raised at the end.
+    :class:`PartlyFailed` is raised at the end. Raises
+    :class:`~codat_async.bulk.target.TargetError` for a ``checkpoint`` that cannot be used,
+    and :class:`~codat_async.bulk.types.UnknownType`.
     """
     reading = _Reading(codat, resolve_types(types), page_size, units_at_once, memory)
     found = await find_companies(codat, companies)
@@ -117,7 +121,7 @@ async def records(
                     await asyncio.to_thread(ledger.acknowledge, ready.unit, ready.next_page)
                 if ready.share is not None:
                     ready.share.release()
-        if ledger is not None and not reading.failures:
+        if ledger is not None:
             await asyncio.to_thread(ledger.end)
     finally:
         if ledger is not None:
@@ -143,6 +147,8 @@ class _Reading:
         self._budget = ByteBudget(memory)
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(units_at_once)
         self._guess: dict[str, int] = {}
+        self._begun: set[Unit] = set()
+        """The lists at work of which a page came: they are there, whatever the next request says."""
 
     def begin(self, units: list[Unit], ledger: "_Ledger | None") -> None:
         self._units = deque(interleaved(units))
@@ -190,10 +196,12 @@ class _Reading:
             raise
         except CodatError as error:
             failure = classified(error)
-            if failure.kind == UNSUPPORTED:
+            if failure.kind == UNSUPPORTED and first == 1 and unit not in self._begun:
                 await self._queue.put(_Ready(None, unit, None))
             else:
                 self.failures.append((unit, failure))
+        finally:
+            self._begun.discard(unit)
 
     async def _document(self, unit: Unit, kind: RecordType) -> None:
         response = await self._codat.send(kind.bound(self._codat).request(unit.ids, dict(kind.query)))
@@ -206,43 +214,58 @@ class _Reading:
         await self._queue.put(_Ready(_batch(unit, 1, 1, found, invalid), unit, None))
 
     async def _list(self, unit: Unit, kind: RecordType, first: int) -> None:
-        shares: list[Share] = []
+        shares: set[Share] = set()
         seen = Seen()
         request = kind.bound(self._codat).request(unit.ids)
 
         async def fetch(number: int) -> _TypedPage:
             share = await self._budget.take(self._guess.get(kind.name, _FIRST_GUESS))
-            shares.append(share)
+            shares.add(share)
             query = (
                 ("page", str(number)),
                 ("pageSize", str(self._page_size)),
                 ("orderBy", "modifiedDate"),
             )
-            response = await self._codat.send(request.copy(query=query))
-            share.resize(len(response.body))
-            self._guess[kind.name] = len(response.body)
             invalid: list[InvalidRecord] = []
-            page = await codec.decode_page(
-                response.body, kind.model, on_invalid=invalid.append, operation=kind.name
-            )
-            next_page = following(page, number, kind.name)
+            try:
+                response = await self._codat.send(request.copy(query=query))
+                share.resize(len(response.body))
+                self._guess[kind.name] = len(response.body)
+                page = await codec.decode_page(
+                    response.body, kind.model, on_invalid=invalid.append, operation=kind.name
+                )
+                next_page = following(page, number, kind.name)
+            except BaseException:
+                give_back(share)
+                raise
             return _TypedPage(number, next_page, page.total_results, page.results, invalid, share)
+
+        def give_back(share: Share) -> None:
+            share.release()
+            shares.discard(share)
 
         try:
             size = self._page_size
-            pages = read_pages(fetch, first, ahead=lambda: 1, last=lambda page: -(-page.total // size))
+            pages = read_pages(
+                fetch,
+                first,
+                ahead=lambda: 1,
+                last=lambda page: -(-page.total // size),
+                drop=lambda page: give_back(page.share),
+            )
             async with aclosing(pages):
                 async for page in pages:
+                    self._begun.add(unit)
                     kept = _new(page.records, seen)
                     seen.nameless += len(page.invalid)
                     if page.following is None and first == 1 and (count := seen.count()) != page.total:
                         _log.warning("%s: rows shifted while paging: %d of %d read", unit, count, page.total)
                     batch = _batch(unit, page.number, page.total, kept, page.invalid)
                     await self._queue.put(_Ready(batch, unit, page.following, page.share))
-                    shares.remove(page.share)
+                    shares.discard(page.share)
         finally:
-            for share in shares:
-                share.release()
+            for share in [*shares]:
+                give_back(share)
 
 
 class _TypedPage(Struct):
@@ -282,11 +305,18 @@ class _Ledger:
     """What was acknowledged, in a checkpoint file of its own."""
 
     def __init__(self, path: Path, page_size: int) -> None:
-        self._checkpoint = Checkpoint(path)
+        try:
+            self._checkpoint = Checkpoint(path)
+        except sqlite3.Error as error:
+            raise TargetError(f"{path} cannot be used as a checkpoint: {error}") from error
         db = self._checkpoint.db
-        # Two readings on one file would each acknowledge what the other has not seen.
-        db.execute("pragma locking_mode = exclusive")
-        db.execute("begin immediate")
+        try:
+            # Two readings on one file would each acknowledge what the other has not seen.
+            db.execute("pragma locking_mode = exclusive")
+            db.execute("begin immediate")
+        except sqlite3.Error as error:
+            self._checkpoint.close()
+            raise TargetError(f"{path} is in use by another reading: {error}") from error
         last = self._checkpoint.last_run()
         if last is None or last.ended is not None or last.page_size != page_size:
             now = datetime.now(UTC)

@@ -122,7 +122,7 @@ def status(directory: Path | str) -> Report:
     """How the pull in a directory stands, also while it runs; raises TargetError where there is none."""
     checkpoint = open_checkpoint(Path(directory))
     try:
-        run = checkpoint.last_run()
+        run = checkpoint.current_run()
         if run is None:
             raise TargetError(f"{directory} holds a pull that has not begun")
         return make_report(checkpoint, run, missing_companies=[])

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 __all__ = ["Seen"]
@@ -14,11 +14,13 @@ _PARTS: Final = 64
 
 
 class Seen:
-    """Hashes of what was met so far in one reading of a list."""
+    """Hashes of what was met so far in the reading of a list."""
 
     def __init__(self) -> None:
         self.nameless = 0
         """Records without an id, none of which is known to be another."""
+        self.rows = 0
+        """All rows but those that :meth:`repeats` gave."""
         # Apart by their low bits, since sets of a part at a time are small, where a set of all
         # would take seventy bytes for each; eight are kept.
         self._ids = [array("q") for _ in range(_PARTS)]
@@ -29,12 +31,7 @@ class Seen:
 
         ``versions`` are hashes of id and modified date together.
         """
-        parts = self._ids
-        for identifier in ids:
-            if identifier is None:
-                self.nameless += 1
-            else:
-                parts[identifier % _PARTS].append(identifier)
+        self.note(ids)
         unique = set(versions)
         found = set[int]()
         if len(unique) < len(versions) or not all(map(unique.isdisjoint, self._latest)):
@@ -46,7 +43,18 @@ class Seen:
                     found.add(row)
                 here.add(version)
         self._latest.append(unique)
+        self.rows -= len(found)
         return found
+
+    def note(self, ids: Iterable[int | None]) -> None:
+        """Note records of which only the ids matter."""
+        parts = self._ids
+        for identifier in ids:
+            self.rows += 1
+            if identifier is None:
+                self.nameless += 1
+            else:
+                parts[identifier % _PARTS].append(identifier)
 
     def count(self) -> int:
         """How many different records there were; takes a tenth of a second for a million."""

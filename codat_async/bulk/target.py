@@ -150,12 +150,12 @@ class Target:
     def put_in_order(self) -> None:
         """Finish what a crash left undone, and remove what a superseded run left behind."""
         checkpoint = self.checkpoint
-        last = checkpoint.last_run()
-        if last is None:
+        current = checkpoint.current_run()
+        if current is None:
             return
-        for key, unit, state in checkpoint.units(last.id):
+        for key, unit, state in checkpoint.units(current.id):
             if state.state == State.DONE and state.landed:
-                self.complete(last, key, unit, whole=state.since is None, invalid=bool(state.invalid))
+                self.complete(current, key, unit, whole=state.since is None, invalid=bool(state.invalid))
         for run, key, unit, state in list(checkpoint.files(State.ABANDONED)):
             if state.landed:
                 self.part(run.id, run.compression, unit, whole=state.since is None).unlink(missing_ok=True)

@@ -104,8 +104,11 @@ def _scope(operation: Operation) -> Scope | None:
 def resolve_types(names: Iterable[str] | None) -> list[RecordType]:
     """The types by name, each once; all of them for None. Takes Codat's camelCase names too.
 
-    Raises :class:`UnknownType`.
+    Raises :class:`UnknownType`, also where none is named, and :class:`TypeError` for a text
+    in the place of several.
     """
+    if isinstance(names, str):
+        raise TypeError(f"data types are a list of names, not a text: [{names!r}]")
     known = record_types()
     if names is None:
         return list(known.values())
@@ -118,6 +121,8 @@ def resolve_types(names: Iterable[str] | None) -> list[RecordType]:
             hint = f"did you mean {spelled[near[0]].name}?" if near else f"there are {', '.join(known)}"
             raise UnknownType(f"unknown data type {name!r}; {hint}")
         chosen[kind.name] = kind
+    if not chosen:
+        raise UnknownType("no data type is named")
     return list(chosen.values())
 
 

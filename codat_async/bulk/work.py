@@ -7,17 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.bulk.budget import ByteBudget, Share
 from codat_async.bulk.checkpoint import Run, State, UnitState, Watermark
-from codat_async.bulk.compression import read_ranges
+from codat_async.bulk.compression import DamagedFile, read_ranges
 from codat_async.bulk.digest import (
     Digest,
     IdPage,
+    comparable,
     digest_document,
     digest_page,
     ids_of_page,
@@ -41,6 +42,9 @@ from codat_middleware.retry import ON_RETRY, RetryEvent
 __all__ = ["STOPS", "Tools", "Work"]
 
 T = TypeVar("T")
+
+Open: TypeAlias = tuple[int, Unit, UnitState]
+"""A unit that is not ended, with its key in the checkpoint."""
 
 STOPS: Final = (Unauthorized, QuotaExhausted, LandingError)
 """What ends the whole pull, and not only a unit."""
@@ -66,8 +70,8 @@ class Tools(Struct, kw_only=True):
     watermarks: dict[Unit, Watermark]
     since: Callable[[Unit], str | None]
     """The modified date from which on to read a list, where it was read before."""
-    add: Callable[["Work"], None]
-    """Puts further work in the queue."""
+    add: Callable[["Open"], None]
+    """Puts a further unit in the queue."""
     check: bool = True
     units_at_once: int = 32
     active: int = 0
@@ -82,16 +86,20 @@ class Tools(Struct, kw_only=True):
 class Work:
     """A unit at work."""
 
-    def __init__(self, tools: Tools, key: int, unit: Unit, kind: RecordType, state: UnitState) -> None:
+    def __init__(self, tools: Tools, opened: Open) -> None:
         self.tools = tools
-        self.key = key
-        self.unit = unit
-        self.kind = kind
-        self.state = state
+        self.key, self.unit, self.state = opened
+        self.kind = record_types()[self.unit.type]
         self._seen = Seen()
+        """What all readings of the list have met."""
+        self._reading = self._seen
+        """What this reading has."""
         self._known: set[int] = set()
+        """Versions that are landed already, by an earlier run or reading."""
         self._overlap_before = 0
+        self._shrunk_before = 0
         self._shares: set[Share] = set()
+        """Of pages that are not on their way to the disk yet."""
 
     @contextmanager
     def _changing(self) -> Iterator[UnitState]:
@@ -118,9 +126,8 @@ class Work:
             await self._fail(error)
         finally:
             tools.active -= 1
-            for share in self._shares:
-                share.release()
-            self._shares.clear()
+            for share in [*self._shares]:
+                self._give_back(share)
 
     async def _read(self) -> None:
         if self.kind.scope == Scope.REPORT:
@@ -135,10 +142,12 @@ class Work:
         if failure.kind == "internal":
             _log.error("%s: unexpected", self.unit, exc_info=error)
         with self._changing() as state:
-            state.state = State.SKIPPED if failure.kind == UNSUPPORTED else State.FAILED
+            # A list of which a page came is there, whatever the next request says.
+            skipped = failure.kind == UNSUPPORTED and not state.pages
+            state.state = State.SKIPPED if skipped else State.FAILED
             state.failure, state.error = failure.kind, failure.text
         await self._save()
-        self._tell("unit_skipped" if failure.kind == UNSUPPORTED else "unit_failed")
+        self._tell("unit_skipped" if skipped else "unit_failed")
 
     async def _save(self) -> None:
         key, state = self.key, replace(self.state)
@@ -194,14 +203,24 @@ class Work:
         tools, kind = self.tools, self.kind
         share = await tools.budget.take(tools.page_bytes.get(kind.name, _FIRST_GUESS))
         self._shares.add(share)
-        response = await self._send(self.unit.ids, kind, self._query(number))
-        share.resize(len(response.body))
-        tools.page_bytes[kind.name] = len(response.body)
-        work = partial(digest_page, name=kind.name, check=tools.check)
-        digest = await tools.threaded(work, response.body, number, kind.model, tools.compress)
+        try:
+            response = await self._send(self.unit.ids, kind, self._query(number))
+            share.resize(len(response.body))
+            tools.page_bytes[kind.name] = len(response.body)
+            work = partial(digest_page, name=kind.name, check=tools.check)
+            digest = await tools.threaded(work, response.body, number, kind.model, tools.compress)
+        except BaseException:
+            # The list may be read on without this page, and would wait for what it holds.
+            self._give_back(share)
+            raise
         share.resize(len(digest.payload))
         digest.share = share
         return digest
+
+    def _give_back(self, share: Share | None) -> None:
+        if share is not None:
+            share.release()
+            self._shares.discard(share)
 
     def _ahead(self) -> int:
         return min(_AHEAD, self.tools.units_at_once // max(1, self.tools.active))
@@ -219,11 +238,13 @@ class Work:
                 # A list that cannot be ordered or narrowed by its modified date is read as it comes.
                 await self._begin_again(ordered_by=None, since=None)
                 continue
-            missing = (self.state.total or 0) - await self._distinct()
-            if not missing or self.state.readings >= _READINGS:
+            missing = await self._missing()
+            last = self.state.readings >= _READINGS
+            twice = not last and await self._landed_twice()
+            if last or not (missing or twice):
                 break
             self._tell("unit_shifted")
-            if self._seen.nameless:
+            if self._seen.nameless or twice:
                 # Without ids the two readings cannot be told apart.
                 await self._begin_again(readings=self.state.readings + 1)
             else:
@@ -237,32 +258,76 @@ class Work:
         if first is None:
             return
         size = self.tools.run.page_size
-        pages = read_pages(self._fetch, first, ahead=self._ahead, last=lambda page: -(-page.total // size))
+        pages = read_pages(
+            self._fetch,
+            first,
+            ahead=self._ahead,
+            last=lambda page: -(-page.total // size),
+            drop=lambda page: self._give_back(page.share),
+        )
         async with aclosing(pages):
             async for page in pages:
                 await self._land(page)
 
-    async def _distinct(self) -> int:
-        return await self.tools.threaded(self._seen.count) + self._overlap_before
+    async def _missing(self) -> int:
+        """How many records of the list may not have come; negative where more came than it is said to hold.
+
+        A row that goes while the pages are read moves all after it forward: one is then
+        never read, and the count is right nevertheless. What was there and is gone cannot
+        be told from it, so each such row counts as one that may be missing.
+        """
+        total, shrunk = self.state.total or 0, self.state.shrunk
+        met = await self.tools.threaded(self._seen.count) + self._overlap_before
+        if self._reading is self._seen:
+            return total - met + shrunk
+        in_this = await self.tools.threaded(self._reading.count)
+        return min(total - met + shrunk, total - in_this + shrunk - self._shrunk_before)
+
+    async def _landed_twice(self) -> bool:
+        """Whether the file holds a version more than once: a row that shifted by many pages."""
+        seen = self._seen
+        if seen.rows == await self.tools.threaded(seen.count) or not self.state.landed:
+            return False
+        versions = Seen()
+        await self.tools.threaded(self._read_versions, versions)
+        return versions.rows > await self.tools.threaded(versions.count)
+
+    def _read_versions(self, versions: Seen) -> None:
+        for lines in read_ranges(self._part(), [(0, self.state.landed)]):
+            versions.note(key.hashes()[1] for key in map(key_of_line, lines) if key.id is not None)
 
     async def _recollect(self) -> None:
-        """Bring back what an earlier process knew of this list when it stopped."""
+        """Bring back what an earlier process, or attempt, knew of this list when it stopped."""
         tools, state = self.tools, self.state
+        self._seen = self._reading = Seen()
+        self._known = set()
         self._overlap_before = state.overlap
+        landed: set[int] = set()
         if state.landed:
-            part = self._part()
-            if not part.exists() or part.stat().st_size < state.landed:
+            try:
+                landed = await tools.threaded(self._read_back, state.landed, self._seen)
+            except (FileNotFoundError, DamagedFile):
+                await self._begin_again()
+        if self.state.readings > 1:
+            # What of this reading was dropped is not known, so it begins once more; what has
+            # no id could not be dropped then.
+            if self._seen.nameless:
                 await self._begin_again()
             else:
-                self._known |= await tools.threaded(self._read_back, state.landed, self._seen)
+                self._read_anew()
+                self._known |= landed
         if state.since is not None:
             watermark = tools.watermarks[self.unit]
-            self._known |= await tools.threaded(
-                tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
-            )
+            try:
+                self._known |= await tools.threaded(
+                    tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
+                )
+            except DamagedFile as damaged:
+                _log.warning("%s: read whole, since %s", self.unit, damaged)
+                await self._begin_again(since=None)
 
     def _read_back(self, size: int, seen: Seen) -> set[int]:
-        """Note in ``seen`` what landed; the versions of all records."""
+        """Note in ``seen`` what landed; the versions of all records, where the list is read once more."""
         versions: set[int] = set()
         for lines in read_ranges(self._part(), [(0, size)]) if size else ():
             hashes = [key_of_line(line).hashes() for line in lines]
@@ -279,9 +344,16 @@ class Work:
         """Read the list once more, for what the first reading missed."""
         with self._changing() as state:
             state.readings += 1
-            state.next_page = 1
+        self._read_anew()
         await self._save()
         self._known |= await self.tools.threaded(self._read_back, self.state.landed, Seen())
+
+    def _read_anew(self) -> None:
+        with self._changing() as state:
+            state.next_page = 1
+        self._reading = Seen()
+        self._overlap_before = 0
+        self._shrunk_before = self.state.shrunk
 
     async def _begin_again(self, **changes: Any) -> None:
         """Forget what was read of the list."""
@@ -293,8 +365,8 @@ class Work:
             state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
         )
         monitor.take(self.unit, self.state)
-        self._seen = Seen()
-        self._overlap_before = 0
+        self._seen = self._reading = Seen()
+        self._overlap_before = self._shrunk_before = 0
         state = replace(self.state)
 
         def job(batch: Batch) -> None:
@@ -305,7 +377,9 @@ class Work:
         await self.tools.landing.commit(job)
 
     async def _land(self, page: Digest) -> None:
-        repeated = self._seen.repeats(page.ids, page.versions)
+        repeated = self._reading.repeats(page.ids, page.versions)
+        if self._reading is not self._seen:
+            self._seen.repeats(page.ids, page.versions)
         known = set[int]()
         if self._known:
             known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
@@ -321,6 +395,8 @@ class Work:
             begins = state.landed
             state.landed += len(page.payload)
             state.next_page = page.following
+            if page.number > 1:
+                state.shrunk += max(0, (state.total or 0) - page.total)
             state.total = page.total
             state.pages += 1
             state.rows += page.rows - len(dropped)
@@ -333,6 +409,8 @@ class Work:
             state.last_modified = max(filter(None, (state.last_modified, page.last_modified)), default=None)
             saved = replace(state)
         key, part, share = self.key, self._part(), page.share
+        if share is not None:
+            self._shares.discard(share)
 
         def job(batch: Batch) -> None:
             if page.payload:
@@ -345,7 +423,6 @@ class Work:
         def done(error: Exception | None) -> None:
             if share is not None:
                 share.release()
-                self._shares.discard(share)
 
         self.tools.landing.submit(job, done)
 
@@ -381,10 +458,18 @@ class Work:
         state, before = self.state, self.tools.watermarks.get(self.unit)
         if self.kind.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
             return None
-        if state.since is None or before is None:
-            return None if state.last_modified is None else Watermark(state.last_modified, self.tools.run.id)
-        latest = max(filter(None, (state.last_modified, before.modified)))
-        return Watermark(latest, before.whole_since)
+        if self._seen.nameless:
+            # In the overlap they could not be told from those that landed.
+            return None
+        if state.since is None:
+            before = None
+        told = (state.last_modified, None if before is None else before.modified)
+        latest = max((each for each in told if each is not None), default=None)
+        if latest is None:
+            return None
+        # One record that is dated in the future would hide all that changes until then.
+        latest = min(latest, comparable(self.tools.run.began) or latest)
+        return Watermark(latest, self.tools.run.id if before is None else before.whole_since)
 
     # --- what is not a list --------------------------------------------------------------
 
@@ -417,7 +502,7 @@ class Work:
             state.state = State.DONE
             saved = replace(state)
         run, key = self.tools.run.id, self.key
-        made: list[tuple[int, Unit, UnitState]] = []
+        made: list[Open] = []
 
         def job(batch: Batch) -> None:
             batch.checkpoint.add_units(run, units)
@@ -425,5 +510,6 @@ class Work:
             made.extend(filter(None, (batch.checkpoint.unit(run, each) for each in children)))
 
         await self.tools.landing.commit(job)
-        for child, unit, state in made:
-            self.tools.add(Work(self.tools, child, unit, self.kind, state))
+        for each in made:
+            self.tools.monitor.take(*each[1:])
+            self.tools.add(each)
