@@ -27,7 +27,8 @@ class Step:
         self._number = number
         self._name = name
         self._link = page.links.next if page.links is not None else None
-        self._past_the_end = empty and number * page.page_size >= page.total_results
+        # A page without records that does not tell its size could lead on for ever.
+        self._past_the_end = empty and not 0 < number * page.page_size < page.total_results
         self.next = self._linked()
         """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
 

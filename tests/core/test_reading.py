@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from codat_async.reading import read_pages
+from codat_async.errors import PagingError
+from codat_async.models import HalRef, Links
+from codat_async.reading import Step, read_pages
 
 
 class Leaf:
@@ -94,3 +96,24 @@ async def test_leaving_early_gives_up_what_is_under_way() -> None:
     await pages.aclose()
     assert book.cancelled == [2, 3, 4]
     assert len(asyncio.all_tasks()) == 1
+
+
+class Head:
+    """What a page tells of itself."""
+
+    def __init__(self, page_size: int, total: int, to: int | None) -> None:
+        self.page_size = page_size
+        self.total_results = total
+        self.links = None if to is None else Links(next=HalRef(href=f"/list?page={to}"))
+
+
+@pytest.mark.parametrize(("page_size", "past"), [(10, False), (50, True), (0, True)])
+def test_a_page_without_records_may_lead_on_only_before_the_end(page_size: int, past: bool) -> None:
+    """One that does not tell its size could lead on for ever."""
+    step = Step(Head(page_size, 100, 3), 2, "list", empty=True)
+    if past:
+        with pytest.raises(PagingError, match="past the end"):
+            step.following()
+    else:
+        assert step.following() == 3
+    assert Step(Head(0, 0, 3), 2, "list", empty=False).following() == 3
