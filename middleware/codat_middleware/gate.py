@@ -17,8 +17,8 @@ _LONGEST_HOLD: Final = 600.0
 class Gate:
     """Closed by a 429 until its ``Retry-After``; without one for 1, 2, 4… up to 60 seconds.
 
-    It opens to a few requests in flight and to one more with each success, until half as
-    many as at the refusal are under way. A refusal also halves ``share``, the part of the
+    It opens to a few unanswered requests and to one more with each success, until half as
+    many as at the refusal are unanswered. A refusal also halves ``share``, the part of the
     configured limits that is made use of, since an answer does not tell which limit it was
     about; it comes back by a tenth for each quiet time, and that time doubles from refusal
     to refusal, so that a server stricter than configured is asked seldom.
@@ -51,16 +51,19 @@ class Gate:
         self._hold = _FIRST_HOLD / 2
         self._rises_at = _NEVER
 
-    def delay(self, now: float, in_flight: int) -> float:
+    def delay(self, now: float, unanswered: int) -> float:
         """Seconds until another request may pass: 0 is now, infinity after some success."""
         if now < self.closed_until:
             return self.closed_until - now
-        if self._allowance is not None and in_flight >= self._allowance:
+        if self._allowance is not None and unanswered >= self._allowance:
             return _NEVER
         return 0.0
 
-    def refused(self, now: float, round_: int, pause: float | None, in_flight: int) -> bool:
-        """Close for ``pause`` seconds; true where the refusal says something new."""
+    def refused(self, now: float, round_: int, pause: float | None, unanswered: int) -> bool:
+        """Close for ``pause`` seconds; true where the refusal says something new.
+
+        ``unanswered`` counts the refused request itself.
+        """
         news = round_ == self.round
         if news:
             self.calm = False
@@ -69,7 +72,7 @@ class Gate:
             self._streak += 1
             self._hold = min(_LONGEST_HOLD, self._hold * 2)
             self._allowance = _FEW
-            self._goal = max(_FEW, in_flight // 2)
+            self._goal = max(_FEW, unanswered // 2)
         if pause is None:
             pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._streak - 1, 60))
         self.closed_until = max(self.closed_until, now + pause)

@@ -43,10 +43,16 @@ class Governor:
         self._quota = Quota(self._clock)
         self._pace = None if self.limits.per_minute is None else Pace(self.limits.per_minute)
         self._most = _NEVER if self.limits.in_flight is None else self.limits.in_flight
-        self._cap = _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
+        self._most_each = (
+            _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
+        )
+        # What a refusal narrows is compared with the unanswered alone: if open streams counted,
+        # they could stop every request whose success would widen it again.
+        self._cap = self._most_each
         self._in_flight = 0
         self._unanswered = 0
         self._places: dict[str, int] = {}
+        self._unanswered_of: dict[str, int] = {}
         self._queues: dict[str | None, OrderedDict[_Waiter, None]] = {}
         self._ring: OrderedDict[str | None, None] = OrderedDict()
         self._waiting = 0
@@ -81,7 +87,7 @@ class Governor:
         """Take a place if one is free and nobody waits for it."""
         if self._ring or company in self._queues:
             return False
-        if company is not None and self._places.get(company, 0) >= self._cap:
+        if self._full(company):
             return False
         now = self._now()
         if self._delay(now) > 0.0:
@@ -124,13 +130,13 @@ class Governor:
         if resets_at is not None:
             raise QuotaExhausted(resets_at)
 
-    def answered(self, response: Response | None, round_: int) -> None:
+    def answered(self, company: str | None, response: Response | None, round_: int) -> None:
         """Learn from an answer, or that there will be none; the place is still held.
 
         ``round_`` is :attr:`round` as it was when the request was sent.
         """
         now = self._now()
-        self._unanswered -= 1
+        self._one_less_unanswered(company)
         if self._pace is not None:
             self._pace.answered(now)
         if response is not None:
@@ -144,18 +150,15 @@ class Governor:
                     self._turn_away()
                 if not self._gate.calm and status < 500 and self._gate.succeeded(now, round_):
                     self._ease()
-        if self._ring:
+        if self._queues:
+            self._line_up(company)
             self._pump()
 
     def release(self, company: str | None) -> None:
         """Give a place back, and with it let the next one go."""
         self._in_flight -= 1
         if company is not None:
-            held = self._places[company] - 1
-            if held:
-                self._places[company] = held
-            else:
-                del self._places[company]
+            _one_less(self._places, company)
         if self._queues:
             self._line_up(company)
             self._pump()
@@ -171,7 +174,7 @@ class Governor:
     def _delay(self, now: float) -> float:
         if self._in_flight >= self._most:
             return _NEVER
-        wait = self._gate.delay(now, self._in_flight)
+        wait = self._gate.delay(now, self._unanswered)
         if wait > 0.0:
             return wait
         if self._quota.left is not None:
@@ -185,17 +188,29 @@ class Governor:
         self._unanswered += 1
         if company is not None:
             self._places[company] = self._places.get(company, 0) + 1
+            self._unanswered_of[company] = self._unanswered_of.get(company, 0) + 1
         if self._pace is not None:
             self._pace.sent(now)
 
-    def _withdraw(self, company: str | None) -> None:
+    def _one_less_unanswered(self, company: str | None) -> None:
         self._unanswered -= 1
+        if company is not None:
+            _one_less(self._unanswered_of, company)
+
+    def _withdraw(self, company: str | None) -> None:
+        self._one_less_unanswered(company)
         if self._pace is not None:
             self._pace.withdrawn()
         self.release(company)
 
+    def _full(self, company: str | None) -> bool:
+        return company is not None and (
+            self._places.get(company, 0) >= self._most_each
+            or self._unanswered_of.get(company, 0) >= self._cap
+        )
+
     def _line_up(self, company: str | None) -> None:
-        if company in self._queues and (company is None or self._places.get(company, 0) < self._cap):
+        if company in self._queues and not self._full(company):
             self._ring.setdefault(company)
 
     def _pump(self) -> None:
@@ -206,9 +221,9 @@ class Governor:
                 self._wake_in(wait, now)
                 return
             company, _ = ring.popitem(last=False)
-            queue = self._queues[company]
-            if company is not None and self._places.get(company, 0) >= self._cap:
+            if self._full(company):
                 continue
+            queue = self._queues[company]
             waiter, _ = queue.popitem(last=False)
             if not queue:
                 del self._queues[company]
@@ -256,7 +271,7 @@ class Governor:
         if self._quota.spent_for() > self.limits.patience:
             self._turn_away()
             return
-        if self._gate.refused(now, round_, pause, self._in_flight):
+        if self._gate.refused(now, round_, pause, self._unanswered + 1):
             self._ease()
             closed = self._gate.closed_until - now
             _log.warning(
@@ -296,3 +311,11 @@ class Governor:
                 self._line_up(company)
         if self._pace is not None:
             self._pace.ease(share)
+
+
+def _one_less(counts: dict[str, int], company: str) -> None:
+    left = counts[company] - 1
+    if left:
+        counts[company] = left
+    else:
+        del counts[company]

@@ -45,10 +45,10 @@ class RateLimit:
             try:
                 response = await call_next(request)
             except BaseException:
-                governor.answered(None, round_)
+                governor.answered(company, None, round_)
                 governor.release(company)
                 raise
-            governor.answered(response, round_)
+            governor.answered(company, response, round_)
             if response.stream is not None:
                 return response.copy(stream=_Held(response.stream, governor, company))
             governor.release(company)

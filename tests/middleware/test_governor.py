@@ -67,7 +67,7 @@ class Bench:
 
     def done(self, company: str | None, response: Response | None = None) -> None:
         """A request of this company is answered."""
-        self.governor.answered(response or Response(status=200), self.governor.round)
+        self.governor.answered(company, response or Response(status=200), self.governor.round)
         self.governor.release(company)
 
     async def cancel(self) -> None:
@@ -472,7 +472,7 @@ async def test_refusal_closes_the_gate(caplog: pytest.LogCaptureFixture) -> None
     await bench.queue("a", "a", "a")
     round_ = bench.governor.round
     for _ in range(2):
-        bench.governor.answered(refusal("20"), round_)
+        bench.governor.answered("a", refusal("20"), round_)
         bench.governor.release("a")
     assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
     await bench.queue("b", "c")
@@ -491,7 +491,7 @@ async def test_gate_opens_gently() -> None:
     await bench.queue(*[str(n) for n in range(40)])
     bench.done("0", refusal("5"))
     for n in range(1, 40):
-        bench.governor.answered(Response(status=200), 0)
+        bench.governor.answered(str(n), Response(status=200), 0)
         bench.governor.release(str(n))
     await bench.queue(*[f"n{n}" for n in range(40)])
     await bench.clock.advance(5.1)
@@ -510,7 +510,7 @@ async def test_failures_do_not_open_the_gate() -> None:
     bench = Bench(Limits(per_minute=None))
     await bench.queue(*"abcdefgh")
     bench.done("a", refusal("1"))
-    bench.governor.answered(Response(status=200), 0)
+    bench.governor.answered("b", Response(status=200), 0)
     bench.governor.release("b")
     await bench.clock.advance(2)
     for company in "cdefgh":
@@ -539,7 +539,7 @@ async def test_refusals_narrow_the_limits() -> None:
     bench = Bench()
     await bench.queue(*"aaaa")
     for _ in range(4):
-        bench.governor.answered(refusal("0"), 0)
+        bench.governor.answered("a", refusal("0"), 0)
         bench.governor.release("a")
     assert (bench.state.in_flight_per_company, bench.state.per_minute) == (5, 500)
     for _ in range(12):
@@ -610,6 +610,47 @@ async def test_narrowing_stops_a_company_in_line() -> None:
     await bench.cancel()
 
 
+async def test_open_streams_do_not_count_against_the_gate() -> None:
+    """With more streams open than the gate lets pass, requests go on, and their success opens it."""
+    bench = Bench(Limits(per_minute=None))
+    await bench.queue("a", "a", "b", "b", "c")
+    for company in "aabb":
+        bench.governor.answered(company, Response(status=200), 0)
+    bench.done("c", refusal("1"))
+    await bench.clock.advance(1.1)
+    await bench.queue("c", "c", "c")
+    assert bench.state.companies == {"a": 2, "b": 2, "c": 2}
+    bench.done("c")
+    assert bench.state.waiting == 0
+    for company in "aabb":
+        bench.governor.release(company)
+    bench.done("c")
+    bench.done("c")
+    bench.assert_idle()
+
+
+async def test_open_streams_do_not_count_against_a_narrowed_limit() -> None:
+    """Narrowed to one at a time a company still sends beside its streams, up to the places it has."""
+    bench = Bench(Limits(in_flight_per_company=3, per_minute=None))
+    await bench.queue("a", "b", "b")
+    bench.governor.answered("a", Response(status=200), 0)
+    bench.done("b", refusal("0"))
+    bench.done("b", refusal("0"))
+    assert bench.state.in_flight_per_company == 1
+    await bench.queue("a", "a", "a")
+    assert bench.state.companies == {"a": 2}
+    bench.governor.answered("a", Response(status=200), 1)
+    await settle()
+    assert bench.state.companies == {"a": 3}
+    bench.governor.answered("a", Response(status=200), 1)
+    await settle()
+    assert (bench.state.companies, bench.state.waiting) == ({"a": 3}, 1)
+    bench.governor.release("a")
+    await settle()
+    assert bench.state.waiting == 0
+    await bench.cancel()
+
+
 async def test_hours_of_retry_after_mean_the_quota() -> None:
     """A 429 that asks for hours turns away as a spent quota does, headers or not."""
     bench = Bench(Limits(in_flight=1))
@@ -650,7 +691,7 @@ async def test_lost_requests_count_for_the_minute() -> None:
     """A request without answer may have reached the server, so it is counted."""
     bench = Bench(Limits(per_minute=1))
     await bench.queue("a")
-    bench.governor.answered(None, 0)
+    bench.governor.answered("a", None, 0)
     bench.governor.release("a")
     await bench.clock.advance(59)
     assert not bench.governor.try_acquire("a")
@@ -686,7 +727,7 @@ async def test_answer_lets_go_before_its_place_is_free() -> None:
     bench.done("a", told(2))
     await bench.queue("b", "c")
     assert bench.order == ["a", "a", "b"]
-    bench.governor.answered(told(2), 0)
+    bench.governor.answered("a", told(2), 0)
     await settle()
     assert bench.order == ["a", "a", "b", "c"]
 
@@ -722,7 +763,7 @@ async def test_shorter_retry_after_does_not_open_the_gate() -> None:
     bench = Bench()
     await bench.queue("a", "a")
     for told_to_wait in ("20", "5"):
-        bench.governor.answered(refusal(told_to_wait), 0)
+        bench.governor.answered("a", refusal(told_to_wait), 0)
         bench.governor.release("a")
     assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
 

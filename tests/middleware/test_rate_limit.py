@@ -146,6 +146,24 @@ async def test_stream_answered_lets_others_go() -> None:
         await third
 
 
+@pytest.mark.parametrize("refusals", [1, 4])
+async def test_open_streams_after_a_refusal(refusals: int) -> None:
+    """Refused while downloads are open, a call of their company still succeeds before they are closed."""
+    bench = Bench()
+    download = Script(Response(status=200, stream=FakeStream()))
+    opened = [(await bench.rate_limit(get(), download)).stream for _ in range(3)]
+    refused = Response(status=429, headers={"Retry-After": "1"})
+    handler = compose([Retry(clock=bench.clock), bench.rate_limit], Script(*[refused] * refusals, 200))
+    task = asyncio.ensure_future(handler(get()))
+    await bench.clock.advance(60)
+    assert task.done()
+    assert (await task).status == 200
+    for stream in opened:
+        assert stream is not None
+        await stream.aclose()
+    bench.assert_idle()
+
+
 async def test_retry_and_gate_do_not_wait_twice() -> None:
     """A refused call comes back when the gate opens for all, and not a wait later."""
     bench = Bench(Limits(in_flight=1, per_minute=None))
