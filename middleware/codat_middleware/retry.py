@@ -106,8 +106,9 @@ class Retry:
 
     When it gives up it returns the last answer or raises the last :class:`TransportError`.
     Where an earlier attempt of a write may have reached the server, the error says so:
-    ``sent`` is then true, and the error is raised even over a last answer of 429 or 409,
-    since neither tells what became of the write.
+    ``sent`` is then true, and the error is raised even over a last answer of 401, 409 or
+    429 and over whatever else was raised instead of an answer (it is then the
+    ``__cause__``), since none of them tells what became of the write.
     """
 
     __slots__ = ("_clock", "_on_retry", "_random", "budget", "policy")
@@ -145,13 +146,22 @@ class Retry:
                 outcome = await call_next(attempt)
             except TransportError as error:
                 outcome = error
+            except Exception as error:
+                if past is None or past.lost is None or not past.lost.outcome_unknown:
+                    raise
+                past.lost.__cause__ = error
+                try:
+                    return _end(attempt, error, past, self._elapsed(begun))
+                finally:
+                    # As below.
+                    del past
             else:
                 if outcome.status < 400:
                     self.budget.succeeded()
                     return outcome
             past = past or _Past()
             past.note(outcome)
-            elapsed = self._clock.monotonic() - queued.get() - begun
+            elapsed = self._elapsed(begun)
             wait = self._wait(attempt, outcome, past, elapsed)
             if wait is None:
                 try:
@@ -167,6 +177,9 @@ class Retry:
                 await self._clock.sleep(wait)
             past.attempt += 1
             attempt = request.copy(attempt=past.attempt)
+
+    def _elapsed(self, begun: float) -> float:
+        return self._clock.monotonic() - queued.get() - begun
 
     def _wait(self, request: Request, outcome: _Outcome, past: _Past, elapsed: float) -> float | None:
         policy = self.policy
@@ -226,10 +239,14 @@ def _safe(request: Request, outcome: _Outcome, past: _Past, policy: RetryPolicy)
     return outcome.status in policy.statuses and (request.idempotent or outcome.status == 429)
 
 
-def _end(request: Request, outcome: _Outcome, past: _Past, elapsed: float) -> Response:
+def _end(request: Request, outcome: Response | Exception, past: _Past, elapsed: float) -> Response:
     """Return the last answer, or raise what tells most truly how the call ended."""
     last = _reason(outcome)
-    untold = isinstance(outcome, TransportError) or _refused(outcome) or _in_progress(request, outcome, past)
+    untold = (
+        not isinstance(outcome, Response)
+        or outcome.status in (401, 429)
+        or _in_progress(request, outcome, past)
+    )
     if past.lost is not None and past.lost is not outcome and past.lost.outcome_unknown and untold:
         outcome = past.lost
         outcome.add_note(f"the last attempt ended in {last}")
@@ -256,21 +273,16 @@ def _refused(outcome: _Outcome) -> bool:
     return isinstance(outcome, Response) and outcome.status == 429
 
 
-def _in_progress(request: Request, outcome: _Outcome, past: _Past) -> bool:
+def _in_progress(request: Request, answer: Response, past: _Past) -> bool:
     """Whether a 409 means that the first try still runs, and not that data was never synced."""
-    return (
-        isinstance(outcome, Response)
-        and outcome.status == 409
-        and past.lost is not None
-        and not request.idempotent
-    )
+    return answer.status == 409 and past.lost is not None and not request.idempotent
 
 
-def _reason(outcome: _Outcome) -> str:
+def _reason(outcome: Response | Exception) -> str:
     return f"status {outcome.status}" if isinstance(outcome, Response) else type(outcome).__name__
 
 
-def _extra(request: Request, outcome: _Outcome, elapsed: float) -> dict[str, object]:
+def _extra(request: Request, outcome: Response | Exception, elapsed: float) -> dict[str, object]:
     return {
         "operation": request.operation,
         "company_id": request.company_id,

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import random
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from codat_middleware import (
     ConnectError,
     ConnectionLost,
     InstantClock,
+    QuotaExhausted,
     Request,
     Response,
     Retry,
@@ -290,7 +292,7 @@ async def test_last_error_is_raised_with_its_history() -> None:
 
 async def test_unknown_outcome_is_not_hidden() -> None:
     """A write that may have happened is reported so, whatever its last attempt met."""
-    for last in (lost("POST", sent=False), 429, 409):
+    for last in (lost("POST", sent=False), 401, 429, 409):
         first = lost("POST")
         with pytest.raises(ConnectionLost) as caught:
             await Setup(RetryPolicy(attempts=2, refusals=1)).retry(post(headers=KEYED), Script(first, last))
@@ -299,23 +301,47 @@ async def test_unknown_outcome_is_not_hidden() -> None:
         assert caught.value.__notes__[0].startswith("the last attempt ended in ")
 
 
+async def test_unknown_outcome_is_not_hidden_by_other_errors() -> None:
+    """Nor by an error that is none of the transport's: it becomes the cause."""
+    first, last = lost("POST"), QuotaExhausted(datetime(2027, 1, 16, tzinfo=UTC))
+    with pytest.raises(ConnectionLost) as caught:
+        await Setup().retry(post(headers=KEYED), Script(first, last))
+    assert caught.value is first
+    assert caught.value.__cause__ is last
+    assert caught.value.__notes__ == [
+        "the last attempt ended in QuotaExhausted",
+        "gave up after 2 attempts in 0.2 s",
+    ]
+
+
+@pytest.mark.parametrize("failure", [lost("GET"), lost("GET", sent=False)])
+async def test_other_errors_after_a_failure_that_changed_nothing(failure: TransportError) -> None:
+    """Where nothing can have happened, what was raised last is raised as it is."""
+    last = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError) as caught:
+        await Setup().retry(get(), Script(failure, last))
+    assert caught.value is last
+    assert not hasattr(last, "__notes__")
+
+
 async def test_reads_report_their_last_answer() -> None:
     """A GET has no outcome to be unsure of."""
     setup = Setup(RetryPolicy(refusals=1))
     assert (await setup.retry(get(), Script(lost(), 429))).status == 429
 
 
-async def test_failed_call_leaves_no_cycle() -> None:
+@pytest.mark.parametrize("last", [None, ZeroDivisionError])
+async def test_failed_call_leaves_no_cycle(last: type[Exception] | None) -> None:
     """An error that is raised is freed with its last reference, without the collector."""
 
     async def unreachable(request: Request) -> Response:
-        raise Unreachable
+        raise last() if last is not None and request.attempt == 2 else Unreachable
 
     gc.collect()
     gc.disable()
     try:
         with contextlib.suppress(Unreachable):
-            await Retry(RetryPolicy(attempts=2), clock=SleepNoting())(get(), unreachable)
+            await Retry(RetryPolicy(attempts=2), clock=SleepNoting())(post(headers=KEYED), unreachable)
         assert not any(isinstance(held, Unreachable) for held in gc.get_objects())
     finally:
         gc.enable()
@@ -325,7 +351,7 @@ class Unreachable(ConnectError):
     """An error that no other test makes."""
 
     def __init__(self) -> None:
-        super().__init__("gone", method="GET", path="/", sent=False)
+        super().__init__("gone", method="POST", path="/", sent=True)
 
 
 async def test_event() -> None:
