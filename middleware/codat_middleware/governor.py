@@ -13,7 +13,7 @@ from codat_middleware.headers import parse_retry_after
 from codat_middleware.limits import GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
-from codat_middleware.quota import Quota, moment
+from codat_middleware.quota import DAY, Quota, moment
 
 __all__ = ["Governor"]
 
@@ -264,6 +264,8 @@ class Governor:
 
     def _refused(self, response: Response, now: float, round_: int) -> None:
         pause = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
+        if pause is not None:
+            pause = min(pause, DAY)
         self._quota.note(response.headers, pause)
         if pause is not None and pause > self.limits.patience and self._quota.spent_for() == 0.0:
             # Only a spent quota makes the API ask for so much.

@@ -11,7 +11,11 @@ from msgspec import Struct
 __all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after"]
 
 _EPOCH_FROM: Final = 1_000_000_000
-"""A reset given as a bare number is a Unix time from here on, and seconds from now below."""
+"""A reset given as a bare number is a Unix time from here on, and seconds from now below…"""
+_MILLISECONDS_FROM: Final = 100_000_000_000
+"""…and in milliseconds from here on."""
+_FARTHEST: Final = 3 * 86_400.0
+"""Seconds from now; the quota is for a day, so a reset later than this is no reset."""
 
 
 class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
@@ -47,15 +51,20 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 def parse_reset(value: str | None, now: float) -> float | None:
     """The Unix time in seconds meant by ``X-Rate-Limit-Reset``; ``None`` if unreadable.
 
-    Codat documents "a date"; taken are ISO and HTTP dates, Unix times, and seconds from ``now``.
+    Codat documents "a date"; taken are ISO and HTTP dates, Unix times (also in milliseconds),
+    and seconds from ``now``. One more than three days ahead is unreadable.
     """
     if value is None:
         return None
     value = value.strip()
-    number = _number(value)
-    if number is None:
-        return _moment(value)
-    return number if number >= _EPOCH_FROM else now + number
+    moment = _number(value)
+    if moment is None:
+        moment = _moment(value)
+    elif moment >= _MILLISECONDS_FROM:
+        moment /= 1000.0
+    elif moment < _EPOCH_FROM:
+        moment += now
+    return None if moment is None or moment - now > _FARTHEST else moment
 
 
 def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimitHeaders:

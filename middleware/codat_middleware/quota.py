@@ -7,10 +7,11 @@ from typing import Final
 from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_rate_limit
 
-__all__ = ["Quota", "moment"]
+__all__ = ["DAY", "Quota", "moment"]
 
 _NEVER: Final = float("inf")
-_DAY: Final = 86_400.0
+DAY: Final = 86_400.0
+"""Seconds; there is a new quota after that at the latest."""
 _SAME_RESET: Final = 60.0
 """Resets told as seconds from now wander a little; within this they are the same."""
 
@@ -100,7 +101,7 @@ class Quota:
 
 
 def _midnight_after(now: float) -> float:
-    return now - now % _DAY + _DAY
+    return now - now % DAY + DAY
 
 
 def moment(unix: float) -> datetime:

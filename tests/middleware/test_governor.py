@@ -665,6 +665,28 @@ async def test_hours_of_retry_after_mean_the_quota() -> None:
     assert bench.governor.try_acquire("a")
 
 
+@pytest.mark.parametrize(
+    "far",
+    [
+        refusal("1000000000000"),
+        told(0, status=429, reset="", retry_after="1000000000000"),
+        told(0, status=429, reset="30", retry_after="1000000000000"),
+        told(0, reset="1900000000000"),
+    ],
+)
+async def test_no_wait_is_longer_than_the_day(far: Response) -> None:
+    """However far off the time is that an answer gives, it can be told, and all is well after a day."""
+    bench = Bench()
+    await bench.queue("a")
+    bench.done("a", far)
+    state = bench.state
+    until = state.closed_until or state.resets_at
+    assert until is not None
+    assert until <= datetime.fromtimestamp(START + 86_400, UTC)
+    await bench.clock.advance(86_400)
+    assert bench.governor.try_acquire("a")
+
+
 async def test_reset_missing_on_a_refusal() -> None:
     """Retry-After tells when the quota resets where no reset is told."""
     bench = Bench()

@@ -40,12 +40,21 @@ def test_unreadable_retry_after(value: str | None) -> None:
         ("Sat, 16 Jan 2027 00:00:00 GMT", 1_800_057_600.0),
         ("1800057600", 1_800_057_600.0),
         ("57600", 1_800_057_600.0),
+        ("1800057600000", 1_800_057_600.0),
+        ("1799900000", 1_799_900_000.0),
+        ("259200", 1_800_259_200.0),
+        ("259201", None),
+        ("1800259201", None),
+        ("1800259201000", None),
+        ("9" * 20, None),
+        ("2027-01-18T08:00:01Z", None),
+        ("9999-12-31T23:59:59-14:00", None),
         ("midnight", None),
         (None, None),
     ],
 )
 def test_reset(value: str | None, unix: float | None) -> None:
-    """Dates, Unix times and seconds from now all give the moment of the reset."""
+    """Dates, Unix times and seconds from now all give the moment of the reset; none is days away."""
     assert parse_reset(value, NOW) == unix
 
 
