@@ -42,13 +42,15 @@ class RateLimit:
             if not governor.try_acquire(company):
                 await self._wait(request)
             round_ = governor.round
+            answer: Response | None = None
             try:
-                response = await call_next(request)
+                try:
+                    response = answer = await call_next(request)
+                finally:
+                    governor.answered(company, answer, round_)
             except BaseException:
-                governor.answered(company, None, round_)
                 governor.release(company)
                 raise
-            governor.answered(company, response, round_)
             if response.stream is not None:
                 return response.copy(stream=_Held(response.stream, governor, company))
             governor.release(company)

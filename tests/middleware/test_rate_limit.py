@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import pytest
 
@@ -66,6 +67,19 @@ async def test_place_comes_back_after_a_failure() -> None:
     error = ConnectError("refused", method="GET", path="/", sent=False)
     with pytest.raises(ConnectError):
         await bench.rate_limit(get(), Script(error))
+    bench.assert_idle()
+
+
+async def test_place_comes_back_from_an_answer_that_cannot_be_read() -> None:
+    """Whatever goes wrong in learning from an answer, the place is free."""
+
+    class Broken(dict[str, str]):
+        def get(self, *_: object) -> NoReturn:
+            raise ArithmeticError
+
+    bench = Bench()
+    with pytest.raises(ArithmeticError):
+        await bench.rate_limit(get(), Script(Response(status=200, headers=Broken())))
     bench.assert_idle()
 
 
