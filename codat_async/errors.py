@@ -53,7 +53,7 @@ from codat_middleware.errors import (
     TLSError,
     TransportError,
 )
-from codat_middleware.headers import parse_retry_after
+from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
 
 __all__ = [
@@ -114,7 +114,7 @@ class StatusError(CodatError):
         """As the API words it: ``True``, ``False`` or ``Unknown``."""
         self.detailed_error_code: int | None = message.detailed_error_code
         self.validation: Validation | None = message.validation
-        self.retry_after: float | None = parse_retry_after(response.headers.get("Retry-After"), time.time())
+        self.retry_after: float | None = retry_after(response.headers, time.time())
         """Seconds the server asked to wait, counted from its answer, where it said so in ``Retry-After``."""
         self.body: bytes = response.body
         """As received, for the cases that no field covers."""

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
 from codat_middleware.errors import QuotaExhausted
 from codat_middleware.gate import Gate
-from codat_middleware.headers import parse_retry_after
+from codat_middleware.headers import retry_after
 from codat_middleware.limits import GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
@@ -263,7 +263,7 @@ class Governor:
         self._pump()
 
     def _refused(self, response: Response, now: float, round_: int) -> None:
-        pause = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
+        pause = retry_after(response.headers, self._clock.time())
         if pause is not None:
             pause = min(pause, DAY)
         self._quota.note(response.headers, pause)

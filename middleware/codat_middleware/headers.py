@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after"]
+__all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after", "retry_after"]
 
 _EPOCH_FROM: Final = 1_000_000_000
 """A reset given as a bare number is a Unix time from here on, and seconds from now below…"""
@@ -46,6 +46,19 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return seconds
     moment = _moment(value)
     return None if moment is None else max(0.0, moment - now)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait, from an answer's ``Retry-After``; ``None`` if missing or unreadable.
+
+    A date counts from the answer's own ``Date``, since the server's clock may differ from
+    ours, and from ``now`` (Unix time in seconds) where it has none.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    there = _moment(headers.get("Date", ""))
+    return parse_retry_after(value, now if there is None else there)
 
 
 def parse_reset(value: str | None, now: float) -> float | None:

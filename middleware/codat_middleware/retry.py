@@ -10,7 +10,7 @@ from msgspec import Struct
 from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, SystemClock, queued
 from codat_middleware.errors import TLSError, TransportError
-from codat_middleware.headers import parse_retry_after
+from codat_middleware.headers import retry_after
 from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
@@ -189,7 +189,7 @@ class Retry:
             return None
         wait = None
         if isinstance(outcome, Response):
-            wait = parse_retry_after(outcome.headers.get("Retry-After"), self._clock.time())
+            wait = retry_after(outcome.headers, self._clock.time())
         if wait is None:
             wait = self._random() * min(policy.cap, policy.base * 2.0 ** min(past.attempt - 1, 60))
         if elapsed + wait > policy.elapsed:

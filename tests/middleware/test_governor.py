@@ -695,6 +695,15 @@ async def test_reset_missing_on_a_refusal() -> None:
     assert bench.governor.spent() == datetime.fromtimestamp(START + 7200, UTC)
 
 
+async def test_server_whose_clock_is_fast() -> None:
+    """A date to come back at, an hour ahead by a clock that is, is no day's quota."""
+    bench = Bench()
+    await bench.queue("a")
+    headers = {"Date": "Fri, 15 Jan 2027 09:00:00 GMT", "Retry-After": "Fri, 15 Jan 2027 09:00:05 GMT"}
+    bench.done("a", Response(status=429, headers=headers))
+    assert bench.state.closed_until == datetime.fromtimestamp(START + 5, UTC)
+
+
 async def test_only_one_timer(caplog: pytest.LogCaptureFixture) -> None:
     """However many wait, one timer serves them all, and an earlier need replaces it."""
     caplog.set_level(logging.CRITICAL)

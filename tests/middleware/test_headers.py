@@ -3,6 +3,7 @@
 import pytest
 
 from codat_middleware import RateLimitHeaders, parse_rate_limit, parse_reset, parse_retry_after
+from codat_middleware.headers import retry_after
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
 
@@ -31,6 +32,22 @@ def test_retry_after(value: str, seconds: float) -> None:
 def test_unreadable_retry_after(value: str | None) -> None:
     """What is not understood is None, so that the backoff takes its place."""
     assert parse_retry_after(value, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "Fri, 15 Jan 2027 09:00:05 GMT", "Date": "Fri, 15 Jan 2027 09:00:00 GMT"}, 5.0),
+        ({"Retry-After": "Fri, 15 Jan 2027 07:00:05 GMT", "Date": "Fri, 15 Jan 2027 07:00:00 GMT"}, 5.0),
+        ({"Retry-After": "Fri, 15 Jan 2027 08:00:07 GMT", "Date": "today"}, 7.0),
+        ({"Retry-After": "Fri, 15 Jan 2027 08:00:07 GMT"}, 7.0),
+        ({"Retry-After": "9", "Date": "Fri, 15 Jan 2027 09:00:00 GMT"}, 9.0),
+        ({"Date": "Fri, 15 Jan 2027 09:00:00 GMT"}, None),
+    ],
+)
+def test_retry_after_by_the_clock_of_the_server(headers: dict[str, str], seconds: float | None) -> None:
+    """A date is counted from the answer's own Date, so that a clock that differs does no harm."""
+    assert retry_after(headers, NOW) == seconds
 
 
 @pytest.mark.parametrize(

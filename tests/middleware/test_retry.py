@@ -194,6 +194,14 @@ async def test_retry_after_is_waited_for_exactly(status: int, value: str) -> Non
     assert setup.clock.slept == [7.0]
 
 
+async def test_retry_after_by_the_clock_of_the_server() -> None:
+    """A date is waited for by the answer's own Date."""
+    setup = Setup()
+    headers = {"Date": "Fri, 15 Jan 2027 09:00:00 GMT", "Retry-After": "Fri, 15 Jan 2027 09:00:07 GMT"}
+    await setup.retry(get(), Script(Response(status=503, headers=headers), 200))
+    assert setup.clock.slept == [7.0]
+
+
 async def test_retry_after_beyond_the_budget() -> None:
     """One that does not fit in the time left is the caller's to see, at once and unshortened."""
     setup, script = Setup(RetryPolicy(elapsed=60)), Script(answer(429, "61"), 200)
