@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
 from codat_middleware.errors import QuotaExhausted
 from codat_middleware.gate import Gate
-from codat_middleware.headers import retry_after
+from codat_middleware.headers import parse_rate_limit, retry_after
 from codat_middleware.limits import GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
@@ -267,8 +267,9 @@ class Governor:
         if pause is not None:
             pause = min(pause, DAY)
         self._quota.note(response.headers, pause)
-        if pause is not None and pause > self.limits.patience and self._quota.spent_for() == 0.0:
-            # Only a spent quota makes the API ask for so much.
+        left = parse_rate_limit(response.headers, self._clock.time()).remaining
+        if pause is not None and pause > self.limits.patience and not left and self._quota.spent_for() == 0.0:
+            # Where no answer says otherwise, only a spent quota makes the API ask for so much.
             self._quota.spend(pause)
         if self._quota.spent_for() > self.limits.patience:
             self._turn_away()

@@ -687,6 +687,19 @@ async def test_no_wait_is_longer_than_the_day(far: Response) -> None:
     assert bench.governor.try_acquire("a")
 
 
+async def test_long_retry_after_with_quota_left() -> None:
+    """A 429 that tells of a quota that is left parks all until its Retry-After and turns nobody away."""
+    bench = Bench(Limits(in_flight=1))
+    await bench.queue("a", "b")
+    bench.done("a", told(5000, limit=9000, status=429, retry_after="90"))
+    assert bench.governor.spent() is None
+    assert bench.state.closed_until == datetime.fromtimestamp(START + 90, UTC)
+    await bench.clock.advance(89.9)
+    assert bench.order == ["a"]
+    await bench.clock.advance(0.2)
+    assert bench.order == ["a", "b"]
+
+
 async def test_reset_missing_on_a_refusal() -> None:
     """Retry-After tells when the quota resets where no reset is told."""
     bench = Bench()
