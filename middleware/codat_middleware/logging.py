@@ -33,6 +33,9 @@ class _ErrorBody(msgspec.Struct, rename="camel"):
 
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
+"""What reading a body may raise: text that is no UTF-8, nesting too deep, numbers out of range."""
+
 
 class Logging:
     """Logs each attempt to ``codat_middleware.logging`` at DEBUG, and costs nothing above it.
@@ -109,10 +112,9 @@ class Logging:
         if len(body) > _PARSED_UP_TO:
             return f"<{len(body)} bytes>"
         try:
-            value = _decoder.decode(body)
-        except msgspec.MsgspecError:
-            return f"<{len(body)} bytes, not JSON>"
-        text = _encoder.encode(self._redacted(value)).decode()
+            text = _encoder.encode(self._redacted(_decoder.decode(body))).decode()
+        except _UNREADABLE:
+            return f"<{len(body)} bytes, not readable as JSON>"
         if len(text) <= self._body_limit:
             return text
         return f"{text[: self._body_limit]}… ({len(text)} characters)"
@@ -132,7 +134,7 @@ def _correlation_id(response: Response) -> str | None:
     if response.status >= 400 and response.body:
         try:
             told = _error_decoder.decode(response.body).correlation_id
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             told = None
         if told is not None:
             return told

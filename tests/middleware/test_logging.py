@@ -126,7 +126,7 @@ async def test_bodies_cut(debug: pytest.LogCaptureFixture) -> None:
     ("body", "shown"),
     [
         (Body(b""), ""),
-        (Body(b"%PDF"), "<4 bytes, not JSON>"),
+        (Body(b"%PDF"), "<4 bytes, not readable as JSON>"),
         (Body(b" " * 1_000_001), "<1000001 bytes>"),
         (Body(FakeStream, content_type="application/pdf"), "<a stream of application/pdf>"),
     ],
@@ -137,6 +137,27 @@ async def test_other_bodies(debug: pytest.LogCaptureFixture, body: Body, shown: 
     told = debug.records[0].__dict__
     assert told["request_body"] == shown
     assert told["bytes"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "\xe4", "correlationId": "\xf6"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * 1_000 + b"]" * 1_000,
+        b'{"correlationId": 1e999999999999999999999}',
+        b'{"correlationId": ' + b"9" * 5000 + b"}",
+    ],
+    ids=["latin-1", "arrays", "objects", "nested", "exponent", "digits"],
+)
+async def test_body_that_cannot_be_read(debug: pytest.LogCaptureFixture, body: bytes) -> None:
+    """Whatever an answer holds, the log does not take its place."""
+    response = Response(status=500, body=body, headers={"X-Correlation-Id": "c-1"})
+    assert await Logging(bodies=True)(get(), Script(response)) is response
+    told = debug.records[0].__dict__
+    assert told["correlation_id"] == "c-1"
+    assert told["response_body"] == f"<{len(body)} bytes, not readable as JSON>"
 
 
 async def test_decimals_stay_exact(debug: pytest.LogCaptureFixture) -> None:
