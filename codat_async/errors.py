@@ -124,9 +124,9 @@ class StatusError(CodatError):
     def outcome_unknown(self) -> bool:
         """Whether a write may have happened all the same.
 
-        Codat keeps the answer to an idempotency key, server errors included, so a write
-        that met one is never sent again: the same key would replay the error and a new one
-        may write twice. Source: Codat's documentation of idempotency.
+        Codat keeps the answer to an idempotency key, server errors included, so a POST or
+        PATCH that met one is never sent again: the same key would replay the error and a new
+        one may write twice. Source: Codat's documentation of idempotency.
         """
         return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
 
@@ -139,7 +139,9 @@ class StatusError(CodatError):
         if self.retry_after is not None:
             parts.append(f"asked to wait {self.retry_after:.0f} s")
         if self.outcome_unknown:
-            parts.append("the outcome of this write is unknown; it was not sent again")
+            parts.append("the outcome of this write is unknown")
+            if self.method in ("POST", "PATCH"):
+                parts.append("it was not sent again")
         if self.correlation_id:
             parts.append(f"correlation id {self.correlation_id}")
         return " ".join("; ".join(parts).split())

@@ -299,7 +299,20 @@ async def test_write_that_failed_is_not_repeated(scene: Scene, code: int) -> Non
         with within(1.0), pytest.raises(errors.ServerError) as caught:
             await codat.send(write())
         assert caught.value.outcome_unknown
+        assert "it was not sent again" in str(caught.value)
         assert len(server.exchanges) == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_idempotent_write_that_failed(scene: Scene, method: str) -> None:
+    """A PUT or DELETE answered by 5xx is sent again, and its error does not say otherwise."""
+    async with scene(status(503)) as (codat, server):
+        with within(1.0), pytest.raises(errors.ServerError) as caught:
+            await codat.send(write().copy(method=method))
+        assert caught.value.outcome_unknown
+        assert "the outcome of this write is unknown" in str(caught.value)
+        assert "not sent again" not in str(caught.value)
+        assert len(server.exchanges) == 3
 
 
 @pytest.mark.parametrize("act", [acts.reset_in_body, acts.truncated, acts.stall_in_body])
