@@ -48,6 +48,8 @@ class _Write(Operation, Generic[T]):
         query: dict[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> PushOperation[T]:
+        if idempotency_key is not None and not idempotency_key.strip():
+            raise ValueError("the idempotency key is blank; pass none to have one made")
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
         headers = None if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         request = self.request(ids, query, sent, headers=headers)

@@ -32,8 +32,8 @@ class Idempotency:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The key that a request carries, if any."""
+    """The key that a request carries, if any; a blank one is none, for the API would not know it again."""
     for name, value in request.headers.items():
         if name.lower() == "idempotency-key":
-            return value
+            return value if value.strip() else None
     return None

@@ -15,6 +15,7 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from codat_async import Codat, errors
+from codat_async.models import Account
 from codat_middleware import Limits, Request, RetryPolicy, Timeout
 from tests.faults import server as acts
 from tests.faults.conftest import QUICK, Scene, assert_nothing_left
@@ -313,6 +314,15 @@ async def test_idempotent_write_that_failed(scene: Scene, method: str) -> None:
         assert "the outcome of this write is unknown" in str(caught.value)
         assert "not sent again" not in str(caught.value)
         assert len(server.exchanges) == 3
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+async def test_write_with_a_blank_key(scene: Scene, blank: str) -> None:
+    """A blank key, by which no second try can be told from a second write, is refused before it is sent."""
+    async with scene(acts.reset_before_answer) as (codat, server):
+        with pytest.raises(ValueError, match="idempotency key is blank"):
+            await codat.accounts.create(COMPANY, "c", Account(name="x"), idempotency_key=blank)
+        assert server.exchanges == []
 
 
 @pytest.mark.parametrize("act", [acts.reset_in_body, acts.truncated, acts.stall_in_body])

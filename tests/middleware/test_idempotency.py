@@ -37,6 +37,17 @@ async def test_key_of_the_caller_is_kept() -> None:
     assert idempotency_key(request) == "mine"
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+async def test_blank_key_is_none(blank: str) -> None:
+    """A blank key is replaced, and without that the write is not taken for one that has a key."""
+    script = Script(200)
+    request = post(headers={"idempotency-key": blank})
+    await Idempotency()(request, script)
+    assert list(script.requests[0].headers) == [IDEMPOTENCY_KEY]
+    assert UUID(script.requests[0].headers[IDEMPOTENCY_KEY])
+    assert idempotency_key(request) is None
+
+
 async def test_key_survives_attempts() -> None:
     """All attempts of a call carry one key."""
     script = Script(429, 200)
