@@ -94,7 +94,8 @@ class Retry:
 
     - A wait is drawn from the whole range up to a bound that doubles ("full jitter"). A
       ``Retry-After`` is waited for exactly; if it does not fit in what is left of
-      ``policy.elapsed``, the answer is returned at once, never retried too early.
+      ``policy.elapsed``, the answer is returned at once, never retried too early. One of 0,
+      or of a time gone by, says nothing of when the server will be well, and is not heard.
     - An attempt of which nothing was sent may be repeated whatever the method, a failed TLS
       handshake never.
     - POST and PATCH are repeated only with an ``Idempotency-Key``, after a 429, after no
@@ -190,7 +191,7 @@ class Retry:
         wait = None
         if isinstance(outcome, Response):
             wait = retry_after(outcome.headers, self._clock.time())
-        if wait is None:
+        if not wait:
             wait = self._random() * min(policy.cap, policy.base * 2.0 ** min(past.attempt - 1, 60))
         if elapsed + wait > policy.elapsed:
             return None

@@ -194,6 +194,15 @@ async def test_retry_after_is_waited_for_exactly(status: int, value: str) -> Non
     assert setup.clock.slept == [7.0]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("value", ["0", "0.0", "Fri, 15 Jan 2027 07:00:00 GMT"])
+async def test_retry_after_that_is_over(status: int, value: str) -> None:
+    """One of nothing, or gone by, does not do away with the backoff."""
+    setup = Setup(RetryPolicy(attempts=3, refusals=3))
+    await setup.retry(get(), Script(answer(status, value)))
+    assert setup.clock.slept == [0.25, 0.5]
+
+
 async def test_retry_after_by_the_clock_of_the_server() -> None:
     """A date is waited for by the answer's own Date."""
     setup = Setup()
