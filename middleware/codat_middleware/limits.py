@@ -9,7 +9,10 @@ __all__ = ["GovernorState", "Limits"]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents."""
+    """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents.
+
+    Raises :class:`ValueError` for a limit below 1 and for a negative ``patience``.
+    """
 
     in_flight: int | None = 100
     """Requests that may be under way at once in all.
@@ -25,6 +28,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Whether to wait, for hours if need be, when the day's quota is spent, instead of raising."""
     patience: float = 60.0
     """Seconds until the quota's reset that are waited for in any case."""
+
+    def __post_init__(self) -> None:
+        for name in ("in_flight", "in_flight_per_company", "per_minute"):
+            limit: int | None = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} is {limit}; it must be at least 1, or None for no limit")
+        # Put so that it refuses a NaN as well.
+        if not self.patience >= 0.0:
+            raise ValueError(f"patience is {self.patience}; it must not be negative")
 
 
 class GovernorState(Struct, frozen=True, kw_only=True):

@@ -108,6 +108,22 @@ async def test_switched_off() -> None:
     bench.assert_idle()
 
 
+@pytest.mark.parametrize("name", ["in_flight", "in_flight_per_company", "per_minute"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_limits_that_let_nothing_pass(name: str, value: int) -> None:
+    """A limit below one would mean to wait for ever, and is refused."""
+    with pytest.raises(ValueError, match=f"{name} is {value}; it must be at least 1"):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("patience", [-1.0, float("nan")])
+def test_patience_that_is_no_time(patience: float) -> None:
+    """Patience may be nothing, but not less."""
+    with pytest.raises(ValueError, match="patience is"):
+        Limits(patience=patience)
+    assert Limits(patience=0).patience == 0
+
+
 async def test_places_per_company() -> None:
     """Ten per company are under way, the rest wait; another company goes past them."""
     bench = Bench()
