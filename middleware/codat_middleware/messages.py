@@ -16,7 +16,8 @@ class Timeout(Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; ``None`` is no limit.
 
     Waiting between attempts and for a place in the rate limit is not counted: those have
-    limits of their own, in the retry policy and the governor.
+    limits of their own, in the retry policy and the governor. Raises :class:`ValueError` for
+    a time that is not above zero.
     """
 
     connect: float | None = 10.0
@@ -25,6 +26,13 @@ class Timeout(Struct, frozen=True, kw_only=True):
     """Longest silence from the server while waiting for headers or more of the body."""
     total: float | None = 60.0
     """For the whole attempt. Streamed downloads and uploads do not count it: their size is unbounded."""
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "read", "total"):
+            seconds: float | None = getattr(self, name)
+            # Put so that it refuses a NaN as well.
+            if seconds is not None and not seconds > 0.0:
+                raise ValueError(f"{name} is {seconds}; a time-out is above 0 seconds, or None for no limit")
 
 
 class Body(Struct, frozen=True):

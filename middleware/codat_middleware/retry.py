@@ -24,7 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often, how long and for what to try again. Durations are seconds."""
+    """How often, how long and for what to try again. Durations are seconds.
+
+    Raises :class:`ValueError` for fewer attempts than one, and for a negative duration.
+    """
 
     attempts: int = 5
     """Most attempts a call, the first included; those answered by 429 are not counted here."""
@@ -44,6 +47,15 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """Answers that are worth another try. For POST and PATCH only 429 is ever taken from here."""
     waits: bool = True
     """False for tests: attempts follow at once, and all else stays as it is."""
+
+    def __post_init__(self) -> None:
+        for name in ("attempts", "refusals"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("elapsed", "base", "cap"):
+            # Put so that it refuses a NaN as well.
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
 
 
 class RetryEvent(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The plain values that travel through the pipeline, and how middleware stacks around them."""
 
+import math
 import pickle
 
 import pytest
@@ -12,6 +13,7 @@ from codat_middleware import (
     Request,
     RequestTimeout,
     Response,
+    Timeout,
     TransportError,
     compose,
 )
@@ -108,3 +110,13 @@ def test_imports_nothing_heavy() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["connect", "read", "total"])
+@pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
+def test_a_time_out_is_above_zero(name: str, seconds: float) -> None:
+    """Zero is no limit in some libraries and no time at all in others."""
+    with pytest.raises(ValueError, match=f"{name} is"):
+        Timeout(**{name: seconds})
+    assert getattr(Timeout(**{name: 0.1}), name) == 0.1
+    assert getattr(Timeout(**{name: None}), name) is None

@@ -464,3 +464,10 @@ async def test_retries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     extra = {key: retried.__dict__[key] for key in ("operation", "company_id", "attempt", "status", "wait")}
     assert extra == {"operation": "things.list", "company_id": "a", "attempt": 1, "status": 503, "wait": 0.25}
     assert ended.getMessage() == "GET /companies/x: ended in attempt 2 with status 503"
+
+
+@pytest.mark.parametrize("name", ["attempts", "refusals", "elapsed", "base", "cap"])
+def test_a_policy_that_makes_no_sense(name: str) -> None:
+    """Is refused where it is made."""
+    with pytest.raises(ValueError, match=f"{name} is -1"):
+        RetryPolicy(**{name: -1})
