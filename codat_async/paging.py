@@ -78,6 +78,8 @@ class Pager(Generic[T]):
             raise ValueError(f"limit is a number of records, not {limit}")
         if prefetch < 0:
             raise ValueError(f"prefetch is a number of pages, not {prefetch}")
+        if on_invalid not in ("raise", "skip") and not callable(on_invalid):
+            raise ValueError(f'on_invalid is "raise", "skip" or a function, not {on_invalid!r}')
         self._fetch = fetch
         self._fetch_sliced = fetch_sliced
         self._name = name

@@ -259,10 +259,19 @@ async def test_beginning_at_a_later_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"page": 0}, {"page_size": 0}, {"page_size": 5001}, {"limit": -1}, {"prefetch": -1}]
+    "wrong",
+    [
+        {"page": 0},
+        {"page_size": 0},
+        {"page_size": 5001},
+        {"limit": -1},
+        {"prefetch": -1},
+        {"on_invalid": "rasie"},
+        {"on_invalid": None},
+    ],
 )
-def test_arguments_out_of_range(wrong: dict[str, int]) -> None:
-    """What the API would refuse is refused at once, by name."""
+def test_arguments_out_of_range(wrong: dict[str, Any]) -> None:
+    """What would be refused, or taken for something else, later is refused at once, by name."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         three_pages().pager(**wrong)
 
