@@ -5,7 +5,7 @@ from typing import ClassVar
 from codat_async.models import Attachment, Attachments, PushOperation
 from codat_async.operations.base import COMPANY, CONNECTION, Operation
 from codat_async.operations.reads import Read
-from codat_async.operations.writes import read_push
+from codat_async.operations.writes import WITH_ATTACHMENTS, read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
@@ -94,6 +94,10 @@ class UploadAttachment(Operation):
 
     method = "POST"
     base = CONNECTION
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        WITH_ATTACHMENTS.add(path.split("/")[2])
 
     async def __call__(
         self,

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from codat_async import codec
 from codat_async.errors import InvalidRecord, PushFailed, PushTimedOut
-from codat_async.models import PushOperation, PushOperationStatus
+from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
 from codat_middleware.messages import Body
 
@@ -25,6 +25,9 @@ _DATA_TYPES: Final = {"accounts": "chartOfAccounts"}
 # A delete, and a write whose answer leaves the record out, say what they are about only by
 # name; the declarations know the model that goes with it.
 _MODEL_BY_DATA_TYPE: dict[str, type[Any]] = {}
+
+WITH_ATTACHMENTS: Final[set[str]] = set()
+"""Data types whose records files are hung on: such a write bears the name of the record's type."""
 
 
 class _Write(Operation, Generic[T]):
@@ -57,22 +60,41 @@ class _Write(Operation, Generic[T]):
         return read_push(response.body, self.model, self.label)
 
 
-def read_push(body: bytes, model: type[T], label: str) -> PushOperation[T]:
+def read_push(body: bytes, model: type[T], label: str, *, sure: bool = True) -> PushOperation[T]:
     """A push operation from its JSON, whatever the platform made of the record in it.
 
     How a write stands must not be lost to a record that no longer is one: what does not
-    fit the model leaves ``data`` empty, and is found in ``unknown_fields`` as it came.
+    fit the model leaves ``data`` empty, and is found in ``unknown_fields`` as it came. It is
+    logged where ``sure`` that the record is of that model.
     """
     try:
         return codec.decode(body, push_operation(model), operation=label)
     except InvalidRecord as invalid:
         if not re.match(r"\$\.data(?!\w)", invalid.path):
             raise
-        _log.warning("%s: the record of a push operation does not fit: %s", label, invalid)
+        if sure:
+            _log.warning("%s: the record of a push operation does not fit: %s", label, invalid)
     operation: PushOperation[Any] = codec.decode(body, PushOperation[Any], operation=label)
     unfit = Raw(codec.encode(operation.data))
     operation.data, operation.unknown_fields = None, {**(operation.unknown_fields or {}), "data": unfit}
     return operation
+
+
+def read_push_as_told(body: bytes, label: str) -> PushOperation[Any]:
+    """A push operation whose record is what the operation itself tells it to be.
+
+    What was changed tells an attachment from the record it hangs on. Until that is told, a
+    record is typed where it fits.
+    """
+    plain = codec.decode(body, PushOperation[Any], operation=label)
+    changes = {change.type for change in plain.changes or ()}
+    if PushChangeType.ATTACHMENT_UPLOADED in changes:
+        return read_push(body, Attachment, label)
+    data_type = str(plain.data_type)
+    model = _MODEL_BY_DATA_TYPE.get(data_type)
+    if model is None:
+        return plain
+    return read_push(body, model, label, sure=bool(changes) or data_type not in WITH_ATTACHMENTS)
 
 
 def push_operation(model: type[T]) -> type[PushOperation[T]]:
@@ -221,8 +243,14 @@ class PushRead(Operation):
         self, company_id: str, push_operation_key: str, *, model: Any = Any
     ) -> PushOperation[Any]:
         """Read its state now; ``model`` is the record's type, without which ``data`` is plain JSON."""
-        response = await self._caller.send(self.request((company_id, push_operation_key)))
-        return read_push(response.body, model, self.label)
+        return read_push(await self._body(company_id, push_operation_key), model, self.label)
+
+    async def _as_told(self, company_id: str, push_operation_key: str) -> PushOperation[Any]:
+        """Read its state now; ``data`` is what the operation tells it to be."""
+        return read_push_as_told(await self._body(company_id, push_operation_key), self.label)
+
+    async def _body(self, company_id: str, push_operation_key: str) -> bytes:
+        return (await self._caller.send(self.request((company_id, push_operation_key)))).body
 
 
 _FINAL: Final = (PushOperationStatus.SUCCESS, PushOperationStatus.FAILED, PushOperationStatus.TIMED_OUT)
@@ -266,15 +294,18 @@ class WaitsForPush(Resource):
         Raises :class:`~codat_async.errors.PushFailed` where the platform refused, and
         :class:`~codat_async.errors.PushTimedOut` where it, or ``timeout``, gave up.
         """
+        kind: Any = model
         if isinstance(operation, PushOperation):
             state = operation
             company_id, key = operation.company_id, operation.push_operation_key
-            model = model or _model_of(operation)
+            if kind is None and operation.data is not None:
+                kind = type(operation.data)
         elif push_operation_key is None:
             raise TypeError("wait() takes a push operation, or a company id and a push operation key")
         else:
             company_id, key = operation, push_operation_key
-            state = await self.get(company_id, key, model=model or Any)
+            kind = kind or Any
+            state = await self.get(company_id, key, model=kind)
         until = None if timeout is None else time.monotonic() + timeout
         interval = _FIRST_POLL
         while state.status not in _FINAL:
@@ -283,18 +314,15 @@ class WaitsForPush(Resource):
                 raise PushTimedOut(state, f"still {state.status} after {timeout:g} s")
             await anyio.sleep(min(interval, left))
             interval = min(interval * _POLL_GROWTH, _SLOWEST_POLL)
-            state = await self.get(company_id, key, model=model or Any)
+            if kind is None:
+                state = await self.get._as_told(company_id, key)
+            else:
+                state = await self.get(company_id, key, model=kind)
         if state.status == PushOperationStatus.FAILED:
             raise PushFailed(state, _why(state))
         if state.status == PushOperationStatus.TIMED_OUT:
             raise PushTimedOut(state, state.error_message or "the platform gave up")
         return state
-
-
-def _model_of(operation: PushOperation[Any]) -> type[Any] | None:
-    if operation.data is not None:
-        return type(operation.data)
-    return _MODEL_BY_DATA_TYPE.get(str(operation.data_type))
 
 
 def _why(operation: PushOperation[Any]) -> str:

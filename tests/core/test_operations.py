@@ -418,6 +418,43 @@ async def test_record_that_no_longer_fits(naps: list[float], caplog: pytest.LogC
     assert "does not fit" in caplog.text
 
 
+UPLOADED = {"id": "a", "name": "scan.pdf", "contentType": "application/pdf", "fileSize": 3}
+
+
+@pytest.mark.parametrize("from_history", [False, True])
+async def test_upload_is_followed_as_an_attachment(
+    naps: list[float], caplog: pytest.LogCaptureFixture, from_history: bool
+) -> None:
+    """An upload bears the data type of the record it hangs on; what it changed tells what its record is."""
+    pending, done = (state(status, dataType="bills") for status in ("Pending", "Success"))
+    changes = [{"type": "AttachmentUploaded", "attachmentId": "a", "recordRef": {"id": "b"}}]
+    # On the way some platforms show the file already, before it is told what was changed.
+    api = Api(pending, {**pending, "data": UPLOADED}, {**done, "data": UPLOADED, "changes": changes})
+    codat = client(api)
+    if from_history:
+        api.answers.insert(0, {"results": [api.answers.pop(0)], "pageNumber": 1, "totalResults": 1})
+        operation: Any = await codat.push_operations.list("c").first()
+    else:
+        operation = await codat.bills.upload_attachment("c", "n", "b", b"x", name="scan.pdf")
+    ended = await codat.push_operations.wait(operation)
+    assert ended.data == Attachment(id="a", name="scan.pdf", content_type="application/pdf", file_size=3)
+    assert caplog.text == ""
+
+
+async def test_upload_that_tells_nothing_of_itself(
+    naps: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a word of what was changed, what does not fit the record's model is kept raw, and no fault."""
+    pending, done = (state(status, dataType="bills") for status in ("Pending", "Success"))
+    codat = client(Api(pending, {**done, "data": UPLOADED}))
+    operation = await codat.bills.upload_attachment("c", "n", "b", b"x", name="scan.pdf")
+    assert operation is not None
+    ended = await codat.push_operations.wait(operation)
+    assert (ended.status, ended.data) == (PushOperationStatus.SUCCESS, None)
+    assert json.loads(bytes((ended.unknown_fields or {})["data"])) == UPLOADED
+    assert caplog.text == ""
+
+
 async def test_push_operations_through_pickle() -> None:
     """An operation can be kept by a worker and taken up by another, unknown fields included."""
     operation = await client(Api(state("Pending", data={"id": "a", "later": 1}))).accounts.create(
