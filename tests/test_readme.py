@@ -24,7 +24,7 @@ def _title(block: str) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=_title)
 async def test_python_block_runs(block: str, tmp_path: Path) -> None:
-    """Each example is a whole program, or a whole test file, that succeeds against a sandbox."""
+    """Each example is a whole program, or a whole test file, that succeeds, with something to show."""
     program = tmp_path / "test_example.py"
     program.write_text(block, encoding="utf-8")
     command = PYTEST if "def test_" in block else ["-W", "error"]
@@ -43,6 +43,7 @@ async def test_python_block_runs(block: str, tmp_path: Path) -> None:
             timeout=60,
         )
     assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout
 
 
 def test_there_are_examples() -> None:
