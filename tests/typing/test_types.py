@@ -1,4 +1,4 @@
-"""The types that checkers see: a file of right and wrong uses, read by mypy and pyright."""
+"""The types that checkers see in a file of right and wrong uses, and in the README's examples."""
 
 import json
 import re
@@ -6,9 +6,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+README = Path(__file__).parents[2] / "README.md"
 SAMPLE = Path(__file__).parent / "sample.py"
 SOURCE = SAMPLE.read_text()
 
@@ -55,15 +57,32 @@ def test_mypy(configured: Path) -> None:
     assert refused == WRONG, told
 
 
-def test_pyright(configured: Path) -> None:
-    """pyright sees the same."""
+def pyright(folder: Path) -> list[dict[str, Any]]:
+    """What pyright, as it is without settings of one's own, refuses in a folder's files."""
     needed("pyright")
-    settings = {"include": ["sample.py"], "extraPaths": roots(), "typeCheckingMode": "standard"}
-    (configured / "pyrightconfig.json").write_text(json.dumps(settings))
-    told = run("pyright", "--outputjson", "--pythonpath", sys.executable, folder=configured)
+    settings = {"include": ["*.py"], "extraPaths": roots(), "typeCheckingMode": "standard"}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
+    told = run("pyright", "--outputjson", "--pythonpath", sys.executable, folder=folder)
     start = told.find("{")
     if start < 0:
         pytest.skip(f"pyright could not run: {told.strip()[-200:]}")
-    found = json.loads(told[start:])["generalDiagnostics"]
-    refused = {one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"}
-    assert refused == WRONG, told
+    found = json.loads(told[start:])
+    assert found["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py"))), told
+    return [one for one in found["generalDiagnostics"] if one["severity"] == "error"]
+
+
+def test_pyright(configured: Path) -> None:
+    """pyright sees the same."""
+    found = pyright(configured)
+    assert {one["range"]["start"]["line"] + 1 for one in found} == WRONG, found
+
+
+def test_examples_of_the_readme(tmp_path: Path) -> None:
+    """What is copied from the README is refused nowhere."""
+    examples = re.findall(
+        r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert examples
+    for number, example in enumerate(examples):
+        (tmp_path / f"example_{number}.py").write_text(example, encoding="utf-8")
+    assert pyright(tmp_path) == []
