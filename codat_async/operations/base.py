@@ -49,10 +49,11 @@ def encode_segment(value: str) -> str:
 
     Record ids are opaque strings of the source platform and may hold any character.
     Dots alone would be taken for "this folder" and "the one above" by anything that
-    normalises paths on the way. Raises :class:`ValueError` for an empty id.
+    normalises paths on the way. Raises :class:`ValueError` for an empty id and
+    :class:`TypeError` for what is no string.
     """
     if not isinstance(value, str):
-        raise TypeError(f"an id is a string, not {type(value).__name__}")
+        raise TypeError("not a string")
     if not value:
         raise ValueError("an id is empty")
     if _PLAIN_SEGMENT(value):
@@ -119,8 +120,12 @@ class Operation:
             try:
                 path += encode_segment(value) + literals[index]
             except (TypeError, ValueError) as wrong:
-                names = re.findall(r"\{(\w+)\}", self.path)
-                raise type(wrong)(f"{self.label}: {wrong} ({names[index - 1]})") from None
+                name = re.findall(r"\{(\w+)\}", self.path)[index - 1]
+                if isinstance(value, str):
+                    raise ValueError(f"{self.label}: {wrong} ({name})") from None
+                # Of a model, which has no hash, the cache would tell only that.
+                kind = type(value).__name__
+                raise TypeError(f"{self.label}: an id is a string, not {kind} ({name})") from None
         return Request(
             method=self.method,
             path=path,

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from codat_async import Codat
+from codat_async.models import Account
 
 IDS = [
     "plain", "a/b", "a?b=c", "a#b", "100%", "%2F", "a b", " ", "..", ".", "...", "../../companies", "é",
@@ -53,12 +54,16 @@ async def test_empty_id(
     ids[position] = ""
     with pytest.raises(ValueError, match=rf"bank_accounts\.get: an id is empty \({name}\)"):
         await codat.bank_accounts.get(*ids)
-    nothing: Any = None
-    ids[position] = nothing
-    with pytest.raises(TypeError, match=name):
-        await codat.bank_accounts.get(*ids)
+    others: list[Any] = [None, 7, b"c", Account(id="a")]
+    for other in others:
+        ids[position] = other
+        said = rf"bank_accounts\.get: an id is a string, not {type(other).__name__} \({name}\)"
+        with pytest.raises(TypeError, match=said):
+            await codat.bank_accounts.get(*ids)
     with pytest.raises(ValueError, match="companyId"):
         codat.bills.list("")
+    with pytest.raises(ValueError, match=r"surrogates not allowed \(companyId\)"):
+        codat.bills.list("half of a pair: \ud83d")
     with pytest.raises(ValueError, match="companyId"):
         codat.bills.download_attachment("", "n", "b", "a")
     assert server.seen == []
