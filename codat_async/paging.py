@@ -118,7 +118,7 @@ class Pager(Generic[T]):
             name=self._name,
             page=self._page,
             page_size=self._page_size,
-            limit=1,
+            limit=1 if self._limit is None else min(1, self._limit),
             on_invalid=self._on_invalid,
         )
         async with aclosing(only._pages()) as pages:

@@ -235,6 +235,7 @@ async def test_limit_of_nothing_asks_for_nothing() -> None:
     """A limit of 0 is an empty list without a request."""
     listing = three_pages()
     assert await listing.pager(limit=0).collect() == []
+    assert await listing.pager(limit=0).first() is None
     assert listing.asked == []
 
 
