@@ -4,11 +4,13 @@ import re
 from collections.abc import Awaitable, Iterator
 from copy import copy
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
+from inspect import Parameter, Signature
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
+from codat_async.operations.described import Described, declared_signature, documentation, parameters
 from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
@@ -87,8 +89,12 @@ class Operation:
         self.path = self.base + path
         self._literals = re.split(r"\{\w+\}", self.path)
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = Described(cls._documentation, cls.__doc__)  # type: ignore[assignment]
+
     def __set_name__(self, owner: type, name: str) -> None:
-        self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
+        self.resource = _snake_case(owner.__name__)
         self.name = name
         self.label = f"{self.resource}.{name}"
 
@@ -103,6 +109,22 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<{self.label}: {self.method} {self.path}>"
+
+    def _parameters(self) -> list[Parameter]:
+        return parameters(type(self).__call__)
+
+    def _signature(self) -> Signature:
+        models = {"T": self.model, "B": self.body_model}
+        return declared_signature(type(self).__call__, self._parameters(), models)
+
+    __signature__ = Described(_signature)
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def _documentation(self) -> str:
+        return documentation(type(self).__doc__, type(self).__call__.__doc__, f"{self.method} {self.path}")
 
     def request(
         self,
@@ -142,6 +164,11 @@ class Operation:
         """Send, and decode the answer."""
         response = await self._caller.send(request)
         return codec.decode(response.body, kind, operation=self.label)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:

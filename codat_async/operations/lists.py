@@ -1,11 +1,13 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
+from inspect import Parameter
 from typing import Final, Generic, TypedDict, TypeVar, Unpack
 
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, query_pairs
+from codat_async.operations.described import documentation, parameters
 from codat_async.paging import DEFAULT_PAGE_SIZE, Pager
 
 T = TypeVar("T")
@@ -41,6 +43,13 @@ class _List(Operation, Generic[T]):
     def __init__(self, model: type[T], path: str) -> None:
         super().__init__(path)
         self.model = model
+
+    def _parameters(self) -> list[Parameter]:
+        options = [each for each in parameters(type(self)._pager) if each.kind is Parameter.KEYWORD_ONLY]
+        return super()._parameters()[:-1] + options
+
+    def _documentation(self) -> str:
+        return documentation(super()._documentation(), ListOptions.__doc__)
 
     def _pager(
         self,

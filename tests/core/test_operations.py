@@ -2,15 +2,19 @@
 
 import json
 import pickle
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from inspect import Parameter, signature
+from pydoc import plain, render_doc
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
-from codat_async import Codat, PushOperation, Request, Response, codec
+from codat_async import Codat, Pager, PushOperation, Request, Response, codec
+from codat_async.codec import OnInvalid
 from codat_async.errors import PushFailed, PushTimedOut
 from codat_async.models import (
     Account,
@@ -29,7 +33,7 @@ from codat_async.models import (
     PushOperationStatus,
     UpdateConnectionStatus,
 )
-from codat_async.operations import writes
+from codat_async.operations import CompanyList, ListOptions, writes
 from codat_async.resources import catalogue
 from codat_middleware import Handler
 
@@ -482,6 +486,65 @@ def test_catalogue() -> None:
         assert operation.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
         resource = getattr(Codat, operation.resource)
         assert getattr(resource.kind, operation.name) is operation
+
+
+def test_operations_say_what_they_take_and_give() -> None:
+    """The signature is that of the call, options one by one, with the declared models in it."""
+    codat = client(Api({}))
+    assert signature(codat.accounts.list) == signature(listing)
+    assert signature(codat.accounts.create) == signature(creating)
+    assert signature(codat.connections.unlink).parameters["body"].annotation is UpdateConnectionStatus
+    for operation in catalogue():
+        bound = getattr(getattr(codat, operation.resource), operation.name)
+        assert signature(bound) == signature(operation)
+        assert "~" not in str(signature(bound)), operation
+        assert Parameter.VAR_KEYWORD not in {each.kind for each in signature(bound).parameters.values()}, (
+            operation
+        )
+
+
+def listing(
+    company_id: str,
+    *,
+    query: str | None = None,
+    order_by: str | None = None,
+    page: int = 1,
+    page_size: int = 100,
+    limit: int | None = None,
+    prefetch: int = 0,
+    on_invalid: OnInvalid = "raise",
+) -> Pager[Account]:
+    """A list as it is called."""
+    raise NotImplementedError
+
+
+async def creating(
+    company_id: str,
+    connection_id: str,
+    body: Account,
+    *,
+    timeout_in_minutes: int | None = None,
+    idempotency_key: str | None = None,
+) -> PushOperation[Account]:
+    """A creation as it is called."""
+    raise NotImplementedError
+
+
+def test_operations_have_help() -> None:
+    """What help() shows: how it is called, what it does, where it goes, and a list's options."""
+    codat = client(Api({}))
+    text = plain(render_doc(codat.bills.list))
+    assert re.search(r"^list\(company_id: str, \*, query: .*-> .*Pager\[.*Bill\]$", text, re.MULTILINE)
+    assert "A pager over the company's records" in text
+    assert "GET /companies/{companyId}/data/bills" in text
+    for option in ListOptions.__annotations__:
+        assert f"``{option}``" in text
+    text = plain(render_doc(codat.bills))
+    assert "upload_attachment(company_id: str, connection_id: str, record_id: str, file: " in text
+    assert "Send a file without holding it in memory." in text
+    # A kind of operation, which is a class, keeps its own.
+    assert CompanyList.__doc__ == "A list of a company's records."
+    assert list(signature(CompanyList).parameters) == ["model", "path"]
 
 
 async def test_catalogue_is_bound_once() -> None:
