@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from codat_async.errors import (
@@ -93,7 +93,7 @@ class AiohttpTransport:
             scheme=self._scheme,
             authority=self._authority,
             path=self._before + request.path,
-            query_string=urlencode(request.query, quote_via=quote) if request.query else "",
+            query_string=_query(request),
             encoded=True,
         )
         headers = (request.headers or None) if self._owns_session else self._completed(request.headers)
@@ -201,8 +201,13 @@ class _Content:
             raise
 
 
+def _query(request: Request) -> str:
+    return urlencode(request.query, quote_via=quote) if request.query else ""
+
+
 def _mapped(error: Exception, request: Request) -> TransportError:
-    """The typed error for one of aiohttp's."""
+    """The typed error for one of aiohttp's, which can then be chained to it."""
+    _clean(error, request)
     method, path = request.method, request.path
     kind: type[TransportError]
     match error:
@@ -234,8 +239,26 @@ def _timeout(
     return RequestTimeout(reason, method=request.method, path=request.path, sent=sent, phase=phase)
 
 
+def _clean(error: Exception, request: Request) -> None:
+    """Take the query and the credential out of aiohttp's error, since what is chained is logged too."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        url = URL(request.path, encoded=True)
+        error.request_info = aiohttp.RequestInfo(url, request.method, CIMultiDictProxy(CIMultiDict()), url)
+        error.args = (error.request_info, error.history)
+    elif query := _query(request):
+        error.args = tuple(_without(query, argument) for argument in error.args)
+        if isinstance(error, OSError):
+            # Its text is not made of its arguments.
+            error.strerror = _without(query, error.strerror)
+
+
+def _without(query: str, value: Any) -> Any:
+    return value.replace(f"?{query}", "") if isinstance(value, str) else value
+
+
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:_REASON] or type(error).__name__
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return " ".join(text.split())[:_REASON] or type(error).__name__
 
 
 def checked_base_url(base_url: str) -> str:

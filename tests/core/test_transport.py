@@ -309,6 +309,30 @@ async def test_every_foreign_error_is_mapped(
     assert error.reason
 
 
+async def test_errors_show_no_query_and_no_credential(serve_bytes: Serve, sending: Serve) -> None:
+    """Neither our error nor those chained to it show what was asked for, or by whom."""
+
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        await writer.drain()
+
+    asked = POST.copy(query=(("query", "name=Private Person"),), headers={"Authorization": "Basic secret"})
+    errors = [await failure(sending(await serve_bytes(garbage), asked), ConnectionLost)]
+    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(connect=0.05, read=0.2))
+    errors += await asyncio.gather(small(asked), small(asked), return_exceptions=True)
+    await small.aclose()
+    assert {error.phase for error in errors[1:]} == {"connect", "read"}
+    for error in errors:
+        chained: BaseException | None = error
+        while chained is not None:
+            shown = f"{chained!r} {chained} {chained.args}"
+            assert "Private" not in shown
+            assert "secret" not in shown
+            chained = chained.__cause__ or chained.__context__
+    assert "://" not in errors[0].reason
+
+
 async def test_cancelling_a_request(serve_bytes: Serve) -> None:
     """A cancelled request is cancelled, not mapped, and leaves the pool usable."""
     small = transport(await serve_bytes(silent), max_connections=1)
