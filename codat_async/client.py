@@ -70,7 +70,8 @@ class Codat(Resources):
         An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); it is used
         and not closed.
     ``timeout``
-        Seconds for one attempt; a number is its total.
+        Seconds for one attempt; a number is its total. Connecting may take four fifths of the
+        total, so that an attempt without a connection is told from one without an answer.
     ``headers``
         Sent with every request.
     ``max_connections``

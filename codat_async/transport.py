@@ -140,9 +140,12 @@ def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
     total = None if streamed else wanted.total
     # A timer for each packet is dear, and one that cannot ring before the total's is in vain.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
-    return aiohttp.ClientTimeout(
-        total=total, connect=wanted.connect, sock_connect=wanted.connect, sock_read=silence
-    )
+    connect = wanted.connect
+    if total is not None:
+        # Only its own time-out tells that nothing was sent. A fifth is enough to stay ahead of the
+        # total's where aiohttp rounds up to whole seconds, which it does from five seconds on.
+        connect = total * 0.8 if connect is None else min(connect, total * 0.8)
+    return aiohttp.ClientTimeout(total=total, connect=connect, sock_connect=connect, sock_read=silence)
 
 
 class _Stream:

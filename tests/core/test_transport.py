@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from math import ceil
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, checked_base_url
+from codat_async.transport import AiohttpTransport, _limits, checked_base_url
 from codat_middleware.messages import Body, Request, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
@@ -261,6 +262,32 @@ async def test_waiting_for_a_connection(serve_bytes: Serve) -> None:
     with pytest.raises(asyncio.CancelledError):
         await holding
     await small.aclose()
+
+
+@pytest.mark.parametrize("total", [0.2, 0.5])
+async def test_connecting_ends_before_the_whole(serve_bytes: Serve, total: float) -> None:
+    """An attempt that never got a connection says so, however short the time for all of it."""
+    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(total=total))
+    holding = asyncio.create_task(small(GET.copy(timeout=Timeout())))
+    await asyncio.sleep(0.01)
+    error = await failure(small(POST), RequestTimeout)
+    assert (error.phase, error.sent) == ("connect", False)
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    await small.aclose()
+
+
+@pytest.mark.parametrize("total", [0.1, 4.9, 5.0, 5.5, 6.0, 9.99, 10.0, 10.4, 60.0])
+def test_connecting_ends_before_the_whole_when_rounded(total: float) -> None:
+    """aiohttp rounds long time-outs up to whole seconds of its clock; the order stays."""
+    limits = _limits(Timeout(total=total), streamed=False)
+    for now in (0.0, 0.01, 0.49, 0.5, 0.51, 0.99):
+        ends = []
+        for limit in (limits.connect, limits.total):
+            assert limit is not None
+            ends.append(ceil(now + limit) if limit >= limits.ceil_threshold else now + limit)
+        assert ends[0] < ends[1]
 
 
 async def test_streams_have_no_total(serve: Serve, sending: Serve) -> None:
