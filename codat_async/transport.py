@@ -1,7 +1,7 @@
 """The one place that knows aiohttp: sends a request, and maps what goes wrong."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
@@ -25,6 +25,8 @@ _REASON: Final = 200
 _READ_AHEAD: Final = 1 << 18
 """Bytes read from a socket before the reader has taken them: with aiohttp's 64 kB a page of
 1,000 records pauses the socket so often that reading it takes a quarter longer."""
+_PIECE: Final = 1 << 16
+"""Bytes of an upload that are handed to aiohttp at once; it waits after as many."""
 _ERROR_BODY: Final = 1 << 20
 """The most that is read of an error's body when a stream was asked for."""
 
@@ -99,23 +101,24 @@ class AiohttpTransport:
         headers = (request.headers or None) if self._owns_session else self._completed(request.headers)
         data = None
         limits = self._usual_limits
+        streamed = request.stream or (request.body is not None and callable(request.body.content))
+        if streamed or request.timeout is not None:
+            limits = _limits(request.timeout or self._timeout, streamed=streamed)
         if request.body is not None:
             headers = CIMultiDict(headers or ())
             headers["Content-Type"] = request.body.content_type
-            data = _payload(request.body, headers)
-        streamed = request.stream or isinstance(data, _Content)
-        if streamed or request.timeout is not None:
-            limits = _limits(request.timeout or self._timeout, streamed=streamed)
+            data = _payload(request.body, headers, limits)
+        sending = session.request(
+            request.method,
+            url,
+            headers=headers,
+            data=data,
+            timeout=limits,
+            allow_redirects=False,
+            raise_for_status=False,
+        )
         try:
-            response = await session.request(
-                request.method,
-                url,
-                headers=headers,
-                data=data,
-                timeout=limits,
-                allow_redirects=False,
-                raise_for_status=False,
-            )
+            response = await (data.answered(sending) if isinstance(data, _Content) else sending)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(data, _Content) and data.failure is not None:
                 raise data.failure from None
@@ -180,28 +183,66 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _payload(body: Body, headers: CIMultiDict[str]) -> "bytes | _Content":
+def _payload(body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeout) -> "bytes | _Content":
     if isinstance(body.content, bytes):
-        return body.content
+        if limits.total is not None:
+            return body.content
+        # Only a stream is watched while it is sent, and no total would end this one.
+        whole = body.content
+        body = Body(lambda: _single(whole), length=len(whole))
+    assert callable(body.content)
     if body.length is not None:
         headers["Content-Length"] = str(body.length)
-    return _Content(body.content)
+    return _Content(body.content, limits.sock_read)
+
+
+async def _single(piece: bytes) -> AsyncIterator[bytes]:
+    yield piece
 
 
 class _Content:
-    """A streamed body of one attempt, which knows when it was its source that failed."""
+    """A streamed body of one attempt, which knows when it was its source that failed.
 
-    def __init__(self, opened: Callable[[], AsyncIterable[bytes]]) -> None:
+    It also gives up when the server takes nothing of it for ``silence`` seconds: aiohttp
+    looks for silence only when all is sent. What the source takes is not counted.
+    """
+
+    def __init__(self, opened: Callable[[], AsyncIterable[bytes]], silence: float | None) -> None:
         self._open = opened
+        self._silence = silence
+        self._patience: asyncio.Timeout | None = None
         self.failure: Exception | None = None
+
+    async def answered(self, sending: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+        """The answer to the request that sends it; raises SocketTimeoutError where none of it is taken."""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                return await sending
+        except TimeoutError:
+            if self._patience is not None and self._patience.expired():
+                raise aiohttp.SocketTimeoutError from None
+            raise
+        finally:
+            # The rest may be sent while the answer is read, which aiohttp watches.
+            self._patience = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._open():
-                yield piece
+                # In small pieces, or a slow line that takes a large one bit by bit would seem silent.
+                for start in range(0, len(piece), _PIECE):
+                    self._watch(self._silence)
+                    yield piece[start : start + _PIECE]
+                    self._watch(None)
         except Exception as error:
             self.failure = error
             raise
+
+    def _watch(self, silence: float | None) -> None:
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(
+                None if silence is None else asyncio.get_running_loop().time() + silence
+            )
 
 
 def _query(request: Request) -> str:

@@ -19,7 +19,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, _limits, checked_base_url
+from codat_async.transport import AiohttpTransport, _Content, _limits, checked_base_url
 from codat_middleware.messages import Body, Request, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
@@ -233,6 +233,12 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await reader.read()
 
 
+async def endless() -> AsyncIterator[bytes]:
+    """More than any buffer on the way holds."""
+    while True:
+        yield bytes(1 << 20)
+
+
 @pytest.mark.parametrize(
     ("timeout", "phase"),
     [(Timeout(read=0.05), "read"), (Timeout(total=0.05), "total")],
@@ -386,6 +392,74 @@ async def test_error_while_a_body_is_read(serve: Serve, sending: Serve) -> None:
     server = await serve(answer)
     with pytest.raises(OSError, match="disk on fire"):
         await sending(server.url, POST.copy(body=Body(broken, length=10)))
+
+
+@pytest.mark.parametrize("content", [endless, bytes(50_000_000)], ids=["a stream", "bytes"])
+async def test_server_that_stops_reading(serve_bytes: Serve, sending: Serve, content: Any) -> None:
+    """A body that is not taken is silence too, and ends like it."""
+    over = asyncio.Event()
+
+    async def stalled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        await over.wait()
+        writer.transport.abort()
+
+    url = await serve_bytes(stalled)
+    request = POST.copy(body=Body(content), timeout=Timeout(read=0.1, total=None))
+    async with asyncio.timeout(5):
+        error = await failure(sending(url, request), RequestTimeout)
+    assert (error.phase, error.sent) == ("read", True)
+    over.set()
+    await asyncio.sleep(0.02)
+
+
+async def test_time_of_the_source_does_not_count(serve: Serve, sending: Serve) -> None:
+    """A source may take its time: that is no silence of the server's."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(2):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    request = POST.copy(body=Body(slow), timeout=Timeout(read=0.05))
+    assert (await sending(server.url, request)).status == 200
+    assert server.seen[0].body == b"xx"
+
+
+async def test_large_pieces_are_handed_on_in_small_ones() -> None:
+    """A slow line takes a little at a time, and must be seen to take it."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b""
+        yield b"ab" * 100_000
+        yield b"c"
+
+    sizes = [len(piece) async for piece in _Content(pieces, None)]
+    assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
+
+
+async def test_answer_before_the_end_of_an_upload(serve_bytes: Serve, sending: Serve) -> None:
+    """An answer that does not wait for the body is the answer, and the rest is not sent."""
+
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 422 Unprocessable\r\nContent-Length: 2\r\n\r\n")
+        await writer.drain()
+        # Longer than the time-out, while more of the body is being taken.
+        for _ in range(10):
+            await reader.read(1 << 16)
+            await asyncio.sleep(0.01)
+        writer.write(b"no")
+        await writer.drain()
+
+    request = POST.copy(body=Body(endless), timeout=Timeout(read=0.2))
+    response = await sending(await serve_bytes(hasty), request)
+    assert (response.status, response.body) == (422, b"no")
 
 
 # --- the base URL -----------------------------------------------------------------------------------------
