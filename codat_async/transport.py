@@ -229,6 +229,8 @@ class _Content:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._open():
+                if not isinstance(piece, bytes | bytearray | memoryview):
+                    raise TypeError(f"an upload is made of bytes; its source gave {type(piece).__name__}")
                 # In small pieces, or a slow line that takes a large one bit by bit would seem silent.
                 for start in range(0, len(piece), _PIECE):
                     self._watch(self._silence)

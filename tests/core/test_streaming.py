@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -413,6 +414,29 @@ async def test_upload_reaches_the_server(serve: Serve, connect: Connect, tmp_pat
         assert CONTENT in first.body
         assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
         assert ("Content-Length" in first.headers) == (kind != "factory")
+
+
+async def test_a_source_of_text_is_refused_once(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """A file that only turns out to be text when it is read is the caller's mistake, and sent once."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    arrived: list[str] = []
+
+    async def count(request: Request, handler: Handler) -> Response:
+        arrived.append(request.path)
+        return await handler(request)
+
+    url = (await serve(answer)).url
+    codat = connect(url, middleware=[Idempotency(), Retry(RetryPolicy(waits=False)), count])
+    with tempfile.NamedTemporaryFile("w+") as file:
+        file.write("hello")
+        file.seek(0)
+        source: Any = file
+        with pytest.raises(TypeError, match=r"made of bytes.*str"):
+            await codat.bills.upload_attachment("c", "n", "b", source, name="a")
+    assert len(arrived) == 1
 
 
 async def test_a_pipe_is_sent_once(serve: Serve, connect: Connect) -> None:

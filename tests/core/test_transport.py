@@ -462,6 +462,20 @@ async def test_answer_before_the_end_of_an_upload(serve_bytes: Serve, sending: S
     assert (response.status, response.body) == (422, b"no")
 
 
+async def test_a_source_of_text(serve: Serve, sending: Serve) -> None:
+    """Text instead of bytes is the caller's mistake and named as that."""
+
+    async def text() -> AsyncIterator[Any]:
+        yield "abc"
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    with pytest.raises(TypeError, match=r"made of bytes.*str"):
+        await sending(server.url, POST.copy(body=Body(text)))
+
+
 # --- the base URL -----------------------------------------------------------------------------------------
 
 
