@@ -61,6 +61,7 @@ class AiohttpTransport:
         self._session = session
         self._owns_session = session is None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -72,6 +73,14 @@ class AiohttpTransport:
             read_bufsize=_READ_AHEAD,
         )
         return self._session
+
+    def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            raise RuntimeError(
+                "this client belongs to the event loop that it was first used in; "
+                "make one in each, such as in each asyncio.run"
+            )
+        self._loop = loop
 
     def _completed(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
         """The headers with ours, which a session that was passed in does not add by itself."""
@@ -90,6 +99,8 @@ class AiohttpTransport:
     async def __call__(self, request: Request) -> Response:
         """Send one attempt; raises :class:`~codat_async.errors.TransportError` and its kinds."""
         session = self._session or self._open()
+        if self._loop is not (loop := asyncio.get_running_loop()):
+            self._belong_to(loop)
         # Put together from its parts: to find them in a text again would take longer.
         url = URL.build(
             scheme=self._scheme,

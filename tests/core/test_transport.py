@@ -476,6 +476,25 @@ async def test_a_source_of_text(serve: Serve, sending: Serve) -> None:
         await sending(server.url, POST.copy(body=Body(text)))
 
 
+# --- event loops ------------------------------------------------------------------------------------------
+
+
+def test_second_event_loop(unused_tcp_port: int) -> None:
+    """A transport used in another loop than the first says what is wrong."""
+    small = transport(f"http://127.0.0.1:{unused_tcp_port}")
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    try:
+        for _ in range(2):
+            with pytest.raises(ConnectError):
+                first.run_until_complete(small(GET))
+        with pytest.raises(RuntimeError, match="belongs to the event loop"):
+            second.run_until_complete(small(GET))
+        first.run_until_complete(small.aclose())
+    finally:
+        first.close()
+        second.close()
+
+
 # --- the base URL -----------------------------------------------------------------------------------------
 
 
