@@ -140,13 +140,15 @@ class Download:
     async def _resume(self, lost: Exception) -> None:
         await self._close()
         request = self._request
-        if self.received:
-            request = request.with_header("Range", f"bytes={self.received}-")
-            if (tag := self.headers.get("ETag")) and not tag.startswith("W/"):
-                request = request.with_header("If-Range", tag)
         if not self.received:
             self._begin(await self._send(request))
             return
+        request = request.with_header("Range", f"bytes={self.received}-")
+        version = self.headers.get("ETag", "")
+        if not version or version.startswith("W/"):
+            version = self.headers.get("Last-Modified", "")
+        if version:
+            request = request.with_header("If-Range", version)
         given_up = f"{request.path}: broke after {self.received} bytes and the server did not resume"
         try:
             response = await self._send(request)
@@ -155,6 +157,11 @@ class Download:
         self._stream = response.stream
         if response.status != 206 or not self._continues(response.headers.get("Content-Range", "")):
             raise DownloadError(given_up) from lost
+        for name in ("ETag", "Last-Modified"):
+            # A server may go on without regard to If-Range, and weak tags are never sent in one.
+            before, now = self.headers.get(name), response.headers.get(name)
+            if before is not None and now is not None and before != now:
+                raise DownloadError(f"{request.path}: changed after {self.received} bytes") from lost
 
     def _continues(self, content_range: str) -> bool:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range.strip())

@@ -22,6 +22,8 @@ from codat_middleware import Handler, Idempotency, Retry
 from codat_middleware.messages import Body
 
 CONTENT = os.urandom(300_000)
+MONDAY = "Mon, 01 Jan 2024 00:00:00 GMT"
+TUESDAY = "Tue, 02 Jan 2024 00:00:00 GMT"
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Codat]
@@ -35,10 +37,18 @@ def download(codat: Codat) -> Any:
 class Breaking:
     """A server that breaks off after some bytes of each answer, and perhaps goes on from a byte."""
 
-    def __init__(self, *cuts: int, ranges: bool = True, etag: str | None = '"v1"', **changes: Any) -> None:
+    def __init__(
+        self,
+        *cuts: int,
+        ranges: bool = True,
+        etag: str | None = '"v1"',
+        modified: str | None = None,
+        **changes: Any,
+    ) -> None:
         self.cuts = list(cuts)
         self.ranges = ranges
         self.etag = etag
+        self.modified = modified
         self.changes = changes
         self.asked: list[dict[str, str]] = []
 
@@ -53,6 +63,8 @@ class Breaking:
             answer["Accept-Ranges"] = "bytes"
         if self.etag:
             answer["ETag"] = self.etag
+        if self.modified:
+            answer["Last-Modified"] = self.modified
         if self.ranges and "Range" in headers:
             start = int(headers["Range"].removeprefix("bytes=").removesuffix("-"))
             status = "206 Partial Content"
@@ -200,6 +212,36 @@ async def test_weak_tags_are_not_sent(serve_bytes: Serve, connect: Connect) -> N
     async with download(connect(await serve_bytes(breaking))) as opened:
         assert await opened.read() == CONTENT
     assert "If-Range" not in breaking.asked[1]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'])
+async def test_resuming_without_a_strong_tag(serve_bytes: Serve, connect: Connect, etag: str | None) -> None:
+    """The date of the last change stands in for a tag that cannot be sent."""
+    breaking = Breaking(1000, etag=etag, modified=MONDAY)
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        assert await opened.read() == CONTENT
+    assert breaking.asked[1]["If-Range"] == MONDAY
+
+
+@pytest.mark.parametrize(
+    ("etag", "modified", "changes"),
+    [
+        ('"v1"', None, {"ETag": '"v2"'}),
+        ('W/"v1"', None, {"ETag": 'W/"v2"'}),
+        (None, MONDAY, {"Last-Modified": TUESDAY}),
+        ('"v1"', MONDAY, {"Last-Modified": TUESDAY}),
+    ],
+    ids=["tag", "weak tag", "date", "date beside a tag"],
+)
+async def test_resuming_into_another_version(
+    serve_bytes: Serve, connect: Connect, etag: str | None, modified: str | None, changes: dict[str, str]
+) -> None:
+    """A server that goes on with another version of the file, whatever it was asked, is not believed."""
+    breaking = Breaking(1000, etag=etag, modified=modified, **changes)
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        with pytest.raises(DownloadError, match="changed"):
+            await opened.read()
+        assert opened.received == 1000
 
 
 async def test_no_resuming_where_the_server_has_no_ranges(
