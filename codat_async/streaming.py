@@ -7,6 +7,7 @@ import io
 import mimetypes
 import os
 import re
+import threading
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -323,10 +324,19 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     start = source.tell()
     size = source.seek(0, os.SEEK_END) - start
     source.seek(start)
+    reading = threading.Lock()
 
-    def opened() -> AsyncIterable[bytes]:
-        source.seek(start)
-        return _pieces_of_file(source)
+    def read_from(place: int) -> bytes:
+        # A thread of an attempt that was given up may still be reading, and moves the file's place.
+        with reading:
+            source.seek(place)
+            return source.read(_PIECE)
+
+    async def opened() -> AsyncIterator[bytes]:
+        place = start
+        while piece := await anyio.to_thread.run_sync(read_from, place):
+            yield piece
+            place += len(piece)
 
     return opened, size, name, True
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -456,6 +457,39 @@ async def test_upload_reaches_the_server(serve: Serve, connect: Connect, tmp_pat
         assert CONTENT in first.body
         assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
         assert ("Content-Length" in first.headers) == (kind != "factory")
+
+
+async def test_a_read_that_outlives_its_attempt(serve_bytes: Serve, connect: Connect) -> None:
+    """A second attempt reads the same file whole, though a thread of the first is still reading it."""
+    reading, go_on = threading.Event(), threading.Event()
+    whole = os.urandom(3 << 20)
+    bodies: list[bytes] = []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if reading.is_set():
+                time.sleep(0.05)
+            else:
+                reading.set()
+                assert go_on.wait(10)
+            return super().read(size)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if not bodies:
+            bodies.append(b"")
+            await asyncio.to_thread(reading.wait, 10)
+            writer.write(b"HTTP/1.1 429 Refused\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n")
+        else:
+            go_on.set()
+            bodies.append(await reader.readexactly(int(head.split("Content-Length: ")[1].split("\r\n")[0])))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    codat = connect(await serve_bytes(talk), middleware=[Idempotency(), Retry(RetryPolicy(waits=False))])
+    async with asyncio.timeout(10):
+        await codat.bills.upload_attachment("c", "n", "b", Slow(whole), name="a")
+    assert whole in bodies[1]
 
 
 async def test_a_source_of_text_is_refused_once(serve: Serve, connect: Connect, tmp_path: Path) -> None:
