@@ -192,7 +192,8 @@ class _PartFile:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self._part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+        # Without the name of the file, which may be as long as names can be.
+        self._part = target.with_name(f".{uuid.uuid4().hex}.part")
         self._file: BinaryIO | None = None
 
     def open(self) -> None:

@@ -327,6 +327,18 @@ async def test_saving_where_it_cannot_be_written(serve: Serve, connect: Connect,
             assert opened.received == 0
 
 
+async def test_saving_under_the_longest_name(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """Whatever name the file system takes can be saved to."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT)
+
+    target = tmp_path / ("n" * os.pathconf(tmp_path, "PC_NAME_MAX"))
+    async with download(connect((await serve(answer)).url)) as opened:
+        await opened.save(target)
+    assert os.listdir(tmp_path) == [target.name]
+
+
 async def test_cancelling_waits_for_the_thread(
     serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
