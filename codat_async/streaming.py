@@ -64,7 +64,12 @@ class Download:
         """Bytes handed on so far."""
 
     async def __aenter__(self) -> Self:
-        self._begin(await self._send(self._request))
+        response = await self._send(self._request)
+        try:
+            self._begin(response)
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     def _begin(self, response: Response) -> None:
@@ -237,11 +242,8 @@ async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Argu
 
 def _file_name(disposition: str) -> str | None:
     """The name in a Content-Disposition, without any folder it may pretend to (RFC 6266)."""
-    if extended := re.search(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", disposition, re.IGNORECASE):
-        try:
-            name = unquote(extended[2], encoding=extended[1], errors="strict")
-        except (LookupError, UnicodeDecodeError):
-            name = unquote(extended[2])
+    if (extended := _extended_name(disposition)) is not None:
+        name = extended
     elif quoted := re.search(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', disposition, re.IGNORECASE):
         name = re.sub(r"\\(.)", r"\1", quoted[1])
     elif plain := re.search(r"filename\s*=\s*([^;\s]+)", disposition, re.IGNORECASE):
@@ -250,6 +252,18 @@ def _file_name(disposition: str) -> str | None:
         return None
     base = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[/\\]", name)[-1])
     return base if base not in ("", ".", "..") else None
+
+
+def _extended_name(disposition: str) -> str | None:
+    found = re.search(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", disposition, re.IGNORECASE)
+    if found is None:
+        return None
+    try:
+        return unquote(found[2], encoding=found[1], errors="strict")
+    except LookupError:
+        return unquote(found[2])
+    except UnicodeError:
+        return None
 
 
 # --- uploads -----------------------------------------------------------------------------

@@ -369,15 +369,32 @@ async def test_cancelling_waits_for_the_thread(
     assert os.listdir(tmp_path) == []
 
 
+class Short:
+    """A stream of five bytes."""
+
+    closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"12345"
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_answer_that_cannot_be_made_out() -> None:
+    """Where opening fails after the answer came, nothing keeps its connection."""
+    stream = Short()
+
+    async def end(request: Request, handler: Handler) -> Response:
+        return Response(status=200, headers={"Content-Length": "1" * 5000}, stream=stream)
+
+    with pytest.raises(ValueError, match="digits"):
+        await download(Codat(middleware=[end])).__aenter__()
+    assert stream.closed
+
+
 async def test_content_shorter_than_told() -> None:
     """A content that ends without an error but short of its length is not taken for whole."""
-
-    class Short:
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"12345"
-
-        async def aclose(self) -> None:
-            """Nothing to close."""
 
     async def end(request: Request, handler: Handler) -> Response:
         return Response(status=200, headers={"Content-Length": "10"}, stream=Short())
@@ -397,6 +414,8 @@ async def test_content_shorter_than_told() -> None:
         ("attachment; filename=\"fallback\"; filename*=UTF-8''%e2%82%ac%20rates.pdf", "€ rates.pdf"),
         ("attachment; filename*=iso-8859-1'en'%A3.pdf", "£.pdf"),
         ("attachment; filename*=unheard-of''%41.pdf", "A.pdf"),
+        ("attachment; filename*=undefined''%ff.pdf", None),
+        ("attachment; filename*=utf-8''%ff.pdf; filename=fallback.pdf", "fallback.pdf"),
         ('attachment; filename="a\\"b.pdf"', 'a"b.pdf'),
         ('attachment; filename="../../etc/passwd"', "passwd"),
         ("attachment; filename*=UTF-8''..%2F..%5Cevil.exe", "evil.exe"),
