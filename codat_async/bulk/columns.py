@@ -70,6 +70,9 @@ def _tables(
 
 
 def _fast(lines: Sequence[bytes], shape: Shape, source: Sequence[str | None]) -> pa.Table:
+    if not all(line.startswith(b"{") for line in lines):
+        # The reader ends the whole process where no line holds an object.
+        raise pa.ArrowInvalid("a line is no object")
     text = b"\n".join(lines) + b"\n"
     table = pj.read_json(
         io.BytesIO(text),

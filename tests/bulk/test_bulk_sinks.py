@@ -150,6 +150,16 @@ def test_one_bad_record_does_not_slow_down_its_block() -> None:
     assert (bad["id"], bad["raw_json"]) == ("bad", lines[1234].decode())
 
 
+@pytest.mark.parametrize("line", [b"null", b"[1]", b'"text"', b"7", b" {}", b""])
+def test_a_line_that_is_no_object_is_kept(line: bytes) -> None:
+    """The fast reader would end the process where every line is null."""
+    for lines in ([line], [line] * 3, [line, payment("p", "1")]):
+        done = tabulate(lines, Payment, SOURCE)
+        assert (done.table.num_rows, done.slow) == (len(lines), len(lines))
+        assert done.unreadable == lines.count(line)
+        assert done.table["raw_json"].to_pylist()[0] == line.decode()
+
+
 def test_every_type_has_a_shape() -> None:
     """Reports and company info too; what has no fixed shape is JSON text."""
     for kind in bulk.record_types().values():
