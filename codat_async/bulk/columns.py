@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Context, Decimal, Inexact
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any, Final
 
 import pyarrow as pa
@@ -27,6 +27,13 @@ _EXACT: Final = Context(prec=60, traps=[Inexact])
 _ROUNDED: Final = Context(prec=60)
 _UNIT: Final = Decimal("1e-10")
 _LIMIT: Final = Decimal(10) ** 28
+# A number that the reader takes for another one, or that ends the whole process: it overflows
+# from 29 digits on, and looks far powers of ten up beyond the end of its table.
+_MISREAD: Final = (
+    r'[:\[,]\s*"?[-+]?'
+    r"(?:\d{29}|\d*\.\d{29}|\d{20,}\.?\d*[eE]"
+    r'|\d*\.?\d*[eE](?:\+?0*[1-9]\d|-0*(?:[2-9]\d|[1-9]\d\d))\d*["\s,\]}])'
+)
 _ZONE: Final = r"(?:[zZ]|[+-]\d\d:?\d\d)$"
 
 
@@ -36,7 +43,7 @@ class Tabulated(Struct):
     table: pa.Table
     slow: int = 0
     inexact: int = 0
-    """Records with a number that has too many digits; ``raw_json`` has them."""
+    """Records with a value that its column cannot hold; ``raw_json`` has them."""
     unreadable: int = 0
     """Records that no model accepts; ``raw_json`` has them."""
 
@@ -74,6 +81,8 @@ def _fast(lines: Sequence[bytes], shape: Shape, source: Sequence[str | None]) ->
         # The reader ends the whole process where no line holds an object.
         raise pa.ArrowInvalid("a line is no object")
     text = b"\n".join(lines) + b"\n"
+    if pc.match_substring_regex(pa.scalar(text, pa.large_binary()), _MISREAD).as_py():
+        raise pa.ArrowInvalid("a number that the reader does not read rightly")
     table = pj.read_json(
         io.BytesIO(text),
         # One block: a row must not be larger than one, and the lines are bounded already.
@@ -92,7 +101,7 @@ def _fast(lines: Sequence[bytes], shape: Shape, source: Sequence[str | None]) ->
             arrays.append(_finished(table.column(field.name).combine_chunks(), field.type, field.name))
     arrays.append(pa.nulls(count, pa.string()))
     made = pa.Table.from_arrays(arrays, schema=shape.schema)
-    # The reader does not look whether a number of 29 digits fits; this does.
+    # The reader does not look whether texts are UTF-8; this does.
     made.validate(full=True)
     return made
 
@@ -183,7 +192,7 @@ def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, 
     try:
         record = codec.decode(complete_dates(line, model), model)
         raws = codec.decoder(dict[str, Raw]).decode(line)
-    except (DecodingError, *UNREADABLE):
+    except (DecodingError, InvalidOperation, *UNREADABLE):
         result.unreadable += 1
         return _unread(line, shape)
     loss: list[bool] = []
@@ -236,12 +245,13 @@ def _wall_or_utc(moment: datetime, name: str) -> datetime:
 
 
 def _money(value: Decimal, loss: list[bool]) -> Decimal | None:
-    """The number as the column holds it: rounded where it has more places, None where it is too large."""
-    if abs(value) >= _LIMIT:
-        loss.append(True)
-        return None
-    try:
-        return value.quantize(_UNIT, context=_EXACT)
-    except Inexact:
-        loss.append(True)
-        return value.quantize(_UNIT, context=_ROUNDED)
+    """The number as the column holds it: rounded where it has more places, None where it does not fit."""
+    if value.is_finite() and value.copy_abs() < _LIMIT:
+        try:
+            return value.quantize(_UNIT, context=_EXACT)
+        except Inexact:
+            loss.append(True)
+            rounded = value.quantize(_UNIT, context=_ROUNDED)
+            return rounded if rounded.copy_abs() < _LIMIT else None
+    loss.append(True)
+    return None

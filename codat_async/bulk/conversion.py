@@ -35,7 +35,7 @@ class Converted(Struct, kw_only=True):
     slow: int = 0
     """Records that did not fit the fast way."""
     inexact: int = 0
-    """Records with a number that has too many digits for its column."""
+    """Records with a value that its column cannot hold."""
     unreadable: int = 0
     """Records that no model accepts."""
     merged: int = 0

@@ -88,6 +88,32 @@ def test_a_number_with_too_many_digits_keeps_its_json() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "held"),
+    [
+        ('"NaN"', None), ('"sNaN"', None), ('"-Infinity"', None),
+        ("36207938980224020594630239605", None), ("1267650600228229401496703205376e2", None),
+        ("40e27", None), ("9999999999999999999999999999.99999999999", None),
+        ("1e400", None), ('"1e9999999"', None), ('"+1e9999999"', None), ("1e999999999999999999999", None),
+        ("1e-69", "0"), ("1e-400", "0"), ("500000e-0010000000", "0"), ('"1e-2147483647"', "0"),
+        ("1e-999999999999999999999", None), (f"0.{'0' * 50}1", "0"),
+        ("0.1" + "0" * 40, "0.1"), ("2.5e-9", "2.5e-9"), ("25E-0010", "2.5e-9"), ("2.5E+09", "2500000000"),
+    ],
+)  # fmt: skip
+def test_no_number_is_taken_for_another(amount: str, held: str | None) -> None:
+    """Among others that Arrow's reader takes wrongly, or that end its process, in a column and below one."""
+    line = payment("p", "1", lines=[{"allocatedOnDate": "2024-01-01T00:00:00"}])
+    for text in (payment("p", amount), line.replace(b'"allo', b'"amount": %b,"allo' % amount.encode())):
+        done = tabulate([text] * 3, Payment, SOURCE)
+        for row in done.table.to_pylist():
+            got = row["lines"][0]["amount"] if row["lines"] else row["totalAmount"]
+            assert got == (None if held is None else Decimal(held))
+            assert row["raw_json"] in (None, text.decode())
+            if row["raw_json"] is None:
+                assert got == Decimal(amount)
+        assert done.unreadable + done.inexact == 3 - done.table["raw_json"].null_count
+
+
 @pytest.mark.parametrize("spoil", [False, True])
 def test_dates_of_every_form(spoil: bool) -> None:
     """Wall times stay as written, modified dates become UTC, alike on the fast way and the slow."""
