@@ -131,7 +131,7 @@ def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
     if array.type == wanted:
         return array
     if pa.types.is_timestamp(wanted):
-        return _moments(array, utc=is_utc(name))
+        return _within_calendar(_moments(array, utc=is_utc(name)))
     if pa.types.is_list(wanted):
         values = _finished(array.flatten(), wanted.value_type, name)
         lengths = pc.fill_null(pc.list_value_length(array), 0)
@@ -174,6 +174,14 @@ def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
     return moments
 
 
+def _within_calendar(moments: pa.Array) -> pa.Array:
+    first, last = (pa.scalar(moment, TIME) for moment in (datetime.min, datetime.max))
+    if pc.any(pc.or_(pc.less(moments, first), pc.greater(moments, last))).as_py():
+        # Neither Python nor the slow way knows the year 0, or 10000.
+        raise pa.ArrowInvalid("a date beyond the calendar")
+    return moments
+
+
 # --- record by record --------------------------------------------------------------------
 
 
@@ -189,13 +197,18 @@ def _slow(
 
 
 def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, Any]:
+    loss: list[bool] = []
     try:
         record = codec.decode(complete_dates(line, model), model)
-        raws = codec.decoder(dict[str, Raw]).decode(line)
+        try:
+            raws = codec.decoder(dict[str, Raw]).decode(line)
+        except UNREADABLE:
+            # The record was mended to be read: half of a surrogate pair is no character.
+            raws = codec.decode(line, dict[str, Raw])
+            loss.append(True)
     except (DecodingError, InvalidOperation, *UNREADABLE):
         result.unreadable += 1
         return _unread(line, shape)
-    loss: list[bool] = []
     row: dict[str, Any] = {}
     for field in fields(record):
         if field.name != "unknown_fields" and field.encode_name not in shape.json_columns:
@@ -204,7 +217,8 @@ def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, 
         row[name] = _text(raws.get(name))
     if loss:
         result.inexact += 1
-        row[RAW_JSON] = line.decode()
+        # A field that the model does not know may hold what is not UTF-8.
+        row[RAW_JSON] = line.decode(errors="replace")
     return row
 
 
@@ -217,7 +231,7 @@ def _unread(line: bytes, shape: Shape) -> dict[str, Any]:
     if "modifiedDate" in shape.schema.names and isinstance(key.modified_date, str):
         try:
             row["modifiedDate"] = _wall_or_utc(datetime.fromisoformat(key.modified_date), "modifiedDate")
-        except ValueError:
+        except (ValueError, OverflowError):
             row["modifiedDate"] = None
     return row
 
@@ -226,7 +240,11 @@ def _value(value: Any, name: str, loss: list[bool]) -> Any:
     if isinstance(value, Decimal):
         return _money(value, loss)
     if isinstance(value, datetime):
-        return _wall_or_utc(value, name)
+        try:
+            return _wall_or_utc(value, name)
+        except OverflowError:
+            loss.append(True)
+            return None
     if isinstance(value, Struct):
         return {
             field.encode_name: _value(getattr(value, field.name), field.encode_name, loss)
@@ -239,6 +257,7 @@ def _value(value: Any, name: str, loss: list[bool]) -> Any:
 
 
 def _wall_or_utc(moment: datetime, name: str) -> datetime:
+    """The moment as its column holds it; raises OverflowError where UTC has no such year."""
     if not is_utc(name):
         return moment.replace(tzinfo=None)
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

@@ -136,6 +136,42 @@ def test_dates_of_every_form(spoil: bool) -> None:
     assert [row["date"].isoformat() for row in rows] == [wall for _, _, wall in forms]
 
 
+@pytest.mark.parametrize("zoned", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-01:00"])
+def test_dates_beyond_the_calendar_keep_their_json(zoned: str) -> None:
+    """What has no year in UTC, alone or among records that go the slow way, readable or not."""
+    wall = zoned[:19]
+    lines = [payment("a", "1", modifiedDate=zoned), payment("b", "1", date=zoned)]
+    spoilt = payment("c", "0.12345678905", modifiedDate=zoned), payment("d", "[]", modifiedDate=zoned)
+    for together in (lines, [*lines, *spoilt]):
+        rows = tabulate(together, Payment, SOURCE).table.to_pylist()
+        assert [row["modifiedDate"] for row in rows if row["id"] != "b"] == [None] * (len(rows) - 1)
+        assert rows[1]["date"].isoformat() == wall
+        assert [row["raw_json"] for row in rows if row["id"] != "b"] == [
+            line.decode() for line in together if line != lines[1]
+        ]
+    done = tabulate([payment("z", "1", date="0000-01-01T00:00:00")], Payment, SOURCE)
+    assert done.table.to_pylist()[0]["raw_json"]
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"cut \ud83d.", r"\ude00", r"\ud83d\u0041", r"\udc00\ud800"])
+@pytest.mark.parametrize("place", ["note", "id", "unknown", "supplementalData"])
+def test_half_a_surrogate_pair_keeps_its_json(half: str, place: str) -> None:
+    """It is no character, and so no column can hold it; the record beside it is read."""
+    held = {"content": {"x": {"y": "HALF"}}} if place == "supplementalData" else "HALF"
+    line = payment("a", "1", **{place: held}).replace(b"HALF", half.encode())
+    done = tabulate([line, payment("b", "1")], Payment, SOURCE)
+    done.table.validate(full=True)
+    assert done.table["raw_json"].to_pylist() == [line.decode(), None]
+    assert done.unreadable + done.inexact == 1
+
+
+def test_what_is_not_utf_8_does_not_keep_a_record_from_its_columns() -> None:
+    """Where it is in a field that the model does not know."""
+    line = payment("a", "0.12345678905", unknown="?").replace(b"?", b"\xff")
+    (row,) = tabulate([line], Payment, SOURCE).table.to_pylist()
+    assert (row["id"], row["raw_json"]) == ("a", line.decode(errors="replace"))
+
+
 def test_nested_records_keep_their_shape() -> None:
     """Lists of structs with dates and money inside, empty ones and absent ones."""
     record = {
