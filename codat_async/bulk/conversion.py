@@ -1,9 +1,11 @@
 """Makes Parquet files and DuckDB tables of the raw files, as often as wanted, from them alone."""
 
+import fcntl
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -23,6 +25,8 @@ _GROUP_ROWS: Final = 20_000
 _GROUP_BYTES: Final = 64 * 1024 * 1024
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 _INPUTS: Final = b"codat_async.inputs"
+_LOCK: Final = "convert.lock"
+_SCRATCH: Final = ".convert"
 
 
 class Converted(Struct, kw_only=True):
@@ -116,6 +120,7 @@ def convert(
 
     Parquet goes to ``parquet/TYPE/RUN.parquet``, one file a type and run, with the files'
     companies in columns of their own. DuckDB gets a table a type, merged on company and id.
+    Where another conversion is at work in the directory, it waits for that to end.
     It takes its time, and no event loop: call it by ``asyncio.to_thread`` from one.
     ``on_progress`` is called after each block of records and each file, from the threads
     that convert, one at a time.
@@ -126,12 +131,29 @@ def convert(
         raise TargetError(f"{root} holds no pull")
     kinds = [kind for kind in resolve_types(types) if (root / "raw" / kind.name).is_dir()]
     try:
-        if parquet:
-            return _convert(root, root / "parquet", duckdb, kinds, on_progress)
-        with tempfile.TemporaryDirectory(dir=root, prefix=".convert-") as work:
-            return _convert(root, Path(work), duckdb, kinds, on_progress)
+        with _alone(root), _scratch(root) as scratch:
+            return _convert(root, root / "parquet" if parquet else scratch, duckdb, kinds, on_progress)
     except OSError as error:
         raise TargetError(f"cannot convert {root}: {error}") from error
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    # What one conversion replaces another may be merging, and would count as merged.
+    with (root / _LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    path = root / _SCRATCH
+    # Of a conversion that was killed.
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _convert(

@@ -1,7 +1,11 @@
 """Parquet and DuckDB: every digit, every date, the slow way where the fast one fails, and merging."""
 
+import asyncio
+import gzip
 import json
 import random
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -317,6 +321,47 @@ async def test_conversion_needs_nothing_but_the_raw_files(
     assert (row["id"], row["company_id"]) == ("t", COMPANY)
     assert row["connection_id"]
     assert json.loads(landed(tmp_path, "transfers")[0])["id"] == "t"
+
+
+def land(root: Path, kind: str, name: str, records: list[Any]) -> Path:
+    """A raw file, as a pull leaves it."""
+    path = root / "raw" / kind / f"company={COMPANY}" / f"{name}.ndjson.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(b"".join(msgspec.json.encode(each) + b"\n" for each in records)))
+    return path
+
+
+def in_parquet(root: Path, pattern: str = "*") -> list[Path]:
+    return sorted(each for each in (root / "parquet").rglob(pattern) if each.is_file())
+
+
+async def test_conversions_at_once_take_turns(tmp_path: Path) -> None:
+    """One makes the file, the others find it up to date; nothing is left beside it."""
+    land(tmp_path, "customers", "20260101T000000Z-full", [customer(number) for number in range(300)])
+    together = [asyncio.to_thread(bulk.convert, tmp_path) for _ in range(4)]
+    done = await asyncio.gather(*together)
+    assert sorted(each.records for (each,) in done) == [0, 0, 0, 300]
+    (file,) = in_parquet(tmp_path)
+    assert pq.read_table(file).num_rows == 300
+
+
+@pytest.mark.parametrize("parquet", [True, False])
+def test_what_a_killed_conversion_left_does_not_pile_up(tmp_path: Path, parquet: bool) -> None:
+    """The next one writes over it, or removes it; none of it looks like a finished file."""
+    land(tmp_path, "customers", "20260101T000000Z-full", [customer(1)])
+    code = (
+        "import os, sys; from codat_async import bulk;"
+        f"bulk.convert(sys.argv[1], parquet={parquet}, duckdb=sys.argv[1] + '/a.duckdb',"
+        " on_progress=lambda _: os._exit(9))"
+    )
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert killed.returncode == 9
+        assert len([*tmp_path.rglob("*.part")]) == 1
+        assert not [*tmp_path.rglob("*.parquet")]
+    bulk.convert(tmp_path, parquet=parquet, duckdb=tmp_path / "a.duckdb")
+    assert len([*tmp_path.rglob("*.parquet*")]) == parquet
+    assert not (tmp_path / ".convert").exists()
 
 
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
