@@ -65,14 +65,11 @@ class _Tally:
     def __init__(
         self, files: Iterable[RawFile], on_progress: Callable[[ConversionProgress], None] | None
     ) -> None:
-        self._sizes = {each.path: each.path.stat().st_size for each in files}
-        self._of_bytes = sum(self._sizes.values())
+        sizes = [each.size for each in files]
+        self._of_files, self._of_bytes = len(sizes), sum(sizes)
         self._tell = on_progress
         self._lock = Lock()
         self._files = self._bytes = self._records = 0
-
-    def size(self, file: RawFile) -> int:
-        return self._sizes[file.path]
 
     def count(self, *, files: Iterable[RawFile] = (), records: int = 0) -> None:
         if self._tell is None:
@@ -80,12 +77,12 @@ class _Tally:
         with self._lock:
             for each in files:
                 self._files += 1
-                self._bytes += self.size(each)
+                self._bytes += each.size
             self._records += records
             self._tell(
                 ConversionProgress(
                     files=self._files,
-                    of_files=len(self._sizes),
+                    of_files=self._of_files,
                     bytes=self._bytes,
                     of_bytes=self._of_bytes,
                     records=self._records,
@@ -124,6 +121,10 @@ def convert(
     It takes its time, and no event loop: call it by ``asyncio.to_thread`` from one.
     ``on_progress`` is called after each block of records and each file, from the threads
     that convert, one at a time.
+
+    A raw file that is damaged or gone keeps its run of its type from being converted, and the
+    type's later runs from being merged, lest what is older be merged on top of them one day.
+    All the rest is done before TargetError names it.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
@@ -165,6 +166,7 @@ def _convert(
 ) -> list[Converted]:
     found = {kind.name: raw_files(root, kind) for kind in kinds}
     tally = _Tally((each for files in found.values() for each in files), on_progress)
+    failures: list[TargetError] = []
     results = {kind.name: Converted(type=kind.name) for kind in kinds}
     database = None
     if duckdb is not None:
@@ -175,7 +177,9 @@ def _convert(
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             made = pool.map(
                 lambda kind: list(
-                    _parquet(root, parquet, kind, found[kind.name], results[kind.name], database, tally)
+                    _parquet(
+                        root, parquet, kind, found[kind.name], results[kind.name], database, tally, failures
+                    )
                 ),
                 kinds,
             )
@@ -187,6 +191,8 @@ def _convert(
     finally:
         if database is not None:
             database.close()
+    if failures:
+        raise TargetError("; ".join(map(str, failures)))
     return list(results.values())
 
 
@@ -198,22 +204,29 @@ def _parquet(
     result: Converted,
     database: Any,
     tally: _Tally,
+    failures: list[TargetError],
 ) -> Iterator[tuple[list[RawFile], Path]]:
     by_run: dict[str, list[RawFile]] = {}
     for each in found:
         by_run.setdefault(each.run, []).append(each)
+    failed = False
     for run, files in by_run.items():
         # Without Parquet to keep, what the database has need not be made once more.
         if parquet != root / "parquet" and database is not None and database.has(files):
             tally.count(files=files)
             continue
         target = parquet / kind.name / f"{run}.parquet"
-        inputs = msgspec.json.encode([(str(each.path.relative_to(root)), tally.size(each)) for each in files])
+        inputs = msgspec.json.encode([(str(each.path.relative_to(root)), each.size) for each in files])
         if _up_to_date(target, inputs):
             tally.count(files=files)
         else:
-            _write(target, files, kind, inputs, result, tally)
-        yield files, target
+            try:
+                _write(target, files, kind, inputs, result, tally)
+            except TargetError as error:
+                failures.append(error)
+                failed = True
+        if not failed:
+            yield files, target
 
 
 def _up_to_date(target: Path, inputs: bytes) -> bool:
@@ -285,11 +298,18 @@ def _tables(files: Sequence[RawFile], kind: RecordType, result: Converted, tally
 def _blocks(path: Path) -> Iterator[list[bytes]]:
     block: list[bytes] = []
     size = 0
-    for lines in read_lines(path):
-        block += lines
-        size += sum(map(len, lines))
-        if size >= _BLOCK_BYTES:
-            yield block
-            block, size = [], 0
+    try:
+        for lines in read_lines(path):
+            block += lines
+            size += sum(map(len, lines))
+            if size >= _BLOCK_BYTES:
+                yield block
+                block, size = [], 0
+    except (ConfigurationError, MemoryError):
+        raise
+    except Exception as error:
+        # The file system and each of the decompressors have errors of their own.
+        reason = str(error)
+        raise TargetError(reason if str(path) in reason else f"{path} is damaged: {reason}") from error
     if block:
         yield block

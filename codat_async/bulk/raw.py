@@ -27,6 +27,7 @@ class RawFile(Struct, frozen=True):
     company: str
     connection: str | None
     account: str | None
+    size: int
 
     @property
     def source(self) -> tuple[str, str | None, str | None, str]:
@@ -41,6 +42,10 @@ def raw_files(root: Path, kind: RecordType) -> list[RawFile]:
         name = _NAME.fullmatch(path.name)
         if name is None:
             continue
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            continue
         found.append(
             RawFile(
                 path=path,
@@ -50,6 +55,7 @@ def raw_files(root: Path, kind: RecordType) -> list[RawFile]:
                 company=unquote(path.parent.name.removeprefix("company=")),
                 connection=None if name["connection"] is None else unquote(name["connection"]),
                 account=name["account"],
+                size=size,
             )
         )
     return sorted(found, key=lambda each: (each.run, each.path))

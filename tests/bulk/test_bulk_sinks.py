@@ -14,11 +14,13 @@ import duckdb
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from bulk_server import COMPANY, Server, customer, landed
 
 from codat_async import Codat, bulk
-from codat_async.bulk import PullOptions, checking
+from codat_async.bulk import PullOptions, TargetError, checking, conversion
 from codat_async.bulk.columns import tabulate
+from codat_async.bulk.raw import RawFile
 from codat_async.bulk.shapes import shape_of
 from codat_async.models import BankTransaction, Invoice, Payment
 
@@ -333,6 +335,52 @@ def land(root: Path, kind: str, name: str, records: list[Any]) -> Path:
 
 def in_parquet(root: Path, pattern: str = "*") -> list[Path]:
     return sorted(each for each in (root / "parquet").rglob(pattern) if each.is_file())
+
+
+def rows(database: Path, query: str) -> list[Any]:
+    with duckdb.connect(str(database), read_only=True) as opened:
+        return opened.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
+def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, how: str
+) -> None:
+    """Other runs and types are converted; what came later is merged after it, once it is whole again."""
+    books = tmp_path / "books.duckdb"
+    for day in (1, 2, 3):
+        part = "delta" if day > 1 else "full"
+        shown = customer(0, customerName=f"Name {day}"), customer(day)
+        whole = land(tmp_path, "customers", f"2026010{day}T000000Z-{part}", [*shown])
+        if day == 2:
+            damaged = whole.with_suffix(suffix)
+    lines = gzip.decompress(damaged.with_suffix(".gz").read_bytes())
+    damaged.with_suffix(".gz").unlink()
+    content = gzip.compress(lines) if suffix == ".gz" else zstandard.compress(lines)
+    damaged.write_bytes(
+        {"cut": content[:-5], "changed": content[:20] + b"\xff" * 20 + content[40:]}.get(how, b"")
+    )
+    land(tmp_path, "suppliers", "20260102T000000Z-full", [{"id": "s"}])
+    if how == "gone":
+        listed = conversion.raw_files
+
+        def vanishes(root: Path, kind: bulk.RecordType) -> list[RawFile]:
+            found = listed(root, kind)
+            damaged.unlink(missing_ok=True)
+            return found
+
+        monkeypatch.setattr(conversion, "raw_files", vanishes)
+    with pytest.raises(TargetError, match=str(damaged)):
+        bulk.convert(tmp_path, duckdb=books)
+    monkeypatch.undo()
+    assert [each.parent.name for each in in_parquet(tmp_path)] == ["customers", "customers", "suppliers"]
+    names = 'select "customerName" from current_customers order by id'
+    assert rows(books, names) == [("Name 1",), ("Customer 1",)]
+    assert len(rows(books, "from suppliers")) == 1
+    damaged.write_bytes(content)
+    bulk.convert(tmp_path, duckdb=books)
+    assert rows(books, names) == [("Name 3",), ("Customer 1",), ("Customer 2",), ("Customer 3",)]
 
 
 async def test_conversions_at_once_take_turns(tmp_path: Path) -> None:
