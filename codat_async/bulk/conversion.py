@@ -124,7 +124,8 @@ def convert(
 
     A raw file that is damaged or gone keeps its run of its type from being converted, and the
     type's later runs from being merged, lest what is older be merged on top of them one day.
-    All the rest is done before TargetError names it.
+    All the rest is done before TargetError names it, and likewise for a type that cannot be
+    merged.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
@@ -185,9 +186,12 @@ def _convert(
             )
             for kind, files in zip(kinds, made, strict=True):
                 if database is not None:
-                    for run_files, file in files:
-                        results[kind.name].merged += database.merge(kind, run_files, file)
-                    database.make_view(kind)
+                    try:
+                        for run_files, file in files:
+                            results[kind.name].merged += database.merge(kind, run_files, file)
+                        database.make_view(kind)
+                    except TargetError as error:
+                        failures.append(error)
     finally:
         if database is not None:
             database.close()

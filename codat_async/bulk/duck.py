@@ -1,5 +1,6 @@
 """A DuckDB file with one table a type: the latest version of each record, and a view of those not deleted."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -51,19 +52,19 @@ class Database:
         if not fresh:
             return 0
         try:
+            self._make_table(kind, parquet)
             self._db.execute("begin")
             count = self._merge(kind, fresh, parquet)
             self._db.execute("commit")
         except duckdb.Error as error:
+            with contextlib.suppress(duckdb.Error):
+                self._db.execute("rollback")
             raise TargetError(f"cannot merge {kind.name} into {self.path}: {_first_line(error)}") from error
         self._merged.update((each.type, _id(each)) for each in fresh)
         return count
 
     def _merge(self, kind: RecordType, files: Sequence[RawFile], parquet: Path) -> int:
         db, name = self._db, _quoted(kind.name)
-        db.execute(
-            f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
-        )
         db.execute(
             "create or replace temp table lists as select"
             " unnest($1::varchar[]) company_id, unnest($2::varchar[]) connection_id,"
@@ -100,6 +101,36 @@ class Database:
         db.execute("drop table fresh; drop table lists")
         return 0 if row is None else int(row[0])
 
+    def _make_table(self, kind: RecordType, parquet: Path) -> None:
+        """Make the table, or give one of an earlier version the fields that the models have gained."""
+        name = _quoted(kind.name)
+        self._db.execute(
+            f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
+        )
+
+        def columns(query: str, *values: str) -> dict[str, str]:
+            described = self._db.execute(f"select column_name, column_type from (describe {query})", values)
+            return dict(described.fetchall())
+
+        try:
+            held = columns(f"from {name}")
+            # By name the fields of structs join too, and inserting would leave the new ones out.
+            wanted = columns(f"from {name} union all by name from read_parquet(?)", str(parquet))
+            for column, its_type in wanted.items():
+                if column not in held:
+                    self._db.execute(f"alter table {name} add column {_quoted(column)} {its_type}")
+                elif held[column] != its_type:
+                    self._db.execute(f"alter table {name} alter {_quoted(column)} set data type {its_type}")
+            # DuckDB 1.1 does not join structs: it says so here, and not amid the merging.
+            self._db.execute(f"explain insert into {name} by name from read_parquet(?)", [str(parquet)])
+        except duckdb.Error as error:
+            raise TargetError(
+                f"the table {kind.name} in {self.path} is an earlier version's and cannot be changed"
+                f" ({_first_line(error)}): remove the file, or in it `drop table {name}; delete from"
+                f" codat_async_files where type = '{kind.name}'`, and codat-async convert makes it anew"
+                " of the raw files"
+            ) from error
+
     def make_view(self, kind: RecordType) -> None:
         """Make the view ``current_TYPE``: without the records that were deleted in the source."""
         name = _quoted(kind.name)
@@ -110,9 +141,11 @@ class Database:
             return
         deletable = "metadata" in shape_of(kind.model).schema.names
         where = ' where not coalesce(metadata."isDeleted", false)' if deletable else ""
-        self._db.execute(
-            f"create or replace view {_quoted('current_' + kind.name)} as select * from {name}{where}"
-        )
+        view = "current_" + kind.name
+        try:
+            self._db.execute(f"create or replace view {_quoted(view)} as select * from {name}{where}")
+        except duckdb.Error as error:
+            raise TargetError(f"cannot make {view} in {self.path}: {_first_line(error)}") from error
 
 
 def _key(kind: RecordType) -> list[str]:

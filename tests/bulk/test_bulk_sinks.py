@@ -383,6 +383,50 @@ def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
     assert rows(books, names) == [("Name 3",), ("Customer 1",), ("Customer 2",), ("Customer 3",)]
 
 
+def test_a_table_of_an_earlier_version_gains_the_new_fields(tmp_path: Path) -> None:
+    """Columns, and fields of structs at any depth; and what only the old one had stays."""
+    books = tmp_path / "books.duckdb"
+    land(tmp_path, "customers", "20260101T000000Z-full", [customer(1, phone="123")])
+    bulk.convert(tmp_path, duckdb=books)
+    with duckdb.connect(str(books)) as database:
+        database.execute("drop view current_customers")
+        database.execute("alter table customers drop column phone")
+        database.execute(
+            "alter table customers alter metadata set data type struct(gone integer) using {gone: 7};"
+            " alter table customers alter addresses set data type struct(city varchar)[] using [{city: 'X'}]"
+        )
+    contact = {"city": "Y", "postalCode": "1"}
+    shown = customer(
+        2, phone="456", metadata={"isDeleted": False}, addresses=[{**contact, "type": "Billing"}]
+    )
+    land(tmp_path, "customers", "20260102T000000Z-delta", [shown])
+    bulk.convert(tmp_path, duckdb=books)
+    query = (
+        'select phone, metadata.gone, metadata."isDeleted", addresses[1].city, addresses[1]."postalCode"'
+        " from current_customers order by id"
+    )
+    assert rows(books, query) == [(None, 7, None, "X", None), ("456", None, False, "Y", "1")]
+
+
+def test_a_table_that_cannot_gain_them_says_what_to_do(tmp_path: Path) -> None:
+    """And its advice helps; the other types are merged all the same."""
+    books = tmp_path / "books.duckdb"
+    for kind in ("customers", "suppliers"):
+        land(tmp_path, kind, "20260101T000000Z-full", [customer(1)])
+    bulk.convert(tmp_path, duckdb=books)
+    with duckdb.connect(str(books)) as database:
+        database.execute("alter table customers alter addresses set data type boolean using true")
+    for kind in ("customers", "suppliers"):
+        land(tmp_path, kind, "20260102T000000Z-delta", [customer(2)])
+    with pytest.raises(TargetError, match=r"customers in .*earlier version.*codat-async convert") as failure:
+        bulk.convert(tmp_path, duckdb=books)
+    assert len(rows(books, "from suppliers")) == 2
+    with duckdb.connect(str(books)) as database:
+        database.execute(str(failure.value).split("`")[1])
+    bulk.convert(tmp_path, duckdb=books)
+    assert len(rows(books, "from current_customers")) == 2
+
+
 async def test_conversions_at_once_take_turns(tmp_path: Path) -> None:
     """One makes the file, the others find it up to date; nothing is left beside it."""
     land(tmp_path, "customers", "20260101T000000Z-full", [customer(number) for number in range(300)])
