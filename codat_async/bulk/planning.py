@@ -25,6 +25,8 @@ _PAGES_ON_AVERAGE: Final = 20
 """A first pull whose lists would need more pages than this each, on average, is not known to
 exist; where the quota allows so many, the totals need not be asked for."""
 _DOCUMENT_BYTES: Final = 20_000
+_GUESSED_SPEED: Final = 10.0
+"""Requests a second, where neither a limit nor an answer tells."""
 
 
 class QuotaTooSmall(CodatError):
@@ -52,7 +54,7 @@ class Plan(Struct, kw_only=True):
     requests: int = 0
     bytes: int = 0
     seconds: float = 0.0
-    """At the configured limits, and the speed at which the totals came."""
+    """At the configured limits, and the speed at which the totals came; guessed where there are neither."""
     quota: int | None = None
     """Requests a day; None where the API did not tell."""
     quota_left: int | None = None
@@ -137,10 +139,9 @@ async def make_plan(
         plan.bytes += each.bytes
     state = codat.governor.state()
     plan.quota, plan.quota_left, plan.resets_at = state.limit, state.remaining, state.resets_at
-    speed = asked / max(time.monotonic() - begun, 1e-3)
-    if state.per_minute is not None:
-        speed = min(speed, state.per_minute / 60)
-    plan.seconds = plan.requests / max(speed, 1e-3)
+    measured = asked / max(time.monotonic() - begun, 1e-3)
+    allowed = None if state.per_minute is None else state.per_minute / 60
+    plan.seconds = plan.requests / min(filter(None, (measured, allowed)), default=_GUESSED_SPEED)
     return plan
 
 

@@ -1,0 +1,19 @@
+"""The plan of a pull: what it asks, and how long the pull will take."""
+
+import pytest
+from bulk_server import COMPANY, Server
+
+from codat_async import Codat, Limits, RetryPolicy, bulk
+
+
+@pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])
+async def test_a_plan_of_reports_alone_takes_as_long_as_the_limits_say(
+    server: Server, per_minute: int | None, seconds: float
+) -> None:
+    """Nothing is asked for it, so there is no speed to measure; without a limit one is guessed."""
+    limits = Limits(per_minute=per_minute)
+    async with Codat("key", base_url=server.base_url, limits=limits, retry=RetryPolicy(waits=False)) as codat:
+        found = await bulk.find_companies(codat, [COMPANY])
+        kinds = bulk.resolve_types(["balance_sheet", "profit_and_loss"])
+        plan = await bulk.make_plan(codat, found.subjects, kinds, page_size=500)
+    assert (plan.requests, plan.seconds) == (2, seconds)
