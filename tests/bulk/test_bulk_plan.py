@@ -1,9 +1,11 @@
 """The plan of a pull: what it asks, and how long the pull will take."""
 
 import pytest
-from bulk_server import COMPANY, Server
+from bulk_server import COMPANY, CONNECTION, Server
 
 from codat_async import Codat, Limits, RetryPolicy, bulk
+from codat_async.bulk.planning import account_ids
+from codat_async.bulk.units import Unit
 
 
 @pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])
@@ -17,3 +19,10 @@ async def test_a_plan_of_reports_alone_takes_as_long_as_the_limits_say(
         kinds = bulk.resolve_types(["balance_sheet", "profit_and_loss"])
         plan = await bulk.make_plan(codat, found.subjects, kinds, page_size=500)
     assert (plan.requests, plan.seconds) == (2, seconds)
+
+
+async def test_a_bank_account_without_an_id_is_none(server: Server, caller: Codat) -> None:
+    """Its transactions cannot be asked for; an empty id would stand for the connection itself."""
+    server.put("bankAccounts", [{"id": ""}, {"id": "a"}, {}])
+    unit = Unit("bank_account_transactions", COMPANY, CONNECTION)
+    assert await account_ids(caller, unit) == (["a"], 1)
