@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from codat_async.cli import inputs, screen, texts
+from codat_async.cli import inputs, screen, stopping, texts
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 __all__ = ["run"]
@@ -42,8 +41,10 @@ def run(arguments: Sequence[str]) -> int:
         return BAD_INPUT
     except click.ClickException as error:
         return _failed(error.format_message(), BAD_INPUT)
+    except stopping.Interrupted as error:
+        return _failed(str(error), INTERRUPTED)
     except (click.Abort, KeyboardInterrupt):
-        return _failed("interrupted; the same command goes on where it stopped", INTERRUPTED)
+        return _failed("interrupted", INTERRUPTED)
     except Unauthorized as error:
         return _failed(f"the API key was not accepted ({error})", BAD_INPUT)
     except CodatError as error:
@@ -189,15 +190,15 @@ def pull(
         async with log.watched(progress) if log else screen.watched(progress, sys.stderr):
             return await job.run()
 
-    report = _with_client(options, work)
-    if not log_json:
-        texts.out(texts.report_text(report, str(into)))
-    status = {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
+    with stopping.stoppable("the same command goes on where it stopped") as stop:
+        report = _with_client(options, stop, work)
+        if not log_json:
+            texts.out(texts.report_text(report, str(into)))
+        if report.total.done and (parquet or duckdb is not None):
+            _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
+    return {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
         report.outcome
     ]
-    if report.total.done and (parquet or duckdb is not None):
-        _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
-    return status
 
 
 class _Selected:
@@ -222,7 +223,7 @@ def _selected(options: dict[str, Any]) -> _Selected:
     )
 
 
-def _with_client(options: dict[str, Any], work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+def _with_client(options: dict[str, Any], stop: stopping.Stop, work: Callable[[Any], Awaitable[Any]]) -> Any:
     """Run something with a client made of the options, and a sandbox where one is wanted."""
     from codat_async import Codat, Limits
 
@@ -245,7 +246,7 @@ def _with_client(options: dict[str, Any], work: Callable[[Any], Coroutine[Any, A
             async with Codat(key, base_url=base_url, limits=limits) as codat:
                 return await work(codat)
 
-        return _run(main())
+        return stop.run(main)
 
 
 @contextlib.contextmanager
@@ -264,15 +265,6 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
         faults=options["sandbox_faults"],
     ) as address:
         yield address
-
-
-def _run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end; SIGTERM stops as cleanly as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        return asyncio.run(main)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # --- plan ------------------------------------------------------------------------------------
@@ -298,7 +290,8 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan
 
-    made = _with_client(options, work)
+    with stopping.stoppable("nothing was written") as stop:
+        made = _with_client(options, stop, work)
     texts.out(msgspec.json.encode(made).decode() if as_json else texts.plan_text(made))
     if not made.companies:
         return NOTHING
@@ -337,7 +330,8 @@ def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | No
     _check_sinks(parquet, duckdb)
     chosen = inputs.comma_separated(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
-    _convert(directory, parquet, duckdb, names, None)
+    with stopping.stoppable("the same command goes on with the rest"):
+        _convert(directory, parquet, duckdb, names, None)
     return DONE
 
 

@@ -1,5 +1,6 @@
 """The command line as people meet it: exit status, one line for each mistake, and nothing spoiled."""
 
+import contextlib
 import json
 import os
 import signal
@@ -265,8 +266,12 @@ def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert "partly done; the same command goes on" in capsys.readouterr().out
 
 
-def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
-    """Interrupted, it says how to go on, ends with 130, and the same command ends the run."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
+    """Interrupted, it says how to go on, ends with 130, and the same command ends the run.
+
+    SIGTERM does so where SIGINT is ignored, as in what a shell script starts in the background.
+    """
     arguments = [
         sys.executable,
         "-m",
@@ -278,12 +283,16 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
     ]
     arguments += ["--types", "journal_entries,bills", "--page-size", "5"]
     slow = [*arguments, "--sandbox-faults", "latency=0.05"]
-    pull = subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if number == signal.SIGTERM else signal.SIG_DFL)
+    try:
+        pull = subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     until = time.monotonic() + 30
     while not list((tmp_path / "books").rglob("*.part")):
         assert time.monotonic() < until
         time.sleep(0.02)
-    pull.send_signal(signal.SIGINT)
+    pull.send_signal(number)
     _, said = pull.communicate(timeout=30)
     assert pull.returncode == 130
     assert said.strip().splitlines()[-1].startswith("codat-async: interrupted")
@@ -292,6 +301,56 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "all done" in done.stdout
     assert not list((tmp_path / "books").rglob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["convert", "pull"])
+def test_sigterm_ends_a_conversion_cleanly(
+    account: Address,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """With 130, and nothing left of what was being made; also of that at the end of a pull."""
+    assert command("pull", "--into", tmp_path / "books", "--types", "bills") == 0
+    capsys.readouterr()
+    signals = iter([signal.SIGTERM])
+    monkeypatch.setattr(screen, "_converted", lambda _: [os.kill(os.getpid(), each) for each in signals])
+    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    arguments = (
+        ("convert", tmp_path / "books") if name == "convert" else ("pull", "--into", tmp_path / "books")
+    )
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert command(*arguments, "--types", "bills", "--duckdb", tmp_path / "b.duckdb") == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "codat-async: interrupted; the same command goes on" in capsys.readouterr().err
+    assert not list((tmp_path / "books").glob(".convert-*"))
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_what_an_interrupted_library_raises_is_no_error(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    interrupted: bool,
+) -> None:
+    """One line and 130 for Ctrl-C, in whatever the library clothes it; without one it is an error."""
+
+    def convert(*_: object, **__: object) -> None:
+        if interrupted:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("codat_async.bulk.convert", convert)
+    if interrupted:
+        assert command("convert", tmp_path) == 130
+        assert "interrupted; the same command goes on" in one_line(capsys)
+    else:
+        with pytest.raises(RuntimeError, match="Query interrupted"):
+            command("convert", tmp_path)
 
 
 def test_sandbox_prints_what_to_export(tmp_path: Path) -> None:
