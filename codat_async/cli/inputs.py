@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from codat_async.errors import ConfigurationError
+from codat_middleware.auth import authorization
 
 __all__ = ["InputError", "api_key", "comma_separated", "company_ids", "duration"]
 
@@ -24,10 +25,16 @@ def api_key(file: Path | None) -> str:
         key = _text(file, "the API key file").strip()
         if not key:
             raise InputError(f"the API key file {file} is empty")
-        return key
-    key = os.environ.get("CODAT_API_KEY", "").strip()
-    if not key:
-        raise InputError("no API key: set CODAT_API_KEY, or name a file that holds it with --api-key-file")
+    else:
+        key = os.environ.get("CODAT_API_KEY", "").strip()
+        if not key:
+            raise InputError(
+                "no API key: set CODAT_API_KEY, or name a file that holds it with --api-key-file"
+            )
+    try:
+        authorization(key)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     return key
 
 

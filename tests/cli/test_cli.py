@@ -109,6 +109,21 @@ def test_key_from_a_file(
     assert "cannot read the API key file" in one_line(capsys)
 
 
+@pytest.mark.parametrize("from_file", [True, False])
+def test_keys_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, from_file: bool
+) -> None:
+    """Such as two lines: one line says so without showing the key."""
+    key = tmp_path / "key"
+    key.write_text("my-secret\nanother\n")
+    if not from_file:
+        monkeypatch.setenv("CODAT_API_KEY", key.read_text())
+    assert command("plan", *(("--api-key-file", key) if from_file else ())) == 2
+    line = one_line(capsys)
+    assert "the API key holds control characters" in line
+    assert "my-secret" not in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
