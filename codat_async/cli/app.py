@@ -43,7 +43,10 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(error.format_message(), BAD_INPUT)
     except stopping.Interrupted as error:
         return _failed(str(error), INTERRUPTED)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):
+            # click takes it for the end of what is typed; here it is a file that ended.
+            raise error.__cause__ from None
         return _failed("interrupted", INTERRUPTED)
     except Unauthorized as error:
         return _failed(f"the API key was not accepted ({error})", BAD_INPUT)

@@ -281,6 +281,17 @@ def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert "partly done; the same command goes on" in capsys.readouterr().out
 
 
+def test_a_file_that_ends_short_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What click takes for the end of typing comes from a file here."""
+
+    def convert(*_: object, **__: object) -> None:
+        raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+
+    monkeypatch.setattr("codat_async.bulk.convert", convert)
+    with pytest.raises(EOFError, match="end-of-stream"):
+        command("convert", tmp_path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
     """Interrupted, it says how to go on, ends with 130, and the same command ends the run.
