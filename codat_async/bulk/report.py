@@ -1,6 +1,7 @@
 """The report of a run: how every unit ended, in sums for people and in full for machines."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from msgspec import Struct
 from codat_async.bulk.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.monitor import Counts
-from codat_async.bulk.target import TargetError, open_checkpoint
+from codat_async.bulk.target import _LOCK, REPORT, TargetError, open_checkpoint
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
 
@@ -48,8 +49,8 @@ class Report(Struct, kw_only=True):
     mode: str
     began: str
     ended: str
-    seconds: float
-    """That this process worked on it."""
+    seconds: float | None
+    """That the last process worked on it, where that is known."""
     stopped: str | None = None
     """Why it ended early."""
     total: Counts
@@ -61,6 +62,18 @@ class Report(Struct, kw_only=True):
     """The first thousand."""
     skipped: dict[str, int] = {}
     """By type, the companies whose platform does not have it."""
+    worker: int | None = None
+    """The process that is at work on it."""
+
+
+class _Written(Struct):
+    """What ``report.json`` knows and the checkpoint does not."""
+
+    run: str
+    ended: str
+    seconds: float
+    stopped: str | None
+    failures: list[UnitFailure]
 
 
 def make_report(
@@ -68,7 +81,7 @@ def make_report(
     run: Run,
     *,
     missing_companies: list[tuple[str, Failure]],
-    seconds: float = 0.0,
+    seconds: float | None = None,
     stopped: str | None = None,
 ) -> Report:
     """Add up the units of a run."""
@@ -107,7 +120,7 @@ def make_report(
         mode=run.mode,
         began=run.began,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        seconds=None if seconds is None else round(seconds, 3),
         stopped=stopped,
         total=total,
         types=types,
@@ -120,14 +133,64 @@ def make_report(
 
 def status(directory: Path | str) -> Report:
     """How the pull in a directory stands, also while it runs; raises TargetError where there is none."""
-    checkpoint = open_checkpoint(Path(directory))
+    path = Path(directory)
+    checkpoint = open_checkpoint(path)
     try:
         run = checkpoint.current_run()
         if run is None:
             raise TargetError(f"{directory} holds a pull that has not begun")
-        return make_report(checkpoint, run, missing_companies=[])
+        worker = _worker(path)
+        written = _written(path / REPORT, run) if worker is None else None
+        if written is None:
+            report = make_report(checkpoint, run, missing_companies=[])
+        else:
+            report = make_report(
+                checkpoint,
+                run,
+                missing_companies=[
+                    (each.company, Failure(each.kind, each.text))
+                    for each in written.failures
+                    if not each.type
+                ],
+                seconds=written.seconds,
+                stopped=written.stopped,
+            )
+            report.ended = written.ended
+        if worker is not None:
+            report.worker, report.outcome = worker, Outcome.PARTLY
+        return report
     finally:
         checkpoint.close()
+
+
+def _written(path: Path, run: Run) -> _Written | None:
+    """What was written at the end of a run, if the run had an end."""
+    try:
+        written = msgspec.json.decode(path.read_bytes(), type=_Written)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return written if written.run == run.id else None
+
+
+def _worker(directory: Path) -> int | None:
+    """The process that holds the lock of a directory."""
+    try:
+        lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        process = int(os.pread(lock, 32, 0))
+        # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
+        with contextlib.suppress(PermissionError):
+            os.kill(process, 0)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return process
+    except (OSError, OverflowError, ValueError):
+        return None
+    finally:
+        os.close(lock)
+    return None
 
 
 def write_report(path: Path, report: Report, checkpoint: Checkpoint) -> None:

@@ -7,7 +7,7 @@ from typing import IO, Final
 
 from codat_async.bulk import Converted, Plan, Report
 
-__all__ = ["conversion_text", "out", "plan_text", "report_text", "span"]
+__all__ = ["conversion_text", "many", "out", "plan_text", "report_text", "span"]
 
 _FAILURES_SHOWN: Final = 20
 
@@ -66,13 +66,23 @@ def report_text(report: Report, into: str) -> str:
 
 
 def _verdict(report: Report, into: str) -> str:
-    what = f"{report.mode} run {report.run} of {report.companies:,} companies"
-    if report.outcome == "done":
-        return f"all done: {what}, {report.total.rows:,} records in {span(report.seconds)}, in {into}"
+    what = f"{report.mode} run {report.run} of {many(report.companies, 'company', 'companies')}"
     left = report.open + report.total.failed
+    lists = f"{many(left, 'list is', 'lists are')} left" if left else "no list is left"
+    if report.worker is not None:
+        return f"a pull is at work (process {report.worker}): {what}, {lists}"
+    if report.outcome == "done":
+        time = "" if report.seconds is None else f" in {span(report.seconds)}"
+        return f"all done: {what}, {many(report.total.rows, 'record')}{time}, in {into}"
     if report.outcome == "partly":
-        return f"partly done: {what}, {left:,} lists are left; the same command goes on with them"
+        goes_on = "the same command goes on" if left else "what else is missing is told above"
+        return f"partly done: {what}, {lists}; {goes_on}"
     return f"nothing done: {what}"
+
+
+def many(number: int, one: str, more: str | None = None) -> str:
+    """A number of things, in the singular where it is one."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 def plan_text(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from codat_async.bulk.target import Target
 from codat_async.cli import screen
 from codat_async.cli.app import run
 from codat_async.sandbox import Address, SandboxThread, run_in_background
@@ -183,6 +184,56 @@ def test_companies_from_a_file(account: Address, tmp_path: Path, capsys: pytest.
     assert command("pull", "--into", tmp_path / "none", "--companies", NO_COMPANY) == 4
     assert "nothing to pull" in one_line(capsys)
     assert not (tmp_path / "none").exists()
+
+
+def test_status_says_what_the_pull_said(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Companies that were not found and the time it took are in the report alone."""
+    companies = f"{account.company_ids[0]},{NO_COMPANY}"
+    assert command("pull", "--into", tmp_path, "--types", "bills", "--companies", companies) == 3
+    said = capsys.readouterr().out
+    assert f"no_company: there is no company {NO_COMPANY}" in said
+    assert said.splitlines()[-1].endswith("no list is left; what else is missing is told above")
+    assert command("status", tmp_path) == 3
+    assert capsys.readouterr().out == said
+    assert command("status", tmp_path, "--json") == 3
+    report = json.loads((tmp_path / "report.json").read_text())
+    del report["units"]
+    assert json.loads(capsys.readouterr().out) == report
+    assert report["seconds"] > 0
+
+
+def test_status_without_a_report_that_fits(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is not known is not told: one of another run, none, and one that cannot be read."""
+    assert command("pull", "--into", tmp_path, "--types", "bills") == 0
+    report = tmp_path / "report.json"
+    for text in (report.read_bytes().replace(b'"run": "2', b'"run": "1'), b"{", None):
+        report.write_bytes(text) if text else report.unlink()
+        capsys.readouterr()
+        assert command("status", tmp_path) == 0
+        assert "40 records, in " in capsys.readouterr().out
+        assert command("status", tmp_path, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["seconds"] is None
+
+
+def test_status_while_a_pull_is_at_work(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, with the process, and what a process left that has gone is none."""
+    assert command("pull", "--into", tmp_path, "--types", "bills") == 0
+    with Target(tmp_path):
+        capsys.readouterr()
+        assert command("status", tmp_path) == 3
+        assert f"a pull is at work (process {os.getpid()}): full run" in capsys.readouterr().out
+        assert command("status", tmp_path, "--json") == 3
+        assert json.loads(capsys.readouterr().out)["worker"] == os.getpid()
+        assert command("pull", "--into", tmp_path, "--types", "bills") == 2
+    for left in (str(os.getpid()), "nobody", "999999999"):
+        (tmp_path / "pull.lock").write_text(left)
+        assert command("status", tmp_path) == 0
 
 
 def test_a_server_that_is_not_there(
