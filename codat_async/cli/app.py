@@ -194,6 +194,8 @@ def pull(
             return await job.run()
 
     with stopping.stoppable("the same command goes on where it stopped") as stop:
+        if duckdb is not None:
+            inputs.try_duckdb(duckdb)
         report = _with_client(options, stop, work)
         if not log_json:
             texts.out(texts.report_text(report, str(into)))

@@ -1,5 +1,6 @@
 """What people type and point at, checked: keys, companies, types, limits."""
 
+import contextlib
 import os
 import re
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Final
 from codat_async.errors import ConfigurationError
 from codat_middleware.auth import authorization
 
-__all__ = ["InputError", "api_key", "comma_separated", "company_ids", "duration"]
+__all__ = ["InputError", "api_key", "comma_separated", "company_ids", "duration", "try_duckdb"]
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -85,6 +86,24 @@ def _text(path: Path, what: str) -> str:
         raise InputError(f"{what} {path} is not a text file") from None
     except OSError as error:
         raise InputError(f"cannot read {what} {path}: {error.strerror or error}") from None
+
+
+def try_duckdb(file: Path) -> None:
+    """Raise TargetError for a DuckDB file that cannot be written to; nothing is there that was not before."""
+    from codat_async.bulk.duck import Database
+
+    real = file.resolve()
+    made = [each for each in real.parents if not os.path.exists(each)]
+    is_new = not os.path.exists(real)
+    try:
+        Database(file).close()
+    finally:
+        # What DuckDB did not make, or others have filled by now, stays as it is.
+        with contextlib.suppress(OSError):
+            if is_new:
+                real.unlink()
+            for each in made:
+                each.rmdir()
 
 
 def duration(text: str) -> timedelta:

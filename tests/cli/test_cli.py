@@ -290,6 +290,44 @@ def test_convert_and_sinks(account: Address, tmp_path: Path, capsys: pytest.Capt
     one_line(capsys)
 
 
+def test_a_duckdb_file_that_cannot_be_used_is_told_before_the_pull(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, be it of another kind, out of reach or in use."""
+    (tmp_path / "letter.txt").write_text("dear")
+    taken = tmp_path / "taken.duckdb"
+    code = f"import duckdb; base = duckdb.connect({str(taken)!r}); print('taken', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        for file in (taken, tmp_path / "letter.txt", tmp_path, Path("/proc/books.duckdb")):
+            assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--duckdb", file) == 2
+            assert f"cannot write to the DuckDB file {file}: " in one_line(capsys)
+        holder.communicate(b"\n")
+    assert not (tmp_path / "books").exists()
+
+
+def test_trying_a_duckdb_file_leaves_nothing(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the pull fails after it; the file may be in the directory of the pull itself."""
+    file = tmp_path / "books" / "tables" / "books.duckdb"
+    arguments = ("pull", "--into", tmp_path / "books", "--types", "bills", "--duckdb", file)
+    with monkeypatch.context() as patch:
+        patch.setenv("CODAT_API_KEY", "wrong")
+        assert command(*arguments) == 2
+    assert os.listdir(tmp_path) == []
+    link = tmp_path / "link.duckdb"
+    link.symlink_to(tmp_path / "far.duckdb")
+    assert command(*arguments[:-1], link) == 0
+    assert link.is_symlink()
+    assert (tmp_path / "far.duckdb").exists()
+    assert command(*arguments) == 0
+    assert file.exists()
+
+
 def test_json_log_of_a_conversion(
     account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
