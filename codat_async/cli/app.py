@@ -22,6 +22,7 @@ PARTLY: Final = 3
 NOTHING: Final = 4
 INTERRUPTED: Final = 130
 
+_OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 _STATUSES: Final = """\b
 Exit status:
   0    all done
@@ -216,6 +217,7 @@ class _Selected:
 def _selected(options: dict[str, Any]) -> _Selected:
     from codat_async.bulk import resolve_types
 
+    _check_sandbox(with_sandbox=options["sandbox"])
     source = None
     if options["sandbox"]:
         source = (
@@ -226,6 +228,16 @@ def _selected(options: dict[str, Any]) -> _Selected:
         inputs.company_ids(options["companies"]),
         source,
     )
+
+
+def _check_sandbox(*, with_sandbox: bool) -> None:
+    """Refuse what would have no effect: without its sandbox, a rehearsal would ask the real API."""
+    refused = ("base_url", "api_key_file") if with_sandbox else _OF_SANDBOX
+    source = click.get_current_context().get_parameter_source
+    for name in refused:
+        if source(name) == click.core.ParameterSource.COMMANDLINE:
+            how = "does not go with --sandbox" if with_sandbox else "goes with --sandbox only"
+            raise click.UsageError(f"--{name.replace('_', '-')} {how}")
 
 
 def _with_client(options: dict[str, Any], stop: stopping.Stop, work: Callable[[Any], Awaitable[Any]]) -> Any:

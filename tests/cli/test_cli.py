@@ -152,6 +152,30 @@ def test_bad_arguments(
     assert not (tmp_path / "books").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--sandbox-faults", "flaky"), "--sandbox-faults goes with --sandbox only"),
+        (("--sandbox-companies", "5"), "--sandbox-companies goes with --sandbox only"),
+        (("--sandbox-seed", "7"), "--sandbox-seed goes with --sandbox only"),
+        (("--sandbox", "--base-url", "http://127.0.0.1:9"), "--base-url does not go with --sandbox"),
+        (("--sandbox", "--api-key-file", "key"), "--api-key-file does not go with --sandbox"),
+    ],
+)
+def test_options_of_the_sandbox_and_of_the_api_do_not_mix(
+    account: Address,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    """A forgotten ``--sandbox`` reaches no real account, and nothing typed is ignored."""
+    for name in (("plan",), ("pull", "--into", tmp_path / "books")):
+        assert command(*name, "--types", "bills", *arguments) == 2
+        assert said in one_line(capsys)
+    assert not (tmp_path / "books").exists()
+
+
 def test_directories_that_cannot_be_used(
     account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
