@@ -23,14 +23,19 @@ NOTHING: Final = 4
 INTERRUPTED: Final = 130
 
 _OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
-_STATUSES: Final = """\b
-Exit status:
-  0    all done
-  2    bad input: the arguments, the key, or a directory that cannot be used
-  3    partly done; the same command goes on with what is left
-  4    nothing done
-  130  interrupted; the same command goes on
-"""
+_GOES_ON: Final = "the same command goes on where it stopped"
+_NOTHING_WRITTEN: Final = "nothing was written"
+_THE_REST: Final = "the same command goes on with the rest"
+
+
+def _statuses(own: dict[int, str]) -> str:
+    """The exit statuses of a command for its help; those of errors are the same everywhere."""
+    told = {
+        FAILED: "an error that nobody foresaw, or output that could not be written",
+        BAD_INPUT: "bad input: the arguments, the key, or a file or directory that cannot be used",
+        **own,
+    }
+    return "\b\nExit status:\n" + "\n".join(f"  {each:<3}  {told[each]}" for each in sorted(told))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -125,7 +130,14 @@ def group() -> None:
 
 
 @group.command(
-    epilog=_STATUSES,
+    epilog=_statuses(
+        {
+            DONE: "all done",
+            PARTLY: "partly done; the same command goes on with what is left",
+            NOTHING: "nothing done",
+            INTERRUPTED: f"interrupted; {_GOES_ON}",
+        }
+    ),
     short_help="Pull books into a directory; again to resume, or to get what changed.",
 )
 @click.option(
@@ -194,7 +206,7 @@ def pull(
         async with log.watched(progress) if log else screen.watched(progress, sys.stderr):
             return await job.run()
 
-    with stopping.stoppable("the same command goes on where it stopped") as stop:
+    with stopping.stoppable(_GOES_ON) as stop:
         if duckdb is not None:
             inputs.try_duckdb(duckdb)
         report = _with_client(options, stop, work)
@@ -287,7 +299,16 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 # --- plan ------------------------------------------------------------------------------------
 
 
-@group.command(epilog=_STATUSES)
+@group.command(
+    epilog=_statuses(
+        {
+            DONE: "it can be pulled today",
+            PARTLY: "it does not fit today's quota, or some lists do not tell their total",
+            NOTHING: "there is nothing to pull, or no way to ask",
+            INTERRUPTED: f"interrupted; {_NOTHING_WRITTEN}",
+        }
+    )
+)
 @_selecting
 @_connecting
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
@@ -307,7 +328,7 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan
 
-    with stopping.stoppable("nothing was written") as stop:
+    with stopping.stoppable(_NOTHING_WRITTEN) as stop:
         made = _with_client(options, stop, work)
     texts.out(msgspec.json.encode(made).decode() if as_json else texts.plan_text(made))
     if not made.companies:
@@ -318,7 +339,16 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
 # --- status, convert, sandbox ------------------------------------------------------------------
 
 
-@group.command()
+@group.command(
+    epilog=_statuses(
+        {
+            DONE: "all done",
+            PARTLY: "partly done, or a pull is at work",
+            NOTHING: "nothing done",
+            INTERRUPTED: "interrupted",
+        }
+    )
+)
 @click.argument("directory", type=_file, metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def status(directory: Path, as_json: bool) -> int:
@@ -334,7 +364,7 @@ def status(directory: Path, as_json: bool) -> int:
     ]
 
 
-@group.command()
+@group.command(epilog=_statuses({DONE: "all converted", INTERRUPTED: f"interrupted; {_THE_REST}"}))
 @click.argument("directory", type=_file, metavar="DIR")
 @click.option("--parquet", is_flag=True, help="Write DIR/parquet; what is done without --duckdb.")
 @click.option("--duckdb", type=_file, metavar="FILE", help="Merge into tables of a DuckDB file.")
@@ -347,7 +377,7 @@ def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | No
     _check_sinks(parquet, duckdb)
     chosen = inputs.comma_separated(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
-    with stopping.stoppable("the same command goes on with the rest"):
+    with stopping.stoppable(_THE_REST):
         _convert(directory, parquet, duckdb, names, None)
     return DONE
 

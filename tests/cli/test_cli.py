@@ -388,10 +388,23 @@ def test_lines_of_a_conversion(
         assert last == f"converting · 2 of 2 files · {records} records"
 
 
-def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "statuses", "interrupted"),
+    [
+        ("pull", ["0", "1", "2", "3", "4", "130"], "interrupted; the same command goes on where it stopped"),
+        ("plan", ["0", "1", "2", "3", "4", "130"], "interrupted; nothing was written"),
+        ("status", ["0", "1", "2", "3", "4", "130"], "interrupted"),
+        ("convert", ["0", "1", "2", "130"], "interrupted; the same command goes on with the rest"),
+    ],
+)
+def test_help_tells_the_exit_status(
+    capsys: pytest.CaptureFixture[str], name: str, statuses: list[str], interrupted: str
+) -> None:
     """So that a night job can be written without reading the source."""
-    assert command("pull", "--help") == 0
-    assert "partly done; the same command goes on" in capsys.readouterr().out
+    assert command(name, "--help") == 0
+    told = capsys.readouterr().out.partition("Exit status:\n")[2].splitlines()
+    assert [line.split()[0] for line in told] == statuses
+    assert told[-1].split(maxsplit=1)[1] == interrupted
 
 
 def test_a_file_that_ends_short_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
