@@ -1,6 +1,7 @@
 """The process that ``run_in_background`` starts: reads options from its input, ends when that does."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 
@@ -11,12 +12,21 @@ from codat_async.sandbox.server import Sandbox
 
 
 async def _run() -> None:
-    options = msgspec.json.decode(sys.stdin.buffer.readline(), type=Options)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    options = msgspec.json.decode(line, type=Options)
     settings = {name: getattr(options, name) for name in options.__struct_fields__}
     async with Sandbox(**settings) as sandbox:
         address = Address(base_url=sandbox.base_url, api_key=sandbox.api_key, company_ids=sandbox.company_ids)
-        sys.stdout.buffer.write(msgspec.json.encode(address) + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(msgspec.json.encode(address) + b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Whoever started it has gone; what is buffered would fail once more when Python exits.
+            with contextlib.suppress(BrokenPipeError):
+                sys.stdout.close()
+            return
         # A daemon thread: asyncio's own pool would keep the process alive until the read returns.
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()

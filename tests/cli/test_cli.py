@@ -505,6 +505,19 @@ def test_what_an_interrupted_library_raises_is_no_error(
             command("convert", tmp_path)
 
 
+@pytest.mark.parametrize("options", [b"", b'{"companies":1}\n'])
+def test_a_sandbox_whose_command_has_gone_ends_quietly(options: bytes) -> None:
+    """As with Ctrl-C before it listens: nobody sends the options, or nobody reads the address."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "codat_async.sandbox"]
+    done = subprocess.run(
+        arguments, input=options, stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_sandbox_prints_what_to_export(tmp_path: Path) -> None:
     """Two lines to paste once it listens, and a clean end with Ctrl-C."""
     arguments = [sys.executable, "-m", "codat_async.cli", "sandbox", "--port", "0", "--companies", "1"]
