@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ PARTLY: Final = 3
 NOTHING: Final = 4
 INTERRUPTED: Final = 130
 
+_OUTCOMES: Final = {"done": DONE, "partly": PARTLY, "nothing": NOTHING}
 _OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 _GOES_ON: Final = "the same command goes on where it stopped"
 _NOTHING_WRITTEN: Final = "nothing was written"
@@ -58,10 +58,6 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(f"the API key was not accepted ({error})", BAD_INPUT)
     except CodatError as error:
         return _failed(str(error), BAD_INPUT if isinstance(error, _bad_input()) else NOTHING)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     return status if isinstance(status, int) else DONE
 
 
@@ -74,6 +70,11 @@ def _bad_input() -> tuple[type[CodatError], ...]:
 def _failed(text: str, status: int) -> int:
     texts.out(f"codat-async: {' '.join(text.split())}", sys.stderr)
     return status
+
+
+def _told(text: str, status: int) -> int:
+    """Print what the command is for; gives its status."""
+    return status if texts.out(text) else FAILED
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -214,9 +215,7 @@ def pull(
             texts.out(texts.report_text(report, str(into)))
         if report.total.done and (parquet or duckdb is not None):
             _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
-    return {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
-        report.outcome
-    ]
+    return _OUTCOMES[report.outcome]
 
 
 class _Selected:
@@ -330,10 +329,9 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
 
     with stopping.stoppable(_NOTHING_WRITTEN) as stop:
         made = _with_client(options, stop, work)
-    texts.out(msgspec.json.encode(made).decode() if as_json else texts.plan_text(made))
-    if not made.companies:
-        return NOTHING
-    return DONE if made.fits and not made.failures else PARTLY
+    status = DONE if made.fits and not made.failures else PARTLY
+    text = msgspec.json.encode(made).decode() if as_json else texts.plan_text(made)
+    return _told(text, status if made.companies else NOTHING)
 
 
 # --- status, convert, sandbox ------------------------------------------------------------------
@@ -358,10 +356,8 @@ def status(directory: Path, as_json: bool) -> int:
     from codat_async import bulk
 
     report = bulk.status(directory)
-    texts.out(msgspec.json.encode(report).decode() if as_json else texts.report_text(report, str(directory)))
-    return {bulk.Outcome.DONE: DONE, bulk.Outcome.PARTLY: PARTLY, bulk.Outcome.NOTHING: NOTHING}[
-        report.outcome
-    ]
+    text = msgspec.json.encode(report).decode() if as_json else texts.report_text(report, str(directory))
+    return _told(text, _OUTCOMES[report.outcome])
 
 
 @group.command(epilog=_statuses({DONE: "all converted", INTERRUPTED: f"interrupted; {_THE_REST}"}))

@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
-from codat_async.cli.texts import span
+from codat_async.cli.texts import out, span
 
 __all__ = ["JsonLog", "converting", "watched"]
 
@@ -33,10 +33,10 @@ async def watched(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIte
 
 
 async def _lines(progress: Callable[[], Progress], stream: IO[str]) -> None:
-    with _warnings_to(lambda text: print(text, file=stream, flush=True)):
+    with _warnings_to(lambda text: out(text, stream)):
         while True:
             await asyncio.sleep(_LINE_EVERY)
-            print(_line(progress()), file=stream, flush=True)
+            out(_line(progress()), stream)
 
 
 def _line(now: Progress) -> str:
@@ -78,7 +78,7 @@ async def _live(progress: Callable[[], Progress], stream: IO[str]) -> None:
 def converting(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]]:
     """Show a conversion while the body runs: a bar on a terminal, now and then a line elsewhere."""
     if not stream.isatty():
-        yield _now_and_then(lambda now: print(f"converting · {_converted(now)}", file=stream, flush=True))
+        yield _now_and_then(lambda now: out(f"converting · {_converted(now)}", stream))
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -98,7 +98,7 @@ def _converted(now: ConversionProgress) -> str:
     return f"{now.files:,} of {now.of_files:,} files · {now.records:,} records"
 
 
-def _now_and_then(write: Callable[[ConversionProgress], None]) -> Callable[[ConversionProgress], None]:
+def _now_and_then(write: Callable[[ConversionProgress], object]) -> Callable[[ConversionProgress], None]:
     due = time.monotonic() + _LINE_EVERY
 
     def tell(now: ConversionProgress) -> None:
@@ -201,8 +201,7 @@ class JsonLog:
         self._write({"event": event.event, "at": event.at, **event.facts})
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._stream.write(msgspec.json.encode(line, enc_hook=str).decode() + "\n")
-        self._stream.flush()
+        out(msgspec.json.encode(line, enc_hook=str).decode(), self._stream)
 
     @contextlib.asynccontextmanager
     async def watched(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:

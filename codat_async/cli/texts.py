@@ -1,5 +1,6 @@
 """What is printed when a command is done: reports, plans and conversions as text."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -144,10 +145,19 @@ def span(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
 
 
-def out(text: str, stream: IO[str] | None = None) -> None:
-    """Print, whatever characters the terminal has."""
+def out(text: str, stream: IO[str] | None = None) -> bool:
+    """Print, whatever characters the terminal has; gives whether that was possible."""
     stream = stream or sys.stdout
     try:
-        print(text, file=stream, flush=True)
-    except UnicodeEncodeError:
-        print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
+    except OSError as error:
+        # What is buffered would fail once more when Python exits, and what follows each time.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            out(f"codat-async: the output could not be written: {error.strerror}", sys.stderr)
+        return False
+    return True

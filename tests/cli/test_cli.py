@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -503,6 +503,42 @@ def test_what_an_interrupted_library_raises_is_no_error(
     else:
         with pytest.raises(RuntimeError, match="Query interrupted"):
             command("convert", tmp_path)
+
+
+@pytest.mark.parametrize("log_json", [True, False])
+def test_a_pull_whose_reader_has_gone(account: Address, tmp_path: Path, log_json: bool) -> None:
+    """The books are there, so the status is the pull's own, and nothing is said."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = ["pull", "--into", str(tmp_path), "--types", "bills", *(["--log-json"] if log_json else [])]
+    done = elsewhere(*arguments, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "report.json").read_text())["outcome"] == "done"
+
+
+def test_output_that_cannot_be_written(account: Address, tmp_path: Path) -> None:
+    """One line says so; the status is the pull's own, and an error for what was asked in order to be read."""
+    with open("/dev/full", "wb") as full:
+        pull = elsewhere("pull", "--into", str(tmp_path), "--types", "bills", stdout=full)
+        status = elsewhere("status", str(tmp_path), "--json", stdout=full)
+        plan = elsewhere("plan", "--types", "bills", stdout=full)
+    said = "codat-async: the output could not be written: No space left on device\n"
+    assert (pull.returncode, pull.stderr) == (0, said)
+    assert (status.returncode, status.stderr) == (1, said)
+    assert (plan.returncode, plan.stderr) == (1, said)
+
+
+def elsewhere(*arguments: str, stdout: IO[bytes] | int) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "codat_async.cli", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("options", [b"", b'{"companies":1}\n'])
