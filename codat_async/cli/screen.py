@@ -5,17 +5,22 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
-from codat_async.cli.texts import out, span
+from codat_async.cli.texts import many, out, span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["JsonLog", "converting", "watched"]
 
 _LINE_EVERY: Final = 5.0
 _FRAMES_A_SECOND: Final = 4
+_TITLES: Final = ("data type", "lists", "records", "records/s", "requests", "retries", "waited")
 _LOGGERS: Final = ("codat_async", "codat_middleware")
 
 
@@ -43,13 +48,13 @@ def _line(now: Progress) -> str:
     total = now.total
     parts = [
         now.phase,
-        f"{total.ended:,} of {total.units:,} lists",
-        f"{total.rows:,} records",
+        f"{total.ended:,} of {many(total.units, 'list')}",
+        many(total.rows, "record"),
         f"{now.records_per_second:,.0f} records/s",
-        f"{total.requests:,} requests",
+        many(total.requests, "request"),
     ]
     if total.retries:
-        parts.append(f"{total.retries:,} retries")
+        parts.append(many(total.retries, "retry", "retries"))
     if now.waiting_for:
         parts.append(f"{now.waiting:,} waiting ({now.waiting_for})")
     if now.quota_left is not None:
@@ -70,7 +75,7 @@ async def _live(progress: Callable[[], Progress], stream: IO[str]) -> None:
         _warnings_to(lambda text: console.print(text, markup=False, highlight=False)),
     ):
         while True:
-            live.update(_table(progress(), speeds, console.height), refresh=True)
+            live.update(_table(progress(), speeds, console), refresh=True)
             await asyncio.sleep(1 / _FRAMES_A_SECOND)
 
 
@@ -95,7 +100,7 @@ def converting(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]
 
 
 def _converted(now: ConversionProgress) -> str:
-    return f"{now.files:,} of {now.of_files:,} files · {now.records:,} records"
+    return f"{now.files:,} of {many(now.of_files, 'file')} · {many(now.records, 'record')}"
 
 
 def _now_and_then(write: Callable[[ConversionProgress], object]) -> Callable[[ConversionProgress], None]:
@@ -128,30 +133,45 @@ class _Speeds:
         return self._speeds
 
 
-def _table(now: Progress, speeds: _Speeds, height: int) -> Any:
+def _table(now: Progress, speeds: _Speeds, console: "Console") -> Any:
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     by_type = speeds.update(now.types)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("data type")
-    for title in ("lists", "records", "records/s", "requests", "retries", "waited"):
-        table.add_column(title, justify="right")
+    line = Text(_line(now), style="bold")
     # Those at work first, so that a small window shows what moves.
     names = sorted(now.types, key=lambda name: (now.types[name].ended >= now.types[name].units, name))
-    for name in names[: max(3, height - 5)]:
+    rows = []
+    for name in names[: max(3, console.height - 4 - len(line.wrap(console, console.width)))]:
         counts = now.types[name]
-        table.add_row(
-            name,
-            f"{counts.ended:,}/{counts.units:,}",
-            f"{counts.rows:,}" + (f"/{counts.expected:,}" if counts.expected > counts.rows else ""),
-            f"{max(0.0, by_type[name]):,.0f}",
-            f"{counts.requests:,}",
-            f"{counts.retries:,}" if counts.retries else "",
-            f"{counts.waited:,.0f} s" if counts.waited >= 1 else "",
+        rows.append(
+            [
+                name,
+                f"{counts.ended:,}/{counts.units:,}",
+                f"{counts.rows:,}" + (f"/{counts.expected:,}" if counts.expected > counts.rows else ""),
+                f"{max(0.0, by_type[name]):,.0f}",
+                f"{counts.requests:,}",
+                f"{counts.retries:,}" if counts.retries else "",
+                f"{counts.waited:,.0f} s" if counts.waited >= 1 else "",
+            ]
         )
-    return Group(table, Text(_line(now), style="bold"))
+    # A column that does not fit is left out: a number that is cut would be another number.
+    shown = len(_TITLES)
+    wide = console.options.update(max_width=1000)
+    while shown > 1 and console.measure(_columns(rows, shown), options=wide).maximum > console.width:
+        shown -= 1
+    return Group(_columns(rows, shown), line)
+
+
+def _columns(rows: Sequence[Sequence[str]], shown: int) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in _TITLES[:shown]:
+        table.add_column(title, justify="right" if table.columns else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row[:shown])
+    return table
 
 
 @contextlib.contextmanager

@@ -57,9 +57,8 @@ def report_text(report: Report, into: str) -> str:
     if len(report.failures) > _FAILURES_SHOWN:
         lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more; see report.json")
     if report.total.invalid:
-        lines.append(
-            f"{report.total.invalid:,} records that no model accepts are kept, and listed in {into}/invalid"
-        )
+        invalid = many(report.total.invalid, "record")
+        lines.append(f"{invalid} that no model accepts: kept, and listed in {into}/invalid")
     if report.stopped:
         lines.append(f"stopped: {report.stopped}")
     lines.append(_verdict(report, into))
@@ -108,7 +107,8 @@ def plan_text(plan: Plan) -> str:
         for unit, failure in plan.failures[:_FAILURES_SHOWN]
     ]
     lines.append(
-        f"{plan.companies:,} companies, {plan.records:,} records, {plan.requests:,} requests, "
+        f"{many(plan.companies, 'company', 'companies')}, {many(plan.records, 'record')}, "
+        f"{many(plan.requests, 'request')}, "
         f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
         f"{span(plan.seconds)} at the configured limits"
     )
@@ -130,7 +130,8 @@ def conversion_text(done: Sequence[Converted], parquet: Path | None, duckdb: Pat
             rows.append([each.type, *(f"{count:,}" for count in counts)])
     lines = [columns(rows), ""] if len(rows) > 1 else []
     where = [str(path) for path in (parquet, duckdb) if path is not None]
-    lines.append(f"converted: {sum(each.records for each in done):,} records, in {' and '.join(where)}")
+    records = many(sum(each.records for each in done), "record")
+    lines.append(f"converted: {records}, in {' and '.join(where)}")
     return "\n".join(lines)
 
 

@@ -1,8 +1,10 @@
 """The command line as people meet it: exit status, one line for each mistake, and nothing spoiled."""
 
 import contextlib
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from rich.console import Console
 
+from codat_async.bulk import Counts, Progress
 from codat_async.bulk.target import Target
 from codat_async.cli import screen
 from codat_async.cli.app import run
@@ -503,6 +507,51 @@ def test_what_an_interrupted_library_raises_is_no_error(
     else:
         with pytest.raises(RuntimeError, match="Query interrupted"):
             command("convert", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (100, ["data type", "lists", "records", "records/s", "requests", "retries", "waited"]),
+        (60, ["data type", "lists", "records"]),
+        (24, ["data type"]),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns(width: int, titles: list[str]) -> None:
+    """And no number that is cut."""
+    counts = Counts(units=1200, done=150, rows=1_234_567, expected=9_876_543, requests=24_691)
+    now = Progress(
+        phase="pulling",
+        types={"bankAccountTransactions": counts},
+        total=counts,
+        records_per_second=0.0,
+        requests_per_second=0.0,
+        in_flight=0,
+        waiting=0,
+        waiting_for=None,
+        quota_left=None,
+        seconds_left=None,
+        elapsed=0.0,
+    )
+    console = Console(width=width, height=20, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(screen._table(now, screen._Speeds(), console))
+    head, row, *rest = shown.get().splitlines()
+    assert re.split(r"\s\s+", head.strip()) == titles
+    cells = ["bankAccountTransactions", "150/1,200", "1,234,567/9,876,543", "0", "24,691"]
+    assert row.split() == cells[: len(titles)]
+    assert " ".join(line.strip() for line in rest).startswith("pulling · 150 of 1,200 lists")
+
+
+def test_one_of_a_thing_is_told_as_one(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Be it a company, a request or a list."""
+    one = ("--types", "bills", "--companies", account.company_ids[0])
+    assert command("plan", *one) == 0
+    assert "\n1 company, 20 records, 1 request, about" in capsys.readouterr().out
+    assert command("pull", "--into", tmp_path, *one) == 0
+    assert " of 1 company, 20 records in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("log_json", [True, False])
