@@ -45,30 +45,41 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return BAD_INPUT
-    except click.ClickException as error:
-        return _failed(error.format_message(), BAD_INPUT)
-    except stopping.Interrupted as error:
-        return _failed(str(error), INTERRUPTED)
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):
             # click takes it for the end of what is typed; here it is a file that ended.
             raise error.__cause__ from None
         return _failed("interrupted", INTERRUPTED)
-    except Unauthorized as error:
-        return _failed(f"the API key was not accepted ({error})", BAD_INPUT)
-    except CodatError as error:
-        return _failed(str(error), BAD_INPUT if isinstance(error, _bad_input()) else NOTHING)
+    except Exception as error:
+        told = _explained(error)
+        if told is None:
+            raise
+        return _failed(*told)
     return status if isinstance(status, int) else DONE
 
 
-def _bad_input() -> tuple[type[CodatError], ...]:
-    from codat_async.bulk import TargetError, UnknownType
+def _explained(error: Exception) -> tuple[str, int] | None:
+    """The line and the exit status that an error ends a command with; None for what nobody foresaw."""
+    if isinstance(error, stopping.Interrupted):
+        return str(error), INTERRUPTED
+    if isinstance(error, click.ClickException):
+        return _line(error.format_message()), BAD_INPUT
+    if isinstance(error, Unauthorized):
+        return _line(f"the API key was not accepted ({error})"), BAD_INPUT
+    if isinstance(error, CodatError):
+        from codat_async.bulk import TargetError, UnknownType
 
-    return ConfigurationError, TargetError, UnknownType
+        bad_input = isinstance(error, (ConfigurationError, TargetError, UnknownType))
+        return _line(str(error)), BAD_INPUT if bad_input else NOTHING
+    return None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _failed(text: str, status: int) -> int:
-    texts.out(f"codat-async: {' '.join(text.split())}", sys.stderr)
+    texts.out(f"codat-async: {text}", sys.stderr)
     return status
 
 
@@ -178,12 +189,29 @@ def pull(
     page, and after a complete run asks only for what has changed since. DIR/report.json tells how every
     list ended.
     """
+    log = screen.JsonLog(sys.stdout) if log_json else None
+    try:
+        return _pull(into, dry_run, parquet, duckdb, options, log)
+    except Exception as error:
+        if log is not None:
+            log.failed(*(_explained(error) or (_line(repr(error)), FAILED)))
+        raise
+
+
+def _pull(
+    into: Path,
+    dry_run: bool,
+    parquet: bool,
+    duckdb: Path | None,
+    options: dict[str, Any],
+    log: "screen.JsonLog | None",
+) -> int:
     from codat_async import bulk
 
     _check_sinks(parquet, duckdb)
     selected = _selected(options)
     if dry_run:
-        return _plan(selected, options, as_json=log_json)
+        return _plan(selected, options, as_json=log is not None)
     pull_options = bulk.PullOptions(
         types=[kind.name for kind in selected.types],
         companies=selected.companies,
@@ -195,8 +223,6 @@ def pull(
         memory=options["memory"] * 1024 * 1024,
         source=selected.source,
     )
-
-    log = screen.JsonLog(sys.stdout) if log_json else None
 
     async def work(codat: Any) -> bulk.Report:
         job = bulk.Pull(codat, into, pull_options, log)
@@ -211,7 +237,7 @@ def pull(
         if duckdb is not None:
             inputs.try_duckdb(duckdb)
         report = _with_client(options, stop, work)
-        if not log_json:
+        if log is None:
             texts.out(texts.report_text(report, str(into)))
         if report.total.done and (parquet or duckdb is not None):
             _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -246,14 +247,17 @@ class JsonLog:
         for each in done:
             self._tell("converted", each)
 
+    def failed(self, message: str, status: int) -> None:
+        """Write what ended the command, and its exit status."""
+        self._write({"event": "failed", "at": _moment(time.time()), "status": status, "message": message})
+
     def _tell(self, event: str, what: msgspec.Struct) -> None:
-        self._write({"event": event, "at": _now(), **msgspec.to_builtins(what)})
+        self._write({"event": event, "at": _moment(time.time()), **msgspec.to_builtins(what)})
 
     def _record(self, record: logging.LogRecord) -> None:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "event": "log",
-            "at": f"{moment}.{int(record.msecs):03d}+00:00",
+            "at": _moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -269,5 +273,5 @@ class JsonLog:
             self._tell("progress", progress())
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -306,6 +306,27 @@ def test_log_json_is_json_alone(account: Address, tmp_path: Path, capsys: pytest
     assert captured.err == ""
 
 
+def test_json_log_of_a_failure(
+    account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line on stderr is an event too, with the exit status; also of what nobody foresaw."""
+    for arguments, status in ((("--types", "invoics"), 2), (("--companies", NO_COMPANY), 4)):
+        assert command("pull", "--into", tmp_path / "books", "--log-json", *arguments) == status
+        captured = capsys.readouterr()
+        event = json.loads(captured.out.splitlines()[-1])
+        assert (event["event"], event["status"]) == ("failed", status)
+        assert captured.err == f"codat-async: {event['message']}\n"
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("codat_async.bulk.Pull", broken)
+    with pytest.raises(RuntimeError):
+        command("pull", "--into", tmp_path / "books", "--log-json")
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["status"], event["message"]) == ("failed", 1, "RuntimeError('broken')")
+
+
 def test_convert_and_sinks(account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``--parquet`` and ``--duckdb`` with the pull, and ``convert`` later, come to the same."""
     assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--parquet") == 0
@@ -370,6 +391,9 @@ def test_json_log_of_a_conversion(
     done = {each["type"]: each["records"] for each in events if each["event"] == "converted"}
     assert set(done) == {"bills", "suppliers"}
     assert sum(done.values()) == last["records"] > 0
+    moments = [each["at"] for each in events]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", each) for each in moments)
+    assert moments == sorted(moments)
     files = list((tmp_path / "raw").rglob("*.ndjson.*"))
     assert last["of_bytes"] == sum(file.stat().st_size for file in files)
 
