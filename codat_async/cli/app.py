@@ -10,32 +10,27 @@ from typing import Any, Final
 import click
 
 from codat_async.cli import inputs, screen, stopping, texts
+from codat_async.cli.options import (
+    BAD_INPUT,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NOTHING,
+    PARTLY,
+    connecting,
+    path,
+    selecting,
+    statuses,
+)
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 __all__ = ["run"]
 
-DONE: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-PARTLY: Final = 3
-NOTHING: Final = 4
-INTERRUPTED: Final = 130
-
-_OUTCOMES: Final = {"done": DONE, "partly": PARTLY, "nothing": NOTHING}
-_OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 _GOES_ON: Final = "the same command goes on where it stopped"
 _NOTHING_WRITTEN: Final = "nothing was written"
 _THE_REST: Final = "the same command goes on with the rest"
-
-
-def _statuses(own: dict[int, str]) -> str:
-    """The exit statuses of a command for its help; those of errors are the same everywhere."""
-    told = {
-        FAILED: "an error that nobody foresaw, or output that could not be written",
-        BAD_INPUT: "bad input: the arguments, the key, or a file or directory that cannot be used",
-        **own,
-    }
-    return "\b\nExit status:\n" + "\n".join(f"  {each:<3}  {told[each]}" for each in sorted(told))
+_OUTCOMES: Final = {"done": DONE, "partly": PARTLY, "nothing": NOTHING}
+_OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -88,50 +83,6 @@ def _told(text: str, status: int) -> int:
     return status if texts.out(text) else FAILED
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorated(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorated
-
-
-_file = click.Path(path_type=Path)
-_connecting = _options(
-    click.option("--api-key-file", type=_file, help="A file that holds the API key; else CODAT_API_KEY."),
-    click.option("--base-url", help="Where the API is; else CODAT_BASE_URL, then https://api.codat.io."),
-    click.option("--sandbox", is_flag=True, help="Use a sandbox of made-up books, started for this run."),
-    click.option(
-        "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True,
-        help="Companies of the sandbox.",
-    ),
-    click.option("--sandbox-seed", type=int, default=7, show_default=True, help="What its books grow from."),
-    click.option("--sandbox-faults", help="What goes wrong in it; see the sandbox command."),
-    click.option(
-        "--per-minute", type=click.IntRange(0),
-        help="Requests a minute, 0 for no limit. [default: 1000; none with --sandbox]",
-    ),
-    click.option(
-        "--in-flight", type=click.IntRange(1), default=10, show_default=True,
-        help="Requests at a time for one company.",
-    ),
-    click.option("--wait-for-quota", is_flag=True, help="Wait for the next day where the quota is spent."),
-)  # fmt: skip
-_selecting = _options(
-    click.option(
-        "--types", help="Data types, comma-separated, such as invoices,chartOfAccounts. [default: all]"
-    ),
-    click.option(
-        "--companies",
-        help="Company ids, comma-separated, or a file of them, one a line. [default: all linked]",
-    ),
-    click.option(
-        "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True, help="Records a request."
-    ),
-)  # fmt: skip
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="codat-async", message="%(prog)s %(version)s")
 def group() -> None:
@@ -142,7 +93,7 @@ def group() -> None:
 
 
 @group.command(
-    epilog=_statuses(
+    epilog=statuses(
         {
             DONE: "all done",
             PARTLY: "partly done; the same command goes on with what is left",
@@ -153,10 +104,10 @@ def group() -> None:
     short_help="Pull books into a directory; again to resume, or to get what changed.",
 )
 @click.option(
-    "--into", required=True, type=_file, metavar="DIR", help="Where to; made where it does not exist."
+    "--into", required=True, type=path, metavar="DIR", help="Where to; made where it does not exist."
 )
-@_selecting
-@_connecting
+@selecting
+@connecting
 @click.option("--full", is_flag=True, help="Read everything again, not only what changed since the last run.")
 @click.option(
     "--overlap",
@@ -167,7 +118,7 @@ def group() -> None:
 @click.option("--allow-partial", is_flag=True, help="Start even where today's quota is not enough.")
 @click.option("--dry-run", is_flag=True, help="Plan only, as the plan command does; nothing is written.")
 @click.option("--parquet", is_flag=True, help="Also write DIR/parquet.")
-@click.option("--duckdb", type=_file, metavar="FILE", help="Also merge into tables of a DuckDB file.")
+@click.option("--duckdb", type=path, metavar="FILE", help="Also merge into tables of a DuckDB file.")
 @click.option(
     "--compression",
     type=click.Choice(["gzip", "zstd"]),
@@ -325,7 +276,7 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 
 
 @group.command(
-    epilog=_statuses(
+    epilog=statuses(
         {
             DONE: "it can be pulled today",
             PARTLY: "it does not fit today's quota, or some lists do not tell their total",
@@ -334,8 +285,8 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
         }
     )
 )
-@_selecting
-@_connecting
+@selecting
+@connecting
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(as_json: bool, **options: Any) -> int:
     """Ask every list for its total; say how many requests, bytes and minutes a full pull takes."""
@@ -364,7 +315,7 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
 
 
 @group.command(
-    epilog=_statuses(
+    epilog=statuses(
         {
             DONE: "all done",
             PARTLY: "partly done, or a pull is at work",
@@ -373,7 +324,7 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
         }
     )
 )
-@click.argument("directory", type=_file, metavar="DIR")
+@click.argument("directory", type=path, metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def status(directory: Path, as_json: bool) -> int:
     """Tell how the pull in DIR stands, also while it runs."""
@@ -386,10 +337,10 @@ def status(directory: Path, as_json: bool) -> int:
     return _told(text, _OUTCOMES[report.outcome])
 
 
-@group.command(epilog=_statuses({DONE: "all converted", INTERRUPTED: f"interrupted; {_THE_REST}"}))
-@click.argument("directory", type=_file, metavar="DIR")
+@group.command(epilog=statuses({DONE: "all converted", INTERRUPTED: f"interrupted; {_THE_REST}"}))
+@click.argument("directory", type=path, metavar="DIR")
 @click.option("--parquet", is_flag=True, help="Write DIR/parquet; what is done without --duckdb.")
-@click.option("--duckdb", type=_file, metavar="FILE", help="Merge into tables of a DuckDB file.")
+@click.option("--duckdb", type=path, metavar="FILE", help="Merge into tables of a DuckDB file.")
 @click.option("--types", help="Data types, comma-separated. [default: all that were pulled]")
 def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | None) -> int:
     """Make Parquet files, or tables of a DuckDB file, of the raw files in DIR; again is harmless."""
