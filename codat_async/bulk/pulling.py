@@ -23,9 +23,10 @@ from codat_async.bulk.monitor import Event, Monitor
 from codat_async.bulk.planning import QuotaTooSmall, expand, fits_anyway, make_plan
 from codat_async.bulk.report import Outcome, Report, make_report, write_report
 from codat_async.bulk.target import REPORT, Target, TargetError
+from codat_async.bulk.tools import Open, Tools
 from codat_async.bulk.types import resolve_types
 from codat_async.bulk.units import Unit, interleaved
-from codat_async.bulk.work import STOPS, Open, Tools, Work
+from codat_async.bulk.work import STOPS, Work
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 from codat_async.paging import MAX_PAGE_SIZE

@@ -48,7 +48,7 @@ class Batch(Struct, kw_only=True):
     total: int
     """What the API says the whole list holds."""
     records: Sequence[Model]
-    """Of the type's model: ``models.Invoice`` for ``invoices``, and so on; tell them apart by ``isinstance``."""
+    """Of the type's model, such as ``models.Invoice`` for ``invoices``; ``isinstance`` tells them apart."""
     invalid: list[InvalidRecord]
     """Records that the model does not accept, with their raw bytes."""
 

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,7 +14,8 @@ import msgspec
 
 from codat_async.bulk.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.compression import SUFFIXES, read_ranges
-from codat_async.bulk.digest import comparable, key_of_line
+from codat_async.bulk.digest import comparable
+from codat_async.bulk.readings import versions_of
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
@@ -139,13 +141,8 @@ class Target:
         ranges: dict[Path, list[tuple[int, int | None]]] = {}
         for run, compression, whole, begins, ends in pages:
             ranges.setdefault(self.file(run, compression, unit, whole=whole), []).append((begins, ends))
-        versions: set[int] = set()
-        for file, wanted in ranges.items():
-            if file.exists():
-                for lines in read_ranges(file, wanted):
-                    keys = (key_of_line(line) for line in lines)
-                    versions.update(key.hashes()[1] for key in keys if key.id is not None)
-        return versions
+        existing = (read_ranges(file, wanted) for file, wanted in ranges.items() if file.exists())
+        return versions_of(chain.from_iterable(existing))
 
     def put_in_order(self) -> None:
         """Finish what a crash left undone, and remove what a superseded run left behind."""

@@ -1,19 +1,16 @@
 """One unit's work: read its pages, drop what came before, land the rest, and say how it ended."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from codat_async.bulk.budget import ByteBudget, Share
-from codat_async.bulk.checkpoint import Run, State, UnitState, Watermark
+from codat_async.bulk.budget import Share
+from codat_async.bulk.checkpoint import State, UnitState, Watermark
 from codat_async.bulk.compression import DamagedFile, read_ranges
 from codat_async.bulk.digest import (
     Digest,
@@ -22,29 +19,22 @@ from codat_async.bulk.digest import (
     digest_document,
     digest_page,
     ids_of_page,
-    key_of_line,
     selected,
 )
 from codat_async.bulk.failures import UNSUPPORTED, classified
-from codat_async.bulk.landing import Batch, Landing, LandingError
-from codat_async.bulk.monitor import Monitor
-from codat_async.bulk.seen import Seen
-from codat_async.bulk.target import Target
+from codat_async.bulk.landing import Batch, LandingError
+from codat_async.bulk.readings import Readings, landed_twice, versions_of
+from codat_async.bulk.tools import Open, Tools
 from codat_async.bulk.types import RecordType, Scope, record_types
-from codat_async.bulk.units import Unit
-from codat_async.client import Codat
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
 from codat_async.reading import read_pages
 from codat_middleware import Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
 
-__all__ = ["STOPS", "Tools", "Work"]
+__all__ = ["STOPS", "Work"]
 
 T = TypeVar("T")
-
-Open: TypeAlias = tuple[int, Unit, UnitState]
-"""A unit that is not ended, with its key in the checkpoint."""
 
 STOPS: Final = (Unauthorized, QuotaExhausted, LandingError)
 """What ends the whole pull, and not only a unit."""
@@ -56,33 +46,6 @@ _FIRST_GUESS: Final = 256 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Tools(Struct, kw_only=True):
-    """What all units of a run work with."""
-
-    codat: Codat
-    run: Run
-    target: Target
-    landing: Landing
-    monitor: Monitor
-    budget: ByteBudget
-    pool: ThreadPoolExecutor
-    compress: Callable[[bytes], bytes]
-    watermarks: dict[Unit, Watermark]
-    since: Callable[[Unit], str | None]
-    """The modified date from which on to read a list, where it was read before."""
-    add: Callable[["Open"], None]
-    """Puts a further unit in the queue."""
-    check: bool = True
-    units_at_once: int = 32
-    active: int = 0
-    page_bytes: dict[str, int] = {}
-    """The size of the latest page of each type, for a guess at the next."""
-
-    async def threaded(self, function: Callable[..., T], *args: Any) -> T:
-        """Run something that takes its time beside the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *args)
-
-
 class Work:
     """A unit at work."""
 
@@ -90,14 +53,9 @@ class Work:
         self.tools = tools
         self.key, self.unit, self.state = opened
         self.kind = record_types()[self.unit.type]
-        self._seen = Seen()
-        """What all readings of the list have met."""
-        self._reading = self._seen
-        """What this reading has."""
-        self._known: set[int] = set()
-        """Versions that are landed already, by an earlier run or reading."""
-        self._overlap_before = 0
-        self._shrunk_before = 0
+        self._earlier = set[int]()
+        """Versions that an earlier run landed, as far back as the overlap goes."""
+        self._readings = Readings(self._earlier)
         self._shares: set[Share] = set()
         """Of pages that are not on their way to the disk yet."""
 
@@ -238,17 +196,17 @@ class Work:
                 # A list that cannot be ordered or narrowed by its modified date is read as it comes.
                 await self._begin_again(ordered_by=None, since=None)
                 continue
-            missing = await self._missing()
-            last = self.state.readings >= _READINGS
+            state = self.state
+            missing = await self.tools.threaded(self._readings.missing, state.total or 0, state.shrunk)
+            last = state.readings >= _READINGS
             twice = not last and await self._landed_twice()
             if last or not (missing or twice):
                 break
             self._tell("unit_shifted")
-            if self._seen.nameless or twice:
-                # Without ids the two readings cannot be told apart.
-                await self._begin_again(readings=self.state.readings + 1)
-            else:
-                await self._read_over()
+            with self._changing():
+                state.readings += 1
+            # Without ids the two readings cannot be told apart.
+            await (self._begin_again() if self._readings.nameless or twice else self._read_over())
         with self._changing() as state:
             state.missing = missing
         await self._finish()
@@ -269,72 +227,40 @@ class Work:
             async for page in pages:
                 await self._land(page)
 
-    async def _missing(self) -> int:
-        """How many records of the list may not have come; negative where more came than it is said to hold.
-
-        A row that goes while the pages are read moves all after it forward: one is then
-        never read, and the count is right nevertheless. What was there and is gone cannot
-        be told from it, so each such row counts as one that may be missing.
-        """
-        total, shrunk = self.state.total or 0, self.state.shrunk
-        met = await self.tools.threaded(self._seen.count) + self._overlap_before
-        if self._reading is self._seen:
-            return total - met + shrunk
-        in_this = await self.tools.threaded(self._reading.count)
-        return min(total - met + shrunk, total - in_this + shrunk - self._shrunk_before)
-
     async def _landed_twice(self) -> bool:
-        """Whether the file holds a version more than once: a row that shifted by many pages."""
-        seen = self._seen
-        if seen.rows == await self.tools.threaded(seen.count) or not self.state.landed:
+        """Whether the file holds a version more than once."""
+        threaded = self.tools.threaded
+        if not await threaded(self._readings.changed):
             return False
-        versions = Seen()
-        await self.tools.threaded(self._read_versions, versions)
-        return versions.rows > await self.tools.threaded(versions.count)
-
-    def _read_versions(self, versions: Seen) -> None:
-        for lines in read_ranges(self._part(), [(0, self.state.landed)]):
-            versions.note(key.hashes()[1] for key in map(key_of_line, lines) if key.id is not None)
+        await self._save()
+        return await threaded(landed_twice, self._lines())
 
     async def _recollect(self) -> None:
         """Bring back what an earlier process, or attempt, knew of this list when it stopped."""
         tools, state = self.tools, self.state
-        self._seen = self._reading = Seen()
-        self._known = set()
-        self._overlap_before = state.overlap
-        landed: set[int] = set()
-        if state.landed:
-            try:
-                landed = await tools.threaded(self._read_back, state.landed, self._seen)
-            except (FileNotFoundError, DamagedFile):
-                await self._begin_again()
-        if self.state.readings > 1:
-            # What of this reading was dropped is not known, so it begins once more; what has
-            # no id could not be dropped then.
-            if self._seen.nameless:
-                await self._begin_again()
-            else:
-                self._read_anew()
-                self._known |= landed
         if state.since is not None:
             watermark = tools.watermarks[self.unit]
             try:
-                self._known |= await tools.threaded(
+                self._earlier = await tools.threaded(
                     tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
                 )
             except DamagedFile as damaged:
                 _log.warning("%s: read whole, since %s", self.unit, damaged)
                 await self._begin_again(since=None)
+        self._readings = Readings(self._earlier, self.state.overlap)
+        try:
+            await tools.threaded(self._readings.recollect, self._lines())
+        except (FileNotFoundError, DamagedFile):
+            await self._begin_again()
+        if self.state.readings > 1:
+            # What of the second reading was dropped is not known, so it begins once more; what
+            # has no id could not be dropped then.
+            await (self._begin_again() if self._readings.nameless else self._read_over())
 
-    def _read_back(self, size: int, seen: Seen) -> set[int]:
-        """Note in ``seen`` what landed; the versions of all records, where the list is read once more."""
-        versions: set[int] = set()
-        for lines in read_ranges(self._part(), [(0, size)]) if size else ():
-            hashes = [key_of_line(line).hashes() for line in lines]
-            seen.repeats([each for each, _ in hashes], [each for _, each in hashes])
-            if self.state.readings > 1:
-                versions.update(version for identifier, version in hashes if identifier is not None)
-        return versions
+    def _lines(self) -> Iterator[list[bytes]]:
+        """The lines that landed, once the checkpoint tells of them."""
+        landed = self.state.landed
+        return read_ranges(self._part(), [(0, landed)] if landed else [])
 
     def _part(self) -> Path:
         run = self.tools.run
@@ -343,17 +269,10 @@ class Work:
     async def _read_over(self) -> None:
         """Read the list once more, for what the first reading missed."""
         with self._changing() as state:
-            state.readings += 1
-        self._read_anew()
-        await self._save()
-        self._known |= await self.tools.threaded(self._read_back, self.state.landed, Seen())
-
-    def _read_anew(self) -> None:
-        with self._changing() as state:
             state.next_page = 1
-        self._reading = Seen()
-        self._overlap_before = 0
-        self._shrunk_before = self.state.shrunk
+        await self._save()
+        landed = await self.tools.threaded(versions_of, self._lines())
+        self._readings.once_more(landed, self.state.shrunk)
 
     async def _begin_again(self, **changes: Any) -> None:
         """Forget what was read of the list."""
@@ -365,8 +284,7 @@ class Work:
             state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
         )
         monitor.take(self.unit, self.state)
-        self._seen = self._reading = Seen()
-        self._overlap_before = self._shrunk_before = 0
+        self._readings = Readings(self._earlier if self.state.since is not None else set())
         state = replace(self.state)
 
         def job(batch: Batch) -> None:
@@ -377,12 +295,7 @@ class Work:
         await self.tools.landing.commit(job)
 
     async def _land(self, page: Digest) -> None:
-        repeated = self._reading.repeats(page.ids, page.versions)
-        if self._reading is not self._seen:
-            self._seen.repeats(page.ids, page.versions)
-        known = set[int]()
-        if self._known:
-            known = {row for row, version in enumerate(page.versions) if version in self._known} - repeated
+        repeated, known = self._readings.sort_out(page)
         dropped = repeated | known
         # They take more than the payload does, and a page may wait for the disk among hundreds.
         page.ids, page.versions = [], []
@@ -458,7 +371,7 @@ class Work:
         state, before = self.state, self.tools.watermarks.get(self.unit)
         if self.kind.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
             return None
-        if self._seen.nameless:
+        if self._readings.nameless:
             # In the overlap they could not be told from those that landed.
             return None
         if state.since is None:
