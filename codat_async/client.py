@@ -25,6 +25,7 @@ from codat_middleware import (
     Retry,
     RetryPolicy,
     Timeout,
+    authorization,
     compose,
 )
 
@@ -97,6 +98,8 @@ class Codat(Resources):
         headers: Mapping[str, str] | None = None,
         max_connections: int = DEFAULT_CONNECTIONS,
     ) -> None:
+        if max_connections < 1:
+            raise errors.ConfigurationError(f"max_connections is 1 or more, not {max_connections}")
         if governor is not None and limits is not None:
             raise errors.ConfigurationError("pass limits or a governor, which has its own")
         self.governor = (
@@ -218,6 +221,13 @@ def _credential(api_key: str | Callable[[], Awaitable[str]] | None) -> str | Cal
     found = api_key if api_key is not None else os.environ.get("CODAT_API_KEY")
     if found is None or (isinstance(found, str) and not found.strip()):
         raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
+    if isinstance(found, str):
+        try:
+            authorization(found)
+        except ValueError as wrong:
+            raise errors.ConfigurationError(str(wrong)) from None
+    elif not callable(found):
+        raise errors.ConfigurationError(f"api_key is a text or an async function, not {type(found).__name__}")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.compression import read_lines
+from codat_async.bulk.compression import DamagedFile, read_lines
 from codat_async.bulk.raw import RawFile, raw_files
 from codat_async.bulk.target import TargetError
 from codat_async.bulk.types import RecordType, record_types, resolve_types
@@ -277,6 +277,9 @@ def _write(
                     group = []
             if group:
                 writer.write_table(pa.concat_tables(group))
+        with fresh.open("rb") as written:
+            # Else a loss of power could leave half a file under a name that says it is whole.
+            os.fsync(written.fileno())
         fresh.replace(target)
     except BaseException:
         fresh.unlink(missing_ok=True)
@@ -309,11 +312,7 @@ def _blocks(path: Path) -> Iterator[list[bytes]]:
             if size >= _BLOCK_BYTES:
                 yield block
                 block, size = [], 0
-    except (ConfigurationError, MemoryError):
-        raise
-    except Exception as error:
-        # The file system and each of the decompressors have errors of their own.
-        reason = str(error)
-        raise TargetError(reason if str(path) in reason else f"{path} is damaged: {reason}") from error
+    except (DamagedFile, OSError) as error:
+        raise TargetError(str(error)) from error
     if block:
         yield block

@@ -128,7 +128,10 @@ class IdPage(Struct):
 
 
 def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
-    """The ids on a page of a list, whatever else the records hold; raises as :func:`digest_page` does."""
+    """The ids on a page of a list, whatever else the records hold; raises as :func:`digest_page` does.
+
+    An empty one is none: in a path it would stand for the list itself.
+    """
     page = _page(body, number, name)
     keys = map(key_of_line, page.results or [])
     ids = [str(key.id) for key in keys if key.id not in (None, "")]

@@ -187,8 +187,7 @@ async def account_ids(codat: Codat, unit: Unit) -> tuple[list[str], int]:
         query: dict[str, object] = {"page": number, "pageSize": _ACCOUNT_PAGE}
         response = await codat.send(accounts.bound(codat).request(unit.ids, query))
         page = ids_of_page(response.body, number, name=accounts.name)
-        # An empty one would stand for the connection itself, and be asked about for ever.
-        ids += filter(None, page.ids)
+        ids += page.ids
         number = page.following
         asked += 1
     return ids, asked

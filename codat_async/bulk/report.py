@@ -1,7 +1,6 @@
 """The report of a run: how every unit ended, in sums for people and in full for machines."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from msgspec import Struct
 from codat_async.bulk.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.monitor import Counts
-from codat_async.bulk.target import _LOCK, REPORT, TargetError, open_checkpoint
+from codat_async.bulk.target import REPORT, TargetError, lock_holder, open_checkpoint
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
 
@@ -139,7 +138,7 @@ def status(directory: Path | str) -> Report:
         run = checkpoint.current_run()
         if run is None:
             raise TargetError(f"{directory} holds a pull that has not begun")
-        worker = _worker(path)
+        worker = lock_holder(path)
         written = _written(path / REPORT, run) if worker is None else None
         if written is None:
             report = make_report(checkpoint, run, missing_companies=[])
@@ -170,27 +169,6 @@ def _written(path: Path, run: Run) -> _Written | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return written if written.run == run.id else None
-
-
-def _worker(directory: Path) -> int | None:
-    """The process that holds the lock of a directory."""
-    try:
-        lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        process = int(os.pread(lock, 32, 0))
-        # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
-        with contextlib.suppress(PermissionError):
-            os.kill(process, 0)
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return process
-    except (OSError, OverflowError, ValueError):
-        return None
-    finally:
-        os.close(lock)
-    return None
 
 
 def write_report(path: Path, report: Report, checkpoint: Checkpoint) -> None:

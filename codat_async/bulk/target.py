@@ -1,5 +1,6 @@
 """The directory that a pull writes to: recognised, locked, and put in order after a crash."""
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -19,7 +20,7 @@ from codat_async.bulk.readings import versions_of
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
-__all__ = ["CHECKPOINT", "REPORT", "Target", "TargetError", "open_checkpoint"]
+__all__ = ["CHECKPOINT", "REPORT", "Target", "TargetError", "lock_holder", "open_checkpoint"]
 
 CHECKPOINT: Final = "checkpoint.sqlite"
 REPORT: Final = "report.json"
@@ -158,6 +159,27 @@ class Target:
                 self.part(run.id, run.compression, unit, whole=state.since is None).unlink(missing_ok=True)
                 state.landed = 0
                 checkpoint.save(key, state)
+
+
+def lock_holder(directory: Path) -> int | None:
+    """The process of the pull that is at work in a directory; None where there is none."""
+    try:
+        lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        process = int(os.pread(lock, 32, 0))
+        # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
+        with contextlib.suppress(PermissionError):
+            os.kill(process, 0)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return process
+    except (OSError, OverflowError, ValueError):
+        return None
+    finally:
+        os.close(lock)
+    return None
 
 
 def _listed(checkpoint: Checkpoint, key: int, unit: Unit) -> Iterator[bytes]:

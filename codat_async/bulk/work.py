@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -33,8 +33,6 @@ from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
 
 __all__ = ["STOPS", "Work"]
-
-T = TypeVar("T")
 
 STOPS: Final = (Unauthorized, QuotaExhausted, LandingError)
 """What ends the whole pull, and not only a unit."""

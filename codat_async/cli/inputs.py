@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from codat_async.errors import ConfigurationError
-from codat_middleware.auth import authorization
 
 __all__ = ["InputError", "api_key", "comma_separated", "company_ids", "duration", "try_duckdb"]
 
@@ -32,10 +31,6 @@ def api_key(file: Path | None) -> str:
             raise InputError(
                 "no API key: set CODAT_API_KEY, or name a file that holds it with --api-key-file"
             )
-    try:
-        authorization(key)
-    except ValueError as error:
-        raise InputError(str(error)) from None
     return key
 
 

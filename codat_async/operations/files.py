@@ -5,7 +5,7 @@ from typing import ClassVar
 from codat_async.models import Attachment, Attachments, PushOperation
 from codat_async.operations.base import COMPANY, CONNECTION, Operation
 from codat_async.operations.reads import Read
-from codat_async.operations.writes import WITH_ATTACHMENTS, read_push
+from codat_async.operations.writes import WITH_ATTACHMENTS, key_headers, read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
@@ -117,8 +117,9 @@ class UploadAttachment(Operation):
         given. Returns the push operation where the platform answers with one.
         """
         body = await multipart(file, name=name, content_type=content_type)
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-        request = self.request((company_id, connection_id, record_id), body=body, headers=headers)
+        request = self.request(
+            (company_id, connection_id, record_id), body=body, headers=key_headers(idempotency_key)
+        )
         response = await self._caller.send(request)
         if not response.body.strip():
             return None

@@ -51,13 +51,19 @@ class _Write(Operation, Generic[T]):
         query: dict[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> PushOperation[T]:
-        if idempotency_key is not None and not idempotency_key.strip():
-            raise ValueError("the idempotency key is blank; pass none to have one made")
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
-        headers = None if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        request = self.request(ids, query, sent, headers=headers)
+        request = self.request(ids, query, sent, headers=key_headers(idempotency_key))
         response = await self._caller.send(request)
         return read_push(response.body, self.model, self.label)
+
+
+def key_headers(idempotency_key: str | None) -> dict[str, str] | None:
+    """The header for a key of the caller's; raises ValueError for a blank one."""
+    if idempotency_key is None:
+        return None
+    if not idempotency_key.strip():
+        raise ValueError("the idempotency key is blank; pass none to have one made")
+    return {"Idempotency-Key": idempotency_key}
 
 
 def read_push(body: bytes, model: type[T], label: str, *, sure: bool = True) -> PushOperation[T]:

@@ -51,6 +51,22 @@ def test_settings_that_exclude_each_other() -> None:
         Codat(middleware=[], retry=RetryPolicy())
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"api_key": "a\nsecret"}, "control characters"),
+        ({"api_key": "Basic é"}, "no base64"),
+        ({"api_key": 5}, "not int"),
+        ({"max_connections": 0}, "max_connections is 1 or more"),
+    ],
+)
+def test_settings_that_make_no_sense(wrong: dict[str, Any], told: str) -> None:
+    """Each is one line of a ConfigurationError when the client is made, without the key in it."""
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        Codat(**{"api_key": "key", **wrong})
+    assert "secret" not in str(caught.value)
+
+
 def test_representation_hides_the_key() -> None:
     """Printing a client, a resource or an operation shows no credential."""
     codat = Codat("hunter2-key")

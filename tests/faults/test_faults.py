@@ -322,6 +322,8 @@ async def test_write_with_a_blank_key(scene: Scene, blank: str) -> None:
     async with scene(acts.reset_before_answer) as (codat, server):
         with pytest.raises(ValueError, match="idempotency key is blank"):
             await codat.accounts.create(COMPANY, "c", Account(name="x"), idempotency_key=blank)
+        with pytest.raises(ValueError, match="idempotency key is blank"):
+            await codat.bills.upload_attachment(COMPANY, "c", "b", b"x", name="x.txt", idempotency_key=blank)
         assert server.exchanges == []
 
 
