@@ -253,6 +253,11 @@ class Checkpoint:
         for row in self.db.execute(f"{_SELECT} where run = ? order by key", (run,)):
             yield _unit_row(row)
 
+    def open_units(self) -> int:
+        """How many units of all runs have something left to do."""
+        (count,) = self.db.execute("select count(*) from units where state in (?, ?, ?)", OPEN).fetchone()
+        return int(count)
+
     def had_rows(self, unit: Unit) -> bool:
         """Whether any run landed records of a list."""
         row = self.db.execute(

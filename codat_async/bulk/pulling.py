@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -231,8 +231,7 @@ class Pull:
 
     def _interrupted(self, checkpoint: Checkpoint, units: Sequence[Unit]) -> Run | None:
         """The latest run that left something open of what is wanted now."""
-        types = {kind.name for kind in self._kinds}
-        companies = {unit.company for unit in units}
+        wanted = self._wanted(unit.company for unit in units)
         full = self._options.full
         # To start over does not mean to go on with a run for the sake of a list that failed.
         states = (State.WAITING, State.READING) if full else OPEN
@@ -240,9 +239,14 @@ class Pull:
             run.id: run
             for each in states
             for run, _, unit, _ in checkpoint.files(each)
-            if unit.type in types and unit.company in companies and (run.mode == "full" or not full)
+            if wanted(unit) and (run.mode == "full" or not full)
         }
         return runs[max(runs)] if runs else None
+
+    def _wanted(self, companies: Iterable[str]) -> Callable[[Unit], bool]:
+        """Whether a unit is of the types that were asked for, and of these companies."""
+        types, ids = {kind.name for kind in self._kinds}, set(companies)
+        return lambda unit: unit.type in types and unit.company in ids
 
     def _set_up(self, target: Target, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
         checkpoint = target.checkpoint
@@ -272,19 +276,22 @@ class Pull:
 
     async def _work_off(self, target: Target, run: Run, resumed: bool, found: Found, begun: float) -> Report:
         checkpoint = target.checkpoint
-        wanted_types = {kind.name for kind in self._kinds}
-        wanted = {subject.id for subject in found.subjects}
+        wanted = self._wanted(subject.id for subject in found.subjects)
         todo: list[Open] = []
         for key, unit, state in checkpoint.units(run.id):
-            if unit.type in wanted_types and unit.company in wanted:
+            if wanted(unit):
                 self.monitor.take(unit, state)
                 if state.state in OPEN:
                     todo.append((key, unit, state))
         self.monitor.begin()
         self.monitor.tell(
             "run_resumed" if resumed else "run_begun",
-            run=run.id, mode=run.mode, companies=len(wanted), units=self.monitor.total.units, open=len(todo),
-        )  # fmt: skip
+            run=run.id,
+            mode=run.mode,
+            companies=len(found.subjects),
+            units=self.monitor.total.units,
+            open=len(todo),
+        )
         cancelled = False
         try:
             async with Landing(checkpoint, self._landing_failed) as landing:
@@ -294,7 +301,7 @@ class Pull:
             raise
         finally:
             self.monitor.phase = "reporting"
-            report = self._report(target, run, found, time.monotonic() - begun, cancelled)
+            report = self._report(target, run, found, wanted, time.monotonic() - begun, cancelled)
         return report
 
     async def _with(self, landing: Landing, target: Target, run: Run, todo: list[Open]) -> None:
@@ -353,16 +360,29 @@ class Pull:
         self._stopped.set()
         self.monitor.tell("stopped", error=str(error))
 
-    def _report(self, target: Target, run: Run, found: Found, seconds: float, cancelled: bool) -> Report:
+    def _report(
+        self,
+        target: Target,
+        run: Run,
+        found: Found,
+        wanted: Callable[[Unit], bool],
+        seconds: float,
+        cancelled: bool,
+    ) -> Report:
         checkpoint = target.checkpoint
         stopped = "interrupted" if cancelled else None if self._stop is None else str(self._stop)
         report = make_report(
-            checkpoint, run, missing_companies=found.failures, seconds=seconds, stopped=stopped
+            checkpoint,
+            run,
+            wanted=wanted,
+            missing_companies=found.failures,
+            seconds=seconds,
+            stopped=stopped,
         )
         # A full disk has no room for the report either; the checkpoint has what it says.
         with contextlib.suppress(OSError, sqlite3.Error):
             write_report(target.path / REPORT, report, checkpoint)
-            if not report.open and not report.total.failed and stopped is None:
+            if not (report.open or report.elsewhere or report.total.failed or stopped):
                 checkpoint.end_run(run.id, report.ended)
         self.monitor.tell(
             "run_ended" if report.outcome == Outcome.DONE else "run_stopped",

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from codat_async.bulk.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.monitor import Counts
 from codat_async.bulk.target import REPORT, TargetError, lock_holder, open_checkpoint
+from codat_async.bulk.units import Unit
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
 
@@ -57,6 +58,8 @@ class Report(Struct, kw_only=True):
     companies: int
     open: int
     """Units not done yet."""
+    elsewhere: int
+    """Units of other types or companies that other commands left open, or failed; they wait for those."""
     failures: list[UnitFailure]
     """The first thousand."""
     skipped: dict[str, int] = {}
@@ -79,11 +82,12 @@ def make_report(
     checkpoint: Checkpoint,
     run: Run,
     *,
+    wanted: Callable[[Unit], bool] = lambda unit: True,
     missing_companies: list[tuple[str, Failure]],
     seconds: float | None = None,
     stopped: str | None = None,
 ) -> Report:
-    """Add up the units of a run."""
+    """Add up the units of a run that are ``wanted``."""
     total, types, failures = Counts(), dict[str, Counts](), list[UnitFailure]()
     companies: set[str] = set()
     skipped: dict[str, int] = {}
@@ -91,6 +95,8 @@ def make_report(
     for company, failure in missing_companies:
         failures.append(UnitFailure("", company, None, None, failure.kind, failure.text))
     for _, unit, state in checkpoint.units(run.id):
+        if not wanted(unit):
+            continue
         companies.add(unit.company)
         types.setdefault(unit.type, Counts()).add(state)
         total.add(state)
@@ -125,6 +131,7 @@ def make_report(
         types=types,
         companies=len(companies),
         open=opened,
+        elsewhere=checkpoint.open_units() - opened - total.failed,
         failures=failures,
         skipped=skipped,
     )

@@ -61,6 +61,9 @@ def report_text(report: Report, into: str) -> str:
         lines.append(f"{invalid} that no model accepts: kept, and listed in {into}/invalid")
     if report.stopped:
         lines.append(f"stopped: {report.stopped}")
+    if report.elsewhere:
+        lists = many(report.elsewhere, "list")
+        lines.append(f"{lists} of other types or companies are open: a command that asks for them goes on")
     lines.append(_verdict(report, into))
     return "\n".join(lines)
 

@@ -313,7 +313,8 @@ async def test_a_narrower_command_leaves_the_rest_of_a_run_alone(
     broken = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10, units_at_once=1))
     assert broken.outcome == Outcome.PARTLY
     report = await bulk.pull(caller, tmp_path, options=options("suppliers", page_size=10))
-    assert (report.outcome, report.total.units) == (Outcome.DONE, 1)
+    assert (report.outcome, report.total.units, report.elsewhere) == (Outcome.DONE, 1, 1)
+    assert bulk.status(tmp_path).elsewhere == 1
     server.hook = None
     server.requests.clear()
     report = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10))
@@ -321,6 +322,22 @@ async def test_a_narrower_command_leaves_the_rest_of_a_run_alone(
     assert [query["page"] for path, query in server.requests if path.endswith("/customers")] == ["4", "5"]
     assert len(ids(tmp_path)) == len(set(ids(tmp_path))) == 50
     assert (await bulk.pull(caller, tmp_path, options=options(*both))).mode == "incremental"
+
+
+async def test_a_narrower_command_ends_with_what_it_asked_for(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """It takes its own part of a run up, and is done when that is, whatever else the run has open."""
+    for kind in ("customers", "suppliers"):
+        server.put(kind, [customer(number) for number in range(10)])
+    server.hook = lambda path, query: refusal(409) if "/data/" in path else None
+    await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
+    server.hook = None
+    report = await bulk.pull(caller, tmp_path, options=options("suppliers"))
+    assert (report.outcome, report.total.rows, report.elsewhere) == (Outcome.DONE, 10, 1)
+    assert list(report.types) == ["suppliers"]
+    report = await bulk.pull(caller, tmp_path, options=options("customers"))
+    assert (report.outcome, report.mode, report.total.rows, report.elsewhere) == (Outcome.DONE, "full", 10, 0)
 
 
 async def test_a_damaged_file_in_the_overlap_is_no_hindrance(
