@@ -13,6 +13,9 @@ from codat_async.models import Record
 PAGE_MARK: Final = "0PAGE-NR"
 """Stands in every id for the number of the page, so that one rendered page serves as all of them."""
 
+RESETS: Final = (datetime.now(UTC) + timedelta(hours=12)).isoformat(timespec="seconds")
+"""When the quota that answers tell of begins anew; one further off than days would not be believed."""
+
 _EPOCH: Final = datetime(2023, 1, 1, tzinfo=UTC)
 _GOODS: Final = (
     "Oak board, planed",

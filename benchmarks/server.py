@@ -114,7 +114,7 @@ def _head(length: int, content_type: str = "application/json") -> bytes:
         f"Content-Length: {length}\r\n"
         "X-Rate-Limit-Limit: 1000000\r\n"
         "X-Rate-Limit-Remaining: 999999\r\n"
-        "X-Rate-Limit-Reset: 2099-01-01T00:00:00Z\r\n"
+        f"X-Rate-Limit-Reset: {records.RESETS}\r\n"
         "X-Correlation-Id: 3f2504e04f8911d39a0c0305e82c3301\r\n\r\n"
     ).encode()
 

@@ -19,7 +19,7 @@ _ANSWER = Response(
     headers={
         "X-Rate-Limit-Limit": "1000000",
         "X-Rate-Limit-Remaining": "999999",
-        "X-Rate-Limit-Reset": "2099-01-01T00:00:00Z",
+        "X-Rate-Limit-Reset": records.RESETS,
     },
     body=_BODY,
 )

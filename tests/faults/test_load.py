@@ -49,7 +49,7 @@ class Strict:
         await exchange.answer(
             X_Rate_Limit_Limit="1000000",
             X_Rate_Limit_Remaining=str(self.quota),
-            X_Rate_Limit_Reset="2100-01-01T00:00:00Z",
+            X_Rate_Limit_Reset="86000",
         )
 
 
