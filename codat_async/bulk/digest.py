@@ -1,5 +1,6 @@
 """What is made of a page before it lands: its records on lines, compressed, told apart and checked."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -50,14 +51,14 @@ class Key(Struct, rename="camel", gc=False, frozen=True):
     id: Any = None
     modified_date: Any = None
 
-    def hashes(self) -> tuple[int | None, int]:
-        """Of the id, and of id and modified date together."""
+    def hashes(self) -> tuple[int, int]:
+        """Of the id, and of id and modified date together; both are 0 without an id."""
         return _hashes(self.id, self.modified_date)
 
 
-def _hashes(identifier: object, modified_date: object) -> tuple[int | None, int]:
-    if identifier is None:
-        return None, 0
+def _hashes(identifier: object, modified_date: object) -> tuple[int, int]:
+    if identifier is None or identifier == "":
+        return 0, 0
     text = str(identifier)
     return hash(text), hash((text, str(modified_date)))
 
@@ -70,10 +71,11 @@ class Digest(Struct, kw_only=True):
     """The next page; None on the last."""
     total: int
     rows: int
-    ids: list[int | None]
-    """A hash of each record's id; None for one without."""
-    versions: list[int]
-    """A hash of each record's id and modified date."""
+    ids: "array[int]"
+    """A hash of each record's id; 0 for one without. Pages wait for their turn, and a list of
+    integers would take as much memory as some of the records."""
+    versions: "array[int]"
+    """A hash of each record's id and modified date; 0 for one without an id."""
     last_modified: str | None
     """The latest modified date, in UTC to the microsecond."""
     undated: int
@@ -158,8 +160,8 @@ def digest_document(
         following=None,
         total=1,
         rows=1,
-        ids=[None],
-        versions=[0],
+        ids=array("q", [0]),
+        versions=array("q", [0]),
         last_modified=None,
         undated=1,
         payload=compress(lines),
@@ -249,8 +251,8 @@ def following(page: SplitPage | Page[Any], number: int, name: str) -> int | None
 class _Read(Struct):
     """What the records of a page tell."""
 
-    ids: list[int | None]
-    versions: list[int]
+    ids: "array[int]"
+    versions: "array[int]"
     last_modified: str | None
     undated: int
     invalid: list[Invalid]
@@ -262,8 +264,7 @@ def _read(raws: Sequence[Raw], lines: bytes, model: Any, name: str) -> _Read:
     # memory is new each time, where a single record's stays in the processor's cache.
     reader = _key if model is None else checker(model)
     doubtful: list[int] = []
-    ids: list[int | None] = []
-    versions: list[int] = []
+    ids, versions = array("q"), array("q")
     dates: list[object] = []
     for row, raw in enumerate(raws):
         try:

@@ -79,4 +79,5 @@ def landed_twice(batches: Iterable[list[bytes]]) -> bool:
 
 
 def _versions(lines: list[bytes]) -> Iterator[int]:
-    return (key.hashes()[1] for key in map(key_of_line, lines) if key.id is not None)
+    hashes = (key_of_line(line).hashes() for line in lines)
+    return (version for identifier, version in hashes if identifier)

@@ -17,7 +17,7 @@ from codat_async import codec
 from codat_async.bulk.budget import ByteBudget, Share
 from codat_async.bulk.checkpoint import Checkpoint, Run, State, UnitState
 from codat_async.bulk.companies import find_companies
-from codat_async.bulk.digest import following
+from codat_async.bulk.digest import Key, following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.planning import account_ids, expand
 from codat_async.bulk.seen import Seen
@@ -292,12 +292,8 @@ def _batch(unit: Unit, page: int, total: int, found: list[Any], invalid: list[In
 
 def _new(found: list[Any], seen: Seen) -> list[Any]:
     """The records that did not come before through a shift of the pages."""
-    ids = [None if (each := getattr(record, "id", None)) is None else hash(each) for record in found]
-    versions = [
-        hash((each.id, getattr(each, "modified_date", None))) if known is not None else 0
-        for each, known in zip(found, ids, strict=True)
-    ]
-    same = seen.repeats(ids, versions)
+    keys = [Key(getattr(each, "id", None), getattr(each, "modified_date", None)).hashes() for each in found]
+    same = seen.repeats([each for each, _ in keys], [each for _, each in keys])
     return [record for row, record in enumerate(found) if row not in same] if same else found
 
 

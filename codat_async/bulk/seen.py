@@ -3,6 +3,7 @@
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final
 
 __all__ = ["Seen"]
@@ -24,37 +25,36 @@ class Seen:
         # Apart by their low bits, since sets of a part at a time are small, where a set of all
         # would take seventy bytes for each; eight are kept.
         self._ids = [array("q") for _ in range(_PARTS)]
-        self._latest: deque[set[int]] = deque(maxlen=_PAGES)
+        self._latest: deque[array[int]] = deque(maxlen=_PAGES)
 
-    def repeats(self, ids: Sequence[int | None], versions: Sequence[int]) -> set[int]:
+    def repeats(self, ids: Sequence[int], versions: Sequence[int]) -> set[int]:
         """Note one page; its rows that came shortly before, or on it already, in that very version.
 
-        ``versions`` are hashes of id and modified date together.
+        ``versions`` are hashes of id and modified date together; both are 0 without an id.
         """
         self.note(ids)
         unique = set(versions)
         found = set[int]()
         if len(unique) < len(versions) or not all(map(unique.isdisjoint, self._latest)):
-            here = set[int]()
+            met = set(chain.from_iterable(self._latest))
             for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
-                if identifier is None:
-                    continue
-                if version in here or any(version in page for page in self._latest):
-                    found.add(row)
-                here.add(version)
-        self._latest.append(unique)
+                if identifier:
+                    if version in met:
+                        found.add(row)
+                    met.add(version)
+        self._latest.append(array("q", versions))
         self.rows -= len(found)
         return found
 
-    def note(self, ids: Iterable[int | None]) -> None:
+    def note(self, ids: Iterable[int]) -> None:
         """Note records of which only the ids matter."""
         parts = self._ids
         for identifier in ids:
             self.rows += 1
-            if identifier is None:
-                self.nameless += 1
-            else:
+            if identifier:
                 parts[identifier % _PARTS].append(identifier)
+            else:
+                self.nameless += 1
 
     def count(self) -> int:
         """How many different records there were; takes a tenth of a second for a million."""

@@ -296,7 +296,7 @@ class Work:
         repeated, known = self._readings.sort_out(page)
         dropped = repeated | known
         # They take more than the payload does, and a page may wait for the disk among hundreds.
-        page.ids, page.versions = [], []
+        del page.ids[:], page.versions[:]
         again = self.state.readings > 1
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]

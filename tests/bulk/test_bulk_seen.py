@@ -7,7 +7,7 @@ from codat_async.bulk.seen import Seen
 
 def noted(seen: Seen, *rows: tuple[str | None, int]) -> set[int]:
     """Rows of id and modified date, told to ``seen`` as a page."""
-    ids = [None if name is None else hash(name) for name, _ in rows]
+    ids = [0 if name is None else hash(name) for name, _ in rows]
     return seen.repeats(ids, [0 if name is None else hash((name, day)) for name, day in rows])
 
 
