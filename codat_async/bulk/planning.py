@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
+from codat_async import codec
 from codat_async.bulk.companies import Subject
 from codat_async.bulk.digest import ids_of_page
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
@@ -97,11 +97,6 @@ class _Sample(Struct):
     size: int
 
 
-class _FirstPage(Struct, rename="camel"):
-    results: list[Raw] | None = None
-    total_results: int = 0
-
-
 async def make_plan(
     codat: Codat, subjects: Sequence[Subject], kinds: Sequence[RecordType], *, page_size: int
 ) -> Plan:
@@ -171,10 +166,7 @@ def _add(planned: PlannedType, sample: _Sample, page_size: int) -> None:
 
 async def _sample(codat: Codat, kind: RecordType, ids: tuple[str, ...]) -> _Sample:
     response = await codat.send(kind.bound(codat).request(ids, {"page": 1, "pageSize": 1}))
-    try:
-        page = msgspec.json.decode(response.body, type=_FirstPage)
-    except msgspec.DecodeError as error:
-        raise CodatError(f"{kind.name}: not a page of records ({error})") from error
+    page = codec.split_page(response.body, operation=kind.name)
     return _Sample(page.total_results, len(page.results[0]) if page.results else 0)
 
 
