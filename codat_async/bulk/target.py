@@ -172,11 +172,12 @@ def lock_holder(directory: Path) -> int | None:
         # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
         with contextlib.suppress(PermissionError):
             os.kill(process, 0)
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return process
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return process
     except (OSError, OverflowError, ValueError):
-        return None
+        pass
     finally:
         os.close(lock)
     return None

@@ -152,6 +152,9 @@ def span(seconds: float) -> str:
 def out(text: str, stream: IO[str] | None = None) -> bool:
     """Print, whatever characters the terminal has; gives whether that was possible."""
     stream = stream or sys.stdout
+    if stream is None:
+        # Closed by whoever started the command.
+        return False
     try:
         try:
             print(text, file=stream, flush=True)
