@@ -28,7 +28,7 @@
     ├── DownloadError             a download that ended short or could not be resumed
     └── PushError                 a write that the platform did not carry out
         ├── PushFailed            says why, with the validation
-        └── PushTimedOut          the platform, or the caller's patience, gave up
+        └── PushTimedOut          the platform, or the caller's max_quota_wait, gave up
 
 ``codat_async.bulk`` adds its own below the root, for directories, disks and quotas that do
 not suffice.

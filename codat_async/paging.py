@@ -9,10 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.codec import OnInvalid, SlicedPage
+from codat_async.dedup import HashSet
 from codat_async.errors import InvalidRecord
-from codat_async.hashes import HashSet
 from codat_async.models import Page
-from codat_async.reading import Step, check_number, read_pages
+from codat_async.prefetch import Step, check_number, read_pages
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 

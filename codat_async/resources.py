@@ -53,9 +53,9 @@ from codat_async.models import CompanyInfo as CompanyInfoRecord
 from codat_async.operations import (
     AgedReport,
     CompaniesList,
-    CompanyAct,
+    CompanyAction,
+    CompanyCommand,
     CompanyGet,
-    CompanyInstruct,
     CompanyItemAct,
     CompanyItemInstruct,
     CompanyList,
@@ -75,7 +75,7 @@ from codat_async.operations import (
     DownloadPdf,
     FinancialStatement,
     GetAttachment,
-    GetAttachmentInTime,
+    GetAttachmentWithTimeout,
     LinkTypeList,
     ListAttachments,
     Operation,
@@ -84,11 +84,11 @@ from codat_async.operations import (
     PlainSend,
     PushOptions,
     PushRead,
+    PushWaiter,
     QueueRefresh,
     Resource,
     Update,
     UploadAttachment,
-    WaitsForPush,
 )
 from codat_async.operations.base import Caller
 
@@ -219,7 +219,9 @@ class DirectIncomes(Resource):
     get_create_model = PushOptions("/options/directIncomes")
     create = Create(DirectIncome, "/push/directIncomes")
     list_attachments = ListAttachments("/data/directIncomes/{directIncomeId}/attachments")
-    get_attachment = GetAttachmentInTime("/data/directIncomes/{directIncomeId}/attachments/{attachmentId}")
+    get_attachment = GetAttachmentWithTimeout(
+        "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}"
+    )
     download_attachment = DownloadAttachment(
         "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}/download"
     )
@@ -379,13 +381,13 @@ class Companies(Resource):
     get = CompanyRead(Company, "")
     replace = CompanySend("PUT", CompanyRequest, Company, "")
     update = CompanySend("PATCH", CompanyUpdateRequest, Company, "")
-    delete = CompanyAct("DELETE", "")
+    delete = CompanyAction("DELETE", "")
     add_product = CompanyItemAct("PUT", "/products/{productIdentifier}")
     remove_product = CompanyItemAct("DELETE", "/products/{productIdentifier}")
     refresh_product_data = CompanyItemInstruct(ProductRefreshRequest, "/products/{productIdentifier}/refresh")
     get_access_token = CompanyRead(CompanyAccessToken, "/accessToken")
     get_sync_settings = CompanyRead(CompanySyncSettings, "/syncSettings")
-    set_sync_settings = CompanyInstruct(CompanySyncSettings, "/syncSettings")
+    set_sync_settings = CompanyCommand(CompanySyncSettings, "/syncSettings")
 
 
 class Connections(Resource):
@@ -402,14 +404,14 @@ class Connections(Resource):
 class RefreshData(Resource):
     """How fresh Codat's copy of the books is, and making it fresher."""
 
-    all = CompanyAct("POST", "/data/all")
+    all = CompanyAction("POST", "/data/all")
     by_data_type = QueueRefresh("POST", "/data/queue/{dataType}")
     get = CompanyRead(dict[str, DataStatus], "/dataStatus")
     list_pull_operations = CompanyList(PullOperation, "/data/history")
     get_pull_operation = CompanyGet(PullOperation, "/data/history/{datasetId}")
 
 
-class PushOperations(WaitsForPush):
+class PushOperations(PushWaiter):
     """Writes under way and ended."""
 
     list: CompanyList[PushOperation[object]] = CompanyList(PushOperation[Any], "/push")

@@ -1,17 +1,17 @@
 """Bulk pulls: many companies, many types, into files that a crash cannot spoil."""
 
-from codat_async.bulk.companies import find_companies
-from codat_async.bulk.compression import DamagedFile
-from codat_async.bulk.conversion import ConversionProgress, Converted, check_sinks, convert
 from codat_async.bulk.failures import Failure
-from codat_async.bulk.landing import DiskFull, LandingError
-from codat_async.bulk.monitor import Counts, Event, Monitor, Progress
-from codat_async.bulk.planning import Plan, QuotaTooSmall, make_plan
-from codat_async.bulk.pulling import NothingToPull, Pull, PullOptions, pull
-from codat_async.bulk.records import Batch, PartlyFailed, records
+from codat_async.bulk.plan.companies import find_companies
+from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_types, resolve_types
+from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
+from codat_async.bulk.progress import Counts, Event, Monitor, Progress
 from codat_async.bulk.report import Outcome, Report, UnitFailure, status
-from codat_async.bulk.target import TargetError
-from codat_async.bulk.types import RecordType, UnknownType, record_types, resolve_types
+from codat_async.bulk.runner import NothingToPull, Pull, PullOptions, pull
+from codat_async.bulk.sinks.convert import ConversionProgress, Converted, check_sinks, convert
+from codat_async.bulk.store.compression import DamagedFile
+from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.writer import DiskFull, WriteError
+from codat_async.bulk.stream import Batch, PartlyFailed, records
 
 __all__ = [
     "Batch",
@@ -19,10 +19,10 @@ __all__ = [
     "Converted",
     "Counts",
     "DamagedFile",
+    "DirectoryError",
     "DiskFull",
     "Event",
     "Failure",
-    "LandingError",
     "Monitor",
     "NothingToPull",
     "Outcome",
@@ -31,18 +31,18 @@ __all__ = [
     "Progress",
     "Pull",
     "PullOptions",
+    "PullType",
     "QuotaTooSmall",
-    "RecordType",
     "Report",
-    "TargetError",
     "UnitFailure",
-    "UnknownType",
+    "UnknownDataType",
+    "WriteError",
     "check_sinks",
     "convert",
     "find_companies",
     "make_plan",
     "pull",
-    "record_types",
+    "pull_types",
     "records",
     "resolve_types",
     "status",

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.failures import Failure
-from codat_async.bulk.monitor import Counts
-from codat_async.bulk.target import REPORT, TargetError, lock_holder, open_checkpoint
-from codat_async.bulk.units import Unit
+from codat_async.bulk.plan.units import Unit
+from codat_async.bulk.progress import Counts
+from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
+from codat_async.bulk.store.directory import REPORT, DirectoryError, lock_holder, open_checkpoint
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
 
@@ -138,13 +138,13 @@ def make_report(
 
 
 def status(directory: Path | str) -> Report:
-    """How the pull in a directory stands, also while it runs; raises TargetError where there is none."""
+    """How the pull in a directory stands, also while it runs; raises DirectoryError where there is none."""
     path = Path(directory)
     checkpoint = open_checkpoint(path)
     try:
         run = checkpoint.current_run()
         if run is None:
-            raise TargetError(f"{directory} holds a pull that has not begun")
+            raise DirectoryError(f"{directory} holds a pull that has not begun")
         worker = lock_holder(path)
         written = _written(path / REPORT, run) if worker is None else None
         if written is None:

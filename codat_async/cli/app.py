@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from codat_async.cli import inputs, screen, stopping, texts
+from codat_async.cli import output, parsing, progress, signals
 from codat_async.cli.options import (
     BAD_INPUT,
     DONE,
@@ -55,16 +55,16 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explained(error: Exception) -> tuple[str, int] | None:
     """The line and the exit status that an error ends a command with; None for what nobody foresaw."""
-    if isinstance(error, stopping.Interrupted):
+    if isinstance(error, signals.Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, click.ClickException):
         return _line(error.format_message()), BAD_INPUT
     if isinstance(error, Unauthorized):
         return _line(f"the API key was not accepted ({error})"), BAD_INPUT
     if isinstance(error, CodatError):
-        from codat_async.bulk import TargetError, UnknownType
+        from codat_async.bulk import DirectoryError, UnknownDataType
 
-        bad_input = isinstance(error, (ConfigurationError, TargetError, UnknownType))
+        bad_input = isinstance(error, (ConfigurationError, DirectoryError, UnknownDataType))
         return _line(str(error)), BAD_INPUT if bad_input else NOTHING
     return None
 
@@ -74,13 +74,13 @@ def _line(text: str) -> str:
 
 
 def _failed(text: str, status: int) -> int:
-    texts.out(f"codat-async: {text}", sys.stderr)
+    output.out(f"codat-async: {text}", sys.stderr)
     return status
 
 
 def _told(text: str, status: int) -> int:
     """Print what the command is for; gives its status."""
-    return status if texts.out(text) else FAILED
+    return status if output.out(text) else FAILED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -140,7 +140,7 @@ def pull(
     page, and after a complete run asks only for what has changed since. DIR/report.json tells how every
     list ended.
     """
-    log = screen.JsonLog(sys.stdout) if log_json else None
+    log = progress.JsonLog(sys.stdout) if log_json else None
     try:
         return _pull(into, dry_run, parquet, duckdb, options, log)
     except Exception as error:
@@ -155,7 +155,7 @@ def _pull(
     parquet: bool,
     duckdb: Path | None,
     options: dict[str, Any],
-    log: "screen.JsonLog | None",
+    log: "progress.JsonLog | None",
 ) -> int:
     from codat_async import bulk
 
@@ -170,7 +170,7 @@ def _pull(
         full=options["full"],
         allow_partial=options["allow_partial"],
         compression=options["compression"],
-        overlap=inputs.duration(options["overlap"]),
+        overlap=parsing.duration(options["overlap"]),
         memory=options["memory"] * 1024 * 1024,
         source=selected.source,
     )
@@ -178,18 +178,18 @@ def _pull(
     async def work(codat: Any) -> bulk.Report:
         job = bulk.Pull(codat, into, pull_options, log)
 
-        def progress() -> bulk.Progress:
+        def snapshot() -> bulk.Progress:
             return job.monitor.progress()
 
-        async with log.watched(progress) if log else screen.watched(progress, sys.stderr):
+        async with log.watched(snapshot) if log else progress.watched(snapshot, sys.stderr):
             return await job.run()
 
-    with stopping.stoppable(_GOES_ON) as stop:
+    with signals.stoppable(_GOES_ON) as stop:
         if duckdb is not None:
-            inputs.try_duckdb(duckdb)
+            parsing.try_duckdb(duckdb)
         report = _with_client(options, stop, work)
         if log is None:
-            texts.out(texts.report_text(report, str(into)))
+            output.out(output.report_text(report, str(into)))
         if report.total.done and (parquet or duckdb is not None):
             _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
     return _OUTCOMES[report.outcome]
@@ -212,8 +212,8 @@ def _selected(options: dict[str, Any]) -> _Selected:
             f"the sandbox of {options['sandbox_companies']} companies with seed {options['sandbox_seed']}"
         )
     return _Selected(
-        resolve_types(inputs.comma_separated(options["types"])),
-        inputs.company_ids(options["companies"]),
+        resolve_types(parsing.comma_separated(options["types"])),
+        parsing.company_ids(options["companies"]),
         source,
     )
 
@@ -228,7 +228,7 @@ def _check_sandbox(*, with_sandbox: bool) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} {how}")
 
 
-def _with_client(options: dict[str, Any], stop: stopping.Stop, work: Callable[[Any], Awaitable[Any]]) -> Any:
+def _with_client(options: dict[str, Any], stop: signals.Stop, work: Callable[[Any], Awaitable[Any]]) -> Any:
     """Run something with a client made of the options, and a sandbox where one is wanted."""
     from codat_async import Codat, Limits
 
@@ -245,7 +245,7 @@ def _with_client(options: dict[str, Any], stop: stopping.Stop, work: Callable[[A
             address = stack.enter_context(_sandbox(options))
             base_url, key = address.base_url, address.api_key
         else:
-            base_url, key = options["base_url"], inputs.api_key(options["api_key_file"])
+            base_url, key = options["base_url"], parsing.api_key(options["api_key_file"])
 
         async def main() -> Any:
             async with Codat(key, base_url=base_url, limits=limits) as codat:
@@ -262,7 +262,7 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
     try:
         parse_faults(options["sandbox_faults"])
     except FaultError as error:
-        raise inputs.InputError(str(error)) from None
+        raise parsing.InputError(str(error)) from None
     # In a process of its own: it would take its time from the pull.
     with run_in_background(
         companies=options["sandbox_companies"],
@@ -304,10 +304,10 @@ def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan
 
-    with stopping.stoppable(_NOTHING_WRITTEN) as stop:
+    with signals.stoppable(_NOTHING_WRITTEN) as stop:
         made = _with_client(options, stop, work)
     status = DONE if made.fits and not made.failures else PARTLY
-    text = msgspec.json.encode(made).decode() if as_json else texts.plan_text(made)
+    text = msgspec.json.encode(made).decode() if as_json else output.plan_text(made)
     return _told(text, status if made.companies else NOTHING)
 
 
@@ -333,7 +333,7 @@ def status(directory: Path, as_json: bool) -> int:
     from codat_async import bulk
 
     report = bulk.status(directory)
-    text = msgspec.json.encode(report).decode() if as_json else texts.report_text(report, str(directory))
+    text = msgspec.json.encode(report).decode() if as_json else output.report_text(report, str(directory))
     return _told(text, _OUTCOMES[report.outcome])
 
 
@@ -348,9 +348,9 @@ def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | No
 
     parquet = parquet or duckdb is None
     _check_sinks(parquet, duckdb)
-    chosen = inputs.comma_separated(types)
+    chosen = parsing.comma_separated(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
-    with stopping.stoppable(_THE_REST):
+    with signals.stoppable(_THE_REST):
         _convert(directory, parquet, duckdb, names, None)
     return DONE
 
@@ -368,16 +368,16 @@ def _convert(
     parquet: bool,
     duckdb: Path | None,
     types: Sequence[str] | None,
-    log: "screen.JsonLog | None",
+    log: "progress.JsonLog | None",
 ) -> None:
     from codat_async import bulk
 
-    with screen.converting(sys.stderr) if log is None else log.converting() as tell:
+    with progress.converting(sys.stderr) if log is None else log.converting() as tell:
         done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types, on_progress=tell)
     if log is not None:
         log.converted(done)
     else:
-        texts.out(texts.conversion_text(done, into / "parquet" if parquet else None, duckdb))
+        output.out(output.conversion_text(done, into / "parquet" if parquet else None, duckdb))
 
 
 @group.command()
@@ -399,7 +399,7 @@ def sandbox(**options: Any) -> int:
     from codat_async.sandbox import serve
 
     def ready(server: Any) -> None:
-        texts.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
+        output.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
 
     try:
         asyncio.run(serve(on_ready=ready, **options))

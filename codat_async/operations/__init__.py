@@ -5,7 +5,7 @@ from codat_async.operations.files import (
     DownloadAttachment,
     DownloadPdf,
     GetAttachment,
-    GetAttachmentInTime,
+    GetAttachmentWithTimeout,
     ListAttachments,
     UploadAttachment,
 )
@@ -18,8 +18,8 @@ from codat_async.operations.lists import (
     ParentList,
 )
 from codat_async.operations.platform import (
-    CompanyAct,
-    CompanyInstruct,
+    CompanyAction,
+    CompanyCommand,
     CompanyItemAct,
     CompanyItemInstruct,
     CompanyRefresh,
@@ -45,16 +45,16 @@ from codat_async.operations.writes import (
     CreateWithoutTimeout,
     Delete,
     PushRead,
+    PushWaiter,
     Update,
-    WaitsForPush,
 )
 
 __all__ = [
     "AgedReport",
     "CompaniesList",
-    "CompanyAct",
+    "CompanyAction",
+    "CompanyCommand",
     "CompanyGet",
-    "CompanyInstruct",
     "CompanyItemAct",
     "CompanyItemInstruct",
     "CompanyList",
@@ -74,7 +74,7 @@ __all__ = [
     "DownloadPdf",
     "FinancialStatement",
     "GetAttachment",
-    "GetAttachmentInTime",
+    "GetAttachmentWithTimeout",
     "LinkTypeList",
     "ListAttachments",
     "ListOptions",
@@ -84,9 +84,9 @@ __all__ = [
     "PlainSend",
     "PushOptions",
     "PushRead",
+    "PushWaiter",
     "QueueRefresh",
     "Resource",
     "Update",
     "UploadAttachment",
-    "WaitsForPush",
 ]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
-from codat_async.operations.described import Described, declared_signature, documentation, parameters
+from codat_async.operations.introspection import Described, declared_signature, documentation, parameters
 from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ class GetAttachment(Read[Attachment]):
         )
 
 
-class GetAttachmentInTime(GetAttachment):
+class GetAttachmentWithTimeout(GetAttachment):
     """What is known of one file, where the endpoint takes a time-out."""
 
     async def __call__(

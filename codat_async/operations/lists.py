@@ -7,7 +7,7 @@ from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, query_pairs
-from codat_async.operations.described import documentation, parameters
+from codat_async.operations.introspection import documentation, parameters
 from codat_async.paging import DEFAULT_PAGE_SIZE, Pager
 
 T = TypeVar("T")

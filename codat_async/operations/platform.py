@@ -60,7 +60,7 @@ class _Act(Operation):
         self.method = method
 
 
-class CompanyAct(_Act):
+class CompanyAction(_Act):
     """Something done to a company that answers with nothing."""
 
     base = COMPANY
@@ -102,7 +102,7 @@ class _Instruct(Operation, Generic[B]):
         await self._caller.send(self.request(ids, body=Body(codec.encode(body))))
 
 
-class CompanyInstruct(_Instruct[B]):
+class CompanyCommand(_Instruct[B]):
     """Something told about a company that is answered with nothing."""
 
     base = COMPANY

@@ -265,7 +265,7 @@ _SLOWEST_POLL: Final = 15.0
 _POLL_GROWTH: Final = 1.5
 
 
-class WaitsForPush(Resource):
+class PushWaiter(Resource):
     """A resource that can follow a push operation to its end; it has ``get``."""
 
     get: PushRead

@@ -15,8 +15,8 @@ from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.idempotency import fingerprint
 from codat_async.sandbox.reads import Reads, find
-from codat_async.sandbox.wire import FileReply, Reply, json_reply, now
-from codat_async.sandbox.world import CompanyState
+from codat_async.sandbox.replies import FileReply, Reply, json_reply, now
+from codat_async.sandbox.state import CompanyState
 from codat_async.sandbox.writes import Writes
 
 __all__ = ["Files"]

@@ -14,7 +14,7 @@ from codat_async.codec import decoder
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.faults import Fault
 from codat_async.sandbox.idempotency import Claim
-from codat_async.sandbox.wire import FileReply, Reply
+from codat_async.sandbox.replies import FileReply, Reply
 
 __all__ = ["Call", "Handler", "parse_parameters"]
 

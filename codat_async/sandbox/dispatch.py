@@ -15,14 +15,14 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from codat_async.sandbox.call import Call, Handler, parse_parameters
+from codat_async.sandbox.connection_faults import Sabotage
 from codat_async.sandbox.errors import ApiError, error_body
 from codat_async.sandbox.faults import Fault, FaultError, FaultPlan, parse_faults
 from codat_async.sandbox.idempotency import KEY_HEADER, Replays, fingerprint
 from codat_async.sandbox.limits import Governor
+from codat_async.sandbox.record_faults import spoil
+from codat_async.sandbox.replies import FileReply, Reply
 from codat_async.sandbox.routing import Match, Router, split_path
-from codat_async.sandbox.sabotage import Sabotage
-from codat_async.sandbox.spoiling import spoil
-from codat_async.sandbox.wire import FileReply, Reply
 
 __all__ = ["FAULT_HEADER", "Dispatcher", "Route"]
 

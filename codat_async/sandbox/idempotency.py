@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 from codat_async.sandbox.errors import ApiError
-from codat_async.sandbox.wire import Reply
+from codat_async.sandbox.replies import Reply
 
 __all__ = ["KEY_HEADER", "Claim", "Replays", "fingerprint"]
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from codat_async.codec import decoder
+from codat_async.codec.lenient import expand_bare_dates
 from codat_async.models import (
     PushFieldValidation,
     PushOption,
@@ -20,7 +21,6 @@ from codat_async.models import (
     PushValidationInfo,
     ValidationItem,
 )
-from codat_async.repair import complete_dates
 from codat_async.sandbox.fields import without_null
 
 __all__ = ["check", "option_tree"]
@@ -132,7 +132,7 @@ def check(body: bytes, model: type[msgspec.Struct]) -> tuple[Any, list[Validatio
     if errors:
         return None, errors
     try:
-        return decoder(model).decode(complete_dates(body, model)), []
+        return decoder(model).decode(expand_bare_dates(body, model)), []
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         # What the tree does not describe: the fields of a type within itself.
         return None, [_item("", str(error))]

@@ -9,7 +9,7 @@ from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.ordering import OrderError
 from codat_async.sandbox.query import QueryError
-from codat_async.sandbox.wire import encode
+from codat_async.sandbox.replies import encode
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "RenderCache", "page_bounds", "render_page"]
 

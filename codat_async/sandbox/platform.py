@@ -9,8 +9,8 @@ from codat_async.models import Company, Connection, ConnectionStatus, DataType
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.reads import Reads
-from codat_async.sandbox.wire import Reply, json_reply, now
-from codat_async.sandbox.world import ACCOUNTING_TYPES, CompanyState, World
+from codat_async.sandbox.replies import Reply, json_reply, now
+from codat_async.sandbox.state import ACCOUNTING_TYPES, CompanyState, World
 
 __all__ = ["Platform"]
 

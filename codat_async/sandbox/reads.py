@@ -11,8 +11,8 @@ from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.paging import RenderCache, render_page
 from codat_async.sandbox.pdf import render_record
-from codat_async.sandbox.wire import Reply, encode, json_reply
-from codat_async.sandbox.world import BooksOfCompany, CompanyState, World
+from codat_async.sandbox.replies import Reply, encode, json_reply
+from codat_async.sandbox.state import BooksOfCompany, CompanyState, World
 
 __all__ = ["Reads"]
 

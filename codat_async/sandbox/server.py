@@ -12,19 +12,19 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from codat_async.resources import catalogue
+from codat_async.sandbox.admin_api import add_control
 from codat_async.sandbox.attachments import Files
 from codat_async.sandbox.books import Books
-from codat_async.sandbox.control import add_control
 from codat_async.sandbox.dispatch import Dispatcher, Route
+from codat_async.sandbox.editor import Levers
 from codat_async.sandbox.faults import Fault, FaultPlan, parse_faults
-from codat_async.sandbox.levers import Levers
 from codat_async.sandbox.limits import Governor, Limits
 from codat_async.sandbox.paging import RenderCache
 from codat_async.sandbox.platform import Platform
 from codat_async.sandbox.reads import Reads
 from codat_async.sandbox.routes import add_catalogue, body_types, makers, record_types
 from codat_async.sandbox.routing import Router
-from codat_async.sandbox.world import Ledger, World
+from codat_async.sandbox.state import Ledger, World
 from codat_async.sandbox.writes import Writes
 
 __all__ = ["Sandbox"]

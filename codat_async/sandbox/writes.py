@@ -24,8 +24,8 @@ from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.options import check, option_tree
 from codat_async.sandbox.reads import Reads, find
-from codat_async.sandbox.wire import Reply, json_reply, now
-from codat_async.sandbox.world import ACCOUNTING_TYPES, CompanyState, World
+from codat_async.sandbox.replies import Reply, json_reply, now
+from codat_async.sandbox.state import ACCOUNTING_TYPES, CompanyState, World
 
 __all__ = ["Writes", "data_type_of", "mark_deleted"]
 

@@ -99,7 +99,7 @@ class Governor:
         """Wait for a place; ``first`` goes before others of the same company.
 
         Raises :class:`QuotaExhausted` at once where the quota is spent for longer than
-        ``limits.patience``, unless ``limits.wait_for_quota``. Cancelling gives the place back.
+        ``limits.max_quota_wait``, unless ``limits.wait_for_quota``. Cancelling gives the place back.
         """
         if self.try_acquire(company):
             return
@@ -116,7 +116,7 @@ class Governor:
         self._waiting += 1
         begun = self._now()
         self._line_up(company)
-        self._pump()
+        self._dispatch()
         try:
             resets_at = await waiter
         except asyncio.CancelledError:
@@ -147,12 +147,12 @@ class Governor:
                 quota = self._quota
                 quota.note(response.headers)
                 if quota.left == 0:
-                    self._turn_away()
+                    self._fail_waiters()
                 if not self._gate.calm and status < 500 and self._gate.succeeded(now, round_):
-                    self._ease()
+                    self._apply_limit_factor()
         if self._queues:
             self._line_up(company)
-            self._pump()
+            self._dispatch()
 
     def release(self, company: str | None) -> None:
         """Give a place back, and with it let the next one go."""
@@ -161,12 +161,12 @@ class Governor:
             _one_less(self._places, company)
         if self._queues:
             self._line_up(company)
-            self._pump()
+            self._dispatch()
 
     def spent(self) -> datetime | None:
-        """When the quota resets, where it is spent for longer than ``limits.patience``."""
+        """When the quota resets, where it is spent for longer than ``limits.max_quota_wait``."""
         wait = self._quota.spent_for()
-        return moment(self._quota.resets_at) if wait > self.limits.patience else None
+        return moment(self._quota.resets_at) if wait > self.limits.max_quota_wait else None
 
     def _turned_away(self) -> datetime | None:
         return None if self.limits.wait_for_quota else self.spent()
@@ -213,7 +213,7 @@ class Governor:
         if company in self._queues and not self._full(company):
             self._ring.setdefault(company)
 
-    def _pump(self) -> None:
+    def _dispatch(self) -> None:
         ring, now = self._ring, self._now()
         while ring:
             wait = self._delay(now)
@@ -260,7 +260,7 @@ class Governor:
 
     def _on_time(self) -> None:
         self._timer = None
-        self._pump()
+        self._dispatch()
 
     def _refused(self, response: Response, now: float, round_: int) -> None:
         pause = retry_after(response.headers, self._clock.time())
@@ -268,14 +268,19 @@ class Governor:
             pause = min(pause, DAY)
         self._quota.note(response.headers, pause)
         left = parse_rate_limit(response.headers, self._clock.time()).remaining
-        if pause is not None and pause > self.limits.patience and not left and self._quota.spent_for() == 0.0:
+        if (
+            pause is not None
+            and pause > self.limits.max_quota_wait
+            and not left
+            and self._quota.spent_for() == 0.0
+        ):
             # Where no answer says otherwise, only a spent quota makes the API ask for so much.
             self._quota.spend(pause)
-        if self._quota.spent_for() > self.limits.patience:
-            self._turn_away()
+        if self._quota.spent_for() > self.limits.max_quota_wait:
+            self._fail_waiters()
             return
         if self._gate.refused(now, round_, pause, self._unanswered + 1):
-            self._ease()
+            self._apply_limit_factor()
             closed = self._gate.closed_until - now
             _log.warning(
                 "refused: nothing is sent for %.3f s, %d wait; then at %.1f%% of the limits",
@@ -287,7 +292,7 @@ class Governor:
         if self._pace is not None:
             self._pace.flatten(self._gate.closed_until)
 
-    def _turn_away(self) -> None:
+    def _fail_waiters(self) -> None:
         resets_at = self._turned_away()
         if resets_at is None or not self._waiting:
             return
@@ -306,7 +311,7 @@ class Governor:
         self._ring.clear()
         self._rest()
 
-    def _ease(self) -> None:
+    def _apply_limit_factor(self) -> None:
         share = self._gate.share
         if self.limits.in_flight_per_company is not None:
             self._cap = max(1, int(self.limits.in_flight_per_company * share))

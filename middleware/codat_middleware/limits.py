@@ -11,7 +11,7 @@ __all__ = ["GovernorState", "Limits"]
 class Limits(Struct, frozen=True, kw_only=True):
     """What the API allows; ``None`` switches one off. Source: "Rate limits" in Codat's documents.
 
-    Raises :class:`ValueError` for a limit below 1 and for a negative ``patience``.
+    Raises :class:`ValueError` for a limit below 1 and for a negative ``max_quota_wait``.
     """
 
     in_flight: int | None = 100
@@ -26,7 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Requests from one IP address in any 60 seconds. Give each of several processes its share."""
     wait_for_quota: bool = False
     """Whether to wait, for hours if need be, when the day's quota is spent, instead of raising."""
-    patience: float = 60.0
+    max_quota_wait: float = 60.0
     """Seconds until the quota's reset that are waited for in any case."""
 
     def __post_init__(self) -> None:
@@ -35,8 +35,8 @@ class Limits(Struct, frozen=True, kw_only=True):
             if limit is not None and limit < 1:
                 raise ValueError(f"{name} is {limit}; it must be at least 1, or None for no limit")
         # Put so that it refuses a NaN as well.
-        if not self.patience >= 0.0:
-            raise ValueError(f"patience is {self.patience}; it must not be negative")
+        if not self.max_quota_wait >= 0.0:
+            raise ValueError(f"max_quota_wait is {self.max_quota_wait}; it must not be negative")
 
 
 class GovernorState(Struct, frozen=True, kw_only=True):

@@ -298,7 +298,7 @@ async def test_a_run_that_stopped_long_ago_is_ended_and_followed_by_an_increment
     server.put("customers", [customer(1, modified=day(1)), customer(2, modified=day(2))])
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("full", 1)
-    monkeypatch.setattr("codat_async.bulk.pulling._STALE", timedelta(0))
+    monkeypatch.setattr("codat_async.bulk.runner._STALE", timedelta(0))
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("incremental", 1)
     assert ids(landed(tmp_path, "customers")) != []

@@ -8,8 +8,9 @@ import pytest
 from bulk_server import Server, customer, files, landed, parts
 
 from codat_async import Codat, bulk
-from codat_async.bulk import PullOptions, compression
-from codat_async.bulk.compression import Compression
+from codat_async.bulk import PullOptions
+from codat_async.bulk.store import compression
+from codat_async.bulk.store.compression import Compression
 from codat_async.errors import ConfigurationError
 
 KINDS: list[Compression] = ["gzip", "zstd"]

@@ -12,8 +12,8 @@ from aiohttp import web
 from bulk_server import Answer, Hook, Server, customer, files, landed, parts, refusal
 
 from codat_async import Codat, bulk
-from codat_async.bulk import Outcome, PullOptions, UnknownType
-from codat_async.bulk.landing import Batch
+from codat_async.bulk import Outcome, PullOptions, UnknownDataType
+from codat_async.bulk.store.writer import Batch
 
 
 def options(*types: str, **more: object) -> PullOptions:
@@ -443,7 +443,7 @@ async def test_texts_and_nothing_in_the_place_of_names(caller: Codat, tmp_path: 
         await bulk.pull(caller, tmp_path, options=PullOptions(types="customers"))
     with pytest.raises(TypeError, match="not a text"):
         await bulk.pull(caller, tmp_path, options=PullOptions(companies="11111111"))
-    with pytest.raises(UnknownType, match="no data type"):
+    with pytest.raises(UnknownDataType, match="no data type"):
         await bulk.pull(caller, tmp_path, options=PullOptions(types=[]))
     with pytest.raises(bulk.NothingToPull, match="no company is named"):
         await bulk.pull(caller, tmp_path, options=PullOptions(companies=[]))
@@ -454,5 +454,5 @@ async def test_typed_batches_refuse_a_checkpoint_that_is_none(caller: Codat, tmp
     other = tmp_path / "other"
     other.write_text("something else" * 100)
     for path in (tmp_path, other):
-        with pytest.raises(bulk.TargetError, match=str(path)):
+        with pytest.raises(bulk.DirectoryError, match=str(path)):
             await anext(bulk.records(caller, types=["customers"], checkpoint=path))

@@ -4,8 +4,8 @@ import pytest
 from bulk_server import COMPANY, CONNECTION, Server
 
 from codat_async import Codat, Limits, RetryPolicy, bulk
-from codat_async.bulk.planning import account_ids
-from codat_async.bulk.units import Unit
+from codat_async.bulk.plan.estimate import account_ids
+from codat_async.bulk.plan.units import Unit
 
 
 @pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])

@@ -25,7 +25,7 @@ async def test_every_type_of_every_company_lands(codat: Codat, sandbox: Sandbox,
     """A pull of everything brings as many records as the sandbox holds, and says so."""
     report = await bulk.pull(codat, tmp_path / "books", options=PullOptions(page_size=7))
     assert report.outcome == Outcome.DONE
-    assert set(report.types) == set(bulk.record_types())
+    assert set(report.types) == set(bulk.pull_types())
     company = sandbox.company_ids[0]
     lines = everything(tmp_path / "books")
     for kind in ("invoices", "bills", "direct_costs", "journal_entries", "bank_accounts"):
@@ -180,7 +180,7 @@ async def test_two_pulls_do_not_share_a_directory(server: Server, caller: Codat,
     server._runner.server.request_handler = slow  # type: ignore[union-attr]
     first = asyncio.create_task(bulk.pull(caller, tmp_path, options=options()))
     await asked.wait()
-    with pytest.raises(bulk.TargetError, match="another pull"):
+    with pytest.raises(bulk.DirectoryError, match="another pull"):
         await bulk.pull(caller, tmp_path, options=options())
     go_on.set()
     assert (await first).outcome == Outcome.DONE
@@ -191,7 +191,7 @@ async def test_a_directory_of_something_else_is_left_alone(
 ) -> None:
     """Nothing is written into a directory that holds no pull."""
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(bulk.TargetError, match="something else"):
+    with pytest.raises(bulk.DirectoryError, match="something else"):
         await bulk.pull(caller, tmp_path, options=options())
     assert os.listdir(tmp_path) == ["letter.txt"]
 
@@ -203,9 +203,9 @@ async def test_a_directory_of_another_account_is_left_alone(
     server.put("customers", [customer(1)])
     await bulk.pull(caller, tmp_path, options=options())
     server.companies = ["33333333-3333-4333-8333-333333333333"]
-    with pytest.raises(bulk.TargetError, match="another account"):
+    with pytest.raises(bulk.DirectoryError, match="another account"):
         await bulk.pull(caller, tmp_path, options=options())
-    with pytest.raises(bulk.TargetError, match="holds a pull of test"):
+    with pytest.raises(bulk.DirectoryError, match="holds a pull of test"):
         await bulk.pull(caller, tmp_path, options=PullOptions(types=["customers"], source="other"))
 
 

@@ -2,7 +2,7 @@
 
 import random
 
-from codat_async.bulk.seen import Seen
+from codat_async.bulk.extract.seen import Seen
 
 
 def noted(seen: Seen, *rows: tuple[str | None, int]) -> set[int]:

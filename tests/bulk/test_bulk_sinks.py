@@ -18,10 +18,12 @@ import zstandard
 from bulk_server import COMPANY, Server, customer, landed
 
 from codat_async import Codat, bulk
-from codat_async.bulk import PullOptions, TargetError, checking, conversion
-from codat_async.bulk.columns import tabulate
-from codat_async.bulk.raw import RawFile
-from codat_async.bulk.shapes import shape_of
+from codat_async.bulk import DirectoryError, PullOptions
+from codat_async.bulk.extract import validation
+from codat_async.bulk.sinks import convert
+from codat_async.bulk.sinks.arrow import tabulate
+from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.store.rawfiles import RawFile
 from codat_async.models import BankTransaction, Invoice, Payment
 
 SOURCE = (COMPANY, None, None, "20260101T000000Z")
@@ -230,18 +232,18 @@ def test_a_line_that_is_no_object_is_kept(line: bytes) -> None:
 
 def test_every_type_has_a_shape() -> None:
     """Reports and company info too; what has no fixed shape is JSON text."""
-    for kind in bulk.record_types().values():
+    for kind in bulk.pull_types().values():
         schema = shape_of(kind.model).schema
         assert schema.names[:4] == ["company_id", "connection_id", "account_key", "run"]
-    assert str(shape_of(bulk.record_types()["balance_sheet"].model).schema.field("reports").type) == "string"
+    assert str(shape_of(bulk.pull_types()["balance_sheet"].model).schema.field("reports").type) == "string"
     assert str(shape_of(BankTransaction).schema.field("amount").type) == "decimal128(38, 10)"
 
 
-@pytest.mark.parametrize("name", list(bulk.record_types()))
+@pytest.mark.parametrize("name", list(bulk.pull_types()))
 def test_what_the_cheap_check_accepts_the_model_accepts(name: str) -> None:
     """The check knows every field of its model, and refuses a record that lacks a required one."""
-    model = bulk.record_types()[name].model
-    check = checking.checker(model)
+    model = bulk.pull_types()[name].model
+    check = validation.checker(model)
     required = [each for each in msgspec.structs.fields(model) if each.required]
     if required:
         with pytest.raises(msgspec.ValidationError):
@@ -363,15 +365,15 @@ def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
     )
     land(tmp_path, "suppliers", "20260102T000000Z-full", [{"id": "s"}])
     if how == "gone":
-        listed = conversion.raw_files
+        listed = convert.raw_files
 
-        def vanishes(root: Path, kind: bulk.RecordType) -> list[RawFile]:
+        def vanishes(root: Path, kind: bulk.PullType) -> list[RawFile]:
             found = listed(root, kind)
             damaged.unlink(missing_ok=True)
             return found
 
-        monkeypatch.setattr(conversion, "raw_files", vanishes)
-    with pytest.raises(TargetError, match=str(damaged)):
+        monkeypatch.setattr(convert, "raw_files", vanishes)
+    with pytest.raises(DirectoryError, match=str(damaged)):
         bulk.convert(tmp_path, duckdb=books)
     monkeypatch.undo()
     assert [each.parent.name for each in in_parquet(tmp_path)] == ["customers", "customers", "suppliers"]
@@ -418,7 +420,9 @@ def test_a_table_that_cannot_gain_them_says_what_to_do(tmp_path: Path) -> None:
         database.execute("alter table customers alter addresses set data type boolean using true")
     for kind in ("customers", "suppliers"):
         land(tmp_path, kind, "20260102T000000Z-delta", [customer(2)])
-    with pytest.raises(TargetError, match=r"customers in .*earlier version.*codat-async convert") as failure:
+    with pytest.raises(
+        DirectoryError, match=r"customers in .*earlier version.*codat-async convert"
+    ) as failure:
         bulk.convert(tmp_path, duckdb=books)
     assert len(rows(books, "from suppliers")) == 2
     with duckdb.connect(str(books)) as database:

@@ -17,8 +17,8 @@ import pytest
 from rich.console import Console
 
 from codat_async.bulk import Counts, Progress
-from codat_async.bulk.target import Target
-from codat_async.cli import screen
+from codat_async.bulk.store.directory import Directory
+from codat_async.cli import progress
 from codat_async.cli.app import run
 from codat_async.sandbox import Address, SandboxThread, run_in_background
 
@@ -252,7 +252,7 @@ def test_status_while_a_pull_is_at_work(
 ) -> None:
     """It says so, with the process, and what a process left that has gone is none."""
     assert command("pull", "--into", tmp_path, "--types", "bills") == 0
-    with Target(tmp_path):
+    with Directory(tmp_path):
         capsys.readouterr()
         assert command("status", tmp_path) == 3
         assert f"a pull is at work (process {os.getpid()}): full run" in capsys.readouterr().out
@@ -381,7 +381,7 @@ def test_json_log_of_a_conversion(
     account: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How far it is, up to its end, then a line a type."""
-    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "_LINE_EVERY", 0.0)
     types = ("--types", "bills,suppliers")
     assert command("pull", "--into", tmp_path, *types, "--log-json", "--parquet") == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -403,7 +403,7 @@ def test_lines_of_a_conversion(
 ) -> None:
     """Away from a terminal, now and then a line on stderr; what was made before counts as done."""
     assert command("pull", "--into", tmp_path, "--types", "bills") == 0
-    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "_LINE_EVERY", 0.0)
     for records in (40, 0):
         capsys.readouterr()
         assert command("convert", tmp_path) == 0
@@ -495,8 +495,8 @@ def test_sigterm_ends_a_conversion_cleanly(
     assert command("pull", "--into", tmp_path / "books", "--types", "bills") == 0
     capsys.readouterr()
     signals = iter([signal.SIGTERM])
-    monkeypatch.setattr(screen, "_converted", lambda _: [os.kill(os.getpid(), each) for each in signals])
-    monkeypatch.setattr(screen, "_LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "_converted", lambda _: [os.kill(os.getpid(), each) for each in signals])
+    monkeypatch.setattr(progress, "_LINE_EVERY", 0.0)
     arguments = (
         ("convert", tmp_path / "books") if name == "convert" else ("pull", "--into", tmp_path / "books")
     )
@@ -559,7 +559,7 @@ def test_a_narrow_terminal_shows_fewer_columns(width: int, titles: list[str]) ->
     )
     console = Console(width=width, height=20, file=io.StringIO())
     with console.capture() as shown:
-        console.print(screen._table(now, screen._Speeds(), console))
+        console.print(progress._table(now, progress._Speeds(), console))
     head, row, *rest = shown.get().splitlines()
     assert re.split(r"\s\s+", head.strip()) == titles
     cells = ["bankAccountTransactions", "150/1,200", "1,234,567/9,876,543", "0", "24,691"]

@@ -11,6 +11,7 @@ import pytest
 from msgspec import Raw
 
 from codat_async import NULL, codec, models
+from codat_async.codec import records
 from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import (
     Account,
@@ -423,12 +424,12 @@ async def test_page_of_raw_push_operations() -> None:
 @pytest.fixture(autouse=True)
 def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test decides by what another has measured which pages are large."""
-    monkeypatch.setattr(codec, "_at_once", {}, raising=False)
+    monkeypatch.setattr(records, "_at_once", {}, raising=False)
 
 
 def large(count: int, **changes: Any) -> bytes:
     """A page past the size from which it is decoded in slices."""
-    filler = "x" * (codec.LARGE_PAGE // count)
+    filler = "x" * (records.LARGE_PAGE // count)
     return page(*(invoice(id=str(number), note=filler, **changes) for number in range(count)))
 
 
@@ -437,7 +438,7 @@ async def test_large_page_reads_the_same(issued: str) -> None:
     """A page in slices gives what a page at once gives, bare dates and supplemental data included."""
     held = {"content": {"a": {"issueDate": "2022-01-01"}}}
     text = large(300, issueDate=issued, supplementalData=held)
-    assert len(text) > codec.LARGE_PAGE
+    assert len(text) > records.LARGE_PAGE
     read = (await codec.decode_page(text, Invoice)).results
     assert [record.id for record in read] == [str(number) for number in range(300)]
     assert {record.issue_date for record in read} == {datetime(2022, 10, 23)}
@@ -456,7 +457,7 @@ async def test_large_page_with_a_bad_record() -> None:
 
 async def test_large_page_lets_the_loop_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tasks get their turn while a page of 5,000 records is decoded."""
-    monkeypatch.setattr(codec, "_at_once", {})
+    monkeypatch.setattr(records, "_at_once", {})
     lines = [{"unitAmount": 1.5, "quantity": 2, "description": "work"}] * 12
     text = page(*(invoice(id=str(number), lineItems=lines) for number in range(5000)))
     turns = 0

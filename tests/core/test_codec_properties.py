@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import fields
 
 from codat_async import codec, models
+from codat_async.codec import records
 from codat_async.errors import DecodingError
 from codat_async.models import Account, Invoice, JournalEntry
 from codat_async.models.base import Model
@@ -130,8 +131,8 @@ def test_page_is_its_records(values: list[dict[str, Any]]) -> None:
     """A page at once, a page in slices and single records read the same."""
     text = ENCODER.encode({"results": values, "pageNumber": 1, "totalResults": len(values)})
     single = [codec.decode(ENCODER.encode(value), Invoice) for value in values]
-    for limit in (codec.LARGE_PAGE, 0):
-        with patch.dict(codec._at_once, {Invoice: limit}):
+    for limit in (records.LARGE_PAGE, 0):
+        with patch.dict(records._at_once, {Invoice: limit}):
             page = finished(codec.decode_page(text, Invoice))
         assert [codec.encode(record) for record in page.results] == [
             codec.encode(record) for record in single

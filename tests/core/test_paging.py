@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from codat_async import codec
-from codat_async.codec import OnInvalid, SlicedPage
+from codat_async.codec import OnInvalid, SlicedPage, records
 from codat_async.errors import InvalidRecord, PagingError
 from codat_async.models import Account, HalRef, Links, Page
 from codat_async.paging import Drift, Pager
@@ -89,7 +88,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Every test with both ways to come to the records."""
     monkeypatch.setattr(Listing, "sliced", request.param == "sliced")
     # A slice for each record.
-    monkeypatch.setattr(codec, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(records, "_SLICE_BYTES", 1)
 
 
 def three_pages() -> Listing:

@@ -116,12 +116,12 @@ def test_limits_that_let_nothing_pass(name: str, value: int) -> None:
         Limits(**{name: value})
 
 
-@pytest.mark.parametrize("patience", [-1.0, float("nan")])
-def test_patience_that_is_no_time(patience: float) -> None:
+@pytest.mark.parametrize("max_quota_wait", [-1.0, float("nan")])
+def test_patience_that_is_no_time(max_quota_wait: float) -> None:
     """Patience may be nothing, but not less."""
-    with pytest.raises(ValueError, match="patience is"):
-        Limits(patience=patience)
-    assert Limits(patience=0).patience == 0
+    with pytest.raises(ValueError, match="max_quota_wait is"):
+        Limits(max_quota_wait=max_quota_wait)
+    assert Limits(max_quota_wait=0).max_quota_wait == 0
 
 
 async def test_places_per_company() -> None:
@@ -472,7 +472,7 @@ async def test_waiting_for_the_quota() -> None:
 
 
 async def test_near_reset_is_waited_for() -> None:
-    """A reset within the limit's patience is no reason to raise."""
+    """A reset within the limit's max_quota_wait is no reason to raise."""
     bench = Bench()
     await bench.queue("a")
     bench.done("a", told(0, reset="30"))

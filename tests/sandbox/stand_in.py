@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from codat_async import models
-from codat_async.sandbox.wire import stable_uuid
+from codat_async.sandbox.replies import stable_uuid
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

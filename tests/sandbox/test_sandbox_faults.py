@@ -15,7 +15,7 @@ from stand_in import SmallBooks
 from codat_async.models import Invoice
 from codat_async.sandbox import KINDS, PROFILES, Fault, FaultError, Sandbox
 from codat_async.sandbox.faults import FaultPlan, parse_fault, parse_faults
-from codat_async.sandbox.spoiling import spoil
+from codat_async.sandbox.record_faults import spoil
 
 
 async def spoilt(api: Api, fault: str, path: str = "/invoices") -> tuple[int, bytes, str]:

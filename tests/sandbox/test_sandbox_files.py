@@ -13,8 +13,8 @@ from stand_in import SmallBooks, invoice
 
 from codat_async import models
 from codat_async.sandbox import Sandbox
+from codat_async.sandbox.connection_faults import disposition
 from codat_async.sandbox.pdf import document, render_record
-from codat_async.sandbox.sabotage import disposition
 
 
 def files(api: Api) -> str:

@@ -11,7 +11,7 @@ from stand_in import SmallBooks
 from codat_async.sandbox import Sandbox
 from codat_async.sandbox.errors import ApiError
 from codat_async.sandbox.idempotency import Replays, fingerprint
-from codat_async.sandbox.wire import Reply
+from codat_async.sandbox.replies import Reply
 
 CUSTOMER = {"customerName": "New & Sons", "status": "Active"}
 

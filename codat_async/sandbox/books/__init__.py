@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from codat_async.sandbox.books.clock import REFERENCE_DATE
 from codat_async.sandbox.books.company import CompanyBooks
+from codat_async.sandbox.books.dates import REFERENCE_DATE
 from codat_async.sandbox.books.profile import RESOURCES, Profile
 
 __all__ = ["REFERENCE_DATE", "RESOURCES", "Books", "CompanyBooks"]

@@ -10,7 +10,7 @@ from codat_async.models import (
     PaymentAllocation,
     PaymentAllocationPayment,
 )
-from codat_async.sandbox.books.clock import plain
+from codat_async.sandbox.books.dates import plain
 from codat_async.sandbox.books.postings import is_reasonable, paid_in
 
 _ZERO: Final = Decimal(0)

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from codat_async.models import Attachment
-from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, at, stamps
 from codat_async.sandbox.books.profile import Profile, uuid_of
 
 _KINDS: Final = (

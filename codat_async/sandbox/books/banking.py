@@ -24,7 +24,7 @@ from codat_async.models import (
     RecordReference,
 )
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, at, stamps
 from codat_async.sandbox.books.ledger import is_posted, posted_at
 from codat_async.sandbox.books.lines import count, money
 from codat_async.sandbox.books.profile import uuid_of

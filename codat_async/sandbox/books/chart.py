@@ -26,7 +26,7 @@ from codat_async.models import (
     TrackingCategoryTree,
     ValidDataTypeLinks,
 )
-from codat_async.sandbox.books.clock import stamps
+from codat_async.sandbox.books.dates import stamps
 from codat_async.sandbox.books.profile import Profile
 
 _ASSET, _LIABILITY, _EQUITY = AccountType.ASSET, AccountType.LIABILITY, AccountType.EQUITY

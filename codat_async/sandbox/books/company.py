@@ -28,12 +28,12 @@ from codat_async.sandbox.books.ageing import by_age, by_party, outstanding
 from codat_async.sandbox.books.allocation import Allocations
 from codat_async.sandbox.books.attachments import attachments, content
 from codat_async.sandbox.books.chart import Chart, tree
-from codat_async.sandbox.books.clock import FIRST_DATE, LAST_SYNC, REFERENCE_DATE, plain, stamps
-from codat_async.sandbox.books.derived import Derived
+from codat_async.sandbox.books.dates import FIRST_DATE, LAST_SYNC, REFERENCE_DATE, plain, stamps
 from codat_async.sandbox.books.goods import Goods
 from codat_async.sandbox.books.ledger import Ledger
 from codat_async.sandbox.books.parties import Customers, Suppliers, company_info
 from codat_async.sandbox.books.profile import RESOURCES, Profile
+from codat_async.sandbox.books.projections import Derived
 from codat_async.sandbox.books.purchases import Purchases
 from codat_async.sandbox.books.reports import Statements
 from codat_async.sandbox.books.sales import Sales

@@ -20,7 +20,7 @@ from codat_async.models import (
 )
 from codat_async.sandbox.books import names
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, at, stamps
 from codat_async.sandbox.books.goods import Good
 from codat_async.sandbox.books.lines import Line, build, categories, count, money, price, total, tracking
 from codat_async.sandbox.books.parties import Customers, Suppliers

@@ -7,7 +7,7 @@ from msgspec import Struct
 from codat_async.models import AccountRef, Item, ItemPrice, ItemRef, ItemType, Metadata, RecordStatus
 from codat_async.sandbox.books import names
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, stamps
 
 METERED_UNITS = 1000
 """Things priced in fractions of a cent are traded by the thousand, so that lines come out in cents."""

@@ -16,7 +16,7 @@ from codat_async.models import (
     RecordReference,
 )
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, OPENING_DAY, at, plain, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, OPENING_DAY, at, plain, stamps
 from codat_async.sandbox.books.lines import money
 from codat_async.sandbox.books.postings import Poster, Posting, is_reasonable
 from codat_async.sandbox.books.profile import uuid_of

@@ -24,7 +24,7 @@ from codat_async.models import (
 )
 from codat_async.models.common import DataType
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, at, stamps
 from codat_async.sandbox.books.goods import Good, Goods
 from codat_async.sandbox.books.lines import build, categories, count, draw, money, total, tracking
 from codat_async.sandbox.books.parties import Customers, Suppliers, Terms

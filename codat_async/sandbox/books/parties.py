@@ -22,7 +22,7 @@ from codat_async.models import (
     WeblinkType,
 )
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import FIRST_DATE, LAST_DAY, REFERENCE_DATE, stamps
+from codat_async.sandbox.books.dates import FIRST_DATE, LAST_DAY, REFERENCE_DATE, stamps
 from codat_async.sandbox.books.profile import Profile
 from codat_async.sandbox.books.regions import address, business, domain, fill, person
 

@@ -22,7 +22,7 @@ from codat_async.models import (
     RecordReference,
 )
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY, at, stamps
+from codat_async.sandbox.books.dates import LAST_DAY, at, stamps
 from codat_async.sandbox.books.goods import Goods
 from codat_async.sandbox.books.lines import billing, build, categories, count, money
 from codat_async.sandbox.books.orders import PurchaseOrders

@@ -22,7 +22,7 @@ from codat_async.models import (
     ReportInput,
     ReportLine,
 )
-from codat_async.sandbox.books.clock import FIRST_DATE, REFERENCE_DATE
+from codat_async.sandbox.books.dates import FIRST_DATE, REFERENCE_DATE
 from codat_async.sandbox.books.ledger import Balances, month_of
 
 _ZERO: Final = Decimal(0)

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.clock import LAST_DAY
+from codat_async.sandbox.books.dates import LAST_DAY
 from codat_async.sandbox.books.goods import Good
 from codat_async.sandbox.books.lines import Line, Totals, draw, part_of, total
 from codat_async.sandbox.books.parties import Terms

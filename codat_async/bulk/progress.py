@@ -1,0 +1,178 @@
+"""What a pull is doing: counts by type, how fast it goes, what it waits for, and events as they happen."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from codat_async.bulk.plan.units import Unit
+from codat_async.bulk.store.checkpoint import State, UnitState
+from codat_middleware.governor import Governor
+
+__all__ = ["Counts", "Event", "Monitor", "Progress"]
+
+_WINDOW: Final = 30.0
+"""Seconds that the speed is measured over."""
+
+
+class Event(Struct, kw_only=True):
+    """Something worth a line in a log."""
+
+    event: str
+    at: str
+    facts: Mapping[str, Any]
+
+
+class Counts(Struct, kw_only=True):
+    """The sums of the units of one type, or of all."""
+
+    units: int = 0
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    rows: int = 0
+    expected: int = 0
+    """What the API says those lists hold whose first page has come."""
+    pages: int = 0
+    requests: int = 0
+    retries: int = 0
+    waited: float = 0.0
+    received: int = 0
+    invalid: int = 0
+    repeats: int = 0
+    overlap: int = 0
+    missing: int = 0
+
+    def add(self, state: UnitState, sign: int = 1) -> None:
+        """Count a unit in, or out again."""
+        self.units += sign
+        self.done += sign * (state.state == State.DONE)
+        self.skipped += sign * (state.state == State.SKIPPED)
+        self.failed += sign * (state.state == State.FAILED)
+        self.rows += sign * state.rows
+        self.expected += sign * (state.total or 0)
+        self.pages += sign * state.pages
+        self.requests += sign * state.requests
+        self.retries += sign * state.retries
+        self.waited += sign * state.waited
+        self.received += sign * state.received
+        self.invalid += sign * state.invalid
+        self.repeats += sign * state.repeats
+        self.overlap += sign * state.overlap
+        self.missing += sign * state.missing
+
+    @property
+    def ended(self) -> int:
+        """Units that need nothing more."""
+        return self.done + self.skipped + self.failed
+
+
+class Progress(Struct, kw_only=True):
+    """A reading of the monitor."""
+
+    phase: str
+    types: Mapping[str, Counts]
+    total: Counts
+    records_per_second: float
+    requests_per_second: float
+    in_flight: int
+    waiting: int
+    waiting_for: str | None
+    """Why requests wait, in a few words."""
+    quota_left: int | None
+    seconds_left: float | None
+    elapsed: float
+
+
+class Monitor:
+    """Counts, and tells whoever listens."""
+
+    def __init__(self, governor: Governor, on_event: Callable[[Event], None] | None = None) -> None:
+        self._governor = governor
+        self._on_event = on_event
+        self.phase = "finding companies"
+        self.types: dict[str, Counts] = {}
+        self.total = Counts()
+        self._begun = time.monotonic()
+        self._samples: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
+        self._before = (0, 0)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Tell the listener of something."""
+        if self._on_event is not None:
+            moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._on_event(Event(event=event, at=moment, facts=facts))
+
+    def take(self, unit: Unit, state: UnitState) -> None:
+        """Count a unit as it is when the pull begins, or goes on."""
+        self._counts(unit).add(state)
+        self.total.add(state)
+
+    def leave(self, unit: Unit, state: UnitState) -> None:
+        """Take a unit out of the counts, to be counted again when it has changed."""
+        self._counts(unit).add(state, -1)
+        self.total.add(state, -1)
+
+    def begin(self) -> None:
+        """Measure speed from here on."""
+        self.phase = "pulling"
+        self._before = (self.total.rows, self.total.requests)
+        self._samples = deque([(time.monotonic(), *self._before)])
+
+    def _counts(self, unit: Unit) -> Counts:
+        return self.types.setdefault(unit.type, Counts())
+
+    def progress(self) -> Progress:
+        """How things stand."""
+        now, total = time.monotonic(), self.total
+        samples = self._samples
+        if now - samples[-1][0] >= 0.5:
+            samples.append((now, total.rows, total.requests))
+        while len(samples) > 2 and now - samples[0][0] > _WINDOW:
+            samples.popleft()
+        then, rows, requests = samples[0]
+        span = max(now - then, 1e-3)
+        state = self._governor.state()
+        speed = max(0, total.requests - requests) / span
+        return Progress(
+            phase=self.phase,
+            types=self.types,
+            total=total,
+            records_per_second=max(0, total.rows - rows) / span,
+            requests_per_second=speed,
+            in_flight=state.in_flight,
+            waiting=state.waiting,
+            waiting_for=self._why(),
+            quota_left=state.remaining,
+            seconds_left=self._left(speed),
+            elapsed=now - self._begun,
+        )
+
+    def _why(self) -> str | None:
+        state = self._governor.state()
+        now = datetime.now(UTC)
+        if state.closed_until is not None and state.closed_until > now:
+            return f"refused, goes on in {(state.closed_until - now).total_seconds():.0f} s"
+        if not state.waiting:
+            return None
+        if state.remaining == 0 and state.resets_at is not None:
+            return f"quota, resets at {state.resets_at:%H:%M} UTC"
+        cap = state.in_flight_per_company
+        if cap is not None and any(held >= cap for held in state.companies.values()):
+            return f"{cap} in flight per company"
+        return f"{state.per_minute:.0f} a minute" if state.per_minute is not None else "a place"
+
+    def _left(self, speed: float) -> float | None:
+        """Seconds to go: rows and units still to come, at the requests that those so far took."""
+        total = self.total
+        if speed <= 0.0 or not total.ended:
+            return None
+        unread = total.units - total.ended
+        rows = max(0, total.expected - total.rows - total.overlap - total.repeats)
+        per_row = total.pages / total.rows if total.rows else 0.0
+        per_unit = total.requests / max(1, total.ended)
+        unbegun = max(0, unread - 50)
+        return (rows * per_row + unbegun * per_unit + min(unread, 50)) / speed

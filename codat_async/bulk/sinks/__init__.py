@@ -1,0 +1,1 @@
+"""What people query: Arrow, Parquet and DuckDB, made from the raw files."""

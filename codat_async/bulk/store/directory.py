@@ -1,0 +1,220 @@
+"""The directory that a pull writes to: recognised, locked, and put in order after a crash."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from codat_async.bulk.extract.page import comparable
+from codat_async.bulk.extract.reconcile import versions_of
+from codat_async.bulk.plan.units import Unit
+from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
+from codat_async.bulk.store.compression import SUFFIXES, read_ranges
+from codat_async.errors import CodatError
+
+__all__ = ["CHECKPOINT", "REPORT", "Directory", "DirectoryError", "lock_holder", "open_checkpoint"]
+
+CHECKPOINT: Final = "checkpoint.sqlite"
+REPORT: Final = "report.json"
+_LOCK: Final = "pull.lock"
+_OWN: Final = {_LOCK, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm"}
+
+
+class DirectoryError(CodatError):
+    """A directory that cannot be pulled into, or read as a pull; says why in one line."""
+
+
+class Directory:
+    """A directory under lock, with its checkpoint open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._made = False
+        self._reader: Checkpoint | None = None
+        self._reading = threading.Lock()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        path = self.path
+        try:
+            if path.exists() and not path.is_dir():
+                raise DirectoryError(f"{path} is not a directory")
+            self._made = not path.exists()
+            path.mkdir(parents=True, exist_ok=True)
+            names = {entry.name for entry in path.iterdir()}
+            if names - _OWN and CHECKPOINT not in names:
+                raise DirectoryError(f"{path} holds something else than a pull; nothing was written")
+            self._take_lock()
+        except OSError as error:
+            raise DirectoryError(f"cannot write to {path}: {error.strerror or error}") from error
+        try:
+            self.checkpoint = Checkpoint(path / CHECKPOINT)
+        except sqlite3.Error as error:
+            raise DirectoryError(f"{path / CHECKPOINT} is not a checkpoint of a pull: {error}") from error
+
+    def _take_lock(self) -> None:
+        lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+            os.close(lock)
+            if not isinstance(error, BlockingIOError):
+                raise
+            raise DirectoryError(
+                f"another pull (process {holder or 'unknown'}) is at work in {self.path}"
+            ) from None
+        self._lock = lock
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Close the checkpoint and give the lock back; what no run has begun in is removed again."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        checkpoint: Checkpoint | None = getattr(self, "checkpoint", None)
+        unused = False
+        if checkpoint is not None:
+            unused = checkpoint.last_run() is None
+            checkpoint.close()
+            del self.checkpoint
+            if unused:
+                for name in _OWN:
+                    (self.path / name).unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._made and unused:
+            self.path.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- files ---------------------------------------------------------------------------
+
+    def file(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
+        """Where a unit's records are once they are complete."""
+        return self.path / "raw" / (unit.stem(run, whole=whole) + SUFFIXES[compression])  # type: ignore[index]
+
+    def part(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
+        """Where a unit's records are until then."""
+        file = self.file(run, compression, unit, whole=whole)
+        return file.with_name(f"{file.name}.part")
+
+    def complete(self, run: Run, key: int, unit: Unit, *, whole: bool, invalid: bool) -> None:
+        """Give the files of a unit that is done their final names; again is harmless."""
+        part = self.part(run.id, run.compression, unit, whole=whole)
+        if invalid:
+            listing = self.path / "invalid" / f"{unit.stem(run.id, whole=whole)}.ndjson"
+            lines = b"".join(_listed(self.checkpoint, key, unit))
+            listing.parent.mkdir(parents=True, exist_ok=True)
+            fresh = listing.with_name(f"{listing.name}.part")
+            fresh.write_bytes(lines)
+            fresh.replace(listing)
+        if part.exists():
+            part.replace(part.with_suffix(""))
+
+    def earlier_versions(self, unit: Unit, whole_since: str, since: str) -> set[int]:
+        """Hashes of the versions of records, modified at or after a moment, that earlier runs landed."""
+        with self._reading:
+            if self._reader is None:
+                self._reader = Checkpoint(self.path / CHECKPOINT, read_only=True)
+            pages = self._reader.earlier_pages(unit, whole_since, comparable(since) or since)
+        ranges: dict[Path, list[tuple[int, int | None]]] = {}
+        for run, compression, whole, begins, ends in pages:
+            ranges.setdefault(self.file(run, compression, unit, whole=whole), []).append((begins, ends))
+        existing = (read_ranges(file, wanted) for file, wanted in ranges.items() if file.exists())
+        return versions_of(chain.from_iterable(existing))
+
+    def recover(self) -> None:
+        """Finish what a crash left undone, and remove what a superseded run left behind."""
+        checkpoint = self.checkpoint
+        current = checkpoint.current_run()
+        if current is None:
+            return
+        for key, unit, state in checkpoint.units(current.id):
+            if state.state == State.DONE and state.landed:
+                self.complete(current, key, unit, whole=state.since is None, invalid=bool(state.invalid))
+        for run, key, unit, state in list(checkpoint.files(State.ABANDONED)):
+            if state.landed:
+                self.part(run.id, run.compression, unit, whole=state.since is None).unlink(missing_ok=True)
+                state.landed = 0
+                checkpoint.save(key, state)
+
+
+def lock_holder(directory: Path) -> int | None:
+    """The process of the pull that is at work in a directory; None where there is none."""
+    try:
+        lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        process = int(os.pread(lock, 32, 0))
+        # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
+        with contextlib.suppress(PermissionError):
+            os.kill(process, 0)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return process
+    except (OSError, OverflowError, ValueError):
+        pass
+    finally:
+        os.close(lock)
+    return None
+
+
+def _listed(checkpoint: Checkpoint, key: int, unit: Unit) -> Iterator[bytes]:
+    for page, each in checkpoint.invalid(key):
+        try:
+            record: object = msgspec.Raw(msgspec.json.format(each.record, indent=-1))
+        except msgspec.DecodeError:
+            record = each.record.decode(errors="replace")
+        yield (
+            msgspec.json.encode(
+                {
+                    "type": unit.type,
+                    "company": unit.company,
+                    "connection": unit.connection or None,
+                    "parent": unit.parent or None,
+                    "id": each.id,
+                    "page": page,
+                    "row": each.row,
+                    "path": each.path,
+                    "reason": each.reason,
+                    "record": record,
+                }
+            )
+            + b"\n"
+        )
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint of a directory, to look at; raises DirectoryError where there is none."""
+    if not path.is_dir():
+        raise DirectoryError(f"{path} is not a directory")
+    if not (path / CHECKPOINT).exists():
+        raise DirectoryError(f"{path} holds no pull")
+    try:
+        return Checkpoint(path / CHECKPOINT, read_only=True)
+    except sqlite3.Error as error:
+        raise DirectoryError(f"{path / CHECKPOINT} cannot be read: {error}") from error

@@ -1,0 +1,206 @@
+"""Writes pages and commits the checkpoint, in a thread of its own and in batches."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.errors import CodatError
+
+__all__ = ["Batch", "DiskFull", "WriteError", "Writer", "write_error"]
+
+_log = logging.getLogger(__name__)
+_LARGEST_BATCH: Final = 256
+# A file-size limit shows to SQLite as a failed write.
+_SQLITE_FULL: Final = {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class WriteError(CodatError):
+    """What was pulled could not be written; everything committed before holds."""
+
+
+class DiskFull(WriteError):
+    """No space is left; after some is made, the same command goes on where it stopped."""
+
+
+class Batch:
+    """What is written and committed together."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self._files: dict[Path, int] = {}
+        self._after: list[Callable[[], None]] = []
+
+    def write(self, path: Path, begins: int, data: bytes) -> None:
+        """Put bytes at a place of a file; what was beyond that place and never committed is cut off."""
+        file = self._files.get(path)
+        if file is None:
+            file = self._open(path)
+            if os.fstat(file).st_size > begins:
+                os.ftruncate(file, begins)
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(file, view, begins)
+            begins += written
+            view = view[written:]
+
+    def _open(self, path: Path) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        try:
+            file = os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, flags, 0o644)
+        self._files[path] = file
+        return file
+
+    def cut(self, path: Path, size: int) -> None:
+        """Cut off what a file holds beyond what was committed."""
+        try:
+            if path.stat().st_size > size:
+                os.truncate(path, size)
+        except FileNotFoundError:
+            pass
+
+    def after(self, action: Callable[[], None]) -> None:
+        """Do this once the batch is committed."""
+        self._after.append(action)
+
+    def commit(self) -> None:
+        """Sync the files, then commit: never does the checkpoint tell of bytes that could be lost."""
+        try:
+            for file in self._files.values():
+                os.fdatasync(file)
+            self.checkpoint.db.execute("commit")
+        finally:
+            self._close()
+        for action in self._after:
+            action()
+
+    def roll_back(self) -> None:
+        """Forget the batch."""
+        self._close()
+        with contextlib.suppress(sqlite3.Error):
+            if self.checkpoint.db.in_transaction:
+                self.checkpoint.db.execute("rollback")
+
+    def _close(self) -> None:
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+
+Job: TypeAlias = Callable[[Batch], None]
+_Done: TypeAlias = Callable[[Exception | None], None]
+
+
+class Writer:
+    """The thread; an async context manager that ends it once all that was handed over is committed.
+
+    Jobs are done in the order they come, those that wait together in one batch: while one
+    is synced the next gathers, so that the disk's latency costs no throughput. The first
+    failure ends it, since what follows may build on what was lost.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, on_failure: Callable[[WriteError], None]) -> None:
+        self._checkpoint = checkpoint
+        self._on_failure = on_failure
+        self._jobs: queue.SimpleQueue[tuple[Job, _Done | None] | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="codat-async-landing", daemon=True)
+        self.error: WriteError | None = None
+
+    def submit(self, job: Job, done: _Done | None = None) -> None:
+        """Hand a job over; ``done`` is called in the loop once it is committed, or with the error."""
+        if self.error is not None:
+            raise self.error
+        self._jobs.put((job, done))
+
+    async def commit(self, job: Job) -> None:
+        """Hand a job over and wait until it is committed."""
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def done(error: Exception | None) -> None:
+            if not future.done():
+                future.set_exception(error) if error is not None else future.set_result(None)
+
+        self.submit(job, done)
+        await future
+
+    async def __aenter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._jobs.put(None)
+        # Shielded from cancellation: what was handed over is to be committed in any case.
+        waiter = asyncio.ensure_future(asyncio.to_thread(self._thread.join))
+        while not waiter.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(waiter)
+
+    # --- in the thread -------------------------------------------------------------------
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            taken = [self._jobs.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(taken) < _LARGEST_BATCH:
+                    taken.append(self._jobs.get_nowait())
+            jobs = [each for each in taken if each is not None]
+            ended = len(jobs) < len(taken)
+            error = self.error
+            if jobs and error is None:
+                error = self._together([job for job, _ in jobs])
+            self._tell([done for _, done in jobs if done is not None], error)
+
+    def _together(self, jobs: list[Job]) -> WriteError | None:
+        batch = Batch(self._checkpoint)
+        try:
+            self._checkpoint.db.execute("begin")
+            for job in jobs:
+                job(batch)
+            batch.commit()
+        except Exception as error:
+            batch.roll_back()
+            self.error = write_error(error)
+            _log.debug("a batch could not be committed", exc_info=True)
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_failure, self.error)
+            return self.error
+        return None
+
+    def _tell(self, waiting: list[_Done], error: Exception | None) -> None:
+        def tell() -> None:
+            for done in waiting:
+                done(error)
+
+        if waiting:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(tell)
+
+
+def write_error(error: Exception) -> WriteError:
+    """The error for a failure of the files or of SQLite."""
+    if isinstance(error, OSError):
+        if error.errno in _FULL:
+            failure: WriteError = DiskFull(f"the disk is full ({error.strerror})")
+        else:
+            failure = WriteError(f"cannot write: {error}")
+    elif isinstance(error, sqlite3.Error):
+        # SQLite tells a full disk apart from other failures only sometimes.
+        full = getattr(error, "sqlite_errorname", "") in _SQLITE_FULL
+        failure = DiskFull(f"the disk is full ({error})") if full else WriteError(f"the checkpoint: {error}")
+    else:
+        failure = WriteError(f"cannot write: {error!r}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,119 @@
+"""The loop that reads pages: in order, some ahead, and never what no page leads to."""
+
+import asyncio
+
+import pytest
+
+from codat_async.errors import PagingError
+from codat_async.models import HalRef, Links
+from codat_async.prefetch import Step, read_pages
+
+
+class Leaf:
+    """A page that leads on."""
+
+    def __init__(self, number: int, following: int | None, last: int) -> None:
+        self.number = number
+        self.following = following
+        self.last = last
+
+
+class Book:
+    """Pages by number, and what was asked for."""
+
+    def __init__(self, *leads: int | None, last: int) -> None:
+        self.leaves = {number: Leaf(number, lead, last) for number, lead in enumerate(leads, 1)}
+        self.asked: list[int] = []
+        self.cancelled: list[int] = []
+
+    async def fetch(self, number: int) -> Leaf:
+        self.asked.append(number)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.cancelled.append(number)
+            raise
+        return self.leaves[number]
+
+    async def read(self, ahead: int, first: int = 1) -> list[int]:
+        pages = read_pages(self.fetch, first, ahead=lambda: ahead, last=lambda page: page.last)
+        return [page.number async for page in pages]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 10])
+async def test_in_order_and_each_once(ahead: int) -> None:
+    """However many are read ahead."""
+    book = Book(2, 3, 4, 5, None, last=5)
+    assert await book.read(ahead) == [1, 2, 3, 4, 5]
+    assert sorted(book.asked) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_a_page_that_is_skipped_is_not_given(ahead: int) -> None:
+    """The second leads to the fourth; what was asked for in between is given up."""
+    book = Book(2, 4, 4, 5, None, last=5)
+    assert await book.read(ahead) == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_an_end_before_the_last(ahead: int) -> None:
+    """A page that leads nowhere is the last, whatever the number of records was."""
+    book = Book(2, None, None, None, last=4)
+    assert await book.read(ahead) == [1, 2]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_more_pages_than_told(ahead: int) -> None:
+    """What a page leads to is read, though it is beyond the last, but not ahead of it."""
+    book = Book(2, 3, 4, None, last=2)
+    assert await book.read(ahead) == [1, 2, 3, 4]
+    assert book.asked == [1, 2, 3, 4]
+
+
+async def test_from_a_later_page() -> None:
+    """As a pull that goes on does."""
+    book = Book(2, 3, 4, 5, None, last=5)
+    assert await book.read(2, first=3) == [3, 4, 5]
+    assert book.asked == [3, 4, 5]
+
+
+async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
+    """Without reading ahead the next page is asked for when the consumer comes back."""
+    book = Book(2, 3, None, last=3)
+    pages = read_pages(book.fetch, 1, ahead=lambda: 0, last=lambda page: page.last)
+    assert (await anext(pages)).number == 1
+    await asyncio.sleep(0)
+    assert book.asked == [1]
+    await pages.aclose()
+
+
+async def test_leaving_early_gives_up_what_is_under_way() -> None:
+    """No task is left behind."""
+    book = Book(2, 3, 4, 5, None, last=5)
+    pages = read_pages(book.fetch, 1, ahead=lambda: 3, last=lambda page: page.last)
+    await anext(pages)
+    await asyncio.sleep(0)
+    await pages.aclose()
+    assert book.cancelled == [2, 3, 4]
+    assert len(asyncio.all_tasks()) == 1
+
+
+class Head:
+    """What a page tells of itself."""
+
+    def __init__(self, page_size: int, total: int, to: int | None) -> None:
+        self.page_size = page_size
+        self.total_results = total
+        self.links = None if to is None else Links(next=HalRef(href=f"/list?page={to}"))
+
+
+@pytest.mark.parametrize(("page_size", "past"), [(10, False), (50, True), (0, True)])
+def test_a_page_without_records_may_lead_on_only_before_the_end(page_size: int, past: bool) -> None:
+    """One that does not tell its size could lead on for ever."""
+    step = Step(Head(page_size, 100, 3), 2, "list", empty=True)
+    if past:
+        with pytest.raises(PagingError, match="past the end"):
+            step.following()
+    else:
+        assert step.following() == 3
+    assert Step(Head(0, 0, 3), 2, "list", empty=False).following() == 3
