@@ -1,4 +1,4 @@
-"""Puts the credential on every request, and asks for a fresh one when it is refused."""
+"""Sets the credential on every request, and asks the provider for a new one after a 401."""
 
 import asyncio
 from base64 import b64encode
@@ -13,37 +13,37 @@ __all__ = ["AUTHORIZATION", "Auth", "CredentialProvider", "authorization"]
 AUTHORIZATION: Final = "Authorization"
 
 CredentialProvider: TypeAlias = Callable[[], Awaitable[str]]
-"""Returns the current key, raw or as a ready header; called again when that one is refused."""
+"""Returns the current key, raw or as a complete header; called again after a 401."""
 
 
 def authorization(key: str) -> str:
-    """The ``Authorization`` header for a key: raw keys are encoded, a ready ``Basic …`` passes through.
+    """Return the ``Authorization`` header for a key: raw keys are encoded, ``Basic …`` is kept.
 
-    Raises :class:`ValueError`, which never shows the key, where it is empty or cannot
-    stand in a header. Source: "Authentication" in Codat's documents.
+    Raises :class:`ValueError`, whose message never contains the key, if it is empty or not
+    valid in a header. Source: "Authentication" in Codat's documentation.
     """
     key = key.strip()
     if not key:
         raise ValueError("the API key is empty")
     if not key.isprintable():
-        raise ValueError("the API key holds control characters")
+        raise ValueError("the API key contains control characters")
     scheme, _, rest = key.partition(" ")
     if scheme.lower() != "basic":
         return f"Basic {b64encode(key.encode()).decode()}"
     if not rest.strip() or not rest.isascii():
-        raise ValueError("the API key begins as a ready header, but no base64 follows 'Basic'")
+        raise ValueError("the API key starts with 'Basic' but no base64 follows")
     return f"Basic {rest.strip()}"
 
 
 class Auth:
-    """Sets ``Authorization`` on every request, over any that is there.
+    """Sets ``Authorization`` on every request, replacing any that is there.
 
     ``credential`` is a key (see :func:`authorization` for its forms and errors) or an async
-    provider of one. A provider is asked when the first request needs it, and again after a
-    401: once for all the requests refused meanwhile. A request refused with a credential
-    that has been replaced since is only sent again. Each is sent again at most once, and a
-    body that can be read only once is not sent again at all. What the provider raises
-    reaches every call that waited for it.
+    function that returns one. The function is called when the first request needs the key
+    and again after a 401: once for all requests rejected with the same key. A request
+    rejected with a key that has been replaced since is resent without asking. Each request is
+    resent at most once, and never if its body can be read only once. An exception of the
+    function is raised in every call that waited for it.
     """
 
     __slots__ = ("_asked", "_failure", "_headers", "_lock", "_provider")
@@ -63,7 +63,7 @@ class Auth:
         return f"Auth({'<key>' if self._provider is None else '<provider>'})"
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
-        """Send the request with the credential."""
+        """Send the request with the credential set."""
         if self._provider is None and self._headers is not None:
             return call_next(_authorized(request, self._headers))
         return self._provided(request, call_next)
@@ -78,13 +78,13 @@ class Auth:
             return response
         return await call_next(_authorized(request, fresh))
 
-    async def _ask(self, refused: Mapping[str, str] | None) -> Mapping[str, str]:
+    async def _ask(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         asked = self._asked
-        # A lock, not a shared task: when the one who asks is cancelled, the next one asks.
+        # A lock and not a shared task: if the caller that holds it is cancelled, the next one asks.
         async with self._lock:
             if self._asked != asked and self._failure is not None:
                 raise self._failure
-            if self._headers is not None and self._headers is not refused:
+            if self._headers is not None and self._headers is not rejected:
                 return self._headers
             assert self._provider is not None
             try:

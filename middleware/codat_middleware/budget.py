@@ -1,4 +1,4 @@
-"""Bounds the retries of all calls together, so that a failing API is not hammered."""
+"""Bounds the retries of all calls together, so that retries do not overload a failing API."""
 
 import logging
 
@@ -10,14 +10,14 @@ _log = logging.getLogger(__name__)
 
 
 class RetryBudget:
-    """Tokens for retries, shared by all calls and by as many ``Retry`` instances as wanted.
+    """A token bucket for retries, shared by all calls and any number of ``Retry`` instances.
 
-    Each retry takes one token, each success gives ``refund`` back, and ``per_second`` more
-    come with time, up to ``capacity``. With none left failures are reported at once.
-    Retries after a 429 take none: the governor is there for those.
+    Each retry takes one token; each success adds ``refund`` and each second ``per_second``,
+    up to ``capacity``. Without a token a failure is returned to the caller without a retry.
+    Retries after a 429 take no token, since the governor limits those.
     """
 
-    __slots__ = ("_capacity", "_clock", "_dry", "_per_second", "_refund", "_seen", "tokens")
+    __slots__ = ("_capacity", "_clock", "_exhausted", "_per_second", "_refund", "_updated", "tokens")
 
     def __init__(
         self,
@@ -31,26 +31,28 @@ class RetryBudget:
         self._refund = refund
         self._per_second = per_second
         self._clock: Clock = clock or SystemClock()
-        self._seen = self._clock.monotonic()
-        self._dry = False
+        self._updated = self._clock.monotonic()
+        self._exhausted = False
         self.tokens = capacity
-        """How many are left, as of the last retry or success."""
+        """Tokens left as of the last retry or success."""
 
     def take(self) -> bool:
-        """Take a token for a retry; False when there is none, which is logged when it begins."""
+        """Take a token for a retry; false if there is none. Only the first time in a row is logged."""
         now = self._clock.monotonic()
-        self.tokens = min(self._capacity, self.tokens + (now - self._seen) * self._per_second)
-        self._seen = now
+        self.tokens = min(self._capacity, self.tokens + (now - self._updated) * self._per_second)
+        self._updated = now
         if self.tokens < 1.0:
-            if not self._dry:
-                self._dry = True
-                _log.warning("the retry budget is spent: failures are no longer tried again")
+            if not self._exhausted:
+                self._exhausted = True
+                _log.warning(
+                    "retry budget spent: failed requests are not retried until requests succeed again"
+                )
             return False
-        self._dry = False
+        self._exhausted = False
         self.tokens -= 1.0
         return True
 
     def succeeded(self) -> None:
-        """Note a success."""
+        """Add ``refund`` tokens after a success."""
         if self.tokens < self._capacity:
             self.tokens = min(self._capacity, self.tokens + self._refund)

@@ -1,4 +1,4 @@
-"""Where the middleware takes its time from, so that tests can give it a time of their own."""
+"""The clock that the middleware reads and sleeps on; tests pass one of their own."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ from typing import Final, Protocol
 __all__ = ["Clock", "InstantClock", "SystemClock", "Timer", "queued"]
 
 queued: Final[ContextVar[float]] = ContextVar("codat_middleware.queued", default=0.0)
-"""Seconds that this task has spent waiting its turn in a governor, in all.
+"""Total seconds that this task has waited in a governor's queue.
 
-The retry middleware subtracts them, so that a call which stood in a long queue keeps its
-whole budget for failures.
+The retry middleware subtracts them, so that a call which waited in a long queue keeps its
+whole time budget for failures.
 """
 
 
@@ -20,14 +20,14 @@ class Timer(Protocol):
     """What :meth:`Clock.call_later` returns."""
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
+        """Prevent the callback from being called."""
 
 
 class Clock(Protocol):
-    """The time, and waiting for it. All durations are seconds."""
+    """Reads the time, sleeps and schedules callbacks. All durations are seconds."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Seconds since an arbitrary point; never decreases."""
         ...
 
     def time(self) -> float:
@@ -35,10 +35,10 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float, /) -> None:
-        """Return after that many seconds."""
+        """Return after this many seconds."""
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back once after that many seconds, unless cancelled before."""
+        """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
         ...
 
 
@@ -51,36 +51,36 @@ class SystemClock:
 
     @staticmethod
     def call_later(seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back once after that many seconds, unless cancelled before."""
+        """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 class InstantClock:
-    """A clock for tests: its waits take no time, yet its time passes by as much.
+    """A clock for tests: its waits return at once, and its time advances by as much.
 
-    Give one to :class:`~codat_middleware.Retry` and :class:`~codat_middleware.Governor`
-    alike, and backoff, ``Retry-After``, pacing and closed gates are all gone through at
-    once, in their order.
+    Pass the same one to :class:`~codat_middleware.Retry` and
+    :class:`~codat_middleware.Governor`: backoff, ``Retry-After``, pacing and pauses then all
+    happen in their order without taking any real time.
     """
 
     def __init__(self) -> None:
         self._ahead = 0.0
 
     def monotonic(self) -> float:
-        """The machine's, plus all that was waited for here."""
+        """The system clock's value plus everything slept so far."""
         return time.monotonic() + self._ahead
 
     def time(self) -> float:
-        """The machine's, plus all that was waited for here."""
+        """The system clock's value plus everything slept so far."""
         return time.time() + self._ahead
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run, and be that many seconds later."""
+        """Let other tasks run, then advance by this many seconds."""
         self._ahead += max(0.0, seconds)
         await asyncio.sleep(0)
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back in the loop's next turn, that many seconds later."""
+        """Call back in the loop's next iteration, with the clock advanced by this many seconds."""
         due = self.monotonic() + seconds
 
         def arrive() -> None:

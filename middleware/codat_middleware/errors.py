@@ -1,16 +1,16 @@
-"""The errors that can be raised inside the pipeline, under the one root of all of them.
+"""The errors that can be raised inside the pipeline, and the root of all this client's errors.
 
 ::
 
     CodatError
-    ├── TransportError        no (whole) answer came
+    ├── TransportError        no complete response arrived
     │   ├── ConnectError      no connection could be made: DNS, refused, proxy
-    │   │   └── TLSError      the other side's certificate or handshake was not accepted
-    │   ├── ConnectionLost    the connection broke before the answer was complete
-    │   └── RequestTimeout    connecting, waiting or the whole attempt took too long
+    │   │   └── TLSError      the certificate was rejected or the handshake failed
+    │   ├── ConnectionLost    the connection broke before the response was complete
+    │   └── RequestTimeout    connecting, reading or the whole attempt took too long
     └── QuotaExhausted        the day's quota is spent
 
-``codat_async.errors`` draws the whole tree, with the errors raised after the chain.
+``codat_async.errors`` draws the whole tree, including the errors raised after the pipeline.
 """
 
 from datetime import datetime
@@ -32,11 +32,10 @@ class CodatError(Exception):
 
 
 class TransportError(CodatError):
-    """No whole answer came.
+    """No complete response arrived.
 
-    ``method`` and ``path`` name the request (no query, no credential). ``sent`` tells
-    whether any of it may have reached the server: when it is true and the request was a
-    write, the outcome is unknown.
+    ``method`` and ``path`` name the request (no query, no credential). ``sent`` is true if
+    any of it may have reached the server; the outcome of a write is then unknown.
     """
 
     def __init__(self, reason: str, *, method: str, path: str, sent: bool) -> None:
@@ -48,7 +47,7 @@ class TransportError(CodatError):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether a write may have happened although no answer says so."""
+        """Whether a write may have happened although no response confirms it."""
         return self.sent and self.method not in ("GET", "HEAD", "OPTIONS")
 
     def __str__(self) -> str:
@@ -60,19 +59,19 @@ class TransportError(CodatError):
 
 
 class ConnectError(TransportError):
-    """No connection could be made: the name did not resolve, the port refused, the proxy failed."""
+    """No connection could be made: DNS failed, the port refused it, or the proxy failed."""
 
 
 class TLSError(ConnectError):
-    """The certificate or the handshake was not accepted; trying again does not help."""
+    """The certificate was rejected or the handshake failed; not retried."""
 
 
 class ConnectionLost(TransportError):
-    """The connection broke before the answer was complete."""
+    """The connection broke before the response was complete."""
 
 
 class RequestTimeout(TransportError):
-    """An attempt took too long; ``phase`` says in what."""
+    """An attempt took too long; ``phase`` is the part that did."""
 
     def __init__(
         self,
@@ -88,9 +87,9 @@ class RequestTimeout(TransportError):
 
 
 class QuotaExhausted(CodatError):
-    """The day's quota of requests is spent; ``resets_at`` says when there will be a new one.
+    """The daily quota of requests is spent; ``resets_at`` is when the next one starts.
 
-    Source: the rate-limit rules in Codat's documents (quota per day, reset at 00:00 UTC).
+    Source: "Rate limits" in Codat's documentation (a quota per day, reset at 00:00 UTC).
     """
 
     def __init__(self, resets_at: datetime) -> None:

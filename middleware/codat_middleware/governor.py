@@ -1,4 +1,4 @@
-"""The one place that knows the API's limits, and who may send next."""
+"""Keeps to the API's limits and decides which request is sent next."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from codat_middleware.headers import parse_rate_limit, retry_after
 from codat_middleware.limits import GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
-from codat_middleware.quota import DAY, Quota, moment
+from codat_middleware.quota import DAY, Quota, utc
 
 __all__ = ["Governor"]
 
@@ -22,17 +22,17 @@ _NEVER: Final = float("inf")
 _log = logging.getLogger(__name__)
 
 _Waiter: TypeAlias = "asyncio.Future[datetime | None]"
-"""Resolved with ``None`` for a place, or with when the quota resets for none at all."""
+"""Resolved with ``None`` for a place, or with the quota's reset if there will be none before."""
 
 
 class Governor:
-    """Hands out places to send from: per company, per minute, by the day's quota and the gate.
+    """Grants places to requests, within the limits per company, per minute and per day.
 
-    Companies that have someone waiting and a place free stand in a ring and get one place
-    each in turn; within a company the first come is the first served. A waiter is a future
-    that is resolved when a place is released or one timer comes due; nothing polls. It
-    belongs to one event loop at a time, and one governor should serve a whole process,
-    since the limits are the address's and the account's.
+    Companies with a request waiting and a place free are served in turn, one place each;
+    within a company requests are served first come, first served. A waiter is a future that
+    is resolved when a place is released or the one timer fires; nothing polls. A governor
+    belongs to one event loop at a time. Use one per process, since the limits apply to the
+    IP address and the account.
     """
 
     def __init__(self, limits: Limits | None = None, *, clock: Clock | None = None) -> None:
@@ -42,13 +42,13 @@ class Governor:
         self._gate = Gate()
         self._quota = Quota(self._clock)
         self._pace = None if self.limits.per_minute is None else Pace(self.limits.per_minute)
-        self._most = _NEVER if self.limits.in_flight is None else self.limits.in_flight
-        self._most_each = (
+        self._max_in_flight = _NEVER if self.limits.in_flight is None else self.limits.in_flight
+        self._max_per_company = (
             _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
         )
-        # What a refusal narrows is compared with the unanswered alone: if open streams counted,
-        # they could stop every request whose success would widen it again.
-        self._cap = self._most_each
+        # A limit reduced by a 429 is compared with unanswered requests only: if open streams
+        # counted, they could block every request whose success would raise it again.
+        self._cap = self._max_per_company
         self._in_flight = 0
         self._unanswered = 0
         self._places: dict[str, int] = {}
@@ -60,12 +60,12 @@ class Governor:
         self._timer_due = _NEVER
 
     @property
-    def round(self) -> int:
-        """Grows with each refusal that said something new; see :meth:`answered`."""
-        return self._gate.round
+    def epoch(self) -> int:
+        """Incremented by each 429 to a request sent after the last one; see :meth:`answered`."""
+        return self._gate.epoch
 
     def state(self) -> GovernorState:
-        """How things stand."""
+        """Return a snapshot of the limits and what is in flight."""
         now, unix = self._now(), self._clock.time()
         left = self._quota.left
         if left is not None and unix >= self._quota.resets_at:
@@ -76,15 +76,15 @@ class Governor:
             waiting=self._waiting,
             remaining=None if left is None else max(0, left - self._unanswered),
             limit=self._quota.limit,
-            resets_at=None if left is None else moment(self._quota.resets_at),
-            closed_until=moment(unix + closed) if closed > 0 else None,
+            resets_at=None if left is None else utc(self._quota.resets_at),
+            closed_until=utc(unix + closed) if closed > 0 else None,
             in_flight_per_company=None if self._cap == _NEVER else int(self._cap),
             per_minute=None if self._pace is None else self._pace.per_minute,
             companies=dict(self._places),
         )
 
     def try_acquire(self, company: str | None) -> bool:
-        """Take a place if one is free and nobody waits for it."""
+        """Take a place if one is free and no request waits for it; return whether it was taken."""
         if self._ring or company in self._queues:
             return False
         if self._full(company):
@@ -96,14 +96,14 @@ class Governor:
         return True
 
     async def acquire(self, company: str | None, *, first: bool = False) -> None:
-        """Wait for a place; ``first`` goes before others of the same company.
+        """Wait for a place; with ``first``, ahead of others of the same company.
 
-        Raises :class:`QuotaExhausted` at once where the quota is spent for longer than
-        ``limits.max_quota_wait``, unless ``limits.wait_for_quota``. Cancelling gives the place back.
+        Raises :class:`QuotaExhausted` at once if the quota is spent for longer than
+        ``limits.max_quota_wait``, unless ``limits.wait_for_quota``. Cancelling releases the place.
         """
         if self.try_acquire(company):
             return
-        resets_at = self._turned_away()
+        resets_at = self._quota_reset()
         if resets_at is not None:
             raise QuotaExhausted(resets_at)
         waiter: _Waiter = asyncio.get_running_loop().create_future()
@@ -115,13 +115,13 @@ class Governor:
             queue.move_to_end(waiter, last=False)
         self._waiting += 1
         begun = self._now()
-        self._line_up(company)
+        self._enqueue_company(company)
         self._dispatch()
         try:
             resets_at = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._forget(company, waiter)
+                self._discard(company, waiter)
             elif waiter.result() is None:
                 self._withdraw(company)
             raise
@@ -130,49 +130,49 @@ class Governor:
         if resets_at is not None:
             raise QuotaExhausted(resets_at)
 
-    def answered(self, company: str | None, response: Response | None, round_: int) -> None:
-        """Learn from an answer, or that there will be none; the place is still held.
+    def answered(self, company: str | None, response: Response | None, epoch: int) -> None:
+        """Update the limits from a response, or from its absence; the place is still held.
 
-        ``round_`` is :attr:`round` as it was when the request was sent.
+        ``epoch`` is :attr:`epoch` at the time the request was sent.
         """
         now = self._now()
-        self._one_less_unanswered(company)
+        self._decrement_unanswered(company)
         if self._pace is not None:
             self._pace.answered(now)
         if response is not None:
             status = response.status
             if status == 429:
-                self._refused(response, now, round_)
+                self._rate_limited(response, now, epoch)
             else:
                 quota = self._quota
                 quota.note(response.headers)
                 if quota.left == 0:
                     self._fail_waiters()
-                if not self._gate.calm and status < 500 and self._gate.succeeded(now, round_):
+                if not self._gate.unrestricted and status < 500 and self._gate.succeeded(now, epoch):
                     self._apply_limit_factor()
         if self._queues:
-            self._line_up(company)
+            self._enqueue_company(company)
             self._dispatch()
 
     def release(self, company: str | None) -> None:
-        """Give a place back, and with it let the next one go."""
+        """Release a place and grant it to the next request."""
         self._in_flight -= 1
         if company is not None:
-            _one_less(self._places, company)
+            _decrement(self._places, company)
         if self._queues:
-            self._line_up(company)
+            self._enqueue_company(company)
             self._dispatch()
 
     def spent(self) -> datetime | None:
-        """When the quota resets, where it is spent for longer than ``limits.max_quota_wait``."""
+        """When the quota resets if it is spent for longer than ``limits.max_quota_wait``, else ``None``."""
         wait = self._quota.spent_for()
-        return moment(self._quota.resets_at) if wait > self.limits.max_quota_wait else None
+        return utc(self._quota.resets_at) if wait > self.limits.max_quota_wait else None
 
-    def _turned_away(self) -> datetime | None:
+    def _quota_reset(self) -> datetime | None:
         return None if self.limits.wait_for_quota else self.spent()
 
     def _delay(self, now: float) -> float:
-        if self._in_flight >= self._most:
+        if self._in_flight >= self._max_in_flight:
             return _NEVER
         wait = self._gate.delay(now, self._unanswered)
         if wait > 0.0:
@@ -192,24 +192,24 @@ class Governor:
         if self._pace is not None:
             self._pace.sent(now)
 
-    def _one_less_unanswered(self, company: str | None) -> None:
+    def _decrement_unanswered(self, company: str | None) -> None:
         self._unanswered -= 1
         if company is not None:
-            _one_less(self._unanswered_of, company)
+            _decrement(self._unanswered_of, company)
 
     def _withdraw(self, company: str | None) -> None:
-        self._one_less_unanswered(company)
+        self._decrement_unanswered(company)
         if self._pace is not None:
             self._pace.withdrawn()
         self.release(company)
 
     def _full(self, company: str | None) -> bool:
         return company is not None and (
-            self._places.get(company, 0) >= self._most_each
+            self._places.get(company, 0) >= self._max_per_company
             or self._unanswered_of.get(company, 0) >= self._cap
         )
 
-    def _line_up(self, company: str | None) -> None:
+    def _enqueue_company(self, company: str | None) -> None:
         if company in self._queues and not self._full(company):
             self._ring.setdefault(company)
 
@@ -231,10 +231,10 @@ class Governor:
                 self._waiting -= 1
                 self._grant(company, now)
                 waiter.set_result(None)
-            self._line_up(company)
-        self._rest()
+            self._enqueue_company(company)
+        self._disarm()
 
-    def _forget(self, company: str | None, waiter: _Waiter) -> None:
+    def _discard(self, company: str | None, waiter: _Waiter) -> None:
         queue = self._queues.get(company)
         self._waiting -= 1
         if queue is not None and waiter in queue:
@@ -243,17 +243,17 @@ class Governor:
                 del self._queues[company]
                 self._ring.pop(company, None)
         if not self._ring:
-            self._rest()
+            self._disarm()
 
     def _wake_in(self, seconds: float, now: float) -> None:
         due = now + seconds
         if due == _NEVER or (self._timer is not None and self._timer_due <= due):
             return
-        self._rest()
+        self._disarm()
         self._timer_due = due
         self._timer = self._clock.call_later(seconds, self._on_time)
 
-    def _rest(self) -> None:
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -262,7 +262,7 @@ class Governor:
         self._timer = None
         self._dispatch()
 
-    def _refused(self, response: Response, now: float, round_: int) -> None:
+    def _rate_limited(self, response: Response, now: float, epoch: int) -> None:
         pause = retry_after(response.headers, self._clock.time())
         if pause is not None:
             pause = min(pause, DAY)
@@ -274,30 +274,30 @@ class Governor:
             and not left
             and self._quota.spent_for() == 0.0
         ):
-            # Where no answer says otherwise, only a spent quota makes the API ask for so much.
+            # Unless a response contradicts it, only a spent quota explains so long a wait.
             self._quota.spend(pause)
         if self._quota.spent_for() > self.limits.max_quota_wait:
             self._fail_waiters()
             return
-        if self._gate.refused(now, round_, pause, self._unanswered + 1):
+        if self._gate.rate_limited(now, epoch, pause, self._unanswered + 1):
             self._apply_limit_factor()
             closed = self._gate.closed_until - now
             _log.warning(
-                "refused: nothing is sent for %.3f s, %d wait; then at %.1f%% of the limits",
+                "rate limited (429): pausing %.3f s, %d requests queued; then %.1f%% of the limits",
                 closed,
                 self._waiting,
-                self._gate.share * 100,
-                extra={"wait": closed, "waiting": self._waiting, "share": self._gate.share},
+                self._gate.limit_factor * 100,
+                extra={"wait": closed, "waiting": self._waiting, "limit_factor": self._gate.limit_factor},
             )
         if self._pace is not None:
             self._pace.flatten(self._gate.closed_until)
 
     def _fail_waiters(self) -> None:
-        resets_at = self._turned_away()
+        resets_at = self._quota_reset()
         if resets_at is None or not self._waiting:
             return
         _log.warning(
-            "the day's quota is spent until %s; %d waiting are turned away",
+            "daily quota spent until %s: failing %d queued requests",
             resets_at,
             self._waiting,
             extra={"resets_at": resets_at, "waiting": self._waiting},
@@ -309,19 +309,19 @@ class Governor:
                     waiter.set_result(resets_at)
         self._queues.clear()
         self._ring.clear()
-        self._rest()
+        self._disarm()
 
     def _apply_limit_factor(self) -> None:
-        share = self._gate.share
+        limit_factor = self._gate.limit_factor
         if self.limits.in_flight_per_company is not None:
-            self._cap = max(1, int(self.limits.in_flight_per_company * share))
+            self._cap = max(1, int(self.limits.in_flight_per_company * limit_factor))
             for company in self._queues:
-                self._line_up(company)
+                self._enqueue_company(company)
         if self._pace is not None:
-            self._pace.ease(share)
+            self._pace.ease(limit_factor)
 
 
-def _one_less(counts: dict[str, int], company: str) -> None:
+def _decrement(counts: dict[str, int], company: str) -> None:
     left = counts[company] - 1
     if left:
         counts[company] = left

@@ -1,4 +1,4 @@
-"""What Codat's answers say in their headers about waiting and about the day's quota."""
+"""Parses ``Retry-After`` and the ``X-Rate-Limit-*`` headers of a response; pure functions."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,21 +11,21 @@ from msgspec import Struct
 __all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after", "retry_after"]
 
 _EPOCH_FROM: Final = 1_000_000_000
-"""A reset given as a bare number is a Unix time from here on, and seconds from now below…"""
+"""A bare number from here on is a Unix time; below it is seconds from now."""
 _MILLISECONDS_FROM: Final = 100_000_000_000
-"""…and in milliseconds from here on."""
+"""A bare number from here on is a Unix time in milliseconds."""
 _FARTHEST: Final = 3 * 86_400.0
-"""Seconds from now; the quota is for a day, so a reset later than this is no reset."""
+"""Seconds from now; the quota is daily, so a later reset is treated as unreadable."""
 
 
 class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
-    """The ``X-Rate-Limit-*`` headers of one answer; ``None`` for each that is missing or unreadable.
+    """The ``X-Rate-Limit-*`` headers of one response; ``None`` for each that is missing or unreadable.
 
-    Source: "Rate limits" in Codat's documents.
+    Source: "Rate limits" in Codat's documentation.
     """
 
     limit: int | None = None
-    """Requests a day."""
+    """Requests per day."""
     remaining: int | None = None
     """Requests left until the reset."""
     resets_at: float | None = None
@@ -35,8 +35,8 @@ class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
 def parse_retry_after(value: str | None, now: float) -> float | None:
     """Seconds to wait, from a ``Retry-After`` header; ``now`` is the Unix time in seconds.
 
-    Takes seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no
-    form, ISO dates as well. A date gone by is 0; anything unreadable is ``None``.
+    Accepts seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no
+    format, ISO dates too. A date in the past is 0; an unreadable value is ``None``.
     """
     if value is None:
         return None
@@ -49,23 +49,23 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, from an answer's ``Retry-After``; ``None`` if missing or unreadable.
+    """Seconds to wait, from a response's ``Retry-After``; ``None`` if missing or unreadable.
 
-    A date counts from the answer's own ``Date``, since the server's clock may differ from
-    ours, and from ``now`` (Unix time in seconds) where it has none.
+    A date is relative to the response's own ``Date``, since the server's clock may differ
+    from ours; without one, to ``now`` (Unix time in seconds).
     """
     value = headers.get("Retry-After")
     if value is None:
         return None
-    there = _moment(headers.get("Date", ""))
-    return parse_retry_after(value, now if there is None else there)
+    server_now = _moment(headers.get("Date", ""))
+    return parse_retry_after(value, now if server_now is None else server_now)
 
 
 def parse_reset(value: str | None, now: float) -> float | None:
     """The Unix time in seconds meant by ``X-Rate-Limit-Reset``; ``None`` if unreadable.
 
-    Codat documents "a date"; taken are ISO and HTTP dates, Unix times (also in milliseconds),
-    and seconds from ``now``. One more than three days ahead is unreadable.
+    Codat documents "a date"; ISO and HTTP dates, Unix times (also in milliseconds) and
+    seconds from ``now`` are accepted. A reset more than three days ahead is unreadable.
     """
     if value is None:
         return None
@@ -81,7 +81,7 @@ def parse_reset(value: str | None, now: float) -> float | None:
 
 
 def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimitHeaders:
-    """What an answer's headers say about the day's quota; ``now`` is the Unix time in seconds."""
+    """Parse a response's daily quota headers; ``now`` is the Unix time in seconds."""
     return RateLimitHeaders(
         limit=_count(headers.get("X-Rate-Limit-Limit")),
         remaining=_count(headers.get("X-Rate-Limit-Remaining")),

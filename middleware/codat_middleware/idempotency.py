@@ -1,4 +1,4 @@
-"""Gives every write a key, by which the API knows a second try from a second write."""
+"""Sets an idempotency key on writes, so that a retry is not taken for a second write."""
 
 from collections.abc import Awaitable
 from typing import Final
@@ -15,24 +15,24 @@ _KEYED: Final = frozenset({"POST", "PATCH"})
 
 
 class Idempotency:
-    """Sets ``Idempotency-Key`` to a new UUID on POST and PATCH; a key that the caller set is kept.
+    """Sets ``Idempotency-Key`` to a new UUID on POST and PATCH, unless the caller set one.
 
-    Stands outside the retry middleware, so that all attempts of a call carry one key.
-    Source: "Idempotency" in Codat's documents: for 90 minutes the first answer to a key is
-    replayed, and only POST and PATCH take one.
+    Placed outside the retry middleware, so that all attempts of a call carry the same key.
+    Source: "Idempotency" in Codat's documentation: the first response to a key is replayed
+    for 90 minutes, and only POST and PATCH accept one.
     """
 
     __slots__ = ()
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
-        """Send the request with a key where it takes one."""
+        """Send the request, with a key if its method accepts one."""
         if request.method not in _KEYED or idempotency_key(request) is not None:
             return call_next(request)
         return call_next(request.with_header(IDEMPOTENCY_KEY, str(uuid4())))
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The key that a request carries, if any; a blank one is none, for the API would not know it again."""
+    """The request's key, or ``None``; a blank one counts as none, since the API ignores it."""
     for name, value in request.headers.items():
         if name.lower() == "idempotency-key":
             return value if value.strip() else None

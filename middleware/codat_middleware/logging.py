@@ -1,4 +1,4 @@
-"""Writes one line per attempt at DEBUG, through the standard ``logging``."""
+"""Logs one line per attempt at DEBUG, through the standard ``logging``."""
 
 import logging
 import time
@@ -17,10 +17,10 @@ __all__ = ["SENSITIVE", "Logging"]
 SENSITIVE: Final = frozenset(
     {"accountnumber", "apikey", "authorization", "iban", "password", "secret", "sortcode", "token"}
 )
-"""Names, in lower case, whose values never appear in a logged body."""
+"""Field names, in lower case, whose values never appear in a logged body."""
 
 _PARSED_UP_TO: Final = 1_000_000
-"""Bytes of the longest body that is read for the log; of a longer one only the size is told."""
+"""Bytes; of a longer body only the size is logged."""
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -34,17 +34,17 @@ class _ErrorBody(msgspec.Struct, rename="camel"):
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
-"""What reading a body may raise: text that is no UTF-8, nesting too deep, numbers out of range."""
+"""What decoding a body may raise: invalid JSON or UTF-8, nesting too deep, numbers out of range."""
 
 
 class Logging:
-    """Logs each attempt to ``codat_middleware.logging`` at DEBUG, and costs nothing above it.
+    """Logs each attempt to ``codat_middleware.logging`` at DEBUG; at higher levels it adds no work.
 
     The record carries ``operation``, ``company_id``, ``method``, ``path``, ``attempt``,
     ``status``, ``duration`` (seconds), ``bytes``, ``correlation_id`` and
-    ``idempotency_key``. Headers and queries are never logged. Bodies are with ``bodies``
-    alone: JSON only, with the values of ``sensitive`` names replaced, cut to ``body_limit``
-    characters.
+    ``idempotency_key``. Headers and queries are never logged. Bodies are logged only with
+    ``bodies=True``: JSON only, the values of ``sensitive`` names replaced, truncated to
+    ``body_limit`` characters.
     """
 
     __slots__ = ("_bodies", "_body_limit", "_sensitive")
@@ -57,7 +57,7 @@ class Logging:
         self._sensitive = frozenset(name.lower() for name in sensitive)
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
-        """Send the request, and log what came of it."""
+        """Send the request and log its outcome."""
         if not _log.isEnabledFor(logging.DEBUG):
             return call_next(request)
         return self._logged(request, call_next)
@@ -103,7 +103,7 @@ class Logging:
         if request.body is None:
             return None
         if not isinstance(request.body.content, bytes):
-            return f"<a stream of {request.body.content_type}>"
+            return f"<stream of {request.body.content_type}>"
         return self._text(request.body.content)
 
     def _text(self, body: bytes) -> str:
@@ -114,7 +114,7 @@ class Logging:
         try:
             text = _encoder.encode(self._redacted(_decoder.decode(body))).decode()
         except _UNREADABLE:
-            return f"<{len(body)} bytes, not readable as JSON>"
+            return f"<{len(body)} bytes, not valid JSON>"
         if len(text) <= self._body_limit:
             return text
         return f"{text[: self._body_limit]}… ({len(text)} characters)"
@@ -122,20 +122,20 @@ class Logging:
     def _redacted(self, value: object) -> object:
         if isinstance(value, dict):
             return {
-                name: "***" if name.lower() in self._sensitive else self._redacted(held)
-                for name, held in value.items()
+                name: "***" if name.lower() in self._sensitive else self._redacted(field)
+                for name, field in value.items()
             }
         if isinstance(value, list):
-            return [self._redacted(held) for held in value]
+            return [self._redacted(item) for item in value]
         return value
 
 
 def _correlation_id(response: Response) -> str | None:
     if response.status >= 400 and response.body:
         try:
-            told = _error_decoder.decode(response.body).correlation_id
+            found = _error_decoder.decode(response.body).correlation_id
         except _UNREADABLE:
-            told = None
-        if told is not None:
-            return told
+            found = None
+        if found is not None:
+            return found
     return response.headers.get("X-Correlation-Id")

@@ -1,4 +1,4 @@
-"""What travels through the pipeline: requests, bodies and responses as plain values, no I/O."""
+"""Requests, bodies and responses as immutable values; no I/O."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from typing import Final, Protocol
@@ -15,39 +15,41 @@ _IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE
 class Timeout(Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; ``None`` is no limit.
 
-    Waiting between attempts and for a place in the rate limit is not counted: those have
-    limits of their own, in the retry policy and the governor. Raises :class:`ValueError` for
-    a time that is not above zero.
+    Waits between attempts and in the rate limit's queue are not counted: the retry policy
+    and the governor bound those. Raises :class:`ValueError` for a time-out that is not
+    greater than zero.
     """
 
     connect: float | None = 10.0
-    """To get a connection, from the pool or new, TLS included."""
+    """To get a connection from the pool or open one, TLS included."""
     read: float | None = 60.0
-    """Longest silence from the server while waiting for headers or more of the body."""
+    """Between two reads, while waiting for the headers or for more of the body."""
     total: float | None = 60.0
-    """For the whole attempt. Streamed downloads and uploads do not count it: their size is unbounded."""
+    """For the whole attempt. Not applied to streamed downloads and uploads: their size is unbounded."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "read", "total"):
             seconds: float | None = getattr(self, name)
-            # Put so that it refuses a NaN as well.
+            # Written so that NaN is rejected too.
             if seconds is not None and not seconds > 0.0:
-                raise ValueError(f"{name} is {seconds}; a time-out is above 0 seconds, or None for no limit")
+                raise ValueError(
+                    f"{name} is {seconds}; a time-out must be greater than 0 seconds, or None for no limit"
+                )
 
 
 class Body(Struct, frozen=True):
-    """What a request sends: bytes, or a factory that opens a fresh stream for each attempt.
+    """A request's payload: bytes, or a function that opens a fresh stream for each attempt.
 
-    An async generator itself would be spent after the first attempt and send nothing on
-    the second, so a stream is always given as the function that opens it.
+    An async generator would be exhausted after the first attempt and send nothing on the
+    second, so a stream is always passed as the function that opens it.
     """
 
     content: bytes | Callable[[], AsyncIterable[bytes]]
     content_type: str = "application/json"
     length: int | None = None
-    """Size in bytes of a streamed content, where known; sent as ``Content-Length``."""
+    """Size in bytes of streamed content, if known; sent as ``Content-Length``."""
     replayable: bool = True
-    """False where the content can be read only once: such a request is never sent twice."""
+    """False if the content can be read only once; such a request is never sent twice."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -55,68 +57,68 @@ class Request(Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
-    """From the origin on, percent-encoded, beginning with ``/``; no query."""
+    """Percent-encoded, relative to the base URL, starting with ``/``; without the query."""
     query: tuple[tuple[str, str], ...] = ()
-    """Names and values, not encoded: the transport encodes them exactly once."""
+    """Names and values, not encoded; the transport encodes them."""
     headers: Mapping[str, str] = _NO_HEADERS
     body: Body | None = None
     operation: str = ""
-    """What is called, such as ``invoices.list``; for logs, traces and hooks."""
+    """The method called, such as ``invoices.list``; for logs, traces and hooks."""
     route: str = ""
     """The path's template, such as ``/companies/{companyId}/data/invoices``."""
     company_id: str | None = None
-    """The company the request belongs to; the rate limit is fair between companies."""
+    """The company the request is for; the rate limit is fair between companies."""
     timeout: Timeout | None = None
-    """Overrides the transport's."""
+    """Overrides the transport's time-out."""
     stream: bool = False
-    """Whether a successful answer's body is handed on as a stream instead of being read."""
+    """Whether to return a successful response's body as a stream instead of reading it."""
     attempt: int = 1
-    """Counts from 1; the retry middleware raises it."""
+    """The attempt's number, from 1; set by the retry middleware."""
     extensions: Mapping[str, object] = _NO_HEADERS
-    """Room for middleware of your own to be told things per call."""
+    """Per-call data for middleware of your own."""
 
     def __repr__(self) -> str:
-        """Names the headers but never shows their values, since one of them is the credential."""
+        """Show the headers' names only, since one of the values is the credential."""
         parts = [f"{self.method} {self.path}", *(f"{name}=…" for name in self.headers)]
         if self.operation:
             parts.insert(1, self.operation)
         return f"<Request {', '.join(parts)}, attempt {self.attempt}>"
 
     def copy(self, **changes: object) -> "Request":
-        """The same request with some fields replaced."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
     def with_header(self, name: str, value: str) -> "Request":
-        """The same request with one header set, whatever its case before."""
+        """Return a copy with one header set, replacing it whatever its case."""
         kept = {key: held for key, held in self.headers.items() if key.lower() != name.lower()}
         kept[name] = value
         return replace(self, headers=kept)
 
     @property
     def idempotent(self) -> bool:
-        """Whether HTTP says that sending it twice is the same as once."""
+        """Whether the method is idempotent (RFC 9110, section 9.2.2)."""
         return self.method in _IDEMPOTENT_METHODS
 
 
 class ByteStream(Protocol):
-    """The body of a streamed answer: iterate it once, and close it in any case."""
+    """The body of a streamed response: iterate it once, and always close it."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def aclose(self) -> None:
-        """Give the connection back; may be called twice."""
+        """Release the connection; calling it twice is allowed."""
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """An answer of any status. Errors of 4xx and 5xx are values here; they are raised after the chain."""
+    """A response of any status: 4xx and 5xx are values here and become errors after the pipeline."""
 
     status: int
     headers: Mapping[str, str] = _NO_HEADERS
-    """Looked up without regard to case."""
+    """Lookup ignores case."""
     body: bytes = b""
     stream: ByteStream | None = None
-    """Only on a successful answer to a request with ``stream=True``; then ``body`` is empty."""
+    """Set only on a success of a request with ``stream=True``; ``body`` is then empty."""
 
     def copy(self, **changes: object) -> "Response":
-        """The same answer with some fields replaced."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)

@@ -1,4 +1,4 @@
-"""How middleware stacks: the two types, and the function that makes a handler of a stack."""
+"""The two types of the pipeline, and the function that composes middleware into a handler."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
@@ -8,20 +8,20 @@ from codat_middleware.messages import Request, Response
 __all__ = ["Handler", "Middleware", "compose"]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""Takes a request to its answer; the transport is the last one."""
+"""Sends a request and returns its response; the transport is the innermost one."""
 
 Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
-"""Stands around a handler: a function, or an object with ``__call__``."""
+"""Wraps a handler: a function, or an object with ``__call__``."""
 
 
 def compose(middleware: Iterable[Middleware], handler: Handler) -> Handler:
-    """Stack middleware around a handler, the first one outermost."""
+    """Wrap a handler in middleware, the first one outermost."""
     for layer in reversed(tuple(middleware)):
-        handler = _around(layer, handler)
+        handler = _wrap(layer, handler)
     return handler
 
 
-def _around(layer: Middleware, handler: Handler) -> Handler:
+def _wrap(layer: Middleware, handler: Handler) -> Handler:
     def call(request: Request) -> Awaitable[Response]:
         return layer(request, handler)
 

@@ -1,4 +1,4 @@
-"""Keeps count of the day's quota, as the API's answers tell it."""
+"""Tracks the daily quota from the API's response headers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,63 +7,64 @@ from typing import Final
 from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_rate_limit
 
-__all__ = ["DAY", "Quota", "moment"]
+__all__ = ["DAY", "Quota", "utc"]
 
 _NEVER: Final = float("inf")
 DAY: Final = 86_400.0
-"""Seconds; there is a new quota after that at the latest."""
+"""Seconds; a quota lasts no longer than this."""
 _SAME_RESET: Final = 60.0
-"""Resets told as seconds from now wander a little; within this they are the same."""
+"""Seconds; resets given as seconds from now vary a little, within this they are the same."""
 
 
 class Quota:
-    """What is left of the day's quota.
+    """What is left of the daily quota.
 
-    An answer tells what was left when the server counted that request; those under way may
-    be in that number or not, so all of them are taken off. Answers overtake each other, so
-    of one day's numbers the least holds. Source: "Rate limits" in Codat's documents: the
-    quota is for a day and resets at 00:00 UTC, which is assumed where no answer says when.
+    A response reports what was left when the server counted its request; that may or may
+    not include the requests in flight, so all of them are deducted. Responses overtake each
+    other, so the lowest number of a day counts. Source: "Rate limits" in Codat's
+    documentation: the quota is daily and resets at 00:00 UTC, which is assumed if no
+    response gives the reset.
     """
 
-    __slots__ = ("_clock", "_told_limit", "_told_reset", "left", "limit", "resets_at")
+    __slots__ = ("_clock", "_limit_header", "_reset_header", "left", "limit", "resets_at")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told_limit: str | None = None
-        self._told_reset: str | None = None
+        self._limit_header: str | None = None
+        self._reset_header: str | None = None
         self.left: int | None = None
-        """Of the quota, with those under way not yet taken off; ``None`` while unknown."""
+        """Requests left, without deducting those in flight; ``None`` while unknown."""
         self.limit: int | None = None
         self.resets_at = 0.0
-        """Unix time in seconds; of no meaning while ``left`` is ``None``."""
+        """Unix time in seconds; meaningless while ``left`` is ``None``."""
 
     def note(self, headers: Mapping[str, str], retry_after: float | None = None) -> None:
-        """Take what an answer's headers tell; ``retry_after`` stands in for a missing reset."""
-        told = headers.get("X-Rate-Limit-Remaining")
-        if told is None:
+        """Update from a response's headers; ``retry_after`` (seconds) replaces a missing reset."""
+        remaining = headers.get("X-Rate-Limit-Remaining")
+        if remaining is None:
             return
         if (
             self.left is not None
-            and headers.get("X-Rate-Limit-Reset") == self._told_reset
-            and headers.get("X-Rate-Limit-Limit") == self._told_limit
+            and headers.get("X-Rate-Limit-Reset") == self._reset_header
+            and headers.get("X-Rate-Limit-Limit") == self._limit_header
         ):
             try:
-                left = int(told)
+                left = int(remaining)
             except ValueError:
                 return
             if left < self.left:
                 self.left = max(0, left)
             return
-        self._note_anew(headers, retry_after)
+        self._parse(headers, retry_after)
 
     def spend(self, seconds: float) -> None:
-        """Take it as spent for so many seconds, because the server said so."""
+        """Mark the quota as spent for this many seconds."""
         self.left = 0
         self.resets_at = self._clock.time() + seconds
-        self._told_reset = self._told_limit = None
+        self._reset_header = self._limit_header = None
 
     def delay(self, unanswered: int) -> float:
-        """Seconds until another request may go: 0 is now, infinity after some answer."""
+        """Seconds until another request may be sent: 0 is now, infinity after a response."""
         if self.left is None or self.left > unanswered:
             return 0.0
         wait = self.resets_at - self._clock.time()
@@ -73,37 +74,37 @@ class Quota:
         return _NEVER if self.left > 0 else wait
 
     def spent_for(self) -> float:
-        """Seconds until there will be a new quota where this one is spent, else 0."""
+        """Seconds until the reset if the quota is spent, else 0."""
         return self.delay(0)
 
-    def _note_anew(self, headers: Mapping[str, str], retry_after: float | None) -> None:
+    def _parse(self, headers: Mapping[str, str], retry_after: float | None) -> None:
         now = self._clock.time()
-        told = parse_rate_limit(headers, now)
-        if told.remaining is None:
+        parsed = parse_rate_limit(headers, now)
+        if parsed.remaining is None:
             return
-        resets_at = told.resets_at
+        resets_at = parsed.resets_at
         if resets_at is None:
             resets_at = _midnight_after(now) if retry_after is None else now + retry_after
         if resets_at <= now:
-            # An answer that was on its way while the day ended.
+            # A response that was in transit at the reset.
             return
         same = (
             self.left is not None
             and now < self.resets_at
-            and told.limit == self.limit
+            and parsed.limit == self.limit
             and abs(resets_at - self.resets_at) < _SAME_RESET
         )
-        self.left = min(self.left, told.remaining) if same and self.left is not None else told.remaining
-        self.limit = told.limit
+        self.left = min(self.left, parsed.remaining) if same and self.left is not None else parsed.remaining
+        self.limit = parsed.limit
         self.resets_at = resets_at
-        self._told_limit = headers.get("X-Rate-Limit-Limit")
-        self._told_reset = headers.get("X-Rate-Limit-Reset")
+        self._limit_header = headers.get("X-Rate-Limit-Limit")
+        self._reset_header = headers.get("X-Rate-Limit-Reset")
 
 
 def _midnight_after(now: float) -> float:
     return now - now % DAY + DAY
 
 
-def moment(unix: float) -> datetime:
-    """The moment of a Unix time in seconds."""
+def utc(unix: float) -> datetime:
+    """The UTC datetime of a Unix time in seconds."""
     return datetime.fromtimestamp(unix, UTC)

@@ -1,4 +1,4 @@
-"""Lets each request go only when the governor has a place for it."""
+"""Sends each request only when the governor grants a place for it."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -12,22 +12,22 @@ from codat_middleware.pipeline import Handler
 
 __all__ = ["RateLimit"]
 
-_WORTH_A_LINE: Final = 1.0
-"""Seconds; shorter waits are how pacing works, and are not logged."""
+_LOGGED_FROM: Final = 1.0
+"""Seconds; shorter waits are ordinary pacing and are not logged."""
 
 _log = logging.getLogger(__name__)
 
 
 class RateLimit:
-    """Holds a place in the governor for as long as a request is under way.
+    """Holds a place in the governor for as long as a request is in flight.
 
-    The place of a streamed answer is held until its stream is closed. Stands inside the
-    retry middleware: a 429 first closes the gate here, for all others, then the retry
-    middleware waits for its ``Retry-After`` and comes back to a gate that opens at that
-    very time, so nobody waits twice.
+    The place of a streamed response is held until its stream is closed. Placed inside the
+    retry middleware: a 429 first closes the gate for all others, then the retry middleware
+    waits for ``Retry-After`` and finds the gate opening at that time, so no call waits twice.
 
-    Raises :class:`QuotaExhausted` where the day's quota is spent for long; with
-    ``wait_for_quota`` a request refused for that reason is sent again after the reset.
+    Raises :class:`QuotaExhausted` if the daily quota is spent for longer than
+    ``Limits.max_quota_wait``; with ``Limits.wait_for_quota`` a request rejected for that
+    reason is sent again after the reset.
     """
 
     __slots__ = ("governor",)
@@ -36,33 +36,33 @@ class RateLimit:
         self.governor = governor or Governor()
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
-        """Wait for a place, send the request, and give the place back."""
+        """Wait for a place, send the request, and release the place."""
         governor, company = self.governor, request.company_id
         while True:
             if not governor.try_acquire(company):
                 await self._wait(request)
-            round_ = governor.round
-            answer: Response | None = None
+            epoch = governor.epoch
+            received: Response | None = None
             try:
                 try:
-                    response = answer = await call_next(request)
+                    response = received = await call_next(request)
                 finally:
-                    governor.answered(company, answer, round_)
+                    governor.answered(company, received, epoch)
             except BaseException:
                 governor.release(company)
                 raise
             if response.stream is not None:
-                return response.copy(stream=_Held(response.stream, governor, company))
+                return response.copy(stream=_PlacedStream(response.stream, governor, company))
             governor.release(company)
             if response.status != 429 or not self._quota_spent(request, response):
                 return response
 
     async def _wait(self, request: Request) -> None:
         before = queued.get()
-        # Who was refused is older than all who wait, and has less time left.
+        # A retried call is older than the others in the queue and has less time left.
         await self.governor.acquire(request.company_id, first=request.attempt > 1)
         waited = queued.get() - before
-        if waited >= _WORTH_A_LINE and _log.isEnabledFor(logging.INFO):
+        if waited >= _LOGGED_FROM and _log.isEnabledFor(logging.INFO):
             _log.info(
                 "%s %s: waited %.3f s for a place",
                 request.method,
@@ -87,8 +87,8 @@ class RateLimit:
         return False
 
 
-class _Held:
-    """A stream that gives its place back when it is closed."""
+class _PlacedStream:
+    """A stream that releases its place when it is closed."""
 
     __slots__ = ("_company", "_governor", "_stream")
 
@@ -101,7 +101,7 @@ class _Held:
         return self._stream.__aiter__()
 
     async def aclose(self) -> None:
-        """Close the stream, then give its place back; again is harmless."""
+        """Close the stream, then release its place; calling it twice is allowed."""
         try:
             await self._stream.aclose()
         finally:

@@ -1,4 +1,4 @@
-"""Sends a request again when that is safe and of use, and waits between the attempts."""
+"""Retries a request if that is safe and can help, and waits between the attempts."""
 
 import logging
 import random
@@ -18,63 +18,63 @@ from codat_middleware.pipeline import Handler
 __all__ = ["ON_RETRY", "Retry", "RetryEvent", "RetryPolicy"]
 
 ON_RETRY: Final = "codat_middleware.on_retry"
-"""Key in ``Request.extensions`` under which a middleware farther out leaves a hook for one call."""
+"""Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
 
 _log = logging.getLogger(__name__)
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often, how long and for what to try again. Durations are seconds.
+    """How often, how long and after what to retry. Durations are seconds.
 
-    Raises :class:`ValueError` for fewer attempts than one, and for a negative duration.
+    Raises :class:`ValueError` for fewer attempts than one and for a negative duration.
     """
 
     attempts: int = 5
-    """Most attempts a call, the first included; those answered by 429 are not counted here."""
-    refusals: int = 20
-    """Most attempts a call that may be answered by 429."""
-    elapsed: float = 90.0
-    """No attempt begins later than this after the call began, time queued in the governor apart.
+    """Attempts per call, including the first; those answered with 429 are not counted."""
+    max_rate_limited: int = 20
+    """Attempts per call that may be answered with 429."""
+    max_elapsed: float = 90.0
+    """No attempt starts later than this after the call did, time in the governor's queue excluded.
 
-    The default lets one whole minute's ``Retry-After`` pass, since the limit on requests
-    is one a minute.
+    The default leaves room for a ``Retry-After`` of a minute, since the API limits the
+    requests per minute.
     """
-    base: float = 0.5
-    """The first wait is drawn from 0 to this; the range doubles from wait to wait…"""
-    cap: float = 20.0
-    """…up to this. Waits at the cap are still drawn from the whole range."""
+    wait_initial: float = 0.5
+    """The first wait is drawn from 0 to this; the bound doubles with each wait."""
+    wait_max: float = 20.0
+    """Upper limit of that bound; waits there are still drawn from the whole range."""
     statuses: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504})
-    """Answers that are worth another try. For POST and PATCH only 429 is ever taken from here."""
+    """Statuses to retry. For POST and PATCH only 429 applies."""
     waits: bool = True
-    """False for tests: attempts follow at once, and all else stays as it is."""
+    """False for tests: attempts follow without a wait; nothing else changes."""
 
     def __post_init__(self) -> None:
-        for name in ("attempts", "refusals"):
+        for name in ("attempts", "max_rate_limited"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("elapsed", "base", "cap"):
-            # Put so that it refuses a NaN as well.
+        for name in ("max_elapsed", "wait_initial", "wait_max"):
+            # Written so that NaN is rejected too.
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
 
 
 class RetryEvent(Struct, frozen=True, kw_only=True):
-    """A retry that is about to be waited for; handed to hooks."""
+    """Passed to hooks before the wait for a retry."""
 
     request: Request
-    """As it was sent in the attempt that failed."""
+    """The request of the attempt that failed."""
     attempt: int
-    """The attempt that failed, from 1."""
+    """Number of the attempt that failed, from 1."""
     wait: float
     """Seconds until the next attempt."""
     reason: str
-    """Why, in a few words: ``status 503``, ``ConnectionLost``…"""
+    """The failure: ``status 503``, ``ConnectionLost``…"""
     status: int | None
-    """Of the answer; ``None`` where none came."""
+    """Of the response; ``None`` if there was none."""
     error: TransportError | None
-    """What happened instead of an answer."""
+    """The error, if there was no response."""
     elapsed: float
-    """Seconds since the call began, time queued in the governor apart."""
+    """Seconds since the call started, time in the governor's queue excluded."""
 
 
 RetryHook = Callable[[RetryEvent], object]
@@ -83,45 +83,45 @@ RetryHook = Callable[[RetryEvent], object]
 _Outcome: TypeAlias = Response | TransportError
 
 
-class _Past:
-    """What one call has been through; made only when its first attempt failed."""
+class _History:
+    """The failed attempts of one call; created after its first failure."""
 
-    __slots__ = ("attempt", "lost", "refused")
+    __slots__ = ("attempt", "lost", "rate_limited")
 
     def __init__(self) -> None:
         self.attempt = 1
-        self.refused = 0
+        self.rate_limited = 0
         self.lost: TransportError | None = None
-        """The first failure after which the server may have acted on the request."""
+        """The first failure after which the server may have processed the request."""
 
     def note(self, outcome: _Outcome) -> None:
         if isinstance(outcome, Response):
-            self.refused += outcome.status == 429
+            self.rate_limited += outcome.status == 429
         elif outcome.sent and self.lost is None:
             self.lost = outcome
 
 
 class Retry:
-    """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH by Codat's rules alone.
+    """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH only by Codat's rules.
 
-    - A wait is drawn from the whole range up to a bound that doubles ("full jitter"). A
-      ``Retry-After`` is waited for exactly; if it does not fit in what is left of
-      ``policy.elapsed``, the answer is returned at once, never retried too early. One of 0,
-      or of a time gone by, says nothing of when the server will be well, and is not heard.
-    - An attempt of which nothing was sent may be repeated whatever the method, a failed TLS
-      handshake never.
-    - POST and PATCH are repeated only with an ``Idempotency-Key``, after a 429, after no
-      answer, and after a 409 that follows an attempt without answer, for that one means
-      that the first try still runs. Never after a 5xx: the same key would replay it, and
-      another may write twice. (Source: "Idempotency" in Codat's documents.)
-    - A body that can be read only once is not sent again once any of it may have been.
-    - A streamed answer is closed before any wait, lest the wait hold its connection.
+    - A wait is drawn from 0 to a bound that doubles ("full jitter"; source: Marc Brooker,
+      "Exponential Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` is waited
+      exactly; if it does not fit in the rest of ``policy.max_elapsed``, the response is
+      returned at once. A ``Retry-After`` of 0 or in the past is ignored, since it gives no
+      time at which the server will have recovered.
+    - An attempt of which nothing was sent may be retried whatever the method; a failed TLS
+      handshake is never retried.
+    - POST and PATCH are retried only with an ``Idempotency-Key``: after a 429, after no
+      response, and after a 409 that follows an attempt without a response, which means that
+      the first attempt is still running. Never after a 5xx: the same key would replay it,
+      and a new key could write twice. (Source: "Idempotency" in Codat's documentation.)
+    - A body that can be read only once is not resent once any of it may have been sent.
+    - A streamed response is closed before any wait, so that the wait holds no connection.
 
-    When it gives up it returns the last answer or raises the last :class:`TransportError`.
-    Where an earlier attempt of a write may have reached the server, the error says so:
-    ``sent`` is then true, and the error is raised even over a last answer of 401, 409 or
-    429 and over whatever else was raised instead of an answer (it is then the
-    ``__cause__``), since none of them tells what became of the write.
+    When it gives up it returns the last response or raises the last :class:`TransportError`.
+    If an earlier attempt of a write may have reached the server, that attempt's error is
+    raised instead of a last 401, 409 or 429 and of any other exception (which becomes its
+    ``__cause__``), since none of them shows whether the write happened.
     """
 
     __slots__ = ("_clock", "_on_retry", "_random", "budget", "policy")
@@ -142,16 +142,16 @@ class Retry:
         self.budget = budget or RetryBudget(clock=self._clock)
 
     def with_policy(self, policy: RetryPolicy) -> "Retry":
-        """Another policy on the same budget, hook and clock: for one call, or one kind of call."""
+        """Return a Retry with another policy and the same budget, hook and clock."""
         other = Retry(policy, budget=self.budget, on_retry=self._on_retry, clock=self._clock)
         other._random = self._random
         return other
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
-        """Send the request until it succeeds, is beyond help, or the policy's bounds are met."""
-        # Time queued does not count, so the call begins later by what is queued from now on.
+        """Send the request until it succeeds, cannot be retried, or the policy's limits are reached."""
+        # Time in the queue is excluded, so only what is added to it from here on shifts the start.
         begun = self._clock.monotonic() - queued.get()
-        past: _Past | None = None
+        history: _History | None = None
         attempt = request
         while True:
             outcome: _Outcome
@@ -160,54 +160,59 @@ class Retry:
             except TransportError as error:
                 outcome = error
             except Exception as error:
-                if past is None or past.lost is None or not past.lost.outcome_unknown:
+                if history is None or history.lost is None or not history.lost.outcome_unknown:
                     raise
-                past.lost.__cause__ = error
+                history.lost.__cause__ = error
                 try:
-                    return _end(attempt, error, past, self._elapsed(begun))
+                    return _end(attempt, error, history, self._elapsed(begun))
                 finally:
-                    # As below.
-                    del past
+                    # Same reason as below.
+                    del history
             else:
                 if outcome.status < 400:
                     self.budget.succeeded()
                     return outcome
-            past = past or _Past()
-            past.note(outcome)
+            history = history or _History()
+            history.note(outcome)
             elapsed = self._elapsed(begun)
-            wait = self._wait(attempt, outcome, past, elapsed)
+            wait = self._wait(attempt, outcome, history, elapsed)
             if wait is None:
                 try:
-                    return _end(attempt, outcome, past, elapsed)
+                    return _end(attempt, outcome, history, elapsed)
                 finally:
-                    # An error that its own traceback leads back to would wait for the collector.
-                    del outcome, past
+                    # Without this the error's traceback refers to the error: a cycle for the collector.
+                    del outcome, history
             if isinstance(outcome, Response) and outcome.stream is not None:
                 await outcome.stream.aclose()
             self._report(attempt, outcome, wait, elapsed)
             del outcome
             if wait > 0.0:
                 await self._clock.sleep(wait)
-            past.attempt += 1
-            attempt = request.copy(attempt=past.attempt)
+            history.attempt += 1
+            attempt = request.copy(attempt=history.attempt)
 
     def _elapsed(self, begun: float) -> float:
         return self._clock.monotonic() - queued.get() - begun
 
-    def _wait(self, request: Request, outcome: _Outcome, past: _Past, elapsed: float) -> float | None:
+    def _wait(self, request: Request, outcome: _Outcome, history: _History, elapsed: float) -> float | None:
         policy = self.policy
-        if not _safe(request, outcome, past, policy):
+        if not _safe(request, outcome, history, policy):
             return None
-        if past.refused >= policy.refusals or past.attempt - past.refused >= policy.attempts:
+        if (
+            history.rate_limited >= policy.max_rate_limited
+            or history.attempt - history.rate_limited >= policy.attempts
+        ):
             return None
         wait = None
         if isinstance(outcome, Response):
             wait = retry_after(outcome.headers, self._clock.time())
         if not wait:
-            wait = self._random() * min(policy.cap, policy.base * 2.0 ** min(past.attempt - 1, 60))
-        if elapsed + wait > policy.elapsed:
+            wait = self._random() * min(
+                policy.wait_max, policy.wait_initial * 2.0 ** min(history.attempt - 1, 60)
+            )
+        if elapsed + wait > policy.max_elapsed:
             return None
-        if not _refused(outcome) and not self.budget.take():
+        if not _is_rate_limited(outcome) and not self.budget.take():
             return None
         return wait if policy.waits else 0.0
 
@@ -222,7 +227,7 @@ class Retry:
             elapsed=elapsed,
         )
         _log.info(
-            "%s %s: %s in attempt %d, next in %.3f s",
+            "%s %s: %s in attempt %d, retrying in %.3f s",
             request.method,
             request.path,
             event.reason,
@@ -237,7 +242,7 @@ class Retry:
             hook(event)
 
 
-def _safe(request: Request, outcome: _Outcome, past: _Past, policy: RetryPolicy) -> bool:
+def _safe(request: Request, outcome: _Outcome, history: _History, policy: RetryPolicy) -> bool:
     if isinstance(outcome, TransportError):
         if isinstance(outcome, TLSError):
             return False
@@ -247,48 +252,53 @@ def _safe(request: Request, outcome: _Outcome, past: _Past, policy: RetryPolicy)
         return False
     if isinstance(outcome, TransportError):
         return request.idempotent or idempotency_key(request) is not None
-    if _in_progress(request, outcome, past):
+    if _in_progress(request, outcome, history):
         return True
     return outcome.status in policy.statuses and (request.idempotent or outcome.status == 429)
 
 
-def _end(request: Request, outcome: Response | Exception, past: _Past, elapsed: float) -> Response:
-    """Return the last answer, or raise what tells most truly how the call ended."""
+def _end(request: Request, outcome: Response | Exception, history: _History, elapsed: float) -> Response:
+    """Return the last response, or raise the error that describes the outcome best."""
     last = _reason(outcome)
-    untold = (
+    inconclusive = (
         not isinstance(outcome, Response)
         or outcome.status in (401, 429)
-        or _in_progress(request, outcome, past)
+        or _in_progress(request, outcome, history)
     )
-    if past.lost is not None and past.lost is not outcome and past.lost.outcome_unknown and untold:
-        outcome = past.lost
-        outcome.add_note(f"the last attempt ended in {last}")
-    if past.attempt > 1:
+    if (
+        history.lost is not None
+        and history.lost is not outcome
+        and history.lost.outcome_unknown
+        and inconclusive
+    ):
+        outcome = history.lost
+        outcome.add_note(f"the last attempt failed with {last}")
+    if history.attempt > 1:
         _log.warning(
-            "%s %s: ended in attempt %d with %s",
+            "%s %s: gave up after attempt %d: %s",
             request.method,
             request.path,
-            past.attempt,
+            history.attempt,
             last,
             extra=_extra(request, outcome, elapsed),
         )
     if isinstance(outcome, Response):
         return outcome
-    if past.attempt > 1:
-        outcome.add_note(f"gave up after {past.attempt} attempts in {elapsed:.1f} s")
+    if history.attempt > 1:
+        outcome.add_note(f"gave up after {history.attempt} attempts in {elapsed:.1f} s")
     try:
         raise outcome
     finally:
-        del outcome, past
+        del outcome, history
 
 
-def _refused(outcome: _Outcome) -> bool:
+def _is_rate_limited(outcome: _Outcome) -> bool:
     return isinstance(outcome, Response) and outcome.status == 429
 
 
-def _in_progress(request: Request, answer: Response, past: _Past) -> bool:
-    """Whether a 409 means that the first try still runs, and not that data was never synced."""
-    return answer.status == 409 and past.lost is not None and not request.idempotent
+def _in_progress(request: Request, response: Response, history: _History) -> bool:
+    """Whether a 409 means that the first attempt is still running, and not that data was never synced."""
+    return response.status == 409 and history.lost is not None and not request.idempotent
 
 
 def _reason(outcome: Response | Exception) -> str:

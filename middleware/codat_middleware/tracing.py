@@ -1,4 +1,4 @@
-"""One OpenTelemetry span and one measurement per call; needs the extra ``otel``."""
+"""Records one OpenTelemetry span and its metrics per call; needs the extra ``otel``."""
 
 import time
 from typing import TYPE_CHECKING
@@ -19,15 +19,16 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 
 
 class Tracing:
-    """A client span for each call, named and described by the HTTP semantic conventions.
+    """Records a client span per call, following the HTTP semantic conventions.
 
-    Stands outermost, so a span lasts from the call to its final answer: waiting in the
-    governor and between attempts included. Each retry is an event on it. The metrics are
-    ``http.client.request.duration`` (seconds, of the whole call), and
+    Placed outermost, so a span covers the whole call, including the waits in the governor
+    and between attempts. Each retry is an event on the span. The metrics are
+    ``http.client.request.duration`` (seconds, of the whole call) and
     ``codat.client.queue.duration`` (seconds waited in the governor). Paths are recorded as
-    templates, so no record id leaves the process; the company is, as ``codat.company_id``.
+    templates, so no record id leaves the process; the company's id does, as
+    ``codat.company_id``.
 
-    Raises :class:`ImportError` where opentelemetry-api is not installed.
+    Raises :class:`ImportError` if opentelemetry-api is not installed.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Tracing:
         self._queue = meter.create_histogram(
             "codat.client.queue.duration",
             unit="s",
-            description="Time that calls waited for a place in the rate limit.",
+            description="Time that calls waited in the rate limit's queue.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         parts = urlsplit(base_url)
@@ -65,7 +66,7 @@ class Tracing:
         }
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
-        """Send the request inside a span."""
+        """Send the request within a span."""
         common: dict[str, str | int] = {"http.request.method": request.method, **self._server}
         if request.route:
             common["url.template"] = request.route

@@ -125,7 +125,7 @@ def test_keys_that_cannot_be_used(
         monkeypatch.setenv("CODAT_API_KEY", key.read_text())
     assert command("plan", *(("--api-key-file", key) if from_file else ())) == 2
     line = one_line(capsys)
-    assert "the API key holds control characters" in line
+    assert "the API key contains control characters" in line
     assert "my-secret" not in line
 
 

@@ -12,7 +12,7 @@ from codat_async import Codat
 from codat_middleware import Limits, RetryPolicy, Timeout
 from tests.faults.server import Act, Server
 
-QUICK = RetryPolicy(attempts=3, elapsed=4.0, base=0.02, cap=0.05)
+QUICK = RetryPolicy(attempts=3, max_elapsed=4.0, wait_initial=0.02, wait_max=0.05)
 SHORT = Timeout(connect=0.5, read=0.2, total=0.5)
 
 Scene: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[Codat, Server]]]

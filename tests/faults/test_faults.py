@@ -357,7 +357,7 @@ async def test_download_that_is_abandoned(scene: Scene) -> None:
 )
 async def test_cancelled(scene: Scene, act: Act) -> None:
     """Cancelling a call in any phase ends it at once: waiting for an answer, a body, or a retry."""
-    slow = RetryPolicy(attempts=50, elapsed=60, base=1, cap=1)
+    slow = RetryPolicy(attempts=50, max_elapsed=60, wait_initial=1, wait_max=1)
     async with scene(act, retry=slow, timeout=Timeout()) as (codat, server):
         tasks = [asyncio.ensure_future(fetch(codat)) for _ in range(30)]
         await server.arrivals(10)

@@ -1,4 +1,4 @@
-"""A clock under the test's control, and handlers that stand in for the transport."""
+"""A clock under the test's control, and handlers that replace the transport."""
 
 import asyncio
 import heapq
@@ -84,7 +84,7 @@ async def settle() -> None:
 
 
 class FakeStream:
-    """A body of one chunk that remembers how often it was closed."""
+    """A body of one chunk that counts how often it was closed."""
 
     def __init__(self) -> None:
         self.closed = 0
@@ -97,7 +97,7 @@ class FakeStream:
 
 
 class Script:
-    """A handler that plays given outcomes in turn, the last one for ever, and keeps the requests."""
+    """A handler that returns the given outcomes in turn, repeats the last one, and records the requests."""
 
     def __init__(self, *outcomes: Response | Exception | int) -> None:
         self._outcomes = outcomes
@@ -112,7 +112,7 @@ class Script:
 
 
 class Held:
-    """A handler whose answers wait until the test lets them go, in the order of arrival."""
+    """A handler whose requests wait until the test answers them, in order of arrival."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -130,7 +130,7 @@ class Held:
             self.active -= 1
 
     async def answer(self, *outcomes: Response | Exception | int) -> None:
-        """Answer as many of the oldest requests as outcomes are given."""
+        """Answer the oldest requests, one per outcome."""
         for outcome in outcomes:
             waiting = self._waiting.pop(0)
             if waiting.cancelled():

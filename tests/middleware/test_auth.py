@@ -1,4 +1,4 @@
-"""The credential: its forms, its secrecy, and asking for a fresh one."""
+"""The credential: its forms, its secrecy, and its renewal after a 401."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ SECRET = "s3cret-key"
 
 
 class Provider:
-    """Gives ``key-1``, ``key-2``… or raises, and counts how often it was asked."""
+    """Returns ``key-1``, ``key-2``… or raises, and counts its calls."""
 
     def __init__(self, *failures: Exception | None) -> None:
         self.asked = 0
@@ -35,26 +35,26 @@ class Provider:
 
 
 def test_raw_key_is_encoded() -> None:
-    """A raw key becomes the header, without the space around it."""
+    """A raw key is stripped and encoded."""
     assert authorization("  abc\n") == "Basic YWJj"
 
 
 @pytest.mark.parametrize("header", ["Basic YWJj", "basic  YWJj ", "BASIC YWJj"])
 def test_ready_header_passes(header: str) -> None:
-    """A ready header is not encoded once more."""
+    """A complete header is not encoded again."""
     assert authorization(header) == "Basic YWJj"
 
 
 @pytest.mark.parametrize("key", ["", " \n", f"{SECRET}\r\nX-Evil: 1", f"{SECRET}\x00", "Basic", "Basic é"])
 def test_unusable_key(key: str) -> None:
-    """What cannot stand in a header is refused, without showing it."""
+    """A key that is invalid in a header is rejected, and the message does not contain it."""
     with pytest.raises(ValueError, match="API key") as caught:
         authorization(key)
     assert SECRET not in str(caught.value)
 
 
 async def test_static_key_is_set() -> None:
-    """The header is set, over one that is there in any case, and the others stay."""
+    """The header replaces an existing one in any case; the others are kept."""
     script = Script(200)
     auth = Auth("abc")
     await auth(get(), script)
@@ -64,7 +64,7 @@ async def test_static_key_is_set() -> None:
 
 
 async def test_static_key_refused() -> None:
-    """With a fixed key a 401 is returned as it is."""
+    """With a fixed key a 401 is returned without a second request."""
     script = Script(401)
     assert (await Auth("abc")(get(), script)).status == 401
     assert len(script.requests) == 1
@@ -78,7 +78,7 @@ def test_repr_shows_nothing_secret() -> None:
 
 
 async def test_request_repr_hides_headers() -> None:
-    """An authorized request does not show its credential when printed."""
+    """The repr of an authorized request does not contain the credential."""
     script = Script(200)
     await Auth(SECRET)(get(), script)
     shown = repr(script.requests[0])
@@ -87,7 +87,7 @@ async def test_request_repr_hides_headers() -> None:
 
 
 async def test_provider_is_asked_lazily_and_once() -> None:
-    """Nobody asks before the first request, and one answer serves concurrent ones."""
+    """The provider is called by the first request, once for all concurrent ones."""
     provider, script = Provider(), Script(200)
     provider.gate.clear()
     auth = Auth(provider)
@@ -102,7 +102,7 @@ async def test_provider_is_asked_lazily_and_once() -> None:
 
 
 async def test_refused_together_ask_once() -> None:
-    """All concurrent callers refused with one credential ask once, and each is sent once more."""
+    """Concurrent requests rejected with one key renew it once, and each is resent once."""
     provider, held = Provider(), Held()
     auth = Auth(provider)
     tasks = [asyncio.ensure_future(auth(get(), held)) for _ in range(3)]
@@ -115,7 +115,7 @@ async def test_refused_together_ask_once() -> None:
 
 
 async def test_late_refusal_of_a_replaced_credential() -> None:
-    """A 401 for a credential replaced meanwhile sends again without asking."""
+    """After a 401 for a key that has been replaced since, the request is resent without asking."""
     provider, held = Provider(), Held()
     auth = Auth(provider)
     first = asyncio.ensure_future(auth(get(), held))
@@ -129,14 +129,14 @@ async def test_late_refusal_of_a_replaced_credential() -> None:
 
 
 async def test_second_refusal_is_final() -> None:
-    """A request is sent again once, not for ever."""
+    """A request is resent once only."""
     provider, script = Provider(), Script(401)
     assert (await Auth(provider)(get(), script)).status == 401
     assert len(script.requests) == 2
 
 
 async def test_same_credential_again_is_not_sent() -> None:
-    """Where the provider has nothing newer, the 401 is the answer."""
+    """If the provider returns the same key, the 401 is returned."""
 
     async def stubborn() -> str:
         return "same"
@@ -147,7 +147,7 @@ async def test_same_credential_again_is_not_sent() -> None:
 
 
 async def test_body_that_can_be_read_once() -> None:
-    """A body that was sent and cannot be read again is not sent empty instead."""
+    """A body that can be read only once is not resent."""
     script = Script(401)
     body = Body(b"", replayable=False)
     assert (await Auth(Provider())(get(method="PUT", body=body), script)).status == 401
@@ -155,7 +155,7 @@ async def test_body_that_can_be_read_once() -> None:
 
 
 async def test_failing_provider_fails_all_who_wait() -> None:
-    """What the provider raises reaches every waiting call, and the next call asks anew."""
+    """The provider's exception is raised in every waiting call; the next call asks again."""
     provider = Provider(RuntimeError("vault"))
     provider.gate.clear()
     auth = Auth(provider)
@@ -169,7 +169,7 @@ async def test_failing_provider_fails_all_who_wait() -> None:
 
 
 async def test_who_asks_is_cancelled() -> None:
-    """When the one who asks is cancelled, the next one asks instead."""
+    """If the call that asks is cancelled, the next one asks."""
     provider = Provider()
     provider.gate.clear()
     auth = Auth(provider)
@@ -186,7 +186,7 @@ async def test_who_asks_is_cancelled() -> None:
 
 
 async def test_provider_of_an_unusable_key() -> None:
-    """A provider's empty key is refused like any other."""
+    """An empty key from a provider is rejected."""
 
     async def empty() -> str:
         return ""
@@ -196,7 +196,7 @@ async def test_provider_of_an_unusable_key() -> None:
 
 
 async def test_failure_is_forgotten_after_a_success() -> None:
-    """Who waits for a provider that answers does not get the error of an earlier time."""
+    """A call that waits for a successful renewal does not raise an earlier failure."""
     provider = Provider(RuntimeError("vault"))
     auth = Auth(provider)
     with pytest.raises(RuntimeError, match="vault"):

@@ -8,7 +8,7 @@ from tests.middleware.fakes import settle
 
 
 async def test_system_clock() -> None:
-    """It tells the machine's time and sets the loop's timers."""
+    """It reads the system clock and uses the event loop's timers."""
     clock, fired = SystemClock(), asyncio.Event()
     assert abs(clock.monotonic() - time.monotonic()) < 5
     assert abs(clock.time() - time.time()) < 5
@@ -19,7 +19,7 @@ async def test_system_clock() -> None:
 
 
 async def test_instant_clock_sleeps_at_once() -> None:
-    """An hour passes on the clock and none on the machine."""
+    """An hour passes on the clock without real time passing."""
     clock, real = InstantClock(), time.monotonic()
     before, unix = clock.monotonic(), clock.time()
     await clock.sleep(3600)
@@ -29,7 +29,7 @@ async def test_instant_clock_sleeps_at_once() -> None:
 
 
 async def test_instant_clock_timers() -> None:
-    """A timer fires in the next turn, at its time; a cancelled one does not."""
+    """A timer fires in the next iteration, at its time; a cancelled one does not."""
     clock = InstantClock()
     before, seen = clock.monotonic(), list[float]()
     clock.call_later(60, lambda: seen.append(clock.monotonic() - before))

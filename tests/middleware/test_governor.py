@@ -1,4 +1,4 @@
-"""Who may send, when, and in which order."""
+"""Which requests are sent, when, and in which order."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ WIDE = Limits(in_flight=None, in_flight_per_company=None, per_minute=None)
 MIDNIGHT = datetime(2027, 1, 16, tzinfo=UTC)
 
 
-def told(
+def quota_headers(
     remaining: int | str,
     *,
     limit: int = 5000,
@@ -26,7 +26,7 @@ def told(
     status: int = 200,
     retry_after: str | None = None,
 ) -> Response:
-    """An answer that tells what is left of the quota."""
+    """A response with the quota headers."""
     headers = {"X-Rate-Limit-Limit": str(limit), "X-Rate-Limit-Remaining": str(remaining)}
     if reset:
         headers["X-Rate-Limit-Reset"] = reset
@@ -35,7 +35,7 @@ def told(
     return Response(status=status, headers=headers)
 
 
-def refusal(retry_after: str | None = None) -> Response:
+def rate_limited(retry_after: str | None = None) -> Response:
     """A 429."""
     return Response(status=429, headers={} if retry_after is None else {"Retry-After": retry_after})
 
@@ -54,7 +54,7 @@ class Bench:
         return self.governor.state()
 
     async def queue(self, *companies: str | None, first: bool = False) -> None:
-        """Ask for a place for each company, in this order."""
+        """Request a place for each company, in this order."""
 
         async def ask(company: str | None) -> None:
             await self.governor.acquire(company, first=first)
@@ -66,8 +66,8 @@ class Bench:
         await settle()
 
     def done(self, company: str | None, response: Response | None = None) -> None:
-        """A request of this company is answered."""
-        self.governor.answered(company, response or Response(status=200), self.governor.round)
+        """Answer a request of this company and release its place."""
+        self.governor.answered(company, response or Response(status=200), self.governor.epoch)
         self.governor.release(company)
 
     async def cancel(self) -> None:
@@ -76,14 +76,14 @@ class Bench:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def assert_idle(self) -> None:
-        """No place taken, nobody waiting, no timer armed."""
+        """Nothing in flight, nothing queued, no timer set."""
         state = self.state
         assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
         assert self.clock.armed == 0
 
 
 async def test_fresh_state() -> None:
-    """Before the first answer nothing is known but the limits."""
+    """Before the first response only the limits are known."""
     assert Bench().state == GovernorState(
         in_flight=0,
         waiting=0,
@@ -98,7 +98,7 @@ async def test_fresh_state() -> None:
 
 
 async def test_switched_off() -> None:
-    """With every limit off nobody waits."""
+    """With every limit off no request waits."""
     bench = Bench(WIDE)
     assert all(bench.governor.try_acquire("a") for _ in range(5000))
     assert bench.state.in_flight_per_company is None
@@ -110,22 +110,22 @@ async def test_switched_off() -> None:
 
 @pytest.mark.parametrize("name", ["in_flight", "in_flight_per_company", "per_minute"])
 @pytest.mark.parametrize("value", [0, -1])
-def test_limits_that_let_nothing_pass(name: str, value: int) -> None:
-    """A limit below one would mean to wait for ever, and is refused."""
+def test_limits_below_one(name: str, value: int) -> None:
+    """A limit below one would block for ever and is rejected."""
     with pytest.raises(ValueError, match=f"{name} is {value}; it must be at least 1"):
         Limits(**{name: value})
 
 
 @pytest.mark.parametrize("max_quota_wait", [-1.0, float("nan")])
-def test_patience_that_is_no_time(max_quota_wait: float) -> None:
-    """Patience may be nothing, but not less."""
+def test_negative_max_quota_wait(max_quota_wait: float) -> None:
+    """``max_quota_wait`` may be zero but not negative."""
     with pytest.raises(ValueError, match="max_quota_wait is"):
         Limits(max_quota_wait=max_quota_wait)
     assert Limits(max_quota_wait=0).max_quota_wait == 0
 
 
 async def test_places_per_company() -> None:
-    """Ten per company are under way, the rest wait; another company goes past them."""
+    """Ten per company are in flight, the rest wait; other companies are not blocked."""
     bench = Bench()
     await bench.queue(*["a"] * 12, "b")
     assert bench.order == ["a"] * 10 + ["b"]
@@ -141,7 +141,7 @@ async def test_places_per_company() -> None:
 
 
 async def test_places_in_all() -> None:
-    """No more are under way than there are connections; those without a company count too."""
+    """The total is limited, including requests without a company."""
     bench = Bench(Limits(in_flight=3))
     await bench.queue("a", "b", None, None, "a")
     assert bench.order == ["a", "b", None]
@@ -152,14 +152,14 @@ async def test_places_in_all() -> None:
 
 
 async def test_no_company_no_place() -> None:
-    """Requests without a company are not held to the limit for one."""
+    """Requests without a company are exempt from the limit per company."""
     bench = Bench(Limits(in_flight_per_company=1))
     await bench.queue(None, None, None)
     assert bench.order == [None] * 3
 
 
 async def test_fair_between_companies() -> None:
-    """A company with many waiting gets one place a turn, as those with few do."""
+    """Companies are served in turn, however many requests each has queued."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("z", *["big"] * 6, "b", "c", "b")
     for _ in range(9):
@@ -169,7 +169,7 @@ async def test_fair_between_companies() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    """Within a company order is kept, and who comes back from a refusal goes first."""
+    """Within a company requests are served in order, retried ones first."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("x")
     order: list[str] = []
@@ -188,7 +188,7 @@ async def test_first_come_first_served() -> None:
 
 
 async def test_newcomers_do_not_overtake() -> None:
-    """A newcomer does not take the place that a waiter is due."""
+    """A new request does not overtake a queued one."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b")
     bench.done("a")
@@ -198,7 +198,7 @@ async def test_newcomers_do_not_overtake() -> None:
 
 
 async def test_cancelled_while_waiting() -> None:
-    """Who stops waiting leaves no trace."""
+    """Cancelled waiters leave the queue."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b", "b", "c")
     bench.tasks[1].cancel()
@@ -225,7 +225,7 @@ async def test_cancelled_when_granted() -> None:
 
 
 async def test_granted_after_cancelling() -> None:
-    """A place is not granted to a task whose cancelling is under way."""
+    """A place is not granted to a task that is being cancelled."""
     bench = Bench(Limits(in_flight=1, per_minute=None))
     await bench.queue("a", "b", "c")
     bench.tasks[1].cancel()
@@ -237,7 +237,7 @@ async def test_granted_after_cancelling() -> None:
 
 
 async def test_last_of_a_company_granted_after_cancelling() -> None:
-    """Nor is a place lost when that task was the last of its company, without pace to keep."""
+    """No place is lost if that task was the last of its company."""
     bench = Bench(Limits(in_flight=1, per_minute=None))
     await bench.queue("a", "b")
     bench.done("a")
@@ -248,7 +248,7 @@ async def test_last_of_a_company_granted_after_cancelling() -> None:
 
 
 async def test_cancelling_the_last_waiter_disarms_the_timer() -> None:
-    """No timer outlives those it is for."""
+    """The timer is cancelled with the last waiter."""
     bench = Bench(Limits(per_minute=20))
     await bench.queue("a", "b")
     assert bench.clock.armed == 1
@@ -258,7 +258,7 @@ async def test_cancelling_the_last_waiter_disarms_the_timer() -> None:
 
 
 async def test_burst_then_even_spacing() -> None:
-    """Fifty go at once, then one each 60 ms."""
+    """Fifty requests are sent at once, then one every 60 ms."""
     bench = Bench(Limits(in_flight=None, in_flight_per_company=None))
     await bench.queue(*["a"] * 60)
     assert len(bench.order) == 50
@@ -270,7 +270,7 @@ async def test_burst_then_even_spacing() -> None:
 
 
 async def test_unanswered_fill_the_minute() -> None:
-    """While a minute's requests are all unanswered no more are sent, and no timer is needed."""
+    """While a minute's requests are all unanswered, no more are sent and no timer is set."""
     bench = Bench(Limits(in_flight=None, in_flight_per_company=None, per_minute=2))
     await bench.queue("a", "a", "a")
     await bench.clock.advance(600)
@@ -284,7 +284,7 @@ async def test_unanswered_fill_the_minute() -> None:
 
 
 def drive_pace(per_minute: int, latency: float, seed: int, seconds: float) -> list[tuple[float, float]]:
-    """Send as fast as the pace allows; when each was let go and when the server saw it."""
+    """Send as fast as the pace allows; return when each was sent and when the server received it."""
     rng, pace, now, unanswered = random.Random(seed), Pace(per_minute), 0.0, 0
     ends: list[float] = []
     seen: list[tuple[float, float]] = []
@@ -313,7 +313,7 @@ def drive_pace(per_minute: int, latency: float, seed: int, seconds: float) -> li
     seed=st.integers(0, 1 << 30),
 )
 def test_any_sixty_seconds_hold_the_limit(per_minute: int, latency: float, seed: int) -> None:
-    """However uneven the network, the server never sees more than the limit in any 60 seconds."""
+    """Whatever the latency, the server never receives more than the limit in any 60 seconds."""
     arrivals = sorted(there for _, there in drive_pace(per_minute, latency, seed, 400))
     for first, beyond in zip(arrivals, arrivals[per_minute:], strict=False):
         assert beyond - first > 60.0 - 1e-6
@@ -328,7 +328,7 @@ def test_pace_wastes_little() -> None:
 
 
 def test_pace_eases() -> None:
-    """At half its share it sends half as often."""
+    """A limit factor of one half halves the rate."""
     pace = Pace(60)
     pace.ease(0.5)
     assert pace.per_minute == 30.0
@@ -345,7 +345,7 @@ def test_pace_eases() -> None:
 async def test_turns_are_even(
     sizes: list[int], in_flight: int, per_company: int, seed: int, even: bool
 ) -> None:
-    """All are served within the limits; where places in all are the scarce ones, turn by turn."""
+    """All requests are served within the limits, in turn if the total limit is the bottleneck."""
     per_company = max(per_company, in_flight if even else 1)
     bench = Bench(Limits(in_flight=in_flight, in_flight_per_company=per_company, per_minute=None))
     rng = random.Random(seed)
@@ -372,72 +372,72 @@ async def test_turns_are_even(
     bench.assert_idle()
 
 
-async def test_quota_is_told_by_answers() -> None:
-    """What is left is the server's number less what is under way."""
+async def test_quota_from_headers() -> None:
+    """Requests in flight are deducted from the server's number."""
     bench = Bench()
     await bench.queue("a", "a", "a")
-    bench.done("a", told(100))
+    bench.done("a", quota_headers(100))
     state = bench.state
     assert (state.remaining, state.limit, state.resets_at) == (98, 5000, MIDNIGHT)
-    bench.done("a", told(99))
-    bench.done("a", told(98))
+    bench.done("a", quota_headers(99))
+    bench.done("a", quota_headers(98))
     assert bench.state.remaining == 98
 
 
-async def test_answers_overtake_each_other() -> None:
-    """Of one day's numbers the least holds; unreadable ones change nothing."""
+async def test_responses_overtake_each_other() -> None:
+    """The lowest number of a day counts; unreadable ones are ignored."""
     bench = Bench()
     await bench.queue(*"aaaaa")
-    bench.done("a", told(90))
-    bench.done("a", told("few"))
-    bench.done("a", told(95))
-    bench.done("a", told(92, reset="57599"))
-    bench.done("a", told("few"))
+    bench.done("a", quota_headers(90))
+    bench.done("a", quota_headers("few"))
+    bench.done("a", quota_headers(95))
+    bench.done("a", quota_headers(92, reset="57599"))
+    bench.done("a", quota_headers("few"))
     assert bench.state.remaining == 90
 
 
 async def test_quota_grows_with_the_account() -> None:
-    """Another limit is another count: a company more was connected."""
+    """A new limit starts a new count."""
     bench = Bench()
     await bench.queue("a", "a")
-    bench.done("a", told(10))
-    bench.done("a", told(1009, limit=6000))
+    bench.done("a", quota_headers(10))
+    bench.done("a", quota_headers(1009, limit=6000))
     assert (bench.state.remaining, bench.state.limit) == (1009, 6000)
 
 
 async def test_next_day() -> None:
-    """After the reset what was left is forgotten, and late answers from before it are not heard."""
+    """The count is forgotten at the reset, and late responses from before it are ignored."""
     bench = Bench()
     await bench.queue("a", "a", "a")
-    bench.done("a", told(7))
+    bench.done("a", quota_headers(7))
     await bench.clock.advance(16 * 3600)
     assert bench.state.remaining is None
     assert bench.state.resets_at is None
-    bench.done("a", told(6, reset="2027-01-15T23:59:59Z"))
+    bench.done("a", quota_headers(6, reset="2027-01-15T23:59:59Z"))
     assert bench.state.remaining is None
-    bench.done("a", told(4999, reset="2027-01-17T00:00:00Z"))
+    bench.done("a", quota_headers(4999, reset="2027-01-17T00:00:00Z"))
     assert bench.state.remaining == 4999
 
 
-async def test_under_way_are_taken_off() -> None:
-    """With as many under way as are left, the next one waits for an answer."""
+async def test_in_flight_is_deducted() -> None:
+    """With as many in flight as are left, the next one waits for a response."""
     bench = Bench()
     await bench.queue("a", "a")
-    bench.done("a", told(2))
+    bench.done("a", quota_headers(2))
     await bench.queue("b", "c")
     assert bench.order == ["a", "a", "b"]
-    bench.done("a", told(2))
+    bench.done("a", quota_headers(2))
     await settle()
     assert bench.order == ["a", "a", "b", "c"]
 
 
 @pytest.mark.parametrize("reset", ["2027-01-16T00:00:00Z", ""])
-async def test_spent_quota_turns_all_away(reset: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Those who wait and those who come get the reset's time at once; midnight where none is told."""
+async def test_spent_quota_fails_all(reset: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A spent quota fails queued and new requests with the reset's time, by default midnight."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b", "c")
     bench.tasks[2].cancel()
-    bench.done("a", told(0, reset=reset))
+    bench.done("a", quota_headers(0, reset=reset))
     await settle()
     error = bench.tasks[1].exception()
     assert isinstance(error, QuotaExhausted)
@@ -445,15 +445,15 @@ async def test_spent_quota_turns_all_away(reset: str, caplog: pytest.LogCaptureF
     assert bench.tasks[2].cancelled()
     with pytest.raises(QuotaExhausted):
         await bench.governor.acquire("d")
-    assert "1 waiting are turned away" in caplog.text or "2 waiting are turned away" in caplog.text
+    assert "failing 1 queued" in caplog.text or "failing 2 queued" in caplog.text
     bench.assert_idle()
 
 
-async def test_turned_away_in_the_moment_of_cancelling() -> None:
-    """A task cancelled as it is turned away ends cancelled, and nothing leaks."""
+async def test_failed_while_being_cancelled() -> None:
+    """A task cancelled as its wait fails ends cancelled, and nothing leaks."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b")
-    bench.done("a", told(0))
+    bench.done("a", quota_headers(0))
     bench.tasks[1].cancel()
     await settle()
     assert bench.tasks[1].cancelled()
@@ -461,10 +461,10 @@ async def test_turned_away_in_the_moment_of_cancelling() -> None:
 
 
 async def test_waiting_for_the_quota() -> None:
-    """When told to, those who wait stay until the reset and then go."""
+    """With wait_for_quota queued requests are sent after the reset."""
     bench = Bench(Limits(in_flight=1, wait_for_quota=True))
     await bench.queue("a", "b")
-    bench.done("a", told(0))
+    bench.done("a", quota_headers(0))
     await bench.clock.advance(15 * 3600)
     assert bench.order == ["a"]
     await bench.clock.advance(3601)
@@ -472,23 +472,23 @@ async def test_waiting_for_the_quota() -> None:
 
 
 async def test_near_reset_is_waited_for() -> None:
-    """A reset within the limit's max_quota_wait is no reason to raise."""
+    """A reset within max_quota_wait is waited for."""
     bench = Bench()
     await bench.queue("a")
-    bench.done("a", told(0, reset="30"))
+    bench.done("a", quota_headers(0, reset="30"))
     await bench.queue("b")
     assert bench.order == ["a"]
     await bench.clock.advance(30)
     assert bench.order == ["a", "b"]
 
 
-async def test_refusal_closes_the_gate(caplog: pytest.LogCaptureFixture) -> None:
-    """One 429 parks everybody until its Retry-After, and says so once."""
+async def test_429_closes_the_gate(caplog: pytest.LogCaptureFixture) -> None:
+    """A 429 pauses all requests until its Retry-After and is logged once."""
     bench = Bench()
     await bench.queue("a", "a", "a")
-    round_ = bench.governor.round
+    epoch = bench.governor.epoch
     for _ in range(2):
-        bench.governor.answered("a", refusal("20"), round_)
+        bench.governor.answered("a", rate_limited("20"), epoch)
         bench.governor.release("a")
     assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
     await bench.queue("b", "c")
@@ -502,10 +502,10 @@ async def test_refusal_closes_the_gate(caplog: pytest.LogCaptureFixture) -> None
 
 
 async def test_gate_opens_gently() -> None:
-    """After the gate opens each success lets one more pass at once, not all of them."""
+    """After a pause each success lets one more request through."""
     bench = Bench(Limits(per_minute=None, in_flight=None))
     await bench.queue(*[str(n) for n in range(40)])
-    bench.done("0", refusal("5"))
+    bench.done("0", rate_limited("5"))
     for n in range(1, 40):
         bench.governor.answered(str(n), Response(status=200), 0)
         bench.governor.release(str(n))
@@ -522,10 +522,10 @@ async def test_gate_opens_gently() -> None:
 
 
 async def test_failures_do_not_open_the_gate() -> None:
-    """Only successes widen the gate: errors and answers to requests from before it closed do not."""
+    """Errors, and responses to requests sent before the pause, do not widen the gate."""
     bench = Bench(Limits(per_minute=None))
     await bench.queue(*"abcdefgh")
-    bench.done("a", refusal("1"))
+    bench.done("a", rate_limited("1"))
     bench.governor.answered("b", Response(status=200), 0)
     bench.governor.release("b")
     await bench.clock.advance(2)
@@ -536,13 +536,13 @@ async def test_failures_do_not_open_the_gate() -> None:
     await bench.cancel()
 
 
-@pytest.mark.parametrize(("refusals", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (9, 60)])
-async def test_pause_without_retry_after(refusals: int, seconds: float) -> None:
-    """Where the server does not say how long, the pause doubles from refusal to refusal, to a minute."""
+@pytest.mark.parametrize(("count", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (9, 60)])
+async def test_pause_without_retry_after(count: int, seconds: float) -> None:
+    """Without Retry-After the pause doubles with each 429, up to a minute."""
     bench = Bench(Limits(per_minute=None))
-    for _ in range(refusals):
+    for _ in range(count):
         assert bench.governor.try_acquire(None)
-        bench.done(None, refusal())
+        bench.done(None, rate_limited())
         state = bench.state
         assert state.closed_until is not None
         closed = state.closed_until.timestamp() - bench.clock.time()
@@ -550,36 +550,36 @@ async def test_pause_without_retry_after(refusals: int, seconds: float) -> None:
     assert closed == pytest.approx(seconds, abs=1e-5)
 
 
-async def test_refusals_narrow_the_limits() -> None:
-    """Each refusal halves what is used of the limits, those sent before it not again; never to nothing."""
+async def test_429_reduces_the_limits() -> None:
+    """Each new 429 halves the limits in use, down to a minimum."""
     bench = Bench()
     await bench.queue(*"aaaa")
     for _ in range(4):
-        bench.governor.answered("a", refusal("0"), 0)
+        bench.governor.answered("a", rate_limited("0"), 0)
         bench.governor.release("a")
     assert (bench.state.in_flight_per_company, bench.state.per_minute) == (5, 500)
     for _ in range(12):
         await bench.clock.advance(20)
         await bench.queue("a")
-        bench.done("a", refusal("0"))
+        bench.done("a", rate_limited("0"))
     assert bench.state.in_flight_per_company == 1
     assert bench.state.per_minute == pytest.approx(1000 / 128)
 
 
-async def test_refusal_with_every_limit_off() -> None:
-    """The gate closes even where there is no limit to narrow."""
+async def test_429_with_every_limit_off() -> None:
+    """A 429 pauses even if every limit is off."""
     bench = Bench(WIDE)
     await bench.queue("a")
-    bench.done("a", refusal("5"))
+    bench.done("a", rate_limited("5"))
     assert not bench.governor.try_acquire("a")
     assert (bench.state.in_flight_per_company, bench.state.per_minute) == (None, None)
 
 
-async def test_limits_come_back_slowly() -> None:
-    """Quiet time gives a tenth of the limits back at a time, until all is as configured."""
+async def test_limits_are_restored_gradually() -> None:
+    """Each quiet period restores a tenth of the limits."""
     bench = Bench()
     await bench.queue("a")
-    bench.done("a", refusal("0"))
+    bench.done("a", rate_limited("0"))
     paces = []
     for _ in range(14):
         await bench.clock.advance(31)
@@ -591,11 +591,11 @@ async def test_limits_come_back_slowly() -> None:
     assert bench.state.in_flight_per_company == 10
 
 
-async def test_widening_lets_waiters_go() -> None:
-    """When a company's limit grows back, its waiters take the new places."""
+async def test_restored_limit_serves_waiters() -> None:
+    """When a company's limit is restored, its queued requests are sent."""
     bench = Bench(Limits(in_flight_per_company=2, per_minute=None))
     await bench.queue("a")
-    bench.done("a", refusal("0"))
+    bench.done("a", rate_limited("0"))
     await bench.clock.advance(1)
     for _ in range(6):
         await bench.queue("b")
@@ -612,11 +612,11 @@ async def test_widening_lets_waiters_go() -> None:
     assert bench.state.companies == {"a": 2}
 
 
-async def test_narrowing_stops_a_company_in_line() -> None:
-    """A company already in the ring when its limit shrinks does not get a place above it."""
+async def test_reduced_limit_of_a_queued_company() -> None:
+    """A queued company gets no place above its reduced limit."""
     bench = Bench(Limits(in_flight=2, in_flight_per_company=2, per_minute=None))
     await bench.queue("a", "b", "a", "a")
-    bench.done("b", refusal("1"))
+    bench.done("b", rate_limited("1"))
     await bench.clock.advance(1.5)
     assert bench.state.companies == {"a": 1}
     assert bench.state.waiting == 2
@@ -627,12 +627,12 @@ async def test_narrowing_stops_a_company_in_line() -> None:
 
 
 async def test_open_streams_do_not_count_against_the_gate() -> None:
-    """With more streams open than the gate lets pass, requests go on, and their success opens it."""
+    """Open streams do not block the requests whose success widens the gate."""
     bench = Bench(Limits(per_minute=None))
     await bench.queue("a", "a", "b", "b", "c")
     for company in "aabb":
         bench.governor.answered(company, Response(status=200), 0)
-    bench.done("c", refusal("1"))
+    bench.done("c", rate_limited("1"))
     await bench.clock.advance(1.1)
     await bench.queue("c", "c", "c")
     assert bench.state.companies == {"a": 2, "b": 2, "c": 2}
@@ -645,13 +645,13 @@ async def test_open_streams_do_not_count_against_the_gate() -> None:
     bench.assert_idle()
 
 
-async def test_open_streams_do_not_count_against_a_narrowed_limit() -> None:
-    """Narrowed to one at a time a company still sends beside its streams, up to the places it has."""
+async def test_open_streams_and_a_reduced_limit() -> None:
+    """With a reduced limit a company still sends beside its open streams."""
     bench = Bench(Limits(in_flight_per_company=3, per_minute=None))
     await bench.queue("a", "b", "b")
     bench.governor.answered("a", Response(status=200), 0)
-    bench.done("b", refusal("0"))
-    bench.done("b", refusal("0"))
+    bench.done("b", rate_limited("0"))
+    bench.done("b", rate_limited("0"))
     assert bench.state.in_flight_per_company == 1
     await bench.queue("a", "a", "a")
     assert bench.state.companies == {"a": 2}
@@ -668,10 +668,10 @@ async def test_open_streams_do_not_count_against_a_narrowed_limit() -> None:
 
 
 async def test_hours_of_retry_after_mean_the_quota() -> None:
-    """A 429 that asks for hours turns away as a spent quota does, headers or not."""
+    """A Retry-After of hours counts as a spent quota, with or without headers."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b")
-    bench.done("a", refusal("7200"))
+    bench.done("a", rate_limited("7200"))
     await settle()
     error = bench.tasks[1].exception()
     assert isinstance(error, QuotaExhausted)
@@ -684,14 +684,14 @@ async def test_hours_of_retry_after_mean_the_quota() -> None:
 @pytest.mark.parametrize(
     "far",
     [
-        refusal("1000000000000"),
-        told(0, status=429, reset="", retry_after="1000000000000"),
-        told(0, status=429, reset="30", retry_after="1000000000000"),
-        told(0, reset="1900000000000"),
+        rate_limited("1000000000000"),
+        quota_headers(0, status=429, reset="", retry_after="1000000000000"),
+        quota_headers(0, status=429, reset="30", retry_after="1000000000000"),
+        quota_headers(0, reset="1900000000000"),
     ],
 )
-async def test_no_wait_is_longer_than_the_day(far: Response) -> None:
-    """However far off the time is that an answer gives, it can be told, and all is well after a day."""
+async def test_no_wait_is_longer_than_a_day(far: Response) -> None:
+    """A reset in the far future is capped at a day."""
     bench = Bench()
     await bench.queue("a")
     bench.done("a", far)
@@ -704,10 +704,10 @@ async def test_no_wait_is_longer_than_the_day(far: Response) -> None:
 
 
 async def test_long_retry_after_with_quota_left() -> None:
-    """A 429 that tells of a quota that is left parks all until its Retry-After and turns nobody away."""
+    """With quota left, a long Retry-After pauses all requests and fails none."""
     bench = Bench(Limits(in_flight=1))
     await bench.queue("a", "b")
-    bench.done("a", told(5000, limit=9000, status=429, retry_after="90"))
+    bench.done("a", quota_headers(5000, limit=9000, status=429, retry_after="90"))
     assert bench.governor.spent() is None
     assert bench.state.closed_until == datetime.fromtimestamp(START + 90, UTC)
     await bench.clock.advance(89.9)
@@ -716,16 +716,16 @@ async def test_long_retry_after_with_quota_left() -> None:
     assert bench.order == ["a", "b"]
 
 
-async def test_reset_missing_on_a_refusal() -> None:
-    """Retry-After tells when the quota resets where no reset is told."""
+async def test_429_without_a_reset() -> None:
+    """Without a reset header Retry-After is the reset."""
     bench = Bench()
     await bench.queue("a")
-    bench.done("a", told(0, status=429, reset="", retry_after="7200"))
+    bench.done("a", quota_headers(0, status=429, reset="", retry_after="7200"))
     assert bench.governor.spent() == datetime.fromtimestamp(START + 7200, UTC)
 
 
 async def test_server_whose_clock_is_fast() -> None:
-    """A date to come back at, an hour ahead by a clock that is, is no day's quota."""
+    """A Retry-After date is relative to the server's clock, which may be an hour ahead."""
     bench = Bench()
     await bench.queue("a")
     headers = {"Date": "Fri, 15 Jan 2027 09:00:00 GMT", "Retry-After": "Fri, 15 Jan 2027 09:00:05 GMT"}
@@ -734,11 +734,11 @@ async def test_server_whose_clock_is_fast() -> None:
 
 
 async def test_only_one_timer(caplog: pytest.LogCaptureFixture) -> None:
-    """However many wait, one timer serves them all, and an earlier need replaces it."""
+    """One timer serves all waiters."""
     caplog.set_level(logging.CRITICAL)
     bench = Bench()
     await bench.queue("a", "a")
-    bench.done("a", refusal("50"))
+    bench.done("a", rate_limited("50"))
     await bench.queue(*"bcdefg")
     assert bench.clock.armed == 1
     bench.done("a", Response(status=200))
@@ -748,7 +748,7 @@ async def test_only_one_timer(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_lost_requests_count_for_the_minute() -> None:
-    """A request without answer may have reached the server, so it is counted."""
+    """A request without a response counts, since it may have reached the server."""
     bench = Bench(Limits(per_minute=1))
     await bench.queue("a")
     bench.governor.answered("a", None, 0)
@@ -759,8 +759,8 @@ async def test_lost_requests_count_for_the_minute() -> None:
     assert bench.governor.try_acquire("a")
 
 
-async def test_nobody_overtakes_between_due_and_wakened() -> None:
-    """Though a place is free and the timer late, a newcomer stands behind those who wait."""
+async def test_new_request_does_not_overtake_a_late_timer() -> None:
+    """A new request queues even if a place is free and the timer late."""
     bench = Bench(Limits(per_minute=20))
     await bench.queue("a", "b")
     bench.clock.now += 10
@@ -768,11 +768,11 @@ async def test_nobody_overtakes_between_due_and_wakened() -> None:
     await bench.cancel()
 
 
-async def test_no_burst_when_the_gate_opens() -> None:
-    """What was saved up while the gate was closed is not sent at once."""
+async def test_no_burst_after_a_pause() -> None:
+    """A pause does not accumulate a burst."""
     bench = Bench(Limits(in_flight=None, in_flight_per_company=None))
     await bench.queue("a")
-    bench.done("a", refusal("50"))
+    bench.done("a", rate_limited("50"))
     await bench.queue("b", "c")
     await bench.clock.advance(50.01)
     assert bench.order == ["a", "b"]
@@ -780,20 +780,20 @@ async def test_no_burst_when_the_gate_opens() -> None:
     assert bench.order == ["a", "b", "c"]
 
 
-async def test_answer_lets_go_before_its_place_is_free() -> None:
-    """An answer whose stream is still open tells enough of the quota for the next one to go."""
+async def test_response_of_an_open_stream_updates_the_quota() -> None:
+    """A response whose stream is still open updates the quota."""
     bench = Bench()
     await bench.queue("a", "a")
-    bench.done("a", told(2))
+    bench.done("a", quota_headers(2))
     await bench.queue("b", "c")
     assert bench.order == ["a", "a", "b"]
-    bench.governor.answered("a", told(2), 0)
+    bench.governor.answered("a", quota_headers(2), 0)
     await settle()
     assert bench.order == ["a", "a", "b", "c"]
 
 
 async def test_withdrawn_place_in_the_minute() -> None:
-    """A grant that was not used costs nothing of the pace."""
+    """A place that was not used does not delay the next request."""
     bench = Bench(Limits(in_flight=1, per_minute=20))
     await bench.queue("a", "b")
     bench.clock.now += 10
@@ -804,11 +804,11 @@ async def test_withdrawn_place_in_the_minute() -> None:
 
 
 async def test_pause_is_short_again_after_success() -> None:
-    """Once the gate has opened wholly, the next refusal is the first of its kind."""
+    """Once the gate is open again, the pause starts from one second."""
     bench = Bench(Limits(per_minute=None))
     for expected in (1, 2, 1):
         await bench.queue("a")
-        bench.done("a", refusal())
+        bench.done("a", rate_limited())
         closed = bench.state.closed_until
         assert closed is not None
         assert closed.timestamp() - bench.clock.time() == pytest.approx(expected, abs=1e-5)
@@ -819,20 +819,20 @@ async def test_pause_is_short_again_after_success() -> None:
 
 
 async def test_shorter_retry_after_does_not_open_the_gate() -> None:
-    """Of several answers the longest wait holds."""
+    """The longest of several Retry-Afters counts."""
     bench = Bench()
     await bench.queue("a", "a")
-    for told_to_wait in ("20", "5"):
-        bench.governor.answered("a", refusal(told_to_wait), 0)
+    for seconds in ("20", "5"):
+        bench.governor.answered("a", rate_limited(seconds), 0)
         bench.governor.release("a")
     assert bench.state.closed_until == datetime.fromtimestamp(START + 20, UTC)
 
 
 async def test_yesterdays_answer_comes_late() -> None:
-    """An answer that was on its way over midnight does not touch the new day's count."""
+    """A response in transit over midnight does not change the new day's count."""
     bench = Bench()
     await bench.queue("a", "a")
     await bench.clock.advance(16 * 3600)
-    bench.done("a", told(4999, reset="2027-01-17T00:00:00Z"))
-    bench.done("a", told(0))
+    bench.done("a", quota_headers(4999, reset="2027-01-17T00:00:00Z"))
+    bench.done("a", quota_headers(0))
     assert bench.state.remaining == 4999

@@ -1,4 +1,4 @@
-"""Reading what Codat's answers say in their headers."""
+"""Parsing of the response headers about waiting and the quota."""
 
 import pytest
 
@@ -24,13 +24,13 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
     ],
 )
 def test_retry_after(value: str, seconds: float) -> None:
-    """Seconds, each of the HTTP dates and ISO dates are understood; the past means now."""
+    """Seconds, all HTTP date formats and ISO dates are parsed; a date in the past is 0."""
     assert parse_retry_after(value, NOW) == seconds
 
 
 @pytest.mark.parametrize("value", [None, "", "soon", "-5", "nan", "inf", "1e3", "1_000", "9" * 21, "٣"])
 def test_unreadable_retry_after(value: str | None) -> None:
-    """What is not understood is None, so that the backoff takes its place."""
+    """An unreadable value is None, so that the backoff is used."""
     assert parse_retry_after(value, NOW) is None
 
 
@@ -46,7 +46,7 @@ def test_unreadable_retry_after(value: str | None) -> None:
     ],
 )
 def test_retry_after_by_the_clock_of_the_server(headers: dict[str, str], seconds: float | None) -> None:
-    """A date is counted from the answer's own Date, so that a clock that differs does no harm."""
+    """A date is relative to the response's own Date, so that a wrong clock does not matter."""
     assert retry_after(headers, NOW) == seconds
 
 
@@ -71,12 +71,12 @@ def test_retry_after_by_the_clock_of_the_server(headers: dict[str, str], seconds
     ],
 )
 def test_reset(value: str | None, unix: float | None) -> None:
-    """Dates, Unix times and seconds from now all give the moment of the reset; none is days away."""
+    """Dates, Unix times and seconds from now are parsed; a reset days away is unreadable."""
     assert parse_reset(value, NOW) == unix
 
 
 def test_rate_limit_headers() -> None:
-    """The three headers are read together."""
+    """The three headers are parsed together."""
     headers = {
         "X-Rate-Limit-Limit": "5000",
         "X-Rate-Limit-Remaining": " 12 ",
@@ -87,5 +87,5 @@ def test_rate_limit_headers() -> None:
 
 
 def test_missing_rate_limit_headers() -> None:
-    """Missing and unreadable ones are None, each for itself."""
+    """Each header that is missing or unreadable is None."""
     assert parse_rate_limit({"X-Rate-Limit-Limit": "many"}, NOW) == RateLimitHeaders()

@@ -1,4 +1,4 @@
-"""Which requests carry a key, and that it stays the same."""
+"""Which requests get a key, and that all attempts share it."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from tests.middleware.fakes import Script, get, post
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_writes_carry_a_key(method: str) -> None:
-    """Each call gets a UUID of its own."""
+    """Each call gets a new UUID."""
     script = Script(200)
     await Idempotency()(get(method=method), script)
     await Idempotency()(get(method=method), script)
@@ -21,7 +21,7 @@ async def test_writes_carry_a_key(method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_others_do_not(method: str) -> None:
-    """Codat takes keys on POST and PATCH alone."""
+    """Only POST and PATCH get a key."""
     script = Script(200)
     request = get(method=method)
     await Idempotency()(request, script)
@@ -29,7 +29,7 @@ async def test_others_do_not(method: str) -> None:
 
 
 async def test_key_of_the_caller_is_kept() -> None:
-    """A key that the caller set is not replaced, however it is spelt."""
+    """A key set by the caller is kept, whatever the header's case."""
     script = Script(200)
     request = post(headers={"idempotency-key": "mine"})
     await Idempotency()(request, script)
@@ -39,7 +39,7 @@ async def test_key_of_the_caller_is_kept() -> None:
 
 @pytest.mark.parametrize("blank", ["", " "])
 async def test_blank_key_is_none(blank: str) -> None:
-    """A blank key is replaced, and without that the write is not taken for one that has a key."""
+    """A blank key is replaced; without that a write counts as having no key."""
     script = Script(200)
     request = post(headers={"idempotency-key": blank})
     await Idempotency()(request, script)
@@ -49,7 +49,7 @@ async def test_blank_key_is_none(blank: str) -> None:
 
 
 async def test_key_survives_attempts() -> None:
-    """All attempts of a call carry one key."""
+    """All attempts of a call carry the same key."""
     script = Script(429, 200)
     await compose([Idempotency(), Retry(RetryPolicy(waits=False))], script)(post())
     first, second = (request.headers[IDEMPOTENCY_KEY] for request in script.requests)

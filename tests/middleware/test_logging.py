@@ -1,4 +1,4 @@
-"""What is logged of an attempt, and what never is."""
+"""What is logged about an attempt, and what never is."""
 
 import logging
 from decimal import Decimal
@@ -20,7 +20,7 @@ def debug(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 async def test_nothing_above_debug(caplog: pytest.LogCaptureFixture) -> None:
-    """At INFO there is no line, and the handler's own awaitable is handed through."""
+    """At INFO nothing is logged and the handler's own awaitable is returned."""
     caplog.set_level(logging.INFO, NAME)
     script = Script(200)
     assert (await Logging()(get(), script)).status == 200
@@ -28,25 +28,30 @@ async def test_nothing_above_debug(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_one_line_per_attempt(debug: pytest.LogCaptureFixture) -> None:
-    """The line is readable, and the record carries its parts."""
+    """The message and the record's extra fields describe the attempt."""
     await Logging()(get(attempt=2), Script(Response(status=200, body=b"12345")))
     (record,) = debug.records
     assert record.name == NAME
     assert record.levelname == "DEBUG"
     assert record.getMessage().startswith("GET /companies/x: 200 in 0.")
     assert record.getMessage().endswith(" s, attempt 2")
-    told = record.__dict__
-    assert told["operation"] == "things.list"
-    assert told["company_id"] == "a"
-    assert (told["method"], told["path"], told["attempt"], told["status"]) == ("GET", "/companies/x", 2, 200)
-    assert told["bytes"] == 5
-    assert told["correlation_id"] is None
-    assert told["idempotency_key"] is None
-    assert 0 <= told["duration"] < 5
+    extra = record.__dict__
+    assert extra["operation"] == "things.list"
+    assert extra["company_id"] == "a"
+    assert (extra["method"], extra["path"], extra["attempt"], extra["status"]) == (
+        "GET",
+        "/companies/x",
+        2,
+        200,
+    )
+    assert extra["bytes"] == 5
+    assert extra["correlation_id"] is None
+    assert extra["idempotency_key"] is None
+    assert 0 <= extra["duration"] < 5
 
 
 async def test_failure(debug: pytest.LogCaptureFixture) -> None:
-    """An attempt without answer is logged with the error's name."""
+    """An attempt without a response is logged with the error's name."""
     with pytest.raises(ConnectError):
         await Logging(bodies=True)(get(), Script(ConnectError("no", method="GET", path="/", sent=False)))
     (record,) = debug.records
@@ -69,20 +74,20 @@ async def test_failure(debug: pytest.LogCaptureFixture) -> None:
 async def test_correlation_id(
     debug: pytest.LogCaptureFixture, response: Response, correlation_id: str | None
 ) -> None:
-    """Taken from an error's body, else from the header."""
+    """The correlation id is taken from an error's body, else from the header."""
     await Logging()(get(), Script(response))
     assert debug.records[0].__dict__["correlation_id"] == correlation_id
 
 
 async def test_idempotency_key_is_visible(debug: pytest.LogCaptureFixture) -> None:
-    """The key of a write is in the record."""
+    """The record contains a write's idempotency key."""
     script = Script(200)
     await compose([Idempotency(), Logging()], script)(post())
     assert debug.records[0].__dict__["idempotency_key"] == script.requests[0].headers["Idempotency-Key"]
 
 
 async def test_credential_is_never_logged(debug: pytest.LogCaptureFixture) -> None:
-    """Not the key, not its header, in no part of the record, even with bodies."""
+    """Neither the key nor its header is in any part of the record, even with bodies."""
     handler = compose([Auth("s3cret"), Logging(bodies=True)], Script(200))
     await handler(post(body=Body(b'{"apiKey": "s3cret"}')))
     shown = repr(debug.records[0].__dict__) + debug.text
@@ -99,14 +104,14 @@ async def test_no_bodies_unless_asked_for(debug: pytest.LogCaptureFixture) -> No
 
 
 async def test_bodies_redacted(debug: pytest.LogCaptureFixture) -> None:
-    """Sensitive names are blanked at any depth and in any case, and numbers stay exact."""
+    """Sensitive fields are redacted at any depth and in any case; numbers stay exact."""
     answer = b'{"results": [{"IBAN": "DE00", "total": 0.10}], "token": {"a": 1}}'
     await Logging(bodies=True)(get(), Script(Response(status=200, body=answer)))
-    told = debug.records[0].__dict__
-    assert told["request_body"] is None
-    assert told["response_body"] == '{"results":[{"IBAN":"***","total":0.10}],"token":"***"}'
-    assert told["response_body"] in debug.text
-    assert msgspec.json.decode(told["response_body"], type=dict[str, object])["token"] == "***"
+    extra = debug.records[0].__dict__
+    assert extra["request_body"] is None
+    assert extra["response_body"] == '{"results":[{"IBAN":"***","total":0.10}],"token":"***"}'
+    assert extra["response_body"] in debug.text
+    assert msgspec.json.decode(extra["response_body"], type=dict[str, object])["token"] == "***"
 
 
 async def test_own_list_of_sensitive_names(debug: pytest.LogCaptureFixture) -> None:
@@ -116,7 +121,7 @@ async def test_own_list_of_sensitive_names(debug: pytest.LogCaptureFixture) -> N
 
 
 async def test_bodies_cut(debug: pytest.LogCaptureFixture) -> None:
-    """A long body is cut, and its length told."""
+    """A long body is truncated and its length logged."""
     body = b'{"memo":"' + b"x" * 100 + b'"}'
     await Logging(bodies=True, body_limit=20)(get(), Script(Response(status=200, body=body)))
     assert debug.records[0].__dict__["response_body"] == '{"memo":"xxxxxxxxxxx… (111 characters)'
@@ -126,17 +131,17 @@ async def test_bodies_cut(debug: pytest.LogCaptureFixture) -> None:
     ("body", "shown"),
     [
         (Body(b""), ""),
-        (Body(b"%PDF"), "<4 bytes, not readable as JSON>"),
+        (Body(b"%PDF"), "<4 bytes, not valid JSON>"),
         (Body(b" " * 1_000_001), "<1000001 bytes>"),
-        (Body(FakeStream, content_type="application/pdf"), "<a stream of application/pdf>"),
+        (Body(FakeStream, content_type="application/pdf"), "<stream of application/pdf>"),
     ],
 )
 async def test_other_bodies(debug: pytest.LogCaptureFixture, body: Body, shown: str) -> None:
-    """What is not JSON, too long or streamed is told in a word, since it cannot be redacted."""
+    """A body that is not JSON, too long or streamed is only described, since it cannot be redacted."""
     await Logging(bodies=True)(post(body=body), Script(Response(status=200, stream=FakeStream())))
-    told = debug.records[0].__dict__
-    assert told["request_body"] == shown
-    assert told["bytes"] is None
+    extra = debug.records[0].__dict__
+    assert extra["request_body"] == shown
+    assert extra["bytes"] is None
 
 
 @pytest.mark.parametrize(
@@ -152,12 +157,12 @@ async def test_other_bodies(debug: pytest.LogCaptureFixture, body: Body, shown: 
     ids=["latin-1", "arrays", "objects", "nested", "exponent", "digits"],
 )
 async def test_body_that_cannot_be_read(debug: pytest.LogCaptureFixture, body: bytes) -> None:
-    """Whatever an answer holds, the log does not take its place."""
+    """A body that cannot be decoded does not make the request fail."""
     response = Response(status=500, body=body, headers={"X-Correlation-Id": "c-1"})
     assert await Logging(bodies=True)(get(), Script(response)) is response
-    told = debug.records[0].__dict__
-    assert told["correlation_id"] == "c-1"
-    assert told["response_body"] == f"<{len(body)} bytes, not readable as JSON>"
+    extra = debug.records[0].__dict__
+    assert extra["correlation_id"] == "c-1"
+    assert extra["response_body"] == f"<{len(body)} bytes, not valid JSON>"
 
 
 async def test_decimals_stay_exact(debug: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""The plain values that travel through the pipeline, and how middleware stacks around them."""
+"""Requests and responses as values, errors, and the composition of middleware."""
 
 import math
 import pickle
@@ -21,7 +21,7 @@ from tests.middleware.fakes import START, Script, get
 
 
 def test_copies() -> None:
-    """A copy differs in what is named and in nothing else; the original stays."""
+    """A copy differs only in the given fields; the original is unchanged."""
     request, response = get(), Response(status=200, body=b"x")
     assert request.copy(path="/y").path == "/y"
     assert request.copy(path="/companies/x") == request
@@ -31,14 +31,14 @@ def test_copies() -> None:
 
 
 def test_with_header_replaces_any_case() -> None:
-    """Header names have no case."""
+    """Header names are compared without case."""
     request = get(headers={"x-one": "1", "X-Two": "2"}).with_header("X-One", "3")
     assert request.headers == {"X-Two": "2", "X-One": "3"}
 
 
 @pytest.mark.parametrize(("method", "idempotent"), [("GET", True), ("DELETE", True), ("POST", False)])
 def test_idempotent(method: str, idempotent: bool) -> None:
-    """As HTTP has it."""
+    """Which methods are idempotent."""
     assert get(method=method).idempotent is idempotent
 
 
@@ -63,7 +63,7 @@ async def test_compose_order() -> None:
     ("method", "sent", "unknown"), [("POST", True, True), ("POST", False, False), ("GET", True, False)]
 )
 def test_unknown_outcome(method: str, sent: bool, unknown: bool) -> None:
-    """Only of a write that may have arrived is the outcome unknown, and the message says so."""
+    """The outcome is unknown only for a write that may have arrived, and the message says so."""
     error = ConnectionLost("reset", method=method, path="/x", sent=sent)
     assert error.outcome_unknown is unknown
     assert ("outcome" in str(error)) is unknown
@@ -77,7 +77,7 @@ def test_unknown_outcome(method: str, sent: bool, unknown: bool) -> None:
     ],
 )
 def test_transport_errors_pickle(error: TransportError) -> None:
-    """Errors cross process boundaries with all they say."""
+    """Errors keep all their fields when pickled."""
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert copy.__dict__ == error.__dict__
@@ -85,22 +85,22 @@ def test_transport_errors_pickle(error: TransportError) -> None:
 
 
 def test_quota_error() -> None:
-    """It says when to come back, and survives pickling."""
-    from codat_middleware.quota import moment
+    """The error carries the reset time and can be pickled."""
+    from codat_middleware.quota import utc
 
-    error = pickle.loads(pickle.dumps(QuotaExhausted(moment(START))))
-    assert error.resets_at == moment(START)
+    error = pickle.loads(pickle.dumps(QuotaExhausted(utc(START))))
+    assert error.resets_at == utc(START)
     assert str(error) == "the daily quota is spent; it resets at 2027-01-15T08:00:00+00:00"
 
 
 def test_public_names() -> None:
-    """All that is exported exists, is sorted, and nothing internal is in it."""
+    """All exported names exist, are sorted and public."""
     assert sorted(codat_middleware.__all__) == sorted(set(codat_middleware.__all__))
     assert all(hasattr(codat_middleware, name) for name in codat_middleware.__all__)
 
 
 def test_imports_nothing_heavy() -> None:
-    """The middleware stands without aiohttp, the client and OpenTelemetry."""
+    """The package imports neither aiohttp nor the client nor OpenTelemetry."""
     import subprocess
     import sys
 
@@ -115,7 +115,7 @@ def test_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", ["connect", "read", "total"])
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
 def test_a_time_out_is_above_zero(name: str, seconds: float) -> None:
-    """Zero is no limit in some libraries and no time at all in others."""
+    """A time-out of zero or less is rejected, since it means no limit in some libraries."""
     with pytest.raises(ValueError, match=f"{name} is"):
         Timeout(**{name: seconds})
     assert getattr(Timeout(**{name: 0.1}), name) == 0.1

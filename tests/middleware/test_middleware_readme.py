@@ -15,7 +15,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
-    """Everything that the examples define, run from top to bottom; the first block is only types."""
+    """All names the examples define, run from top to bottom; the first block only shows types."""
     namespace: dict[str, Any] = {}
     for block in BLOCKS[1:]:
         exec(compile(block, str(README), "exec"), namespace)
@@ -23,15 +23,15 @@ def shown() -> dict[str, Any]:
 
 
 def test_all_examples_are_found() -> None:
-    """A block more or less is noticed here, so that none stays untested."""
+    """All blocks are found, so that none stays untested."""
     assert len(BLOCKS) == 6
 
 
 async def test_header(shown: dict[str, Any]) -> None:
-    """The header is on the request that goes on."""
+    """The header is set on the request."""
     script = Script(200)
-    await shown["call_it_a_night_job"](get(), script)
-    assert script.requests[0].headers == {"X-Job": "night"}
+    await shown["mark_as_batch"](get(), script)
+    assert script.requests[0].headers == {"X-Job": "batch"}
 
 
 async def test_cache(shown: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ async def test_circuit_breaker(shown: dict[str, Any]) -> None:
 
 
 async def test_pipeline(shown: dict[str, Any]) -> None:
-    """The stack sends a request with all that its middleware add."""
+    """The pipeline sends the request with the headers of all its middleware."""
     script = Script(200)
     assert (await shown["pipeline"]("abc", script)(post())).status == 200
     (sent,) = script.requests
@@ -80,5 +80,5 @@ async def test_pipeline(shown: dict[str, Any]) -> None:
 
 
 async def test_testing(shown: dict[str, Any]) -> None:
-    """The example test passes at once."""
+    """The example test passes without waiting."""
     assert await shown["example"]() == [1, 2]

@@ -1,4 +1,4 @@
-"""Places held while requests are under way, and given back however they end."""
+"""Places are held while requests are in flight and released however they end."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from codat_middleware import (
     compose,
 )
 from tests.middleware.fakes import FakeClock, FakeStream, Held, Script, get, settle
-from tests.middleware.test_governor import told
+from tests.middleware.test_governor import quota_headers
 
 
 class Bench:
@@ -37,21 +37,21 @@ class Bench:
         return self.governor.state().in_flight
 
     def assert_idle(self) -> None:
-        """No place taken, nobody waiting, no timer armed."""
+        """Nothing in flight, nothing queued, no timer set."""
         state = self.governor.state()
         assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
         assert self.clock.armed == 0
 
 
 async def test_default_governor() -> None:
-    """Without a governor it makes one, with the documented limits."""
+    """Without a governor it creates one with the documented limits."""
     rate_limit = RateLimit()
     assert (await rate_limit(get(), Script(200))).status == 200
     assert rate_limit.governor.limits == Limits()
 
 
 async def test_place_is_held_while_under_way() -> None:
-    """The place is taken before the request is sent and free after the answer."""
+    """The place is taken before the request is sent and released after the response."""
     bench, held = Bench(), Held()
     task = asyncio.ensure_future(bench.rate_limit(get(), held))
     await settle()
@@ -61,8 +61,8 @@ async def test_place_is_held_while_under_way() -> None:
     bench.assert_idle()
 
 
-async def test_place_comes_back_after_a_failure() -> None:
-    """An exception gives the place back."""
+async def test_place_is_released_after_a_failure() -> None:
+    """An exception releases the place."""
     bench = Bench()
     error = ConnectError("refused", method="GET", path="/", sent=False)
     with pytest.raises(ConnectError):
@@ -70,8 +70,8 @@ async def test_place_comes_back_after_a_failure() -> None:
     bench.assert_idle()
 
 
-async def test_place_comes_back_from_an_answer_that_cannot_be_read() -> None:
-    """Whatever goes wrong in learning from an answer, the place is free."""
+async def test_place_is_released_if_the_response_cannot_be_read() -> None:
+    """An exception while reading the headers releases the place."""
 
     class Broken(dict[str, str]):
         def get(self, *_: object) -> NoReturn:
@@ -84,7 +84,7 @@ async def test_place_comes_back_from_an_answer_that_cannot_be_read() -> None:
 
 
 async def test_cancelled_while_under_way() -> None:
-    """Cancelling gives the place back, and the next one goes."""
+    """Cancelling releases the place to the next request."""
     bench, held = Bench(Limits(in_flight=1)), Held()
     first, second = (asyncio.ensure_future(bench.rate_limit(get(), held)) for _ in range(2))
     await settle()
@@ -98,7 +98,7 @@ async def test_cancelled_while_under_way() -> None:
 
 
 async def test_cancelled_while_waiting() -> None:
-    """Cancelling in the queue sends nothing and leaves nothing."""
+    """Cancelling in the queue sends nothing and leaks nothing."""
     bench, held = Bench(Limits(in_flight=1)), Held()
     first, second = (asyncio.ensure_future(bench.rate_limit(get(), held)) for _ in range(2))
     await settle()
@@ -111,7 +111,7 @@ async def test_cancelled_while_waiting() -> None:
 
 
 async def test_stream_holds_its_place() -> None:
-    """A download is under way until its stream is closed, however often that is done."""
+    """A download holds its place until its stream is closed; closing twice is harmless."""
     bench, stream = Bench(), FakeStream()
     response = await bench.rate_limit(get(), Script(Response(status=200, stream=stream)))
     assert response.stream is not None
@@ -123,8 +123,8 @@ async def test_stream_holds_its_place() -> None:
     bench.assert_idle()
 
 
-async def test_place_comes_back_from_a_stream_that_fails_to_close() -> None:
-    """Whatever closing raises, the place is free."""
+async def test_place_is_released_if_closing_fails() -> None:
+    """An exception from closing the stream releases the place."""
 
     class Broken(FakeStream):
         async def aclose(self) -> None:
@@ -138,14 +138,14 @@ async def test_place_comes_back_from_a_stream_that_fails_to_close() -> None:
     bench.assert_idle()
 
 
-async def test_stream_answered_lets_others_go() -> None:
-    """An open download no longer counts as unanswered: with two left of the quota, one more may go."""
+async def test_open_stream_is_not_unanswered() -> None:
+    """An open download is not unanswered: with two requests left, one more may be sent."""
     bench = Bench()
-    stream = Response(status=200, headers=told(1).headers, stream=FakeStream())
+    stream = Response(status=200, headers=quota_headers(1).headers, stream=FakeStream())
     held = Held()
     first = asyncio.ensure_future(bench.rate_limit(get(), held))
     await settle()
-    await held.answer(told(2))
+    await held.answer(quota_headers(2))
     await first
     opening = asyncio.ensure_future(bench.rate_limit(get(), held))
     second = asyncio.ensure_future(bench.rate_limit(get(), held))
@@ -153,21 +153,21 @@ async def test_stream_answered_lets_others_go() -> None:
     await settle()
     assert held.active == 2
     await held.answer(stream)
-    await held.answer(told(0))
+    await held.answer(quota_headers(0))
     assert (await second).status == 200
     assert (await opening).stream is not None
     with pytest.raises(QuotaExhausted):
         await third
 
 
-@pytest.mark.parametrize("refusals", [1, 4])
-async def test_open_streams_after_a_refusal(refusals: int) -> None:
-    """Refused while downloads are open, a call of their company still succeeds before they are closed."""
+@pytest.mark.parametrize("count", [1, 4])
+async def test_open_streams_after_a_rejection(count: int) -> None:
+    """A call rate limited while downloads of its company are open succeeds before they are closed."""
     bench = Bench()
     download = Script(Response(status=200, stream=FakeStream()))
     opened = [(await bench.rate_limit(get(), download)).stream for _ in range(3)]
-    refused = Response(status=429, headers={"Retry-After": "1"})
-    handler = compose([Retry(clock=bench.clock), bench.rate_limit], Script(*[refused] * refusals, 200))
+    rate_limited = Response(status=429, headers={"Retry-After": "1"})
+    handler = compose([Retry(clock=bench.clock), bench.rate_limit], Script(*[rate_limited] * count, 200))
     task = asyncio.ensure_future(handler(get()))
     await bench.clock.advance(60)
     assert task.done()
@@ -179,7 +179,7 @@ async def test_open_streams_after_a_refusal(refusals: int) -> None:
 
 
 async def test_retry_and_gate_do_not_wait_twice() -> None:
-    """A refused call comes back when the gate opens for all, and not a wait later."""
+    """A rate limited call is retried when the gate opens, without a second wait."""
     bench = Bench(Limits(in_flight=1, per_minute=None))
     held = Held()
     handler = compose([Retry(clock=bench.clock), bench.rate_limit], held)
@@ -198,28 +198,28 @@ async def test_retry_and_gate_do_not_wait_twice() -> None:
     bench.assert_idle()
 
 
-async def test_refused_for_the_quota() -> None:
-    """A request refused because the quota is spent raises as those who wait do."""
+async def test_429_for_the_quota() -> None:
+    """A 429 for a spent quota raises QuotaExhausted."""
     bench = Bench()
     with pytest.raises(QuotaExhausted) as caught:
-        await bench.rate_limit(get(), Script(told(0, status=429)))
+        await bench.rate_limit(get(), Script(quota_headers(0, status=429)))
     assert caught.value.resets_at == datetime(2027, 1, 16, tzinfo=UTC)
     bench.assert_idle()
 
 
-async def test_refused_for_hours_without_a_quota() -> None:
-    """Where the answer tells no quota it is returned, with its Retry-After."""
+async def test_429_for_hours_without_a_quota() -> None:
+    """A 429 for hours without quota headers is returned; the next call raises."""
     bench = Bench()
-    refusal = Response(status=429, headers={"Retry-After": "7200"})
-    assert await bench.rate_limit(get(), Script(refusal)) is refusal
+    rejection = Response(status=429, headers={"Retry-After": "7200"})
+    assert await bench.rate_limit(get(), Script(rejection)) is rejection
     with pytest.raises(QuotaExhausted):
         await bench.rate_limit(get(), Script(200))
 
 
 async def test_waiting_for_the_quota() -> None:
-    """When told to wait, a refused request is sent again after the reset."""
+    """With wait_for_quota a 429 for the quota is retried after the reset."""
     bench = Bench(Limits(wait_for_quota=True))
-    script = Script(told(0, status=429), 200)
+    script = Script(quota_headers(0, status=429), 200)
     task = asyncio.ensure_future(bench.rate_limit(get(), script))
     await bench.clock.advance(15 * 3600)
     assert len(script.requests) == 1
@@ -229,14 +229,14 @@ async def test_waiting_for_the_quota() -> None:
 
 
 async def test_waiting_for_the_quota_with_a_body_for_once() -> None:
-    """A body that can be read only once is not sent again, even then."""
+    """With wait_for_quota a body that can be read only once is not resent."""
     bench = Bench(Limits(wait_for_quota=True))
     request = get(method="POST", body=Body(b"", replayable=False))
-    assert (await bench.rate_limit(request, Script(told(0, status=429)))).status == 429
+    assert (await bench.rate_limit(request, Script(quota_headers(0, status=429)))).status == 429
 
 
 async def test_long_waits_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A wait of a second or more is a line at INFO; the ordinary ones of pacing are none."""
+    """Waits of a second or more are logged at INFO."""
 
     async def run(bench: Bench, level: int) -> None:
         caplog.set_level(level, "codat_middleware.rate_limit")
@@ -256,13 +256,13 @@ async def test_long_waits_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class StrictServer:
-    """A handler that refuses by limits of its own, on the fake clock."""
+    """A handler that enforces limits of its own on the fake clock."""
 
     def __init__(self, clock: FakeClock, in_flight: int, per_minute: int, latency: float) -> None:
         self.clock, self.most, self.per_minute, self.latency = clock, in_flight, per_minute, latency
         self.under_way: dict[str | None, int] = {}
         self.seen: list[float] = []
-        self.refused: list[float] = []
+        self.rate_limited: list[float] = []
         self.served: dict[str | None, list[float]] = {}
 
     async def __call__(self, request: Request) -> Response:
@@ -271,7 +271,7 @@ class StrictServer:
             self.seen.pop(0)
         busy = self.under_way.get(company, 0) >= self.most
         if busy or len(self.seen) >= self.per_minute:
-            self.refused.append(now)
+            self.rate_limited.append(now)
             wait = 1.0 if busy else self.seen[0] + 60 - now
             return Response(status=429, headers={"Retry-After": f"{wait:.3f}"})
         self.seen.append(now)
@@ -287,7 +287,7 @@ class StrictServer:
 async def run_fleet(
     server: StrictServer, governor: Governor, companies: int, each: int
 ) -> list[Response | BaseException]:
-    """Send ``each`` GETs for every company at once, and let time pass until all have ended."""
+    """Send ``each`` GETs for every company at once and advance the clock until all have ended."""
     handler = compose([Retry(clock=server.clock), RateLimit(governor)], server)
     tasks = [
         asyncio.ensure_future(handler(get(f"c{company}")))
@@ -300,13 +300,13 @@ async def run_fleet(
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_never_refused_for_limits_it_knows() -> None:
-    """Against a server with the documented limits not one request is refused, in near the best time."""
+async def test_no_429_within_known_limits() -> None:
+    """Within the documented limits no request is rate limited, in close to the shortest time."""
     clock = FakeClock()
     server, governor = StrictServer(clock, 10, 1000, 0.3), Governor(clock=clock)
     results = await run_fleet(server, governor, 40, 50)
     assert [r.status for r in results if isinstance(r, Response)] == [200] * 2000
-    assert server.refused == []
+    assert server.rate_limited == []
     assert clock.now - 1000 < 2000 / 1000 * 60 + 2
     ends = [max(times) for times in server.served.values()]
     # Those who came first had a burst of ten each, which is a fifth of what each asked for.
@@ -315,19 +315,19 @@ async def test_never_refused_for_limits_it_knows() -> None:
 
 @pytest.mark.parametrize(("in_flight", "per_minute"), [(2, 1000), (10, 200)])
 async def test_settles_below_a_stricter_server(in_flight: int, per_minute: int) -> None:
-    """Against limits it does not know it settles after a few refusals and loses nothing."""
+    """With a stricter server it settles after a few 429s and loses no request."""
     clock = FakeClock()
     server, governor = StrictServer(clock, in_flight, per_minute, 0.3), Governor(clock=clock)
     results = await run_fleet(server, governor, 20, 50)
     assert [r.status for r in results if isinstance(r, Response)] == [200] * 1000
-    assert len(server.refused) < 250
-    last_half = [at for at in server.refused if at > 1000 + (clock.now - 1000) / 2]
-    assert len(last_half) < len(server.refused) / 2
+    assert len(server.rate_limited) < 250
+    last_half = [at for at in server.rate_limited if at > 1000 + (clock.now - 1000) / 2]
+    assert len(last_half) < len(server.rate_limited) / 2
     assert governor.state().waiting == 0
 
 
 async def test_test_policy_with_the_rate_limit() -> None:
-    """A policy without waits leaves the waiting to the gate."""
+    """Without waits in the policy the gate does the waiting."""
     bench = Bench()
     handler = compose(
         [Retry(RetryPolicy(waits=False), clock=bench.clock), bench.rate_limit],
@@ -341,7 +341,7 @@ async def test_test_policy_with_the_rate_limit() -> None:
 
 
 async def test_later_attempts_go_first() -> None:
-    """Who was refused before goes before those of the same company who only came since."""
+    """A retried request is sent before newer ones of the same company."""
     bench, held = Bench(Limits(in_flight=1, per_minute=None)), Held()
     requests = [get(), get(path="/new"), get(path="/again", attempt=2)]
     tasks = [asyncio.ensure_future(bench.rate_limit(request, held)) for request in requests]

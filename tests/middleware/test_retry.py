@@ -1,4 +1,4 @@
-"""What is tried again, after how long, and how a call ends when nothing helps."""
+"""What is retried, after how long, and how a call ends when it gives up."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ ONCE = Body(b"", replayable=False)
 
 
 class Fixed(random.Random):
-    """Draws the same part of every range."""
+    """Always draws the same fraction of the range."""
 
     def __init__(self, part: float) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Fixed(random.Random):
 
 
 class Setup:
-    """A Retry whose waits take no time, on a clock that notes them."""
+    """A Retry on a clock that records its sleeps."""
 
     def __init__(self, policy: RetryPolicy | None = None, **options: object) -> None:
         self.clock = SleepNoting()
@@ -59,7 +59,7 @@ class Setup:
 
 
 class SleepNoting(FakeClock):
-    """Sleeping is noted and over at once."""
+    """Sleeps are recorded and return at once."""
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -68,18 +68,18 @@ class SleepNoting(FakeClock):
 
 
 def lost(method: str = "GET", *, sent: bool = True) -> TransportError:
-    """A failure without an answer."""
+    """A failure without a response."""
     kind = ConnectionLost if sent else ConnectError
     return kind("no answer", method=method, path="/companies/x", sent=sent)
 
 
 def answer(status: int, retry_after: str) -> Response:
-    """An answer that says when to come back."""
+    """A response with a Retry-After."""
     return Response(status=status, headers={"Retry-After": retry_after})
 
 
 async def attempts(request: Request, *outcomes: Response | Exception | int) -> int:
-    """How many attempts a call takes; the last outcome is repeated."""
+    """Return how many attempts a call makes; the last outcome is repeated."""
     script = Script(*outcomes)
     with contextlib.suppress(TransportError):
         await Setup().retry(request, script)
@@ -89,55 +89,55 @@ async def attempts(request: Request, *outcomes: Response | Exception | int) -> i
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.parametrize("outcome", [408, 429, 500, 502, 503, 504, lost(), lost(sent=False)])
 async def test_idempotent_methods_are_retried(method: str, outcome: Response | Exception | int) -> None:
-    """GET, PUT and DELETE are sent again after each failure that may pass."""
+    """GET, PUT and DELETE are retried after every failure that may be temporary."""
     assert await attempts(get(method=method), outcome, 200) == 2
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 402, 403, 404, 409, 422, 501])
 async def test_final_answers_are_not_retried(status: int) -> None:
-    """Successes and answers that another try would not change are returned."""
+    """Successes and permanent failures are returned without a retry."""
     assert await attempts(get(), status, 200) == 1
 
 
 @pytest.mark.parametrize("outcome", [429, lost("POST"), lost("POST", sent=False)])
 async def test_writes_retried_with_their_key(outcome: Response | Exception | int) -> None:
-    """POST is sent again after a 429 and after no answer."""
+    """POST is retried after a 429 and after no response."""
     assert await attempts(post(headers=KEYED), outcome, 200) == 2
 
 
 @pytest.mark.parametrize("outcome", [408, 409, 500, 502, 503, 504])
 async def test_writes_not_retried(outcome: int) -> None:
-    """POST is never sent again after a 5xx, nor after a 409 that speaks of unsynced data."""
+    """POST is never retried after a 5xx, nor after a 409 about unsynced data."""
     assert await attempts(post(headers=KEYED), outcome, 200) == 1
 
 
 async def test_write_without_a_key() -> None:
-    """Without a key only what surely was not carried out is sent again."""
+    """Without a key only a write that was certainly not processed is retried."""
     assert await attempts(post(), lost("POST"), 200) == 1
     assert await attempts(post(), lost("POST", sent=False), 200) == 2
     assert await attempts(post(), 429, 200) == 2
 
 
 async def test_conflict_of_our_own_first_try() -> None:
-    """A 409 after an attempt without answer means that the first one still runs."""
+    """A 409 after an attempt without a response means that the first one is still running."""
     assert await attempts(post(headers=KEYED), lost("POST"), 409, 409, 200) == 4
     assert await attempts(post(headers=KEYED), 429, 409, 200) == 2
     assert await attempts(get(method="PUT"), lost("PUT"), 409, 200) == 2
 
 
 async def test_server_error_after_a_lost_write() -> None:
-    """A 5xx ends a write even when an attempt before had no answer."""
+    """A 5xx ends a write even if an earlier attempt had no response."""
     assert await attempts(post(headers=KEYED), lost("POST"), 500, 200) == 2
 
 
 async def test_tls_failure_is_final() -> None:
-    """A certificate that is not accepted now will not be accepted in a second."""
+    """A failed TLS handshake is not retried."""
     error = TLSError("self-signed", method="GET", path="/", sent=False)
     assert await attempts(get(), error, 200) == 1
 
 
 async def test_body_that_can_be_read_once() -> None:
-    """Such a body is sent again only when nothing of it can have been sent."""
+    """A body that can be read only once is resent only if nothing of it was sent."""
     request = get(method="PUT", body=ONCE)
     assert await attempts(request, lost("PUT"), 200) == 1
     assert await attempts(request, 503, 200) == 1
@@ -146,39 +146,39 @@ async def test_body_that_can_be_read_once() -> None:
 
 
 async def test_attempts_are_numbered() -> None:
-    """Each attempt carries its number, and the rest of the request unchanged."""
+    """Attempts are numbered; the rest of the request is unchanged."""
     script, request = Script(500, 500, 200), get()
     await Setup().retry(request, script)
     assert script.requests == [request, request.copy(attempt=2), request.copy(attempt=3)]
 
 
 async def test_attempts_are_bounded() -> None:
-    """After the last attempt the last answer is returned."""
+    """After the last attempt the last response is returned."""
     setup, script = Setup(RetryPolicy(attempts=3)), Script(500, 502, 503)
     assert (await setup.retry(get(), script)).status == 503
     assert len(script.requests) == 3
 
 
-async def test_refusals_have_a_bound_of_their_own() -> None:
-    """A storm of 429 does not use up the attempts for failures, and is bounded all the same."""
-    setup = Setup(RetryPolicy(attempts=2, refusals=4))
+async def test_rate_limited_attempts_have_their_own_limit() -> None:
+    """429s do not count against ``attempts`` and have a limit of their own."""
+    setup = Setup(RetryPolicy(attempts=2, max_rate_limited=4))
     assert (await setup.retry(get(), Script(429, 429, 429, 500, 200))).status == 200
     script = Script(429)
     assert (await setup.retry(get(), script)).status == 429
     assert len(script.requests) == 4
 
 
-async def test_backoff_doubles_up_to_the_cap() -> None:
-    """Waits are drawn from 0 to a bound that doubles, and from the whole range at the cap too."""
-    setup = Setup(RetryPolicy(attempts=7, base=1.0, cap=8.0))
+async def test_backoff_doubles_up_to_wait_max() -> None:
+    """Waits are drawn from 0 to a bound that doubles up to ``wait_max``."""
+    setup = Setup(RetryPolicy(attempts=7, wait_initial=1.0, wait_max=8.0))
     await setup.retry(get(), Script(500))
     assert setup.clock.slept == [0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
 
 
-async def test_jitter_keeps_at_the_cap() -> None:
-    """Waits at the cap spread over all of it."""
+async def test_jitter_at_wait_max() -> None:
+    """Waits at ``wait_max`` are drawn from the whole range."""
     clock = SleepNoting()
-    policy = RetryPolicy(attempts=400, base=1.0, cap=1.0, elapsed=1e9)
+    policy = RetryPolicy(attempts=400, wait_initial=1.0, wait_max=1.0, max_elapsed=1e9)
     await Retry(policy, clock=clock, rng=random.Random(7))(get(), Script(500))
     assert min(clock.slept) < 0.05
     assert max(clock.slept) > 0.95
@@ -187,7 +187,7 @@ async def test_jitter_keeps_at_the_cap() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("value", ["7", "Fri, 15 Jan 2027 08:00:07 GMT"])
 async def test_retry_after_is_waited_for_exactly(status: int, value: str) -> None:
-    """Seconds and dates alike replace the backoff."""
+    """Seconds and dates replace the backoff."""
     setup = Setup()
     assert setup.clock.time() == START
     await setup.retry(get(), Script(answer(status, value), 200))
@@ -196,15 +196,15 @@ async def test_retry_after_is_waited_for_exactly(status: int, value: str) -> Non
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("value", ["0", "0.0", "Fri, 15 Jan 2027 07:00:00 GMT"])
-async def test_retry_after_that_is_over(status: int, value: str) -> None:
-    """One of nothing, or gone by, does not do away with the backoff."""
-    setup = Setup(RetryPolicy(attempts=3, refusals=3))
+async def test_retry_after_of_zero(status: int, value: str) -> None:
+    """A Retry-After of zero or in the past leaves the backoff in place."""
+    setup = Setup(RetryPolicy(attempts=3, max_rate_limited=3))
     await setup.retry(get(), Script(answer(status, value)))
     assert setup.clock.slept == [0.25, 0.5]
 
 
-async def test_retry_after_by_the_clock_of_the_server() -> None:
-    """A date is waited for by the answer's own Date."""
+async def test_retry_after_by_the_server_clock() -> None:
+    """A date is relative to the response's own Date."""
     setup = Setup()
     headers = {"Date": "Fri, 15 Jan 2027 09:00:00 GMT", "Retry-After": "Fri, 15 Jan 2027 09:00:07 GMT"}
     await setup.retry(get(), Script(Response(status=503, headers=headers), 200))
@@ -212,8 +212,8 @@ async def test_retry_after_by_the_clock_of_the_server() -> None:
 
 
 async def test_retry_after_beyond_the_budget() -> None:
-    """One that does not fit in the time left is the caller's to see, at once and unshortened."""
-    setup, script = Setup(RetryPolicy(elapsed=60)), Script(answer(429, "61"), 200)
+    """A Retry-After beyond the remaining time is not waited: the response is returned at once."""
+    setup, script = Setup(RetryPolicy(max_elapsed=60)), Script(answer(429, "61"), 200)
     response = await setup.retry(get(), script)
     assert response.headers["Retry-After"] == "61"
     assert setup.clock.slept == []
@@ -221,14 +221,14 @@ async def test_retry_after_beyond_the_budget() -> None:
 
 
 async def test_whole_minute_fits_the_default() -> None:
-    """The default lets the limit's own period pass."""
+    """The default policy allows a Retry-After of a minute."""
     setup = Setup()
     assert (await setup.retry(get(), Script(answer(429, "60"), 200))).status == 200
 
 
 async def test_elapsed_time_is_bounded() -> None:
-    """No attempt begins after the budget, attempts' own durations included."""
-    setup = Setup(RetryPolicy(attempts=100, elapsed=60))
+    """No attempt starts after ``max_elapsed``, which includes the attempts' durations."""
+    setup = Setup(RetryPolicy(attempts=100, max_elapsed=60))
 
     async def slow(request: Request) -> Response:
         setup.clock.now += 25
@@ -239,8 +239,8 @@ async def test_elapsed_time_is_bounded() -> None:
 
 
 async def test_queueing_is_not_counted() -> None:
-    """Time in the governor's queue leaves the budget whole."""
-    setup = Setup(RetryPolicy(elapsed=60))
+    """Time in the governor's queue is not counted."""
+    setup = Setup(RetryPolicy(max_elapsed=60))
 
     async def queueing(request: Request) -> Response:
         setup.clock.now += 300
@@ -251,22 +251,24 @@ async def test_queueing_is_not_counted() -> None:
 
 
 async def test_test_mode() -> None:
-    """With waits=False attempts follow at once, and the bounds still hold."""
-    setup = Setup(RetryPolicy(waits=False, elapsed=60))
+    """With waits=False attempts follow at once, and the limits still apply."""
+    setup = Setup(RetryPolicy(waits=False, max_elapsed=60))
     assert (await setup.retry(get(), Script(answer(429, "59"), 500, 200))).status == 200
     assert setup.clock.slept == []
     assert (await setup.retry(get(), Script(answer(429, "61"), 200))).status == 429
 
 
 async def test_instant_clock() -> None:
-    """On the instant clock an hour's outage takes no time and is bounded as ever."""
+    """On the instant clock an hour of retries takes no time and is limited as usual."""
     script = Script(503)
-    await Retry(RetryPolicy(attempts=9, elapsed=3600, base=100), clock=InstantClock())(get(), script)
+    await Retry(RetryPolicy(attempts=9, max_elapsed=3600, wait_initial=100), clock=InstantClock())(
+        get(), script
+    )
     assert len(script.requests) > 1
 
 
 async def test_stream_is_closed_before_the_wait() -> None:
-    """A streamed answer gives its connection back before anybody sleeps."""
+    """A streamed response is closed before the wait."""
     stream, closed = FakeStream(), list[int]()
     setup = Setup()
     setup.clock.sleep = lambda seconds: noting()  # type: ignore[method-assign]
@@ -279,7 +281,7 @@ async def test_stream_is_closed_before_the_wait() -> None:
 
 
 async def test_cancelling_passes_through() -> None:
-    """A cancelled call is not taken for a failure."""
+    """Cancellation is not treated as a failure."""
     clock, script = FakeClock(), Script(503)
     task = asyncio.ensure_future(Retry(clock=clock)(get(), script))
     await asyncio.sleep(0)
@@ -292,7 +294,7 @@ async def test_cancelling_passes_through() -> None:
 
 
 async def test_foreign_errors_pass_through() -> None:
-    """Only failures of the transport are retried, not mistakes in a middleware."""
+    """Only transport errors are retried, not other exceptions."""
     script = Script(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         await Setup().retry(get(), script)
@@ -300,7 +302,7 @@ async def test_foreign_errors_pass_through() -> None:
 
 
 async def test_last_error_is_raised_with_its_history() -> None:
-    """The error says after how many attempts and how long it was given up."""
+    """The error has a note with the number of attempts and the time they took."""
     setup = Setup(RetryPolicy(attempts=2))
     with pytest.raises(ConnectError) as caught:
         await setup.retry(get(), Script(lost(), lost(sent=False)))
@@ -308,32 +310,34 @@ async def test_last_error_is_raised_with_its_history() -> None:
 
 
 async def test_unknown_outcome_is_not_hidden() -> None:
-    """A write that may have happened is reported so, whatever its last attempt met."""
+    """A write that may have happened is reported as such, whatever its last attempt returned."""
     for last in (lost("POST", sent=False), 401, 429, 409):
         first = lost("POST")
         with pytest.raises(ConnectionLost) as caught:
-            await Setup(RetryPolicy(attempts=2, refusals=1)).retry(post(headers=KEYED), Script(first, last))
+            await Setup(RetryPolicy(attempts=2, max_rate_limited=1)).retry(
+                post(headers=KEYED), Script(first, last)
+            )
         assert caught.value is first
         assert caught.value.outcome_unknown
-        assert caught.value.__notes__[0].startswith("the last attempt ended in ")
+        assert caught.value.__notes__[0].startswith("the last attempt failed with ")
 
 
 async def test_unknown_outcome_is_not_hidden_by_other_errors() -> None:
-    """Nor by an error that is none of the transport's: it becomes the cause."""
+    """Another exception becomes the cause of the error about the unknown outcome."""
     first, last = lost("POST"), QuotaExhausted(datetime(2027, 1, 16, tzinfo=UTC))
     with pytest.raises(ConnectionLost) as caught:
         await Setup().retry(post(headers=KEYED), Script(first, last))
     assert caught.value is first
     assert caught.value.__cause__ is last
     assert caught.value.__notes__ == [
-        "the last attempt ended in QuotaExhausted",
+        "the last attempt failed with QuotaExhausted",
         "gave up after 2 attempts in 0.2 s",
     ]
 
 
 @pytest.mark.parametrize("failure", [lost("GET"), lost("GET", sent=False)])
 async def test_other_errors_after_a_failure_that_changed_nothing(failure: TransportError) -> None:
-    """Where nothing can have happened, what was raised last is raised as it is."""
+    """If nothing can have happened, the last exception is raised unchanged."""
     last = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError) as caught:
         await Setup().retry(get(), Script(failure, last))
@@ -342,14 +346,14 @@ async def test_other_errors_after_a_failure_that_changed_nothing(failure: Transp
 
 
 async def test_reads_report_their_last_answer() -> None:
-    """A GET has no outcome to be unsure of."""
-    setup = Setup(RetryPolicy(refusals=1))
+    """A GET has no unknown outcome."""
+    setup = Setup(RetryPolicy(max_rate_limited=1))
     assert (await setup.retry(get(), Script(lost(), 429))).status == 429
 
 
 @pytest.mark.parametrize("last", [None, ZeroDivisionError])
 async def test_failed_call_leaves_no_cycle(last: type[Exception] | None) -> None:
-    """An error that is raised is freed with its last reference, without the collector."""
+    """A raised error is freed by reference counting, without the garbage collector."""
 
     async def unreachable(request: Request) -> Response:
         raise last() if last is not None and request.attempt == 2 else Unreachable
@@ -365,7 +369,7 @@ async def test_failed_call_leaves_no_cycle(last: type[Exception] | None) -> None
 
 
 class Unreachable(ConnectError):
-    """An error that no other test makes."""
+    """An error raised only in this test."""
 
     def __init__(self) -> None:
         super().__init__("gone", method="POST", path="/", sent=True)
@@ -386,7 +390,7 @@ async def test_event() -> None:
 
 
 async def test_hook_for_one_call() -> None:
-    """A middleware farther out can leave a hook with the request."""
+    """An outer middleware can set a hook in the request's extensions."""
     seen: list[RetryEvent] = []
     retry = Retry(RetryPolicy(waits=False))
     await retry(get(extensions={ON_RETRY: seen.append}), Script(503, 200))
@@ -395,7 +399,7 @@ async def test_hook_for_one_call() -> None:
 
 
 async def test_policy_for_one_call() -> None:
-    """Another policy shares budget and hook."""
+    """A copy with another policy shares the budget and the hook."""
     setup = Setup(RetryPolicy(attempts=9))
     other = setup.retry.with_policy(RetryPolicy(attempts=1))
     script = Script(500)
@@ -407,7 +411,7 @@ async def test_policy_for_one_call() -> None:
 
 
 async def test_budget_stops_a_fan_out() -> None:
-    """Calls that fail together retry as often as the budget allows in all."""
+    """Concurrent failing calls share the budget's retries."""
     clock = SleepNoting()
     budget = RetryBudget(10, per_second=0, clock=clock)
     script = Script(500)
@@ -417,7 +421,7 @@ async def test_budget_stops_a_fan_out() -> None:
     assert budget.tokens < 1
 
 
-async def test_budget_is_not_for_refusals() -> None:
+async def test_budget_does_not_apply_to_429() -> None:
     """A 429 is retried even when the budget is spent."""
     clock = SleepNoting()
     budget = RetryBudget(0, per_second=0, clock=clock)
@@ -425,7 +429,7 @@ async def test_budget_is_not_for_refusals() -> None:
 
 
 async def test_budget_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    """Successes and time refill it up to its capacity; running dry is logged once each time."""
+    """Successes and time refill the budget; exhaustion is logged once each time."""
     clock = FakeClock()
     budget = RetryBudget(2, refund=0.5, per_second=0.1, clock=clock)
     assert [budget.take() for _ in range(4)] == [True, True, False, False]
@@ -445,7 +449,7 @@ async def test_budget_comes_back(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_successes_refund_the_budget() -> None:
-    """A call that succeeds gives back to the budget, one that fails does not."""
+    """A successful call refunds the budget, a failed one does not."""
     clock = SleepNoting()
     budget = RetryBudget(10, refund=0.5, per_second=0, clock=clock)
     budget.tokens = 5
@@ -455,19 +459,19 @@ async def test_successes_refund_the_budget() -> None:
 
 
 async def test_retries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A retry is a line at INFO, the end of a call that needed one and failed a WARNING."""
+    """A retry is logged at INFO, the failure of a retried call at WARNING."""
     caplog.set_level(logging.INFO, "codat_middleware.retry")
     await Setup(RetryPolicy(attempts=2)).retry(get(), Script(503))
     retried, ended = caplog.records
     assert (retried.levelname, ended.levelname) == ("INFO", "WARNING")
-    assert retried.getMessage() == "GET /companies/x: status 503 in attempt 1, next in 0.250 s"
+    assert retried.getMessage() == "GET /companies/x: status 503 in attempt 1, retrying in 0.250 s"
     extra = {key: retried.__dict__[key] for key in ("operation", "company_id", "attempt", "status", "wait")}
     assert extra == {"operation": "things.list", "company_id": "a", "attempt": 1, "status": 503, "wait": 0.25}
-    assert ended.getMessage() == "GET /companies/x: ended in attempt 2 with status 503"
+    assert ended.getMessage() == "GET /companies/x: gave up after attempt 2: status 503"
 
 
-@pytest.mark.parametrize("name", ["attempts", "refusals", "elapsed", "base", "cap"])
-def test_a_policy_that_makes_no_sense(name: str) -> None:
-    """Is refused where it is made."""
+@pytest.mark.parametrize("name", ["attempts", "max_rate_limited", "max_elapsed", "wait_initial", "wait_max"])
+def test_invalid_policy(name: str) -> None:
+    """Invalid values are rejected when the policy is created."""
     with pytest.raises(ValueError, match=f"{name} is -1"):
         RetryPolicy(**{name: -1})

@@ -1,4 +1,4 @@
-"""Spans and metrics by the HTTP semantic conventions."""
+"""Spans and metrics follow the HTTP semantic conventions."""
 
 import sys
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from tests.middleware.fakes import Script, get
 
 
 class Bench:
-    """A Tracing whose spans and metrics stay in memory."""
+    """A Tracing with in-memory exporters."""
 
     def __init__(self, base_url: str = "https://api.codat.io") -> None:
         self._exporter = InMemorySpanExporter()
@@ -58,7 +58,7 @@ class Bench:
 
 
 async def test_span_of_a_success() -> None:
-    """Named by method and template, described by the conventions, with no record's path."""
+    """A span is named by method and template and contains no record's path."""
     bench = Bench()
     await bench.tracing(get(), Script(200))
     span = bench.span
@@ -78,7 +78,7 @@ async def test_span_of_a_success() -> None:
 
 
 async def test_span_of_a_bare_request() -> None:
-    """What a request does not tell is left out; a port that is told is used."""
+    """Unknown attributes are left out; an explicit port is used."""
     bench = Bench("http://localhost:8080/base")
     await bench.tracing(Request(method="GET", path="/x"), Script(200))
     assert bench.span.name == "GET"
@@ -92,7 +92,7 @@ async def test_span_of_a_bare_request() -> None:
 
 
 async def test_ports_by_scheme() -> None:
-    """The scheme's own port where none is told."""
+    """Without an explicit port the scheme's default is used."""
     bench = Bench("http://codat.test")
     await bench.tracing(get(), Script(200))
     assert bench.span.attributes is not None
@@ -100,7 +100,7 @@ async def test_ports_by_scheme() -> None:
 
 
 async def test_error_status() -> None:
-    """An answer of 4xx or 5xx marks the span with its number."""
+    """A 4xx or 5xx sets the span's status and error type."""
     bench = Bench()
     await bench.tracing(get(), Script(404))
     assert bench.span.status.status_code is StatusCode.ERROR
@@ -109,7 +109,7 @@ async def test_error_status() -> None:
 
 
 async def test_failure() -> None:
-    """An exception marks the span with its name, and passes through."""
+    """An exception sets the span's error type and is raised."""
     bench = Bench()
     with pytest.raises(ConnectError):
         await bench.tracing(get(), Script(ConnectError("no", method="GET", path="/", sent=False)))
@@ -120,7 +120,7 @@ async def test_failure() -> None:
 
 
 async def test_retries_are_events() -> None:
-    """One span a call; each retry is an event on it, and hooks left earlier are still called."""
+    """Each call has one span with an event per retry; existing hooks are still called."""
     bench, seen = Bench(), list[RetryEvent]()
     handler = compose([bench.tracing, Retry(RetryPolicy(waits=False))], Script(503, 429, 200))
     await handler(get(extensions={ON_RETRY: seen.append}))
@@ -134,14 +134,14 @@ async def test_retries_are_events() -> None:
 
 
 async def test_retries_without_another_hook() -> None:
-    """The event is recorded where nobody else listens, too."""
+    """Retry events are recorded without another hook."""
     bench = Bench()
     await compose([bench.tracing, Retry(RetryPolicy(waits=False))], Script(503, 200))(get())
     assert [event.name for event in bench.span.events] == ["retry"]
 
 
 async def test_metrics() -> None:
-    """The duration is measured by method, server, template and status; queueing apart."""
+    """Durations are recorded by method, server, template and status; queueing separately."""
     bench = Bench()
 
     async def waiting(request: Request) -> Response:
