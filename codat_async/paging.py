@@ -12,7 +12,7 @@ from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.dedup import HashSet
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
-from codat_async.prefetch import Step, check_number, read_pages
+from codat_async.prefetch import Step, check_number, page_count, read_pages
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 
@@ -194,7 +194,7 @@ class Pager(Generic[T]):
         total = read.head.total_results
         if self._limit is not None:
             total = min(total, (self._page - 1) * size + self._limit)
-        return -(-total // size)
+        return page_count(total, size)
 
 
 class _Read(Generic[T]):

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from codat_async.errors import PagingError
 from codat_async.models import Links
 
-__all__ = ["Leading", "PageHead", "Step", "check_number", "read_pages"]
+__all__ = ["Leading", "PageHead", "Step", "check_number", "page_count", "read_pages"]
 
 
 class PageHead(Protocol):
@@ -55,6 +55,11 @@ def check_number(asked: int, came: int, name: str) -> None:
         raise PagingError(
             f"{name}: page {asked} was asked for and page {came} came; the list does not advance"
         )
+
+
+def page_count(total: int, size: int) -> int:
+    """How many pages of that size a list of ``total`` records has; 0 for an empty list."""
+    return -(-total // size)
 
 
 class Leading(Protocol):

@@ -1,4 +1,4 @@
-"""Bulk pulls: many companies, many types, into files that a crash cannot spoil."""
+"""Bulk pulls: many companies and data types, into files that survive a crash."""
 
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.plan.companies import find_companies
@@ -11,7 +11,7 @@ from codat_async.bulk.sinks.convert import ConversionProgress, Converted, check_
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.writer import DiskFull, WriteError
-from codat_async.bulk.stream import Batch, PartlyFailed, records
+from codat_async.bulk.stream import Batch, PartialFailure, records
 
 __all__ = [
     "Batch",
@@ -26,7 +26,7 @@ __all__ = [
     "Monitor",
     "NothingToPull",
     "Outcome",
-    "PartlyFailed",
+    "PartialFailure",
     "Plan",
     "Progress",
     "Pull",

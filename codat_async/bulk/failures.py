@@ -1,4 +1,4 @@
-"""What went wrong with a unit, told apart by what is to be done about it."""
+"""Failures of a unit, classified by what can be done about them."""
 
 from typing import Final
 
@@ -24,14 +24,16 @@ from codat_async.errors import (
 __all__ = ["UNSUPPORTED", "Failure", "classified"]
 
 UNSUPPORTED: Final = "unsupported"
-"""The platform does not have that data: nothing is lost, and nothing to try again."""
+"""The platform does not offer that data: nothing is missing, and there is nothing to retry."""
 
 
 class Failure(Struct, frozen=True):
-    """The kind of a failure, for machines, and its text."""
+    """A failure of a list or a company."""
 
     kind: str
+    """For programs, such as ``rate_limited``."""
     text: str
+    """For people: the message of the error."""
 
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -40,7 +42,7 @@ _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (Forbidden, "forbidden"),
     (PaymentRequired, "account_limit"),
     (Unauthorized, "unauthorized"),
-    (BadRequest, "refused"),
+    (BadRequest, "bad_request"),
     (RateLimited, "rate_limited"),
     (QuotaExhausted, "quota"),
     (ServerError, "server_error"),
@@ -52,7 +54,7 @@ _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 def classified(error: Exception) -> Failure:
-    """The failure that an error is."""
+    """The failure for an error: ``internal`` if it is not a :class:`~codat_async.errors.CodatError`."""
     kind = next((name for kind, name in _KINDS if isinstance(error, kind)), None)
     if kind is None:
         kind = "error" if isinstance(error, CodatError) else "internal"

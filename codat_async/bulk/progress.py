@@ -1,4 +1,4 @@
-"""What a pull is doing: counts by type, how fast it goes, what it waits for, and events as they happen."""
+"""The progress of a pull: counts by type, speed, what requests wait for, and events as they happen."""
 
 import time
 from collections import deque
@@ -8,22 +8,24 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from codat_async.bulk.plan.units import Unit
 from codat_async.bulk.store.checkpoint import State, UnitState
+from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 
 __all__ = ["Counts", "Event", "Monitor", "Progress"]
 
 _WINDOW: Final = 30.0
-"""Seconds that the speed is measured over."""
+"""Seconds over which the speed is measured."""
 
 
 class Event(Struct, kw_only=True):
-    """Something worth a line in a log."""
+    """Something that happened, worth a line in a log."""
 
     event: str
+    """Its name, such as ``run_started`` or ``unit_failed``."""
     at: str
-    facts: Mapping[str, Any]
+    """When it happened, in UTC."""
+    details: Mapping[str, Any]
 
 
 class Counts(Struct, kw_only=True):
@@ -35,7 +37,7 @@ class Counts(Struct, kw_only=True):
     failed: int = 0
     rows: int = 0
     expected: int = 0
-    """What the API says those lists hold whose first page has come."""
+    """The records of all lists whose first page was read, according to the API."""
     pages: int = 0
     requests: int = 0
     retries: int = 0
@@ -47,7 +49,7 @@ class Counts(Struct, kw_only=True):
     missing: int = 0
 
     def add(self, state: UnitState, sign: int = 1) -> None:
-        """Count a unit in, or out again."""
+        """Add a unit to the sums, or with a ``sign`` of -1 subtract it."""
         self.units += sign
         self.done += sign * (state.state == State.DONE)
         self.skipped += sign * (state.state == State.SKIPPED)
@@ -66,12 +68,12 @@ class Counts(Struct, kw_only=True):
 
     @property
     def ended(self) -> int:
-        """Units that need nothing more."""
+        """Units that are done, skipped or failed."""
         return self.done + self.skipped + self.failed
 
 
 class Progress(Struct, kw_only=True):
-    """A reading of the monitor."""
+    """A snapshot of a pull in progress."""
 
     phase: str
     types: Mapping[str, Counts]
@@ -83,12 +85,15 @@ class Progress(Struct, kw_only=True):
     waiting_for: str | None
     """Why requests wait, in a few words."""
     quota_left: int | None
+    """Requests left of the day's quota; None if the API does not report it."""
     seconds_left: float | None
+    """An estimate; None while there is nothing to base it on."""
     elapsed: float
+    """Seconds since the pull began."""
 
 
 class Monitor:
-    """Counts, and tells whoever listens."""
+    """Keeps the counts of a pull, and emits its events."""
 
     def __init__(self, governor: Governor, on_event: Callable[[Event], None] | None = None) -> None:
         self._governor = governor
@@ -100,24 +105,24 @@ class Monitor:
         self._samples: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
         self._before = (0, 0)
 
-    def tell(self, event: str, **facts: Any) -> None:
-        """Tell the listener of something."""
+    def emit(self, event: str, **details: Any) -> None:
+        """Call the listener, if there is one, with an event."""
         if self._on_event is not None:
             moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._on_event(Event(event=event, at=moment, facts=facts))
+            self._on_event(Event(event=event, at=moment, details=details))
 
-    def take(self, unit: Unit, state: UnitState) -> None:
-        """Count a unit as it is when the pull begins, or goes on."""
+    def add(self, unit: Unit, state: UnitState) -> None:
+        """Add a unit to the counts."""
         self._counts(unit).add(state)
         self.total.add(state)
 
-    def leave(self, unit: Unit, state: UnitState) -> None:
-        """Take a unit out of the counts, to be counted again when it has changed."""
+    def remove(self, unit: Unit, state: UnitState) -> None:
+        """Remove a unit from the counts, before its state changes."""
         self._counts(unit).add(state, -1)
         self.total.add(state, -1)
 
     def begin(self) -> None:
-        """Measure speed from here on."""
+        """Measure the speed from now on."""
         self.phase = "pulling"
         self._before = (self.total.rows, self.total.requests)
         self._samples = deque([(time.monotonic(), *self._before)])
@@ -126,7 +131,7 @@ class Monitor:
         return self.types.setdefault(unit.type, Counts())
 
     def progress(self) -> Progress:
-        """How things stand."""
+        """A snapshot of the counts and the speed."""
         now, total = time.monotonic(), self.total
         samples = self._samples
         if now - samples[-1][0] >= 0.5:
@@ -155,24 +160,25 @@ class Monitor:
         state = self._governor.state()
         now = datetime.now(UTC)
         if state.closed_until is not None and state.closed_until > now:
-            return f"refused, goes on in {(state.closed_until - now).total_seconds():.0f} s"
+            return f"rate limited (429), continues in {(state.closed_until - now).total_seconds():.0f} s"
         if not state.waiting:
             return None
         if state.remaining == 0 and state.resets_at is not None:
-            return f"quota, resets at {state.resets_at:%H:%M} UTC"
+            return f"quota used up, resets at {state.resets_at:%H:%M} UTC"
         cap = state.in_flight_per_company
         if cap is not None and any(held >= cap for held in state.companies.values()):
-            return f"{cap} in flight per company"
-        return f"{state.per_minute:.0f} a minute" if state.per_minute is not None else "a place"
+            return f"limit of {cap} in flight per company"
+        return f"limit of {state.per_minute:.0f} a minute" if state.per_minute is not None else "rate limit"
 
     def _left(self, speed: float) -> float | None:
-        """Seconds to go: rows and units still to come, at the requests that those so far took."""
+        """Seconds left: the requests that the remaining rows and units should take, at the current speed."""
         total = self.total
         if speed <= 0.0 or not total.ended:
             return None
-        unread = total.units - total.ended
+        open_units = total.units - total.ended
         rows = max(0, total.expected - total.rows - total.overlap - total.repeats)
         per_row = total.pages / total.rows if total.rows else 0.0
         per_unit = total.requests / max(1, total.ended)
-        unbegun = max(0, unread - 50)
-        return (rows * per_row + unbegun * per_unit + min(unread, 50)) / speed
+        # About as many units may be in progress: their rows are in ``expected``, so they take little more.
+        waiting = max(0, open_units - 50)
+        return (rows * per_row + waiting * per_unit + min(open_units, 50)) / speed

@@ -1,4 +1,4 @@
-"""The report of a run: how every unit ended, in sums for people and in full for machines."""
+"""The report of a run: how every unit ended, in sums for people and in full for programs."""
 
 import contextlib
 import os
@@ -6,34 +6,37 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
-from codat_async.bulk.plan.units import Unit
 from codat_async.bulk.progress import Counts
 from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.store.directory import REPORT, DirectoryError, lock_holder, open_checkpoint
+from codat_async.bulk.units import Unit
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
 
-_SHOWN: int = 1000
+_MAX_FAILURES: Final = 1000
 
 
 class Outcome(StrEnum):
     """How a pull ended."""
 
     DONE = "done"
-    PARTLY = "partly"
-    """Something is left: the same command goes on with it."""
-    NOTHING = "nothing"
+    PARTIAL = "partial"
+    """Some lists are left; the same command continues with them."""
+    FAILED = "failed"
+    """Nothing was pulled."""
 
 
 class UnitFailure(Struct, frozen=True):
-    """A unit, or a whole company, that did not come."""
+    """A unit, or a whole company, that could not be pulled."""
 
     type: str
+    """Empty if the failure is of the company."""
     company: str
     connection: str | None
     parent: str | None
@@ -42,7 +45,7 @@ class UnitFailure(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """What became of a run; ``report.json`` holds the same and every unit."""
+    """The result of a run; ``report.json`` has the same and every unit."""
 
     outcome: Outcome
     run: str
@@ -50,26 +53,26 @@ class Report(Struct, kw_only=True):
     began: str
     ended: str
     seconds: float | None
-    """That the last process worked on it, where that is known."""
+    """How long the last process worked on it, if known."""
     stopped: str | None = None
-    """Why it ended early."""
+    """Why the run ended early; None if it did not."""
     total: Counts
     types: dict[str, Counts]
     companies: int
     open: int
-    """Units not done yet."""
+    """Units that are not done yet."""
     elsewhere: int
-    """Units of other types or companies that other commands left open, or failed; they wait for those."""
+    """Unfinished or failed units of types or companies that this command did not ask for."""
     failures: list[UnitFailure]
     """The first thousand."""
     skipped: dict[str, int] = {}
-    """By type, the companies whose platform does not have it."""
-    worker: int | None = None
-    """The process that is at work on it."""
+    """The number of lists, by type, that the platform does not offer."""
+    process: int | None = None
+    """The id of the process that runs it now; None if none does."""
 
 
 class _Written(Struct):
-    """What ``report.json`` knows and the checkpoint does not."""
+    """What is in ``report.json`` and not in the checkpoint."""
 
     run: str
     ended: str
@@ -104,7 +107,7 @@ def make_report(
             opened += 1
         if state.state == State.SKIPPED:
             skipped[unit.type] = skipped.get(unit.type, 0) + 1
-        if state.state == State.FAILED and len(failures) < _SHOWN:
+        if state.state == State.FAILED and len(failures) < _MAX_FAILURES:
             failures.append(
                 UnitFailure(
                     unit.type,
@@ -118,7 +121,7 @@ def make_report(
     if not (opened or total.failed or missing_companies or stopped):
         outcome = Outcome.DONE
     else:
-        outcome = Outcome.PARTLY if total.done or total.skipped or total.pages else Outcome.NOTHING
+        outcome = Outcome.PARTIAL if total.done or total.skipped or total.pages else Outcome.FAILED
     return Report(
         outcome=outcome,
         run=run.id,
@@ -138,15 +141,15 @@ def make_report(
 
 
 def status(directory: Path | str) -> Report:
-    """How the pull in a directory stands, also while it runs; raises DirectoryError where there is none."""
+    """The report of the pull in a directory, also while it runs; raises DirectoryError if there is none."""
     path = Path(directory)
     checkpoint = open_checkpoint(path)
     try:
         run = checkpoint.current_run()
         if run is None:
-            raise DirectoryError(f"{directory} holds a pull that has not begun")
-        worker = lock_holder(path)
-        written = _written(path / REPORT, run) if worker is None else None
+            raise DirectoryError(f"{directory} has a pull that has not started yet; try again in a moment")
+        process = lock_holder(path)
+        written = _written(path / REPORT, run) if process is None else None
         if written is None:
             report = make_report(checkpoint, run, missing_companies=[])
         else:
@@ -162,15 +165,15 @@ def status(directory: Path | str) -> Report:
                 stopped=written.stopped,
             )
             report.ended = written.ended
-        if worker is not None:
-            report.worker, report.outcome = worker, Outcome.PARTLY
+        if process is not None:
+            report.process, report.outcome = process, Outcome.PARTIAL
         return report
     finally:
         checkpoint.close()
 
 
 def _written(path: Path, run: Run) -> _Written | None:
-    """What was written at the end of a run, if the run had an end."""
+    """What the run wrote when it ended, if it did."""
     try:
         written = msgspec.json.decode(path.read_bytes(), type=_Written)
     except (OSError, msgspec.MsgspecError):
@@ -214,8 +217,8 @@ def _unit_lines(checkpoint: Checkpoint, run: str) -> Iterator[bytes]:
                 "retries": state.retries,
                 "waited": round(state.waited, 3),
                 "bytes": state.received,
-                "landed": state.landed,
-                "drift": {"repeats": state.repeats, "missing": state.missing, "readings": state.readings},
+                "bytes_written": state.bytes_written,
+                "drift": {"repeats": state.repeats, "missing": state.missing, "passes": state.passes},
                 "overlap": state.overlap,
                 "invalid": state.invalid,
                 "next_page": None if ended else state.next_page,

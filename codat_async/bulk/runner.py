@@ -1,4 +1,4 @@
-"""The pull: finds the companies, takes up or begins a run, and works its units off side by side."""
+"""The pull: finds the companies, starts or resumes a run, and pulls its units concurrently."""
 
 import asyncio
 import contextlib
@@ -14,66 +14,67 @@ from typing import Final
 
 from msgspec import Struct
 
-from codat_async.bulk.extract.context import Context, Open
-from codat_async.bulk.extract.memory import MemoryBudget
-from codat_async.bulk.extract.worker import STOPS, Worker
+from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
+from codat_async.bulk.extract.worker import FATAL, Worker
 from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
-from codat_async.bulk.plan.estimate import QuotaTooSmall, expand, fits_anyway, make_plan
-from codat_async.bulk.plan.units import Unit, interleaved
+from codat_async.bulk.plan.estimate import QuotaTooSmall, expand, fits_without_totals, make_plan
 from codat_async.bulk.progress import Event, Monitor
 from codat_async.bulk.report import Outcome, Report, make_report, write_report
-from codat_async.bulk.store.checkpoint import OPEN, Checkpoint, Run, State, UnitState
+from codat_async.bulk.store.checkpoint import OPEN, Checkpoint, Run, State, UnitRow, UnitState
 from codat_async.bulk.store.compression import Compression, available, compressor
 from codat_async.bulk.store.directory import REPORT, Directory, DirectoryError
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
+from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 from codat_async.paging import MAX_PAGE_SIZE
 
-__all__ = ["DEFAULT_PAGE_SIZE", "NothingToPull", "Pull", "PullOptions", "pull"]
+__all__ = ["NothingToPull", "Pull", "PullOptions", "pull"]
 
-DEFAULT_PAGE_SIZE: Final = 500
-"""Larger than the size that is best for latency: a night's pull counts requests."""
 _STALE: Final = timedelta(hours=12)
-"""A run taken up again after so long is followed at once by an incremental one."""
-_KNOWN_ASKED: Final = 3
+"""A resumed run that started longer ago than this is followed by an incremental one at once."""
+_SAMPLE_OF_KNOWN: Final = 3
+"""How many companies of earlier runs are requested, to recognise the account."""
 _THREADS: Final = min(4, (os.cpu_count() or 1) + 1)
 
 
 class PullOptions(Struct, frozen=True, kw_only=True):
-    """What to pull, and how."""
+    """What to pull, and how. Raises :class:`ValueError` for a number or time span out of range."""
 
     types: Sequence[str] | None = None
-    """Names of data types; all of them for None."""
+    """Names of data types; None for all."""
     companies: Sequence[str] | None = None
-    """Ids; all companies with a linked connection for None."""
-    page_size: int = DEFAULT_PAGE_SIZE
+    """Ids; None for all companies with a linked connection."""
+    page_size: int = BULK_PAGE_SIZE
+    """Records a request."""
     full: bool = False
-    """Read everything from the beginning, whatever earlier runs have."""
+    """Read every list from its beginning, even if an earlier run has it."""
     allow_partial: bool = False
-    """Start even where the day's quota will not be enough."""
+    """Start even if the day's quota is not enough."""
     compression: Compression | None = None
-    """``gzip``, or ``zstd`` (smaller, and four times as fast to make), which needs the extra of that
-    name; for None, zstd where that is installed. An interrupted run goes on as it began."""
+    """``gzip`` or ``zstd`` (smaller, and four times as fast), which needs the extra of that name. None for
+    zstd if it is installed, else gzip. A resumed run keeps its compression."""
     overlap: timedelta = timedelta(minutes=10)
-    """An incremental run goes back behind the watermark by so much."""
+    """How far before the latest modified date read so far an incremental run starts."""
     units_at_once: int = 32
+    """Lists read concurrently."""
     memory: int = 64 * 1024 * 1024
-    """Bytes of pages in flight."""
+    """The most bytes of pages held in memory."""
     source: str | None = None
-    """Whose books these are, where the base URL does not tell."""
+    """A name for the origin of the records; None for the base URL. A directory accepts only one."""
     check: bool = True
-    """Whether to try each record on its model, and list those that fail."""
+    """Whether to validate each record against its model, and list those that it rejects."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.page_size <= MAX_PAGE_SIZE:
-            raise ValueError(f"page_size is 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
+            raise ValueError(f"page_size must be 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
         if not isinstance(self.overlap, timedelta) or self.overlap < timedelta():
-            raise ValueError(f"overlap is a timedelta of nothing or more, not {self.overlap!r}")
+            raise ValueError(f"overlap must be a timedelta of 0 or more, not {self.overlap!r}")
         for name in ("units_at_once", "memory"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is 1 or more, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
 
 
 async def pull(
@@ -83,34 +84,34 @@ async def pull(
     options: PullOptions | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Report:
-    """Pull books into a directory; see :class:`PullOptions`.
+    """Pull records into a directory and return the report; see :class:`PullOptions`.
 
-    Goes on where an interrupted run stopped, reads only what changed since a complete one,
-    and begins otherwise. Raises :class:`~codat_async.bulk.store.directory.DirectoryError` for a
-    directory that cannot be used, :class:`~codat_async.bulk.plan.data_types.UnknownDataType`,
-    :class:`~codat_async.bulk.plan.estimate.QuotaTooSmall`,
-    :class:`NothingToPull` and :class:`~codat_async.errors.Unauthorized`. What goes wrong later is
-    in the report.
+    Resumes an interrupted run; after a complete run, reads only what changed since.
+
+    Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
+    :class:`~codat_async.bulk.plan.data_types.UnknownDataType`,
+    :class:`~codat_async.bulk.plan.estimate.QuotaTooSmall`, :class:`NothingToPull` and
+    :class:`~codat_async.errors.Unauthorized`. Later errors are in the report.
     """
     return await Pull(codat, Path(into), options or PullOptions(), on_event).run()
 
 
 class NothingToPull(CodatError):
-    """None of the companies that were wanted can be pulled."""
+    """None of the requested companies can be pulled."""
 
 
-def _why_nothing(found: Found, wanted: Sequence[str] | None) -> str:
+def _nothing_to_pull(found: Found, wanted: Sequence[str] | None) -> str:
     if wanted is not None and not wanted:
-        return "there is nothing to pull: no company is named"
+        return "nothing to pull: no company is named; name some, or use None for all"
     if not found.failures:
-        return "there is nothing to pull: no company under this key has a linked connection"
+        return "nothing to pull: no company of this API key has a linked connection"
     company, failure = found.failures[0]
     more = f" (and {len(found.failures) - 1} more)" if len(found.failures) > 1 else ""
-    return f"there is nothing to pull: {company}: {failure.text}{more}"
+    return f"nothing to pull: {company}: {failure.text}{more}"
 
 
 class Pull:
-    """One call of :func:`pull`, whose progress can be watched."""
+    """One call of :func:`pull`, whose progress can be watched through :attr:`monitor`."""
 
     def __init__(
         self,
@@ -124,71 +125,74 @@ class Pull:
         self._options = options
         self._on_event = on_event
         self._kinds = resolve_types(options.types)
-        self._queue: deque[Open] = deque()
-        self._stop: Exception | None = None
+        self._queue: deque[UnitRow] = deque()
+        self._fatal: Exception | None = None
+        """The error that ends the pull early."""
         self._stopped = asyncio.Event()
         self.monitor = Monitor(codat.governor, on_event)
-        """Tells how it goes."""
+        """Keeps the counts of the pull; replaced when a resumed run is followed by an incremental one."""
         self._compression = options.compression or available()
         compressor(self._compression)
 
     async def run(self) -> Report:
-        """Do it."""
+        """Run the pull and return its report; raises what :func:`pull` raises."""
         try:
             return await self._run()
         except (OSError, sqlite3.Error) as error:
-            # Before there is a run to report on: the disk may be full already.
+            # There may be no run to report on yet: the disk can be full from the start.
             raise write_error(error) from error
 
     async def _run(self) -> Report:
-        begun = time.monotonic()
-        with Directory(self._into) as target:
-            self._check_source(target)
+        began = time.monotonic()
+        with Directory(self._into) as directory:
+            self._check_source(directory)
             found = await find_companies(self._codat, self._options.companies)
             if not found.subjects:
-                raise NothingToPull(_why_nothing(found, self._options.companies))
-            await self._check_account(target, found)
-            again = False
+                raise NothingToPull(_nothing_to_pull(found, self._options.companies))
+            await self._check_account(directory, found)
+            resumable = True
             while True:
-                units = list(expand(found.subjects, self._kinds))
-                run, resumed = await asyncio.to_thread(
-                    self._take_up, target, [unit for unit, _ in units], again
-                )
+                units = [unit for unit, _ in expand(found.subjects, self._kinds)]
+                run, resumed = await asyncio.to_thread(self._choose_run, directory, units, resumable)
                 if not resumed and not self._options.allow_partial:
                     await self._check_quota(found, len(units), run)
-                await asyncio.to_thread(self._set_up, target, run, resumed, [unit for unit, _ in units])
-                report = await self._work_off(target, run, resumed, found, begun)
-                began = datetime.fromisoformat(run.began)
-                if not resumed or self._stop is not None or datetime.now(UTC) - began < _STALE:
+                await asyncio.to_thread(self._prepare_run, directory, run, resumed, units)
+                report = await self._execute(directory, run, resumed, found, began)
+                age = datetime.now(UTC) - datetime.fromisoformat(run.began)
+                if not resumed or self._fatal is not None or age < _STALE:
                     return report
                 self.monitor = Monitor(self._codat.governor, self._on_event)
-                again = True
+                resumable = False
 
     # --- before anything is written --------------------------------------------------------
 
-    def _check_source(self, target: Directory) -> None:
+    def _check_source(self, directory: Directory) -> None:
         source = self._options.source or self._codat.base_url
-        known = target.checkpoint.fact("source")
+        known = directory.checkpoint.fact("source")
         if known is not None and known != source:
             raise DirectoryError(
-                f"{target.path} holds a pull of {known}, this one is of {source}; nothing was written"
+                f"{directory.path} holds a pull of {known}, this one is of {source}; "
+                "nothing was written, choose another directory"
             )
 
-    async def _check_account(self, target: Directory, found: Found) -> None:
-        """Company ids are unique, so an account is known by the companies it sees."""
-        known = target.checkpoint.companies()
+    async def _check_account(self, directory: Directory, found: Found) -> None:
+        """Raise DirectoryError if the directory holds a pull of another account.
+
+        Company ids are unique, so an account is recognised by the companies that its key can read.
+        """
+        known = directory.checkpoint.companies()
         if not known or not known.isdisjoint(found.visible):
             return
-        asked = await find_companies(self._codat, sorted(known)[:_KNOWN_ASKED])
-        if not asked.visible and any(failure.kind == "no_company" for _, failure in asked.failures):
+        sample = await find_companies(self._codat, sorted(known)[:_SAMPLE_OF_KNOWN])
+        if not sample.visible and any(failure.kind == "no_company" for _, failure in sample.failures):
             raise DirectoryError(
-                f"{target.path} holds a pull of another account: "
-                "this key sees none of its companies; nothing was written"
+                f"{directory.path} holds a pull of another account: this API key has none of its companies; "
+                "nothing was written, choose another directory"
             )
 
     async def _check_quota(self, found: Found, units: int, run: Run) -> None:
-        fits = fits_anyway(self._codat, units)
-        # An increment is hardly more than a request a list.
+        fits = fits_without_totals(self._codat, units)
+        # An incremental run takes little more than one request a list.
         if fits or (fits is None and run.mode == "incremental"):
             return
         left = self._codat.governor.state().remaining
@@ -202,22 +206,22 @@ class Pull:
             left, wanted = plan.quota_left, f"about {plan.requests}"
         raise QuotaTooSmall(
             f"this pull takes {wanted} requests and {left} are left of today's quota; "
-            "nothing was pulled (--allow-partial starts all the same)"
+            "nothing was pulled (--allow-partial starts it anyway)"
         )
 
     # --- the run -------------------------------------------------------------------------
 
-    def _take_up(self, target: Directory, units: Sequence[Unit], anew: bool) -> tuple[Run, bool]:
-        """The run to go on with, or a new one; always that with ``anew``."""
-        checkpoint, options = target.checkpoint, self._options
-        target.recover()
-        if not anew and (interrupted := self._interrupted(checkpoint, units)) is not None:
+    def _choose_run(self, directory: Directory, units: Sequence[Unit], resumable: bool) -> tuple[Run, bool]:
+        """An interrupted run to resume, or else a new one; and whether it is resumed."""
+        checkpoint, options = directory.checkpoint, self._options
+        directory.recover()
+        if resumable and (interrupted := self._interrupted(checkpoint, units)) is not None:
             return interrupted, True
         last = checkpoint.last_run()
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}"
         while last is not None and run_id <= last.id:
-            # Two runs within a second, or a clock that went back.
+            # Two runs within a second, or a clock that was set back.
             run_id = f"{datetime.strptime(last.id, '%Y%m%dT%H%M%SZ') + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"
         incremental = not options.full and bool(checkpoint.watermarks())
         run = Run(
@@ -230,10 +234,10 @@ class Pull:
         return run, False
 
     def _interrupted(self, checkpoint: Checkpoint, units: Sequence[Unit]) -> Run | None:
-        """The latest run that left something open of what is wanted now."""
+        """The latest run with unfinished units that this pull asks for."""
         wanted = self._wanted(unit.company for unit in units)
         full = self._options.full
-        # To start over does not mean to go on with a run for the sake of a list that failed.
+        # With ``full``, a list that failed is no reason to resume a run instead of starting one.
         states = (State.WAITING, State.READING) if full else OPEN
         runs = {
             run.id: run
@@ -244,25 +248,24 @@ class Pull:
         return runs[max(runs)] if runs else None
 
     def _wanted(self, companies: Iterable[str]) -> Callable[[Unit], bool]:
-        """Whether a unit is of the types that were asked for, and of these companies."""
+        """A function that returns whether a unit is of the requested types and of these companies."""
         types, ids = {kind.name for kind in self._kinds}, set(companies)
         return lambda unit: unit.type in types and unit.company in ids
 
-    def _set_up(self, target: Directory, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
-        checkpoint = target.checkpoint
+    def _prepare_run(self, directory: Directory, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
+        checkpoint = directory.checkpoint
         compressor(run.compression)  # type: ignore[arg-type]
         self._watermarks = checkpoint.watermarks() if run.mode == "incremental" else {}
-        checkpoint.db.execute("begin")
-        if resumed:
-            checkpoint.reopen_run(run.id)
-        else:
-            checkpoint.note("source", self._options.source or self._codat.base_url)
-            checkpoint.begin_run(run)
-        checkpoint.add_units(run.id, ((unit, UnitState(since=self._since(unit))) for unit in units))
-        checkpoint.supersede(run.id)
-        checkpoint.db.execute("commit")
+        with checkpoint.transaction():
+            if resumed:
+                checkpoint.reopen_run(run.id)
+            else:
+                checkpoint.note("source", self._options.source or self._codat.base_url)
+                checkpoint.begin_run(run)
+            checkpoint.add_units(run.id, ((unit, UnitState(since=self._since(unit))) for unit in units))
+            checkpoint.supersede(run.id)
         if not resumed:
-            target.recover()
+            directory.recover()
 
     def _since(self, unit: Unit) -> str | None:
         watermark = self._watermarks.get(unit)
@@ -274,105 +277,107 @@ class Pull:
             return None
         return f"{since.isoformat(timespec='seconds')}Z"
 
-    async def _work_off(
-        self, target: Directory, run: Run, resumed: bool, found: Found, begun: float
+    async def _execute(
+        self, directory: Directory, run: Run, resumed: bool, found: Found, began: float
     ) -> Report:
-        checkpoint = target.checkpoint
         wanted = self._wanted(subject.id for subject in found.subjects)
-        todo: list[Open] = []
-        for key, unit, state in checkpoint.units(run.id):
+        unfinished: list[UnitRow] = []
+        for key, unit, state in directory.checkpoint.units(run.id):
             if wanted(unit):
-                self.monitor.take(unit, state)
+                self.monitor.add(unit, state)
                 if state.state in OPEN:
-                    todo.append((key, unit, state))
+                    unfinished.append((key, unit, state))
         self.monitor.begin()
-        self.monitor.tell(
-            "run_resumed" if resumed else "run_begun",
+        self.monitor.emit(
+            "run_resumed" if resumed else "run_started",
             run=run.id,
             mode=run.mode,
             companies=len(found.subjects),
             units=self.monitor.total.units,
-            open=len(todo),
+            open=len(unfinished),
         )
         cancelled = False
         try:
-            async with Writer(checkpoint, self._landing_failed) as landing:
-                await self._with(landing, target, run, todo)
+            async with Writer(directory.checkpoint, self._write_failed) as writer:
+                await self._pull_units(writer, directory, run, unfinished)
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             self.monitor.phase = "reporting"
-            report = self._report(target, run, found, wanted, time.monotonic() - begun, cancelled)
+            report = self._report(directory, run, found, wanted, time.monotonic() - began, cancelled)
         return report
 
-    async def _with(self, landing: Writer, target: Directory, run: Run, todo: list[Open]) -> None:
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-digest") as pool:
-            tools = Context(
+    async def _pull_units(
+        self, writer: Writer, directory: Directory, run: Run, unfinished: list[UnitRow]
+    ) -> None:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-page") as pool:
+            context = Context(
                 codat=self._codat,
                 run=run,
-                target=target,
-                landing=landing,
+                directory=directory,
+                writer=writer,
                 monitor=self.monitor,
-                budget=MemoryBudget(self._options.memory),
+                reader=PageReader(self._options.memory),
                 pool=pool,
                 compress=compressor(run.compression),  # type: ignore[arg-type]
                 watermarks=self._watermarks,
                 since=self._since,
-                add=self._queue.append,
+                enqueue=self._queue.append,
                 check=self._options.check,
                 units_at_once=self._options.units_at_once,
             )
-            by_unit = {opened[1]: opened for opened in todo}
+            by_unit = {row[1]: row for row in unfinished}
             self._queue.extend(by_unit[unit] for unit in interleaved(by_unit))
-            failed: list[Open] = []
-            await self._drain(tools, failed)
-            if self._stop is None and failed:
+            failed = await self._drain(context)
+            if self._fatal is None and failed:
                 self._queue.extend(failed)
-                await self._drain(tools, [])
+                await self._drain(context)
 
-    async def _drain(self, tools: Context, failed: list[Open]) -> None:
-        """Worker the queue off, so many units at once, until it is empty or something stops the pull."""
+    async def _drain(self, context: Context) -> list[UnitRow]:
+        """Pull units until the queue is empty or an error ends the pull; returns those that failed."""
+        failed: list[UnitRow] = []
         running: dict[asyncio.Task[None], Worker] = {}
         stopped = asyncio.create_task(self._stopped.wait())
         try:
-            while (self._queue or running) and self._stop is None:
+            while (self._queue or running) and self._fatal is None:
                 while self._queue and len(running) < self._options.units_at_once:
-                    work = Worker(tools, self._queue.popleft())
-                    running[asyncio.create_task(work.run())] = work
+                    worker = Worker(context, self._queue.popleft())
+                    running[asyncio.create_task(worker.run())] = worker
                 await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
                 for task in [each for each in running if each.done()]:
-                    work = running.pop(task)
+                    worker = running.pop(task)
                     error = task.exception()
-                    if isinstance(error, STOPS):
-                        self._stop = self._stop or error
+                    if isinstance(error, FATAL):
+                        self._fatal = self._fatal or error
                     elif error is not None:
                         raise error
-                    elif work.state.state == State.FAILED:
-                        failed.append((work.key, work.unit, work.state))
+                    elif worker.state.state == State.FAILED:
+                        failed.append((worker.key, worker.unit, worker.state))
         finally:
             stopped.cancel()
             for task in running:
                 task.cancel()
             await asyncio.gather(stopped, *running, return_exceptions=True)
+        return failed
 
-    def _landing_failed(self, error: WriteError) -> None:
-        self._stop = self._stop or error
-        # Those at work may all wait for the quota, until tomorrow.
+    def _write_failed(self, error: WriteError) -> None:
+        self._fatal = self._fatal or error
+        # The running workers may all be waiting for the quota, until tomorrow.
         self._stopped.set()
-        self.monitor.tell("stopped", error=str(error))
+        self.monitor.emit("write_failed", error=str(error))
 
     def _report(
         self,
-        target: Directory,
+        directory: Directory,
         run: Run,
         found: Found,
         wanted: Callable[[Unit], bool],
         seconds: float,
         cancelled: bool,
     ) -> Report:
-        checkpoint = target.checkpoint
-        stopped = "interrupted" if cancelled else None if self._stop is None else str(self._stop)
+        checkpoint = directory.checkpoint
+        stopped = "interrupted" if cancelled else None if self._fatal is None else str(self._fatal)
         report = make_report(
             checkpoint,
             run,
@@ -381,13 +386,13 @@ class Pull:
             seconds=seconds,
             stopped=stopped,
         )
-        # A full disk has no room for the report either; the checkpoint has what it says.
+        # If the disk is full there is no room for the report; the checkpoint has the same content.
         with contextlib.suppress(OSError, sqlite3.Error):
-            write_report(target.path / REPORT, report, checkpoint)
+            write_report(directory.path / REPORT, report, checkpoint)
             if not (report.open or report.elsewhere or report.total.failed or stopped):
                 checkpoint.end_run(run.id, report.ended)
-        self.monitor.tell(
-            "run_ended" if report.outcome == Outcome.DONE else "run_stopped",
+        self.monitor.emit(
+            "run_done" if report.outcome == Outcome.DONE else "run_stopped",
             run=run.id,
             outcome=report.outcome,
             rows=report.total.rows,

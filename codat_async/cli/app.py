@@ -29,7 +29,7 @@ __all__ = ["run"]
 _GOES_ON: Final = "the same command goes on where it stopped"
 _NOTHING_WRITTEN: Final = "nothing was written"
 _THE_REST: Final = "the same command goes on with the rest"
-_OUTCOMES: Final = {"done": DONE, "partly": PARTLY, "nothing": NOTHING}
+_OUTCOMES: Final = {"done": DONE, "partial": PARTLY, "failed": NOTHING}
 _OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 
 

@@ -72,12 +72,12 @@ def _verdict(report: Report, into: str) -> str:
     what = f"{report.mode} run {report.run} of {many(report.companies, 'company', 'companies')}"
     left = report.open + report.total.failed
     lists = f"{many(left, 'list is', 'lists are')} left" if left else "no list is left"
-    if report.worker is not None:
-        return f"a pull is at work (process {report.worker}): {what}, {lists}"
+    if report.process is not None:
+        return f"a pull is at work (process {report.process}): {what}, {lists}"
     if report.outcome == "done":
         time = "" if report.seconds is None else f" in {span(report.seconds)}"
         return f"all done: {what}, {many(report.total.rows, 'record')}{time}, in {into}"
-    if report.outcome == "partly":
+    if report.outcome == "partial":
         goes_on = "the same command goes on" if left else "what else is missing is told above"
         return f"partly done: {what}, {lists}; {goes_on}"
     return f"nothing done: {what}"

@@ -219,7 +219,7 @@ class JsonLog:
 
     def __call__(self, event: Event) -> None:
         """Write an event."""
-        self._write({"event": event.event, "at": event.at, **event.facts})
+        self._write({"event": event.event, "at": event.at, **event.details})
 
     def _write(self, line: Mapping[str, Any]) -> None:
         out(msgspec.json.encode(line, enc_hook=str).decode(), self._stream)

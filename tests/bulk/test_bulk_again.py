@@ -172,7 +172,7 @@ async def test_a_list_that_lost_a_row_is_read_again(server: Server, caller: Coda
     ]
     assert report.total.missing == 0
     (unit,) = json.loads((tmp_path / "report.json").read_text())["units"]
-    assert unit["drift"] == {"repeats": 0, "missing": 0, "readings": 2}
+    assert unit["drift"] == {"repeats": 0, "missing": 0, "passes": 2}
 
 
 async def test_both_readings_together_are_kept(server: Server, caller: Codat, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ async def test_a_run_that_stopped_long_ago_is_ended_and_followed_by_an_increment
     server.put("customers", [customer(1, modified=day(1))])
     server.hook = lambda path, _: web.Response(status=403) if path.endswith("/suppliers") else None
     chosen = options("customers", "suppliers")
-    assert (await bulk.pull(caller, tmp_path, options=chosen)).outcome == Outcome.PARTLY
+    assert (await bulk.pull(caller, tmp_path, options=chosen)).outcome == Outcome.PARTIAL
     server.put("customers", [customer(1, modified=day(1)), customer(2, modified=day(2))])
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("full", 1)

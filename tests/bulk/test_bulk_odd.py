@@ -13,7 +13,7 @@ from bulk_server import Answer, Hook, Server, customer, files, landed, parts, re
 
 from codat_async import Codat, bulk
 from codat_async.bulk import Outcome, PullOptions, UnknownDataType
-from codat_async.bulk.store.writer import Batch
+from codat_async.bulk.store.writer import WriteBatch
 
 
 def options(*types: str, **more: object) -> PullOptions:
@@ -66,7 +66,7 @@ async def test_a_row_that_goes_does_not_take_another_with_it(
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert sorted(ids(tmp_path)) == [f"c{number}" for number in range(10)]
     assert report.total.missing == 0
-    assert units(tmp_path)["customers"]["drift"]["readings"] == 2
+    assert units(tmp_path)["customers"]["drift"]["passes"] == 2
 
 
 async def test_rows_that_go_in_both_readings_are_told(server: Server, caller: Codat, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_a_list_that_vanishes_is_not_called_unsupported(
         refusal(404) if path.endswith("/customers") and query["page"] == "2" else None
     )
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3, units_at_once=1))
-    assert (report.outcome, report.total.failed, report.total.skipped) == (Outcome.PARTLY, 1, 0)
+    assert (report.outcome, report.total.failed, report.total.skipped) == (Outcome.PARTIAL, 1, 0)
     server.hook = None
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert report.outcome == Outcome.DONE
@@ -254,7 +254,7 @@ async def test_a_second_attempt_at_an_increment_sees_no_drift(
     server.hook = at(3, lambda: refusal(409))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=4, units_at_once=1))
     assert (report.outcome, report.total.rows, report.total.overlap) == (Outcome.DONE, 6, 6)
-    assert units(tmp_path)["customers"]["drift"] == {"repeats": 0, "missing": 0, "readings": 1}
+    assert units(tmp_path)["customers"]["drift"] == {"repeats": 0, "missing": 0, "passes": 1}
 
 
 async def test_a_second_reading_that_is_broken_off(server: Server, caller: Codat, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ async def test_a_narrower_command_leaves_the_rest_of_a_run_alone(
         refusal(409) if path.endswith("/customers") and query["page"] == "4" else None
     )
     broken = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10, units_at_once=1))
-    assert broken.outcome == Outcome.PARTLY
+    assert broken.outcome == Outcome.PARTIAL
     report = await bulk.pull(caller, tmp_path, options=options("suppliers", page_size=10))
     assert (report.outcome, report.total.units, report.elsewhere) == (Outcome.DONE, 1, 1)
     assert bulk.status(tmp_path).elsewhere == 1
@@ -376,10 +376,10 @@ async def test_a_full_disk_is_noticed_while_all_wait(
 
     monkeypatch.setattr(server._runner.server, "request_handler", handle)
 
-    def full(batch: Batch, *_: object) -> None:
+    def full(batch: WriteBatch, *_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Batch, "write", full)
+    monkeypatch.setattr(WriteBatch, "write", full)
     async with asyncio.timeout(20):
         report = await bulk.pull(caller, tmp_path, options=options(page_size=10, units_at_once=1))
     assert report.stopped is not None
@@ -441,7 +441,7 @@ async def test_texts_and_nothing_in_the_place_of_names(caller: Codat, tmp_path: 
     """A text is not taken letter by letter."""
     with pytest.raises(TypeError, match=r"\['customers'\]"):
         await bulk.pull(caller, tmp_path, options=PullOptions(types="customers"))
-    with pytest.raises(TypeError, match="not a text"):
+    with pytest.raises(TypeError, match="not a str"):
         await bulk.pull(caller, tmp_path, options=PullOptions(companies="11111111"))
     with pytest.raises(UnknownDataType, match="no data type"):
         await bulk.pull(caller, tmp_path, options=PullOptions(types=[]))

@@ -4,8 +4,8 @@ import pytest
 from bulk_server import COMPANY, CONNECTION, Server
 
 from codat_async import Codat, Limits, RetryPolicy, bulk
-from codat_async.bulk.plan.estimate import account_ids
-from codat_async.bulk.plan.units import Unit
+from codat_async.bulk.plan.accounts import account_ids
+from codat_async.bulk.units import Unit
 
 
 @pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])
@@ -25,4 +25,4 @@ async def test_a_bank_account_without_an_id_is_none(server: Server, caller: Coda
     """Its transactions cannot be asked for; an empty id would stand for the connection itself."""
     server.put("bankAccounts", [{"id": ""}, {"id": "a"}, {}])
     unit = Unit("bank_account_transactions", COMPANY, CONNECTION)
-    assert await account_ids(caller, unit) == (["a"], 1)
+    assert await account_ids(caller, unit, page_size=500) == ["a"]

@@ -86,8 +86,8 @@ async def test_bare_dates_are_no_fault(server: Server, caller: Codat, tmp_path: 
     ("status", "kind", "outcome"),
     [
         (404, "unsupported", Outcome.DONE),
-        (409, "not_synced", Outcome.PARTLY),
-        (403, "forbidden", Outcome.PARTLY),
+        (409, "not_synced", Outcome.PARTIAL),
+        (403, "forbidden", Outcome.PARTIAL),
     ],
 )
 async def test_a_list_that_fails_leaves_the_rest(
@@ -156,7 +156,7 @@ async def test_the_report_tells_every_list(server: Server, caller: Codat, tmp_pa
     report = json.loads((tmp_path / "report.json").read_text())
     (unit,) = report["units"]
     assert (unit["rows"], unit["pages"], unit["requests"], unit["state"]) == (5, 3, 3, "done")
-    assert unit["drift"] == {"repeats": 0, "missing": 0, "readings": 1}
+    assert unit["drift"] == {"repeats": 0, "missing": 0, "passes": 1}
     assert bulk.status(tmp_path).total.rows == 5
 
 
@@ -236,7 +236,7 @@ async def test_a_spent_quota_stops_cleanly_and_the_next_day_goes_on(
 
     server.hook = hook
     report = await bulk.pull(caller, tmp_path, options=options(page_size=2, allow_partial=True))
-    assert report.outcome == Outcome.PARTLY
+    assert report.outcome == Outcome.PARTIAL
     assert report.stopped
     server.hook = None
     async with client(server.base_url) as next_day:

@@ -92,7 +92,7 @@ async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Co
     assert told == ["forbidden"]
     stream = bulk.records(caller, types=["suppliers", "customers"])
     assert (await anext(stream)).type == "customers"
-    with pytest.raises(bulk.PartlyFailed, match="1 lists could not be read"):
+    with pytest.raises(bulk.PartialFailure, match="1 lists could not be read"):
         await anext(stream)
 
 

@@ -257,7 +257,7 @@ def test_status_while_a_pull_is_at_work(
         assert command("status", tmp_path) == 3
         assert f"a pull is at work (process {os.getpid()}): full run" in capsys.readouterr().out
         assert command("status", tmp_path, "--json") == 3
-        assert json.loads(capsys.readouterr().out)["worker"] == os.getpid()
+        assert json.loads(capsys.readouterr().out)["process"] == os.getpid()
         assert command("pull", "--into", tmp_path, "--types", "bills") == 2
     for left in (str(os.getpid()), "nobody", "999999999"):
         (tmp_path / "pull.lock").write_text(left)
@@ -301,7 +301,7 @@ def test_log_json_is_json_alone(account: Address, tmp_path: Path, capsys: pytest
     assert command("pull", "--into", tmp_path, "--types", "bills", "--log-json") == 0
     captured = capsys.readouterr()
     events: list[dict[str, Any]] = [json.loads(line) for line in captured.out.splitlines()]
-    assert [each["event"] for each in events] == ["run_begun", "unit_done", "unit_done", "run_ended"]
+    assert [each["event"] for each in events] == ["run_started", "unit_done", "unit_done", "run_done"]
     assert events[1]["rows"] == 20
     assert captured.err == ""
 

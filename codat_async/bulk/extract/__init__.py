@@ -1,1 +1,1 @@
-"""Reads one list or report: its pages, checked, reconciled and handed to the store."""
+"""Reads one list or report: its pages are fetched, checked, reconciled and handed to the store."""

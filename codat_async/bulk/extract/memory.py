@@ -1,13 +1,13 @@
-"""A bound, in bytes, on the pages that are in memory at once."""
+"""A limit, in bytes, on the pages that are in memory at once."""
 
 import asyncio
 from collections import deque
 
-__all__ = ["MemoryBudget", "Share"]
+__all__ = ["MemoryBudget", "Reservation"]
 
 
-class Share:
-    """Bytes taken from a budget: guessed before a page comes, then made true, then given back."""
+class Reservation:
+    """Bytes of a budget: estimated before a page arrives, then set to its size, then released."""
 
     __slots__ = ("_budget", "size")
 
@@ -16,7 +16,7 @@ class Share:
         self.size = size
 
     def resize(self, size: int) -> None:
-        """Hold so many bytes from now on; more than the guess is never refused."""
+        """Hold this many bytes from now on; growing beyond the estimate never waits."""
         self._budget.used += size - self.size
         freed = size < self.size
         self.size = size
@@ -24,23 +24,23 @@ class Share:
             self._budget.wake()
 
     def release(self) -> None:
-        """Give everything back; again is harmless."""
+        """Free all bytes; calling it again has no effect."""
         self.resize(0)
 
 
 class MemoryBudget:
-    """Hands out shares, first come first served; one is granted in any case while none is held."""
+    """Grants reservations in the order of the requests; while nothing is held, one of any size."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    async def take(self, size: int) -> Share:
-        """Wait until so many bytes are free."""
+    async def reserve(self, size: int) -> Reservation:
+        """Wait until this many bytes are free, and reserve them."""
         if not self._waiting and self._fits(size):
             self.used += size
-            return Share(self, size)
+            return Reservation(self, size)
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append((size, waiter))
         try:
@@ -50,13 +50,13 @@ class MemoryBudget:
                 self.used -= size
             self.wake()
             raise
-        return Share(self, size)
+        return Reservation(self, size)
 
     def _fits(self, size: int) -> bool:
         return self.used <= 0 or self.used + size <= self.limit
 
     def wake(self) -> None:
-        """Grant what fits by now."""
+        """Grant the waiting requests that fit now."""
         while self._waiting:
             size, waiter = self._waiting[0]
             if waiter.done():

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from codat_async import codec
-from codat_async.bulk.extract.memory import Share
+from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.validation import checker
+from codat_async.bulk.store.checkpoint import Invalid
 from codat_async.bulk.store.compression import decompress
 from codat_async.codec import SplitPage
 from codat_async.codec.lenient import DECODE_ERRORS, expand_bare_dates, replace_lone_surrogates
@@ -20,29 +21,15 @@ from codat_async.models import Page
 from codat_async.prefetch import Step, check_number
 
 __all__ = [
-    "IdPage",
-    "Invalid",
     "Key",
     "PreparedPage",
     "comparable",
     "following",
-    "ids_of_page",
     "key_of_line",
     "prepare_document",
     "prepare_page",
     "selected",
 ]
-
-
-class Invalid(Struct, frozen=True):
-    """A record that no model accepts; it lands like the others, and is listed."""
-
-    row: int
-    """Its place in the page."""
-    id: str | None
-    path: str
-    reason: str
-    record: bytes
 
 
 class Key(Struct, rename="camel", gc=False, frozen=True):
@@ -85,7 +72,7 @@ class PreparedPage(Struct, kw_only=True):
     received: int
     """Bytes of the page as the API sent it."""
     invalid: list[Invalid]
-    share: Share | None = None
+    reservation: Reservation | None = None
     """What the page holds of the memory budget until it is committed."""
 
 
@@ -118,26 +105,6 @@ def prepare_page(
         received=len(body),
         invalid=read.invalid,
     )
-
-
-class IdPage(Struct):
-    """A page of which only the ids matter."""
-
-    number: int
-    following: int | None
-    total: int
-    ids: list[str]
-
-
-def ids_of_page(body: bytes, number: int, *, name: str) -> IdPage:
-    """The ids on a page of a list, whatever else the records hold; raises as :func:`prepare_page` does.
-
-    An empty one is none: in a path it would stand for the list itself.
-    """
-    page = _page(body, number, name)
-    keys = map(key_of_line, page.results or [])
-    ids = [str(key.id) for key in keys if key.id not in (None, "")]
-    return IdPage(number, following(page, number, name), page.total_results, ids)
 
 
 def _page(body: bytes, number: int, name: str) -> SplitPage:

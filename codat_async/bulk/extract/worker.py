@@ -1,4 +1,4 @@
-"""One unit's work: read its pages, drop what came before, land the rest, and say how it ended."""
+"""Pulls one unit: reads its pages, drops duplicates, writes the rest, and records how it ended."""
 
 import logging
 from collections.abc import Iterator
@@ -9,86 +9,73 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from codat_async.bulk.extract.context import Context, Open
-from codat_async.bulk.extract.memory import Share
-from codat_async.bulk.extract.page import (
-    IdPage,
-    PreparedPage,
-    comparable,
-    ids_of_page,
-    prepare_document,
-    prepare_page,
-    selected,
-)
+from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.memory import Reservation
+from codat_async.bulk.extract.page import PreparedPage, comparable, prepare_document, prepare_page, selected
 from codat_async.bulk.extract.reconcile import Reconciler, landed_twice, versions_of
 from codat_async.bulk.failures import UNSUPPORTED, classified
-from codat_async.bulk.plan.data_types import PullType, Scope, pull_types
-from codat_async.bulk.store.checkpoint import State, UnitState, Watermark
+from codat_async.bulk.plan.accounts import account_ids
+from codat_async.bulk.plan.data_types import Scope, pull_types
+from codat_async.bulk.store.checkpoint import State, UnitRow, UnitState, Watermark
 from codat_async.bulk.store.compression import DamagedFile, read_ranges
-from codat_async.bulk.store.writer import Batch, WriteError
+from codat_async.bulk.store.writer import WriteBatch, WriteError
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
-from codat_async.prefetch import read_pages
-from codat_middleware import Response
+from codat_middleware import Request, Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
 
-__all__ = ["STOPS", "Worker"]
+__all__ = ["FATAL", "Worker"]
 
-STOPS: Final = (Unauthorized, QuotaExhausted, WriteError)
-"""What ends the whole pull, and not only a unit."""
+FATAL: Final = (Unauthorized, QuotaExhausted, WriteError)
+"""The errors that end the whole pull, and not only a unit."""
 
-_READINGS: Final = 2
-_AHEAD: Final = 10
-"""Most pages of one list under way; the API allows as many requests in flight per company."""
-_FIRST_GUESS: Final = 256 * 1024
+_MAX_PASSES: Final = 2
+_MAX_AHEAD: Final = 10
+"""The most pages of one list requested ahead; the API allows as many requests in flight per company."""
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """A unit at work."""
+    """Pulls one list or report."""
 
-    def __init__(self, tools: Context, opened: Open) -> None:
-        self.tools = tools
-        self.key, self.unit, self.state = opened
-        self.kind = pull_types()[self.unit.type]
+    def __init__(self, context: Context, row: UnitRow) -> None:
+        self.context = context
+        self.key, self.unit, self.state = row
+        self.type = pull_types()[self.unit.type]
         self._earlier = set[int]()
-        """Versions that an earlier run landed, as far back as the overlap goes."""
-        self._readings = Reconciler(self._earlier)
-        self._shares: set[Share] = set()
-        """Of pages that are not on their way to the disk yet."""
+        """Versions that earlier runs wrote, as far back as the overlap reaches."""
+        self._reconciler = Reconciler(self._earlier)
 
     @contextmanager
     def _changing(self) -> Iterator[UnitState]:
-        """The state, to be changed; the monitor counts the change."""
-        monitor = self.tools.monitor
-        monitor.leave(self.unit, self.state)
+        """The state, to be changed in the body; the monitor's counts follow."""
+        monitor = self.context.monitor
+        monitor.remove(self.unit, self.state)
         try:
             yield self.state
         finally:
-            monitor.take(self.unit, self.state)
+            monitor.add(self.unit, self.state)
 
     async def run(self) -> None:
-        """Do it; raises only what :data:`STOPS` the whole pull, and cancellation."""
-        tools = self.tools
-        tools.active += 1
+        """Pull the unit; raises only the errors in :data:`FATAL`, and on cancellation."""
+        context = self.context
+        context.active += 1
         try:
             with self._changing() as state:
                 state.state = State.READING
                 state.failure = state.error = None
             await self._read()
-        except STOPS:
+        except FATAL:
             raise
         except Exception as error:
             await self._fail(error)
         finally:
-            tools.active -= 1
-            for share in [*self._shares]:
-                self._give_back(share)
+            context.active -= 1
 
     async def _read(self) -> None:
-        if self.kind.scope == Scope.REPORT:
+        if self.type.scope == Scope.REPORT:
             await self._read_document()
-        elif self.kind.scope == Scope.ACCOUNT and not self.unit.parent:
+        elif self.type.scope == Scope.ACCOUNT and not self.unit.parent:
             await self._fan_out()
         else:
             await self._read_list()
@@ -96,22 +83,22 @@ class Worker:
     async def _fail(self, error: Exception) -> None:
         failure = classified(error)
         if failure.kind == "internal":
-            _log.error("%s: unexpected", self.unit, exc_info=error)
+            _log.error("%s: unexpected error, the unit is marked as failed", self.unit, exc_info=error)
         with self._changing() as state:
-            # A list of which a page came is there, whatever the next request says.
+            # A list of which a page was read exists, so a 404 later does not mean that it is unsupported.
             skipped = failure.kind == UNSUPPORTED and not state.pages
             state.state = State.SKIPPED if skipped else State.FAILED
             state.failure, state.error = failure.kind, failure.text
         await self._save()
-        self._tell("unit_skipped" if skipped else "unit_failed")
+        self._emit("unit_skipped" if skipped else "unit_failed")
 
     async def _save(self) -> None:
         key, state = self.key, replace(self.state)
-        await self.tools.landing.commit(lambda batch: batch.checkpoint.save(key, state))
+        await self.context.writer.commit(lambda batch: batch.checkpoint.save(key, state))
 
-    def _tell(self, event: str) -> None:
+    def _emit(self, event: str) -> None:
         unit, state = self.unit, self.state
-        self.tools.monitor.tell(
+        self.context.monitor.emit(
             event,
             type=unit.type,
             company=unit.company,
@@ -128,9 +115,11 @@ class Worker:
             error=state.error,
         )
 
-    # --- asking --------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------
 
-    async def _send(self, ids: tuple[str, ...], kind: PullType, query: dict[str, object]) -> Response:
+    async def _send(self, request: Request) -> Response:
+        """Send a request, and count its attempts and the time that it waited."""
+
         def retried(event: RetryEvent) -> None:
             with self._changing() as state:
                 state.requests += 1
@@ -138,289 +127,265 @@ class Worker:
                 state.waited += event.wait
 
         before = queued.get()
-        request = kind.bound(self.tools.codat).request(ids, query)
         try:
-            return await self.tools.codat.send(request.copy(extensions={ON_RETRY: retried}))
+            return await self.context.codat.send(request.copy(extensions={ON_RETRY: retried}))
         finally:
             with self._changing() as state:
                 state.requests += 1
                 state.waited += queued.get() - before
 
-    def _query(self, number: int) -> dict[str, object]:
+    async def _send_page(self, number: int) -> Response:
         since = self.state.since
-        return {
+        query: dict[str, object] = {
             "page": number,
-            "pageSize": self.tools.run.page_size,
+            "pageSize": self.context.run.page_size,
             "orderBy": self.state.ordered_by,
             "query": None if since is None else f"modifiedDate>={since}",
         }
+        return await self._send(self.type.bound(self.context.codat).request(self.unit.ids, query))
 
-    async def _fetch(self, number: int) -> PreparedPage:
-        tools, kind = self.tools, self.kind
-        share = await tools.budget.take(tools.page_bytes.get(kind.name, _FIRST_GUESS))
-        self._shares.add(share)
-        try:
-            response = await self._send(self.unit.ids, kind, self._query(number))
-            share.resize(len(response.body))
-            tools.page_bytes[kind.name] = len(response.body)
-            work = partial(prepare_page, name=kind.name, check=tools.check)
-            digest = await tools.threaded(work, response.body, number, kind.model, tools.compress)
-        except BaseException:
-            # The list may be read on without this page, and would wait for what it holds.
-            self._give_back(share)
-            raise
-        share.resize(len(digest.payload))
-        digest.share = share
-        return digest
-
-    def _give_back(self, share: Share | None) -> None:
-        if share is not None:
-            share.release()
-            self._shares.discard(share)
+    async def _prepare(self, body: bytes, number: int, reservation: Reservation) -> PreparedPage:
+        context = self.context
+        prepare = partial(prepare_page, name=self.type.name, check=context.check)
+        page = await context.in_thread(prepare, body, number, self.type.model, context.compress)
+        reservation.resize(len(page.payload))
+        return page
 
     def _ahead(self) -> int:
-        return min(_AHEAD, self.tools.units_at_once // max(1, self.tools.active))
+        return min(_MAX_AHEAD, self.context.units_at_once // max(1, self.context.active))
 
     # --- a list --------------------------------------------------------------------------
 
     async def _read_list(self) -> None:
-        await self._recollect()
+        await self._restore()
         while True:
             try:
-                await self._read_on()
+                await self._read_pages()
             except BadRequest:
                 if self.state.pages or self.state.ordered_by is None:
                     raise
-                # A list that cannot be ordered or narrowed by its modified date is read as it comes.
-                await self._begin_again(ordered_by=None, since=None)
+                # The list cannot be ordered or filtered by its modified date: read it without.
+                await self._start_over(ordered_by=None, since=None)
                 continue
             state = self.state
-            missing = await self.tools.threaded(self._readings.missing, state.total or 0, state.shrunk)
-            last = state.readings >= _READINGS
-            twice = not last and await self._landed_twice()
-            if last or not (missing or twice):
+            missing = await self.context.in_thread(
+                self._reconciler.missing, state.total or 0, state.total_decrease
+            )
+            last = state.passes >= _MAX_PASSES
+            duplicates = not last and await self._has_duplicates()
+            if last or not (missing or duplicates):
                 break
-            self._tell("unit_shifted")
+            self._emit("unit_reread")
             with self._changing():
-                state.readings += 1
-            # Without ids the two readings cannot be told apart.
-            await (self._begin_again() if self._readings.nameless or twice else self._read_over())
+                state.passes += 1
+            # Without ids the records of two passes cannot be matched.
+            await (self._start_over() if self._reconciler.nameless or duplicates else self._read_again())
         with self._changing() as state:
             state.missing = missing
         await self._finish()
 
-    async def _read_on(self) -> None:
-        first = self.state.next_page
+    async def _read_pages(self) -> None:
+        context, first = self.context, self.state.next_page
         if first is None:
             return
-        size = self.tools.run.page_size
-        pages = read_pages(
-            self._fetch,
+        pages = context.reader.pages(
+            self.type.name,
             first,
+            context.run.page_size,
             ahead=self._ahead,
-            last=lambda page: -(-page.total // size),
-            drop=lambda page: self._give_back(page.share),
+            send=self._send_page,
+            prepare=self._prepare,
         )
         async with aclosing(pages):
             async for page in pages:
-                await self._land(page)
+                await self._write(page)
 
-    async def _landed_twice(self) -> bool:
-        """Whether the file holds a version more than once."""
-        threaded = self.tools.threaded
-        if not await threaded(self._readings.changed):
+    async def _has_duplicates(self) -> bool:
+        """Whether the file holds a version of a record more than once."""
+        in_thread = self.context.in_thread
+        if not await in_thread(self._reconciler.changed):
             return False
         await self._save()
-        return await threaded(landed_twice, self._lines())
+        return await in_thread(landed_twice, self._lines())
 
-    async def _recollect(self) -> None:
-        """Bring back what an earlier process, or attempt, knew of this list when it stopped."""
-        tools, state = self.tools, self.state
+    async def _restore(self) -> None:
+        """Restore what an earlier process or attempt knew of this list, from what it wrote."""
+        context, state = self.context, self.state
         if state.since is not None:
-            watermark = tools.watermarks[self.unit]
             try:
-                self._earlier = await tools.threaded(
-                    tools.target.earlier_versions, self.unit, watermark.whole_since, state.since
-                )
+                self._earlier = await context.in_thread(self._earlier_versions, state.since)
             except DamagedFile as damaged:
-                _log.warning("%s: read whole, since %s", self.unit, damaged)
-                await self._begin_again(since=None)
-        self._readings = Reconciler(self._earlier, self.state.overlap)
+                _log.warning("%s: falling back to a full read: %s", self.unit, damaged)
+                await self._start_over(since=None)
+        self._reconciler = Reconciler(self._earlier, self.state.overlap)
         try:
-            await tools.threaded(self._readings.recollect, self._lines())
+            await context.in_thread(self._reconciler.recollect, self._lines())
         except (FileNotFoundError, DamagedFile):
-            await self._begin_again()
-        if self.state.readings > 1:
-            # What of the second reading was dropped is not known, so it begins once more; what
-            # has no id could not be dropped then.
-            await (self._begin_again() if self._readings.nameless else self._read_over())
+            await self._start_over()
+        if self.state.passes > 1:
+            # Which rows the second pass dropped is not known, so it starts again. Rows without an id
+            # were not dropped in it.
+            await (self._start_over() if self._reconciler.nameless else self._read_again())
+
+    def _earlier_versions(self, since: str) -> set[int]:
+        whole_since = self.context.watermarks[self.unit].whole_since
+        moment = comparable(since) or since
+        return versions_of(self.context.directory.earlier_lines(self.unit, whole_since, moment))
 
     def _lines(self) -> Iterator[list[bytes]]:
-        """The lines that landed, once the checkpoint tells of them."""
-        landed = self.state.landed
-        return read_ranges(self._part(), [(0, landed)] if landed else [])
+        """The lines that are written and committed."""
+        size = self.state.bytes_written
+        return read_ranges(self._part(), [(0, size)] if size else [])
 
     def _part(self) -> Path:
-        run = self.tools.run
-        return self.tools.target.part(run.id, run.compression, self.unit, whole=self.state.since is None)
+        run, whole = self.context.run, self.state.since is None
+        return self.context.directory.part(run.id, run.compression, self.unit, whole=whole)
 
-    async def _read_over(self) -> None:
-        """Read the list once more, for what the first reading missed."""
+    async def _read_again(self) -> None:
+        """Prepare to read the list once more, for what the first pass missed."""
         with self._changing() as state:
             state.next_page = 1
         await self._save()
-        landed = await self.tools.threaded(versions_of, self._lines())
-        self._readings.once_more(landed, self.state.shrunk)
+        written = await self.context.in_thread(versions_of, self._lines())
+        self._reconciler.once_more(written, self.state.total_decrease)
 
-    async def _begin_again(self, **changes: Any) -> None:
-        """Forget what was read of the list."""
-        key, part, monitor = self.key, self._part(), self.tools.monitor
-        monitor.leave(self.unit, self.state)
+    async def _start_over(self, **changes: Any) -> None:
+        """Discard what was read of the list."""
+        key, part, monitor = self.key, self._part(), self.context.monitor
+        monitor.remove(self.unit, self.state)
         old = self.state
-        kept = {"since": old.since, "ordered_by": old.ordered_by, "readings": old.readings, **changes}
+        kept = {"since": old.since, "ordered_by": old.ordered_by, "passes": old.passes, **changes}
         self.state = UnitState(
             state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
         )
-        monitor.take(self.unit, self.state)
-        self._readings = Reconciler(self._earlier if self.state.since is not None else set())
+        monitor.add(self.unit, self.state)
+        self._reconciler = Reconciler(self._earlier if self.state.since is not None else set())
         state = replace(self.state)
 
-        def job(batch: Batch) -> None:
+        def job(batch: WriteBatch) -> None:
             batch.checkpoint.forget_pages(key)
             batch.checkpoint.save(key, state)
             batch.cut(part, 0)
 
-        await self.tools.landing.commit(job)
+        await self.context.writer.commit(job)
 
-    async def _land(self, page: PreparedPage) -> None:
-        repeated, known = self._readings.sort_out(page)
+    async def _write(self, page: PreparedPage) -> None:
+        """Drop the rows of a page that are duplicates, and hand the rest to the writer."""
+        repeated, known = self._reconciler.sort_out(page)
         dropped = repeated | known
-        # They take more than the payload does, and a page may wait for the disk among hundreds.
+        # The hashes take more memory than the payload, and hundreds of pages may wait for the disk.
         del page.ids[:], page.versions[:]
-        again = self.state.readings > 1
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
-            page.payload = await self.tools.threaded(selected, page.payload, kept, self.tools.compress)
+            page.payload = await self.context.in_thread(selected, page.payload, kept, self.context.compress)
             page.invalid = [each for each in page.invalid if each.row not in dropped]
         with self._changing() as state:
-            begins = state.landed
-            state.landed += len(page.payload)
+            begins = state.bytes_written
+            state.bytes_written += len(page.payload)
             state.next_page = page.following
             if page.number > 1:
-                state.shrunk += max(0, (state.total or 0) - page.total)
+                state.total_decrease += max(0, (state.total or 0) - page.total)
             state.total = page.total
             state.pages += 1
             state.rows += page.rows - len(dropped)
             state.received += page.received
-            if not again:
+            if state.passes == 1:
                 state.repeats += len(repeated)
                 state.overlap += len(known)
             state.invalid += len(page.invalid)
             state.undated += page.undated
             state.last_modified = max(filter(None, (state.last_modified, page.last_modified)), default=None)
             saved = replace(state)
-        key, part, share = self.key, self._part(), page.share
-        if share is not None:
-            self._shares.discard(share)
+        key, part, reservation = self.key, self._part(), page.reservation
 
-        def job(batch: Batch) -> None:
+        def job(batch: WriteBatch) -> None:
             if page.payload:
                 batch.write(part, begins, page.payload)
-                batch.checkpoint.add_page(key, page.number, begins, saved.landed, page.last_modified)
+                batch.checkpoint.add_page(key, page.number, begins, saved.bytes_written, page.last_modified)
             if page.invalid:
                 batch.checkpoint.add_invalid(key, page.number, page.invalid)
             batch.checkpoint.save(key, saved)
 
         def done(error: Exception | None) -> None:
-            if share is not None:
-                share.release()
+            if reservation is not None:
+                reservation.release()
 
-        self.tools.landing.submit(job, done)
+        self.context.writer.submit(job, done)
 
     async def _finish(self) -> None:
-        tools, key, unit = self.tools, self.key, self.unit
+        context, key, unit = self.context, self.key, self.unit
         with self._changing() as state:
             state.state = State.DONE
             saved = replace(state)
         part = self._part()
         watermark = self._watermark()
-        compress = tools.compress
 
-        def job(batch: Batch) -> None:
-            batch.cut(part, saved.landed)
+        def job(batch: WriteBatch) -> None:
+            batch.cut(part, saved.bytes_written)
             if not saved.rows and saved.since is None and batch.checkpoint.had_rows(unit):
-                # A file without records tells the sinks that what they had is gone.
-                saved.landed = len(empty := compress(b""))
+                # From a file without records the sinks learn that the earlier records are gone.
+                saved.bytes_written = len(empty := context.compress(b""))
                 batch.write(part, 0, empty)
             batch.checkpoint.save(key, saved)
             batch.checkpoint.set_watermark(unit, watermark)
-            if saved.landed:
+            if saved.bytes_written:
                 batch.after(
-                    lambda: tools.target.complete(
-                        tools.run, key, unit, whole=saved.since is None, invalid=bool(saved.invalid)
+                    lambda: context.directory.complete(
+                        context.run, key, unit, whole=saved.since is None, invalid=bool(saved.invalid)
                     )
                 )
 
-        await tools.landing.commit(job)
-        self._tell("unit_done")
+        await context.writer.commit(job)
+        self._emit("unit_done")
 
     def _watermark(self) -> Watermark | None:
-        """How far the list has been read; None where the next run must read it whole again."""
-        state, before = self.state, self.tools.watermarks.get(self.unit)
-        if self.kind.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
+        """How far the list has been read; None if the next run must read the whole list."""
+        state, before = self.state, self.context.watermarks.get(self.unit)
+        if self.type.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
             return None
-        if self._readings.nameless:
-            # In the overlap they could not be told from those that landed.
+        if self._reconciler.nameless:
+            # In the next run's overlap they could not be matched with those written now.
             return None
         if state.since is None:
             before = None
-        told = (state.last_modified, None if before is None else before.modified)
-        latest = max((each for each in told if each is not None), default=None)
+        dates = (state.last_modified, None if before is None else before.modified)
+        latest = max((each for each in dates if each is not None), default=None)
         if latest is None:
             return None
-        # One record that is dated in the future would hide all that changes until then.
-        latest = min(latest, comparable(self.tools.run.began) or latest)
-        return Watermark(latest, self.tools.run.id if before is None else before.whole_since)
+        # A single record dated in the future would hide all changes until then.
+        latest = min(latest, comparable(self.context.run.began) or latest)
+        return Watermark(latest, self.context.run.id if before is None else before.whole_since)
 
     # --- what is not a list --------------------------------------------------------------
 
     async def _read_document(self) -> None:
-        tools, kind = self.tools, self.kind
+        context, kind = self.context, self.type
         if self.state.pages:
-            await self._begin_again()
-        response = await self._send(self.unit.ids, kind, dict(kind.query))
-        work = partial(prepare_document, name=kind.name, check=tools.check)
-        await self._land(await tools.threaded(work, response.body, kind.model, tools.compress))
+            await self._start_over()
+        response = await self._send(kind.bound(context.codat).request(self.unit.ids, dict(kind.query)))
+        prepare = partial(prepare_document, name=kind.name, check=context.check)
+        await self._write(await context.in_thread(prepare, response.body, kind.model, context.compress))
         await self._finish()
 
     async def _fan_out(self) -> None:
-        """Make a unit of each bank account."""
-        accounts = pull_types()["bank_accounts"]
-        size = self.tools.run.page_size
-
-        async def fetch(number: int) -> IdPage:
-            response = await self._send(self.unit.ids, accounts, {"page": number, "pageSize": size})
-            return ids_of_page(response.body, number, name=accounts.name)
-
-        ids: dict[str, None] = {}
-        pages = read_pages(fetch, 1, ahead=self._ahead, last=lambda page: -(-page.total // size))
-        async with aclosing(pages):
-            async for page in pages:
-                ids.update(dict.fromkeys(page.ids))
+        """Add a unit for each bank account of the connection."""
+        context, key = self.context, self.key
+        ids = await account_ids(
+            context.codat, self.unit, page_size=context.run.page_size, send=self._send, ahead=self._ahead
+        )
         children = [replace(self.unit, parent=each) for each in ids]
-        units = [(each, UnitState(since=self.tools.since(each))) for each in children]
+        units = [(each, UnitState(since=context.since(each))) for each in children]
         with self._changing() as state:
             state.state = State.DONE
             saved = replace(state)
-        run, key = self.tools.run.id, self.key
-        made: list[Open] = []
+        added: list[UnitRow] = []
 
-        def job(batch: Batch) -> None:
-            batch.checkpoint.add_units(run, units)
+        def job(batch: WriteBatch) -> None:
+            batch.checkpoint.add_units(context.run.id, units)
             batch.checkpoint.save(key, saved)
-            made.extend(filter(None, (batch.checkpoint.unit(run, each) for each in children)))
+            added.extend(filter(None, (batch.checkpoint.unit(context.run.id, each) for each in children)))
 
-        await self.tools.landing.commit(job)
-        for each in made:
-            self.tools.monitor.take(*each[1:])
-            self.tools.add(each)
+        await context.writer.commit(job)
+        for row in added:
+            context.monitor.add(*row[1:])
+            context.enqueue(row)

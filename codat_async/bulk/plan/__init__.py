@@ -1,1 +1,1 @@
-"""Which lists to read: companies, data types, units, and what reading them will cost."""
+"""Which lists to read: companies, data types, bank accounts, and an estimate of what reading them costs."""

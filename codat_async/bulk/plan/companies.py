@@ -1,4 +1,4 @@
-"""Which companies there are to pull, with the connections their books come through."""
+"""Finds the companies to pull, with the connections to their accounting software."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,8 @@ from codat_async.models import Company, ConnectionStatus, SourceType
 
 __all__ = ["Found", "Subject", "find_companies"]
 
-_ASKED_ONE_BY_ONE: Final = 20
-"""Up to so many companies are asked for by id; beyond, the list is read."""
+_MAX_BY_ID: Final = 20
+"""Up to this many companies are requested by id; for more the list of companies is read."""
 _PAGE_SIZE: Final = 500
 _NO_BOOKS: Final = {SourceType.BANKING, SourceType.BANK_FEED, SourceType.COMMERCE, SourceType.EXPENSE}
 
@@ -28,24 +28,24 @@ class Subject(Struct, frozen=True):
 
 
 class Found(Struct):
-    """What was found of the companies that were wanted."""
+    """The companies that were found, and failures of those that were not."""
 
     subjects: list[Subject]
     failures: list[tuple[str, Failure]]
     visible: set[str]
-    """The ids of all companies that were seen, linked or not."""
+    """The ids of all companies that were read, linked or not."""
 
 
 async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> Found:
-    """The companies of these ids, or all that have a linked connection.
+    """The companies with these ids, or for None all that have a linked connection.
 
-    Raises :class:`TypeError` for a text in the place of several ids, and
-    :class:`~codat_async.errors.Unauthorized`.
+    Raises :class:`TypeError` if ``wanted`` is a str, :class:`~codat_async.errors.Unauthorized`, and
+    :class:`~codat_async.errors.QuotaExhausted`.
     """
     if isinstance(wanted, str):
-        raise TypeError(f"companies are a list of ids, not a text: [{wanted!r}]")
-    if wanted is not None and len(wanted) <= _ASKED_ONE_BY_ONE:
-        return await _ask(codat, wanted)
+        raise TypeError(f"companies must be a list of ids, not a str; did you mean [{wanted!r}]?")
+    if wanted is not None and len(wanted) <= _MAX_BY_ID:
+        return await _get_each(codat, wanted)
     invalid: list[InvalidRecord] = []
     companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=invalid.append)
     found = Found([], [], set())
@@ -67,7 +67,7 @@ async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> F
     return found
 
 
-async def _ask(codat: Codat, wanted: Iterable[str]) -> Found:
+async def _get_each(codat: Codat, wanted: Iterable[str]) -> Found:
     found = Found([], [], set())
     ids = list(dict.fromkeys(wanted))
     answers = await asyncio.gather(*(_get(codat, each) for each in ids))
@@ -92,7 +92,7 @@ async def _get(codat: Codat, company_id: str) -> Company | Failure:
 
 
 def _unknown(company_id: str) -> Failure:
-    return Failure("no_company", f"there is no company {company_id} under this key")
+    return Failure("no_company", f"there is no company {company_id} under this API key")
 
 
 def _subject(company: Company) -> Subject:

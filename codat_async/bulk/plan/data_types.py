@@ -1,4 +1,4 @@
-"""What can be pulled: the lists and reports of the catalogue, under the names that people ask for them by."""
+"""The data types that can be pulled: the lists and reports of the catalogue, by name."""
 
 import difflib
 import re
@@ -18,22 +18,22 @@ __all__ = ["PullType", "Scope", "UnknownDataType", "pull_types", "resolve_types"
 
 
 class UnknownDataType(CodatError, ValueError):
-    """A data type that cannot be pulled; says which name comes nearest."""
+    """A data type that cannot be pulled; the message suggests the closest name."""
 
 
 class Scope(StrEnum):
-    """What one list of a type belongs to."""
+    """What a list of a type is under."""
 
     COMPANY = "company"
     CONNECTION = "connection"
     ACCOUNT = "account"
-    """A bank account under a connection."""
+    """A bank account of a connection."""
     REPORT = "report"
-    """One document a company instead of a list."""
+    """Not a list: one document per company."""
 
 
 class PullType(Struct, frozen=True):
-    """A kind of record, and the operation of the catalogue that reads it."""
+    """A type that can be pulled, and the operation of the catalogue that reads it."""
 
     name: str
     scope: Scope
@@ -41,19 +41,18 @@ class PullType(Struct, frozen=True):
     operation: str
     model: Any
     query: tuple[tuple[str, str], ...] = ()
-    """What a report is asked with."""
+    """The query parameters of a report."""
     aliases: tuple[str, ...] = ()
 
     def bound(self, codat: Resources) -> Operation:
-        """The operation on a client."""
+        """The operation of this type on a client."""
         operation: Operation = getattr(getattr(codat, self.resource), self.operation)
         return operation
 
 
-# A year, month by month: what the periods of a statement add up to can be seen, and one
-# request is enough.
+# A year, month by month, takes one request.
 _YEAR: Final = (("periodLength", "1"), ("periodsToCompare", "12"))
-_DOCUMENTS: Final = {
+_REPORTS: Final = {
     "company_info": ("company_info", "get", (), ("company",)),
     "balance_sheet": ("reports", "get_balance_sheet", _YEAR, ()),
     "profit_and_loss": ("reports", "get_profit_and_loss", _YEAR, ()),
@@ -61,13 +60,13 @@ _DOCUMENTS: Final = {
     "aged_debtors": ("reports", "get_aged_debtors_report", (), ()),
     "aged_creditors": ("reports", "get_aged_creditors_report", (), ()),
 }
-# Data types whose name in Codat's paths and status is not that of the resource.
+# Resources whose data type, in Codat's paths and status, has another name.
 _ALIASES: Final = {"accounts": ("chartOfAccounts",), "bank_account_transactions": ("bankTransactions",)}
 
 
 @cache
 def pull_types() -> dict[str, PullType]:
-    """Everything that can be pulled, by name."""
+    """All types that can be pulled, by name."""
     found: dict[str, PullType] = {}
     for operation in catalogue():
         scope = _scope(operation)
@@ -77,7 +76,7 @@ def pull_types() -> dict[str, PullType]:
                 name, scope, name, operation.name, operation.model, aliases=_ALIASES.get(name, ())
             )
     declared = {(operation.resource, operation.name): operation for operation in catalogue()}
-    for name, (resource, call, query, aliases) in _DOCUMENTS.items():
+    for name, (resource, call, query, aliases) in _REPORTS.items():
         model = declared[resource, call].model
         found[name] = PullType(name, Scope.REPORT, resource, call, model, query, aliases)
     return found
@@ -102,13 +101,13 @@ def _scope(operation: Operation) -> Scope | None:
 
 
 def resolve_types(names: Iterable[str] | None) -> list[PullType]:
-    """The types by name, each once; all of them for None. Takes Codat's camelCase names too.
+    """The types with these names, without duplicates; all types for None.
 
-    Raises :class:`UnknownDataType`, also where none is named, and :class:`TypeError` for a text
-    in the place of several.
+    Codat's camelCase names are accepted too. Raises :class:`UnknownDataType`, also if ``names`` is
+    empty, and :class:`TypeError` if it is a str.
     """
     if isinstance(names, str):
-        raise TypeError(f"data types are a list of names, not a text: [{names!r}]")
+        raise TypeError(f"data types must be a list of names, not a str; did you mean [{names!r}]?")
     known = pull_types()
     if names is None:
         return list(known.values())
@@ -118,11 +117,11 @@ def resolve_types(names: Iterable[str] | None) -> list[PullType]:
         kind = spelled.get(_plain(name))
         if kind is None:
             near = difflib.get_close_matches(_plain(name), spelled, n=1, cutoff=0.5)
-            hint = f"did you mean {spelled[near[0]].name}?" if near else f"there are {', '.join(known)}"
+            hint = f"did you mean {spelled[near[0]].name}?" if near else f"known types are {', '.join(known)}"
             raise UnknownDataType(f"unknown data type {name!r}; {hint}")
         chosen[kind.name] = kind
     if not chosen:
-        raise UnknownDataType("no data type is named")
+        raise UnknownDataType("no data type is named; name some, or use None for all")
     return list(chosen.values())
 
 

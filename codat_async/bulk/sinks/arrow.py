@@ -1,4 +1,4 @@
-"""Lines of JSON into Arrow tables: all at once where they fit the shape, record by record where not."""
+"""JSON lines to Arrow tables: a block at a time if all records fit the columns, else record by record."""
 
 import io
 from collections.abc import Sequence
@@ -13,22 +13,21 @@ from msgspec import Raw, Struct
 from msgspec.structs import fields
 
 from codat_async import codec
-from codat_async.bulk.extract.page import key_of_line
 from codat_async.bulk.sinks.schema import RAW_JSON, TIME, Shape, is_utc, shape_of
 from codat_async.codec.lenient import DECODE_ERRORS, expand_bare_dates
 from codat_async.errors import DecodingError
 
 __all__ = ["Tabulated", "tabulate"]
 
-# Its functions are made when it is imported, which type checkers do not see.
+# Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
 _SMALLEST_BLOCK: Final = 64
 _EXACT: Final = Context(prec=60, traps=[Inexact])
 _ROUNDED: Final = Context(prec=60)
 _UNIT: Final = Decimal("1e-10")
 _LIMIT: Final = Decimal(10) ** 28
-# A number that the reader takes for another one, or that ends the whole process: it overflows
-# from 29 digits on, and looks far powers of ten up beyond the end of its table.
+# Numbers that Arrow's JSON reader misreads, or that crash the process: it overflows from 29 digits
+# on, and looks up large powers of ten beyond the end of its table.
 _MISREAD: Final = (
     r'[:\[,]\s*"?[-+]?'
     r"(?:\d{29}|\d*\.\d{29}|\d{20,}\.?\d*[eE]"
@@ -37,19 +36,27 @@ _MISREAD: Final = (
 _ZONE: Final = r"(?:[zZ]|[+-]\d\d:?\d\d)$"
 
 
+class _Key(Struct, rename="camel"):
+    """What is read of a record that the model rejects."""
+
+    id: Any = None
+    modified_date: Any = None
+
+
 class Tabulated(Struct):
-    """A table, and how much of it took the slow way."""
+    """A table, and how many of its records needed special treatment."""
 
     table: pa.Table
     slow: int = 0
+    """Records converted one by one."""
     inexact: int = 0
-    """Records with a value that its column cannot hold; ``raw_json`` has them."""
+    """Records with a value that its column cannot hold; they are complete in ``raw_json``."""
     unreadable: int = 0
-    """Records that no model accepts; ``raw_json`` has them."""
+    """Records that the model rejects; they are complete in ``raw_json``."""
 
 
 def tabulate(lines: Sequence[bytes], model: Any, source: Sequence[str | None]) -> Tabulated:
-    """The records in columns; ``source`` are the values of the columns that tell where they come from."""
+    """The records as a table; ``source`` has the values of the columns that identify their origin."""
     shape = shape_of(model)
     result = Tabulated(shape.schema.empty_table())
     if lines:
@@ -63,7 +70,7 @@ def _tables(
     try:
         return [_fast(lines, shape, source)]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, *DECODE_ERRORS):
-        # One record that does not fit spoils its block: the halves that fit go fast.
+        # A single record that does not fit fails its block, so the block is halved: most parts stay fast.
         if len(lines) > _SMALLEST_BLOCK:
             middle = len(lines) // 2
             return [
@@ -78,14 +85,14 @@ def _tables(
 
 def _fast(lines: Sequence[bytes], shape: Shape, source: Sequence[str | None]) -> pa.Table:
     if not all(line.startswith(b"{") for line in lines):
-        # The reader ends the whole process where no line holds an object.
-        raise pa.ArrowInvalid("a line is no object")
+        # The reader crashes the process if no line holds an object.
+        raise pa.ArrowInvalid("a line is not a JSON object")
     text = b"\n".join(lines) + b"\n"
     if pc.match_substring_regex(pa.scalar(text, pa.large_binary()), _MISREAD).as_py():
-        raise pa.ArrowInvalid("a number that the reader does not read rightly")
+        raise pa.ArrowInvalid("a number that the reader would misread")
     table = pj.read_json(
         io.BytesIO(text),
-        # One block: a row must not be larger than one, and the lines are bounded already.
+        # One block, since no row may be larger than a block; the size of the lines is limited already.
         read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
         parse_options=pj.ParseOptions(explicit_schema=shape.parsed, unexpected_field_behavior="ignore"),
     )
@@ -101,7 +108,7 @@ def _fast(lines: Sequence[bytes], shape: Shape, source: Sequence[str | None]) ->
             arrays.append(_finished(table.column(field.name).combine_chunks(), field.type, field.name))
     arrays.append(pa.nulls(count, pa.string()))
     made = pa.Table.from_arrays(arrays, schema=shape.schema)
-    # The reader does not look whether texts are UTF-8; this does.
+    # The reader does not check that strings are UTF-8; this does.
     made.validate(full=True)
     return made
 
@@ -127,7 +134,7 @@ def _text(raw: Raw | None) -> str | None:
 
 
 def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
-    """The array with its texts made dates, at any depth."""
+    """The array with strings converted to dates, at any depth."""
     if array.type == wanted:
         return array
     if pa.types.is_timestamp(wanted):
@@ -148,9 +155,9 @@ def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
 
 
 def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
-    """Texts of any of the API's forms as moments, to the nearest microsecond.
+    """Strings, in any of the API's date formats, as timestamps to the nearest microsecond.
 
-    Without ``utc`` a zone is left out and the time stays as it is written.
+    Without ``utc`` the offset is dropped and the time is kept as written.
     """
     try:
         if not utc:
@@ -168,7 +175,7 @@ def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
         moments = pc.cast(pc.replace_substring_regex(cut, _ZONE, ""), TIME)
     up = pc.match_substring_regex(texts, r"\.\d{6}[5-9]")
     if pc.any(up).as_py():
-        # As the client reads them: rounded, not cut off.
+        # Rounded, as the client decodes them, not truncated.
         one, none = (pa.scalar(count, pa.duration("us")) for count in (1, 0))
         moments = pc.add(moments, pc.if_else(up, one, none))
     return moments
@@ -177,8 +184,8 @@ def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
 def _within_calendar(moments: pa.Array) -> pa.Array:
     first, last = (pa.scalar(moment, TIME) for moment in (datetime.min, datetime.max))
     if pc.any(pc.or_(pc.less(moments, first), pc.greater(moments, last))).as_py():
-        # Neither Python nor the slow way knows the year 0, or 10000.
-        raise pa.ArrowInvalid("a date beyond the calendar")
+        # Python's datetime has no year 0 or 10000, so converting record by record has none either.
+        raise pa.ArrowInvalid("a date outside the years 1 to 9999")
     return moments
 
 
@@ -223,8 +230,11 @@ def _row(line: bytes, model: Any, shape: Shape, result: Tabulated) -> dict[str, 
 
 
 def _unread(line: bytes, shape: Shape) -> dict[str, Any]:
-    """What can be told of a record that no model accepts."""
-    key = key_of_line(line)
+    """The columns that can be filled for a record that the model rejects."""
+    try:
+        key = codec.decode(line, _Key)
+    except DecodingError:
+        key = _Key()
     row: dict[str, Any] = {RAW_JSON: line.decode(errors="replace")}
     if "id" in shape.schema.names and key.id is not None:
         row["id"] = str(key.id)
@@ -257,14 +267,14 @@ def _value(value: Any, name: str, loss: list[bool]) -> Any:
 
 
 def _wall_or_utc(moment: datetime, name: str) -> datetime:
-    """The moment as its column holds it; raises OverflowError where UTC has no such year."""
+    """The date as its column holds it; raises OverflowError if it is out of range in UTC."""
     if not is_utc(name):
         return moment.replace(tzinfo=None)
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _money(value: Decimal, loss: list[bool]) -> Decimal | None:
-    """The number as the column holds it: rounded where it has more places, None where it does not fit."""
+    """The number as its column holds it: rounded if it has too many decimals, None if it is too large."""
     if value.is_finite() and value.copy_abs() < _LIMIT:
         try:
             return value.quantize(_UNIT, context=_EXACT)

@@ -1,4 +1,4 @@
-"""Makes Parquet files and DuckDB tables of the raw files, as often as wanted, from them alone."""
+"""Converts raw files to Parquet files and DuckDB tables; it can be repeated at any time."""
 
 import fcntl
 import os
@@ -30,56 +30,57 @@ _SCRATCH: Final = ".convert"
 
 
 class Converted(Struct, kw_only=True):
-    """What a conversion made of one type."""
+    """The result of a conversion for one type."""
 
     type: str
     files: int = 0
-    """Raw files read; those whose Parquet file is up to date are not."""
+    """Raw files read, without those whose Parquet file was up to date."""
     records: int = 0
+    """Records converted."""
     slow: int = 0
-    """Records that did not fit the fast way."""
+    """Records converted one by one, since their block did not fit its columns."""
     inexact: int = 0
     """Records with a value that its column cannot hold."""
     unreadable: int = 0
-    """Records that no model accepts."""
+    """Records that the model rejects."""
     merged: int = 0
     """Records merged into DuckDB."""
 
 
 class ConversionProgress(Struct, frozen=True, kw_only=True):
-    """How far a conversion is."""
+    """The progress of a conversion."""
 
     files: int
-    """Raw files dealt with; what was converted before counts from the beginning."""
+    """Raw files done, including those that were up to date."""
     of_files: int
     bytes: int
-    """Of those files, compressed."""
+    """The size of those files, compressed."""
     of_bytes: int
     records: int
-    """Converted this time."""
+    """Records converted by this call."""
 
 
 class _Tally:
-    """Counts, from several threads, and tells."""
+    """Keeps the counts, from several threads, and reports them."""
 
     def __init__(
         self, files: Iterable[RawFile], on_progress: Callable[[ConversionProgress], None] | None
     ) -> None:
         sizes = [each.size for each in files]
         self._of_files, self._of_bytes = len(sizes), sum(sizes)
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._lock = Lock()
         self._files = self._bytes = self._records = 0
 
     def count(self, *, files: Iterable[RawFile] = (), records: int = 0) -> None:
-        if self._tell is None:
+        if self._on_progress is None:
             return
         with self._lock:
             for each in files:
                 self._files += 1
                 self._bytes += each.size
             self._records += records
-            self._tell(
+            self._on_progress(
                 ConversionProgress(
                     files=self._files,
                     of_files=self._of_files,
@@ -113,19 +114,19 @@ def convert(
     types: Iterable[str] | None = None,
     on_progress: Callable[[ConversionProgress], None] | None = None,
 ) -> list[Converted]:
-    """Convert what a directory holds; what is converted already stays as it is.
+    """Convert the raw files of a directory; what is up to date already is not converted again.
 
-    Parquet goes to ``parquet/TYPE/RUN.parquet``, one file a type and run, with the files'
-    companies in columns of their own. DuckDB gets a table a type, merged on company and id.
-    Where another conversion is at work in the directory, it waits for that to end.
-    It takes its time, and no event loop: call it by ``asyncio.to_thread`` from one.
-    ``on_progress`` is called after each block of records and each file, from the threads
-    that convert, one at a time.
+    Parquet files are ``parquet/TYPE/RUN.parquet``, one per type and run, with the company in a
+    column of its own. DuckDB gets a table per type, merged by company and id. If another
+    conversion is running in the directory, this one waits until that ends.
 
-    A raw file that is damaged or gone keeps its run of its type from being converted, and the
-    type's later runs from being merged, lest what is older be merged on top of them one day.
-    All the rest is done before DirectoryError names it, and likewise for a type that cannot be
-    merged.
+    The function blocks: in an event loop call it with :func:`asyncio.to_thread`. ``on_progress``
+    is called after each block of records and each file, from the converting threads, one at a time.
+
+    If a raw file is damaged or missing, its run is not converted for its type, and later runs of
+    the type are not merged, so that older records never replace newer ones. Everything else is
+    converted before DirectoryError, which names the file, is raised. The same goes for a type that
+    cannot be merged.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
@@ -141,7 +142,7 @@ def convert(
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    # What one conversion replaces another may be merging, and would count as merged.
+    # One conversion could replace a file while another merges it and marks it as merged.
     with (root / _LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -150,7 +151,7 @@ def _alone(root: Path) -> Iterator[None]:
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
     path = root / _SCRATCH
-    # Of a conversion that was killed.
+    # Left over if a conversion was killed.
     shutil.rmtree(path, ignore_errors=True)
     try:
         yield path
@@ -165,7 +166,7 @@ def _convert(
     kinds: Sequence[PullType],
     on_progress: Callable[[ConversionProgress], None] | None,
 ) -> list[Converted]:
-    found = {kind.name: raw_files(root, kind) for kind in kinds}
+    found = {kind.name: raw_files(root, kind.name) for kind in kinds}
     tally = _Tally((each for files in found.values() for each in files), on_progress)
     failures: list[DirectoryError] = []
     results = {kind.name: Converted(type=kind.name) for kind in kinds}
@@ -215,7 +216,7 @@ def _parquet(
         by_run.setdefault(each.run, []).append(each)
     failed = False
     for run, files in by_run.items():
-        # Without Parquet to keep, what the database has need not be made once more.
+        # If Parquet files are not kept, what is in the database need not be converted again.
         if parquet != root / "parquet" and database is not None and database.has(files):
             tally.count(files=files)
             continue
@@ -278,7 +279,7 @@ def _write(
             if group:
                 writer.write_table(pa.concat_tables(group))
         with fresh.open("rb") as written:
-            # Else a loss of power could leave half a file under a name that says it is whole.
+            # Otherwise a power failure could leave an incomplete file under its final name.
             os.fsync(written.fileno())
         fresh.replace(target)
     except BaseException:

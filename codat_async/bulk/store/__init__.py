@@ -1,1 +1,1 @@
-"""What survives a crash: the checkpoint, the raw files and the thread that writes both."""
+"""What survives a crash: the checkpoint, the raw files, and the thread that writes both."""

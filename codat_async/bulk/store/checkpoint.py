@@ -1,21 +1,32 @@
-"""The checkpoint: what a pull has done, to the page, in a SQLite file beside what it wrote."""
+"""The checkpoint: the progress of a pull, to the page, in a SQLite file beside the raw files."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import astuple, fields
 
-from codat_async.bulk.extract.page import Invalid
-from codat_async.bulk.plan.units import Unit
+from codat_async.bulk.units import Unit
 
-__all__ = ["APPLICATION_ID", "OPEN", "Checkpoint", "Run", "State", "UnitState", "Watermark"]
+__all__ = [
+    "APPLICATION_ID",
+    "OPEN",
+    "Checkpoint",
+    "Invalid",
+    "Run",
+    "State",
+    "UnitRow",
+    "UnitState",
+    "Watermark",
+]
 
 APPLICATION_ID: Final = 0x436F6461
 """Marks the SQLite file as a checkpoint of this package."""
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _CURRENT: Final = "run"
 
 _SCHEMA: Final = """
@@ -51,59 +62,76 @@ create table watermarks (
 
 
 class State:
-    """What has become of a unit."""
+    """The states of a unit."""
 
     WAITING: Final = "waiting"
     READING: Final = "reading"
     DONE: Final = "done"
     SKIPPED: Final = "skipped"
-    """The platform does not have that data; there is nothing to get."""
+    """The platform does not offer that data."""
     FAILED: Final = "failed"
     ABANDONED: Final = "abandoned"
-    """Left open by a run that a later one superseded."""
+    """Left unfinished by a run that a later one superseded."""
 
 
 OPEN: Final = (State.WAITING, State.READING, State.FAILED)
-"""The states in which there is something left to do."""
+"""The states of a unit with work left to do."""
 
 
 class UnitState(Struct, kw_only=True):
-    """How far a unit has come; the columns of its row."""
+    """The progress of a unit; the columns of its row."""
 
     state: str = State.WAITING
     since: str | None = None
-    """The modified date from which on it is read; None for the whole list."""
+    """The modified date that the list is read from; None for the whole list."""
     ordered_by: str | None = "modifiedDate"
-    """What the pages are ordered by; None where the API refused to."""
+    """The field that pages are ordered by; None if the API rejects the order."""
     next_page: int | None = 1
-    """None once the last page has landed."""
-    landed: int = 0
-    """Bytes of its file that hold."""
+    """None once the last page is written."""
+    bytes_written: int = 0
+    """Bytes of its file that are committed."""
     pages: int = 0
     rows: int = 0
     received: int = 0
     """Bytes of the pages as the API sent them."""
     total: int | None = None
-    """What the API says the list holds."""
-    shrunk: int = 0
-    """By how much that fell between pages: so many rows may have slipped by unread."""
+    """The number of records in the list, according to the API."""
+    total_decrease: int = 0
+    """By how much the total fell between pages: as many rows may have been skipped."""
     requests: int = 0
     retries: int = 0
     waited: float = 0.0
-    """Seconds in which requests waited for a place in the rate limit or between attempts."""
+    """Seconds that requests waited for the rate limit or between attempts."""
     repeats: int = 0
-    """Rows that came a second time through a shift of the pages, and were dropped."""
+    """Duplicate rows, dropped: the rows shifted between pages while the list was read."""
     overlap: int = 0
-    """Rows that an earlier run has already, and were dropped."""
-    readings: int = 1
+    """Rows that an earlier run already wrote, dropped."""
+    passes: int = 1
+    """How many times the list was read."""
     missing: int = 0
-    """Records that the API counts and that may not have come, after all readings; negative for too many."""
+    """Records that the API counts and that may not have been read; negative if more were read."""
     invalid: int = 0
     undated: int = 0
     last_modified: str | None = None
     failure: str | None = None
     """The kind of failure."""
     error: str | None = None
+
+
+UnitRow: TypeAlias = tuple[int, Unit, UnitState]
+"""A unit as the checkpoint holds it: its key, the unit, and its state."""
+
+
+class Invalid(Struct, frozen=True):
+    """A record that the model rejects: written like the others, and listed."""
+
+    row: int
+    """Its index in the page."""
+    id: str | None
+    path: str
+    """Where in the record the fault is, such as ``$.lineItems[0].quantity``."""
+    reason: str
+    record: bytes
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(UnitState))
@@ -117,10 +145,10 @@ _SELECT: Final = f"select key, {_UNIT}, {', '.join(_COLUMNS)} from units"
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One run of a pull, over as many processes as it takes to end it."""
+    """One run of a pull, which may take several processes."""
 
     id: str
-    """When it began, in a form that sorts."""
+    """When it started, in a form that sorts by time."""
     mode: str
     """``full`` or ``incremental``."""
     page_size: int
@@ -130,27 +158,33 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Watermark(Struct, frozen=True):
-    """How far a list is known to have been read."""
+    """How far a list has been read."""
 
     modified: str
+    """The latest modified date read, in UTC."""
     whole_since: str
-    """The run that last read the list from its beginning."""
+    """The last run that read the whole list."""
 
 
 class Checkpoint:
     """The SQLite file; one connection, used by one thread at a time.
 
-    A journal with ``synchronous=FULL`` makes each commit durable, and the files' bytes are
-    synced before it, so a commit never speaks of bytes that are not there, be it the
-    process or the power that goes. What that costs is borne by committing in batches.
+    With ``exclusive`` no other connection can open the file until this one is closed.
+
+    The write-ahead log with ``synchronous=FULL`` makes each commit durable, and the bytes of the
+    raw files are synced before it. So a commit never refers to bytes that are missing after the
+    process is killed or the power fails. Committing in batches keeps the cost of syncing low.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, exclusive: bool = False) -> None:
         self.path = path
         target = f"file:{_uri(path)}?mode=ro" if read_only else str(path)
         self.db = sqlite3.connect(target, uri=read_only, check_same_thread=False, isolation_level=None)
         try:
             if not read_only:
+                if exclusive:
+                    # Takes effect with the first write lock, and lasts until the file is closed.
+                    self.db.execute("pragma locking_mode = exclusive")
                 self._prepare()
             elif not self.recognised():
                 raise sqlite3.DatabaseError("not a checkpoint")
@@ -161,14 +195,13 @@ class Checkpoint:
     def _prepare(self) -> None:
         self.db.execute("pragma journal_mode = wal")
         self.db.execute("pragma synchronous = full")
-        self.db.execute("begin immediate")
-        if not self.db.execute("select 1 from sqlite_schema limit 1").fetchone():
-            columns = ", ".join(f"{name}{_affinity(name)}" for name in _COLUMNS)
-            for statement in _SCHEMA.format(columns=columns).split(";\n"):
-                self.db.execute(statement)
-            self.db.execute(f"pragma application_id = {APPLICATION_ID}")
-            self.db.execute(f"pragma user_version = {_SCHEMA_VERSION}")
-        self.db.execute("commit")
+        with self.transaction(immediate=True):
+            if not self.db.execute("select 1 from sqlite_schema limit 1").fetchone():
+                columns = ", ".join(f"{name}{_affinity(name)}" for name in _COLUMNS)
+                for statement in _SCHEMA.format(columns=columns).split(";\n"):
+                    self.db.execute(statement)
+                self.db.execute(f"pragma application_id = {APPLICATION_ID}")
+                self.db.execute(f"pragma user_version = {_SCHEMA_VERSION}")
         if not self.recognised():
             raise sqlite3.DatabaseError("not a checkpoint")
 
@@ -178,6 +211,23 @@ class Checkpoint:
         (version,) = self.db.execute("pragma user_version").fetchone()
         return bool(application == APPLICATION_ID and version == _SCHEMA_VERSION)
 
+    @contextlib.contextmanager
+    def transaction(self, *, immediate: bool = False) -> Iterator[None]:
+        """Commit what the body does, or roll it back if the body raises.
+
+        With ``immediate`` the file is locked for writing from the start, not from the first write on.
+        """
+        self.db.execute("begin immediate" if immediate else "begin")
+        try:
+            yield
+            self.db.execute("commit")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                # SQLite itself rolls back after some errors, such as a full disk.
+                if self.db.in_transaction:
+                    self.db.execute("rollback")
+            raise
+
     def close(self) -> None:
         """Close the file."""
         self.db.close()
@@ -185,20 +235,20 @@ class Checkpoint:
     # --- facts and runs ------------------------------------------------------------------
 
     def fact(self, name: str) -> str | None:
-        """What was noted under a name."""
+        """The value stored under a name."""
         row = self.db.execute("select value from facts where name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def note(self, name: str, value: str) -> None:
-        """Note something under a name."""
+        """Store a value under a name."""
         self.db.execute("insert or replace into facts values (?, ?)", (name, value))
 
     def last_run(self) -> Run | None:
-        """The run that began last."""
+        """The run that started last."""
         return max(self._runs().values(), key=lambda run: run.id, default=None)
 
     def current_run(self) -> Run | None:
-        """The run that was at work last; an earlier one may have been gone on with since the last began."""
+        """The run that a process worked on last: the newest, or an older one that was resumed since."""
         return self._runs().get(self.fact(_CURRENT) or "")
 
     def _runs(self) -> dict[str, Run]:
@@ -215,12 +265,12 @@ class Checkpoint:
         return {row[0] for row in self.db.execute("select distinct company from units")}
 
     def begin_run(self, run: Run) -> None:
-        """Note a new run."""
+        """Add a new run and make it the current one."""
         self.db.execute("insert into runs values (?, ?, ?, ?, ?, ?)", astuple(run))
         self.note(_CURRENT, run.id)
 
     def supersede(self, run: str) -> None:
-        """Abandon what other runs left open of the lists that this one is to read."""
+        """Abandon unfinished units of other runs if this run reads the same lists."""
         self.db.execute(
             "update units set state = ? where run <> ? and state in (?, ?, ?) and exists"
             " (select 1 from units mine where mine.run = ? and mine.state in (?, ?, ?)"
@@ -230,36 +280,36 @@ class Checkpoint:
         )
 
     def end_run(self, run: str, moment: str) -> None:
-        """Note when a run ended."""
+        """Record when a run ended."""
         self.db.execute("update runs set ended = ? where id = ?", (moment, run))
 
     def reopen_run(self, run: str) -> None:
-        """Note that a run goes on."""
+        """Mark a run as resumed."""
         self.db.execute("update runs set ended = null where id = ?", (run,))
         self.note(_CURRENT, run)
 
     # --- units ---------------------------------------------------------------------------
 
     def add_units(self, run: str, units: Iterable[tuple[Unit, UnitState]]) -> None:
-        """Add units to a run; those it has already stay as they are."""
+        """Add units to a run; existing ones are not changed."""
         self.db.executemany(_INSERT, ((run, *astuple(unit), *astuple(state)) for unit, state in units))
 
     def save(self, key: int, state: UnitState) -> None:
-        """Write a unit's row."""
+        """Update a unit's row."""
         self.db.execute(_UPDATE, (*astuple(state), key))
 
-    def units(self, run: str) -> Iterator[tuple[int, Unit, UnitState]]:
+    def units(self, run: str) -> Iterator[UnitRow]:
         """The units of a run."""
         for row in self.db.execute(f"{_SELECT} where run = ? order by key", (run,)):
             yield _unit_row(row)
 
     def open_units(self) -> int:
-        """How many units of all runs have something left to do."""
+        """The number of units, of all runs, with work left to do."""
         (count,) = self.db.execute("select count(*) from units where state in (?, ?, ?)", OPEN).fetchone()
         return int(count)
 
     def had_rows(self, unit: Unit) -> bool:
-        """Whether any run landed records of a list."""
+        """Whether any run wrote records of a list."""
         row = self.db.execute(
             "select 1 from units where type = ? and company = ? and connection = ? and parent = ?"
             " and rows > 0 and state = ? limit 1",
@@ -267,7 +317,7 @@ class Checkpoint:
         ).fetchone()
         return row is not None
 
-    def unit(self, run: str, unit: Unit) -> tuple[int, Unit, UnitState] | None:
+    def unit(self, run: str, unit: Unit) -> UnitRow | None:
         """One unit of a run."""
         row = self.db.execute(
             f"{_SELECT} where run = ? and type = ? and company = ? and connection = ? and parent = ?",
@@ -285,9 +335,9 @@ class Checkpoint:
     def earlier_pages(
         self, unit: Unit, whole_since: str, since: str
     ) -> list[tuple[str, str, bool, int, int]]:
-        """Where landed pages hold records of a list modified at or after a moment.
+        """The written pages that hold records of a list modified at or after a moment.
 
-        Each as run, compression, whether the file holds a whole list, and first and last byte.
+        Each as run, compression, whether the file holds a whole list, first byte, and end.
         """
         rows = self.db.execute(
             "select u.run, r.compression, u.since is null, p.begins, p.ends from units u"
@@ -301,25 +351,25 @@ class Checkpoint:
     # --- pages ---------------------------------------------------------------------------
 
     def add_page(self, key: int, number: int, begins: int, ends: int, last_modified: str | None) -> None:
-        """Note a landed page."""
+        """Record a written page: a range of bytes, and the latest modified date in it."""
         self.db.execute(
             "insert or replace into pages values (?, ?, ?, ?, ?)", (key, number, begins, ends, last_modified)
         )
 
     def forget_pages(self, key: int) -> None:
-        """Forget what landed of a unit, which is to be read again."""
+        """Delete the pages of a unit that is read again from its beginning."""
         self.db.execute("delete from pages where unit = ?", (key,))
         self.db.execute("delete from invalid where unit = ?", (key,))
 
     def add_invalid(self, key: int, page: int, invalid: Iterable[Invalid]) -> None:
-        """List records that no model accepts."""
+        """Store records that the model rejects."""
         self.db.executemany(
             "insert into invalid values (?, ?, ?, ?, ?, ?, ?)",
             ((key, page, each.row, each.id, each.path, each.reason, each.record) for each in invalid),
         )
 
     def invalid(self, key: int) -> Iterator[tuple[int, Invalid]]:
-        """The unaccepted records of a unit, each with its page."""
+        """The rejected records of a unit, each with its page number."""
         query = "select page, row, id, path, reason, record from invalid where unit = ? order by page, row"
         for page, *rest in self.db.execute(query, (key,)):
             yield page, Invalid(*rest)
@@ -327,21 +377,12 @@ class Checkpoint:
     # --- watermarks ----------------------------------------------------------------------
 
     def watermarks(self) -> dict[Unit, Watermark]:
-        """How far each list is known to have been read."""
+        """How far each list has been read."""
         rows = self.db.execute(f"select {_UNIT}, modified, whole_since from watermarks")
         return {Unit(*row[:4]): Watermark(*row[4:]) for row in rows}
 
-    def watermark(self, unit: Unit) -> Watermark | None:
-        """How far one list is known to have been read."""
-        row = self.db.execute(
-            "select modified, whole_since from watermarks"
-            " where type = ? and company = ? and connection = ? and parent = ?",
-            astuple(unit),
-        ).fetchone()
-        return None if row is None else Watermark(*row)
-
     def set_watermark(self, unit: Unit, watermark: Watermark | None) -> None:
-        """Note how far a list has been read; None for a list that must be read whole next time."""
+        """Record how far a list has been read; None if the next run must read the whole list."""
         if watermark is None:
             self.db.execute(
                 "delete from watermarks where type = ? and company = ? and connection = ? and parent = ?",
@@ -354,7 +395,7 @@ class Checkpoint:
             )
 
 
-def _unit_row(row: tuple[Any, ...]) -> tuple[int, Unit, UnitState]:
+def _unit_row(row: tuple[Any, ...]) -> UnitRow:
     return row[0], Unit(*row[1:5]), UnitState(**dict(zip(_COLUMNS, row[5:], strict=True)))
 
 
@@ -364,6 +405,4 @@ def _affinity(name: str) -> str:
 
 
 def _uri(path: Path) -> str:
-    from urllib.parse import quote
-
     return quote(str(path.absolute()))

@@ -1,4 +1,4 @@
-"""Compressed pages: one gzip member or zstd frame each, so that a file can be cut between any two."""
+"""Compressed pages: one gzip member or zstd frame each, so that a file can be truncated between any two."""
 
 import gzip
 import zlib
@@ -30,7 +30,7 @@ _CHUNK: Final = 1 << 20
 
 
 class DamagedFile(CodatError):
-    """A raw file that ends too early, or holds something else than what landed; names it."""
+    """A raw file that is truncated or is not what was written; the message names it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} is damaged: {reason}")
@@ -38,38 +38,38 @@ class DamagedFile(CodatError):
 
 
 def available() -> Compression:
-    """zstd where the extra is installed, and gzip where not."""
+    """``zstd`` if the extra is installed, else ``gzip``."""
     return "gzip" if find_spec("zstandard") is None else "zstd"
 
 
 def compressor(kind: Compression) -> Callable[[bytes], bytes]:
-    """The function that makes a member of a page; raises ConfigurationError for one that is not there."""
+    """The function that compresses a page; raises ConfigurationError if the compression is unavailable."""
     if kind == "zstd":
         zstandard = _zstandard()
         of_thread = local()
 
         def compress(data: bytes) -> bytes:
-            # A compressor is not for several threads at once, and takes a megabyte.
+            # A compressor must not be shared by threads, and takes a megabyte.
             if not hasattr(of_thread, "compress"):
-                # The first level takes a quarter of the time of gzip's, and makes files half as large.
+                # Level 1 takes a quarter of the time of gzip level 1, for files half as large.
                 of_thread.compress = zstandard.ZstdCompressor(level=1).compress
             return _copy(of_thread.compress(data))
 
         return compress
     if kind != "gzip":
-        raise ConfigurationError(f"there is no compression {kind!r}; there are {', '.join(SUFFIXES)}")
-    # JSON of records shrinks about eightfold at the fastest level, and little more at the others.
+        raise ConfigurationError(f"unknown compression {kind!r}; use one of {', '.join(SUFFIXES)}")
+    # JSON of records shrinks about eightfold at the fastest level, and little more at the higher ones.
     return lambda data: _copy(gzip.compress(data, 1, mtime=0))
 
 
 def _copy(compressed: bytes) -> bytes:
-    # It was made in a buffer of its worst size and shrank in place. What waits there for the disk
-    # keeps the large pieces on both sides from becoming one again, and memory grows by them.
+    # The compressor allocates for the worst case and shrinks the result in place. Results that wait
+    # for the disk would fragment the heap, and memory would grow.
     return bytes(memoryview(compressed))
 
 
 def decompress(data: bytes) -> bytes:
-    """The content of one or several members or frames."""
+    """Decompress one or more members or frames."""
     if data.startswith(_ZSTD_MAGIC):
         return b"".join(_zstd_pieces(iter((data,))))
     return gzip.decompress(data)
@@ -81,9 +81,9 @@ def read_lines(path: Path) -> Iterator[list[bytes]]:
 
 
 def read_ranges(path: Path, ranges: Iterable[tuple[int, int | None]]) -> Iterator[list[bytes]]:
-    """The lines within ranges of bytes that begin and end with a member; None is the end of the file.
+    """The lines in ranges of bytes that start and end with a member; an end of None is the end of the file.
 
-    Raises :class:`DamagedFile` for a file that cannot be read on.
+    Raises :class:`DamagedFile` if the file is truncated or cannot be decompressed.
     """
     for begins, ends in ranges:
         rest = b""
@@ -110,7 +110,7 @@ def _pieces(file: BinaryIO, size: int | None) -> Iterator[bytes]:
         piece = file.read(_CHUNK if size is None else min(_CHUNK, size))
         if not piece:
             if size is not None:
-                raise EOFError("the file is shorter than what landed in it")
+                raise EOFError("the file is shorter than what was written to it")
             return
         if size is not None:
             size -= len(piece)

@@ -1,4 +1,4 @@
-"""The directory that a pull writes to: recognised, locked, and put in order after a crash."""
+"""The directory that a pull writes to: checked, locked, and recovered after a crash."""
 
 import contextlib
 import fcntl
@@ -13,11 +13,10 @@ from typing import Final, Self
 
 import msgspec
 
-from codat_async.bulk.extract.page import comparable
-from codat_async.bulk.extract.reconcile import versions_of
-from codat_async.bulk.plan.units import Unit
 from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.store.compression import SUFFIXES, read_ranges
+from codat_async.bulk.store.rawfiles import file_stem
+from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
 __all__ = ["CHECKPOINT", "REPORT", "Directory", "DirectoryError", "lock_holder", "open_checkpoint"]
@@ -29,11 +28,11 @@ _OWN: Final = {_LOCK, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm"}
 
 
 class DirectoryError(CodatError):
-    """A directory that cannot be pulled into, or read as a pull; says why in one line."""
+    """A directory that cannot be pulled into, or read as a pull; the message gives the reason."""
 
 
 class Directory:
-    """A directory under lock, with its checkpoint open."""
+    """A locked directory with its checkpoint open."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,7 +55,9 @@ class Directory:
             path.mkdir(parents=True, exist_ok=True)
             names = {entry.name for entry in path.iterdir()}
             if names - _OWN and CHECKPOINT not in names:
-                raise DirectoryError(f"{path} holds something else than a pull; nothing was written")
+                raise DirectoryError(
+                    f"{path} holds something else than a pull; nothing was written, choose another directory"
+                )
             self._take_lock()
         except OSError as error:
             raise DirectoryError(f"cannot write to {path}: {error.strerror or error}") from error
@@ -75,14 +76,14 @@ class Directory:
             if not isinstance(error, BlockingIOError):
                 raise
             raise DirectoryError(
-                f"another pull (process {holder or 'unknown'}) is at work in {self.path}"
+                f"another pull (process {holder or 'unknown'}) is running in {self.path}"
             ) from None
         self._lock = lock
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Close the checkpoint and give the lock back; what no run has begun in is removed again."""
+        """Close the checkpoint and release the lock; if no run has started, remove what was created."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -112,19 +113,19 @@ class Directory:
     # --- files ---------------------------------------------------------------------------
 
     def file(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
-        """Where a unit's records are once they are complete."""
-        return self.path / "raw" / (unit.stem(run, whole=whole) + SUFFIXES[compression])  # type: ignore[index]
+        """The file of a unit that is complete."""
+        return self.path / "raw" / (file_stem(unit, run, whole=whole) + SUFFIXES[compression])  # type: ignore[index]
 
     def part(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
-        """Where a unit's records are until then."""
+        """The file of a unit that is not complete yet."""
         file = self.file(run, compression, unit, whole=whole)
         return file.with_name(f"{file.name}.part")
 
     def complete(self, run: Run, key: int, unit: Unit, *, whole: bool, invalid: bool) -> None:
-        """Give the files of a unit that is done their final names; again is harmless."""
+        """Give the files of a complete unit their final names; calling it again has no effect."""
         part = self.part(run.id, run.compression, unit, whole=whole)
         if invalid:
-            listing = self.path / "invalid" / f"{unit.stem(run.id, whole=whole)}.ndjson"
+            listing = self.path / "invalid" / f"{file_stem(unit, run.id, whole=whole)}.ndjson"
             lines = b"".join(_listed(self.checkpoint, key, unit))
             listing.parent.mkdir(parents=True, exist_ok=True)
             fresh = listing.with_name(f"{listing.name}.part")
@@ -133,43 +134,48 @@ class Directory:
         if part.exists():
             part.replace(part.with_suffix(""))
 
-    def earlier_versions(self, unit: Unit, whole_since: str, since: str) -> set[int]:
-        """Hashes of the versions of records, modified at or after a moment, that earlier runs landed."""
+    def earlier_lines(self, unit: Unit, whole_since: str, since: str) -> Iterator[list[bytes]]:
+        """The lines of the pages, written by earlier runs, with records modified at or after ``since``.
+
+        ``since`` is in the form of :attr:`Watermark.modified`. A page has older records too.
+        Raises :class:`~codat_async.bulk.store.compression.DamagedFile`.
+        """
         with self._reading:
             if self._reader is None:
                 self._reader = Checkpoint(self.path / CHECKPOINT, read_only=True)
-            pages = self._reader.earlier_pages(unit, whole_since, comparable(since) or since)
+            pages = self._reader.earlier_pages(unit, whole_since, since)
         ranges: dict[Path, list[tuple[int, int | None]]] = {}
         for run, compression, whole, begins, ends in pages:
             ranges.setdefault(self.file(run, compression, unit, whole=whole), []).append((begins, ends))
         existing = (read_ranges(file, wanted) for file, wanted in ranges.items() if file.exists())
-        return versions_of(chain.from_iterable(existing))
+        return chain.from_iterable(existing)
 
     def recover(self) -> None:
-        """Finish what a crash left undone, and remove what a superseded run left behind."""
+        """Complete what a crash interrupted, and remove incomplete files of superseded runs."""
         checkpoint = self.checkpoint
         current = checkpoint.current_run()
         if current is None:
             return
         for key, unit, state in checkpoint.units(current.id):
-            if state.state == State.DONE and state.landed:
+            if state.state == State.DONE and state.bytes_written:
                 self.complete(current, key, unit, whole=state.since is None, invalid=bool(state.invalid))
         for run, key, unit, state in list(checkpoint.files(State.ABANDONED)):
-            if state.landed:
+            if state.bytes_written:
                 self.part(run.id, run.compression, unit, whole=state.since is None).unlink(missing_ok=True)
-                state.landed = 0
+                state.bytes_written = 0
                 checkpoint.save(key, state)
 
 
 def lock_holder(directory: Path) -> int | None:
-    """The process of the pull that is at work in a directory; None where there is none."""
+    """The id of the process that pulls into a directory; None if none does."""
     try:
         lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         process = int(os.pread(lock, 32, 0))
-        # Trying the lock takes it for a moment, in which no pull could begin: only where it is likely held.
+        # Trying the lock takes it for a moment, and a pull could not start then. So it is tried only if
+        # the process in the lock file exists.
         with contextlib.suppress(PermissionError):
             os.kill(process, 0)
         try:
@@ -209,11 +215,11 @@ def _listed(checkpoint: Checkpoint, key: int, unit: Unit) -> Iterator[bytes]:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint of a directory, to look at; raises DirectoryError where there is none."""
+    """The checkpoint of a directory, opened read-only; raises DirectoryError if there is none."""
     if not path.is_dir():
         raise DirectoryError(f"{path} is not a directory")
     if not (path / CHECKPOINT).exists():
-        raise DirectoryError(f"{path} holds no pull")
+        raise DirectoryError(f"{path} holds no pull: it has no {CHECKPOINT}")
     try:
         return Checkpoint(path / CHECKPOINT, read_only=True)
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Writes pages and commits the checkpoint, in a thread of its own and in batches."""
+"""Writes pages and commits the checkpoint, in batches and in a thread of its own."""
 
 import asyncio
 import contextlib
@@ -8,31 +8,31 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.errors import CodatError
 
-__all__ = ["Batch", "DiskFull", "WriteError", "Writer", "write_error"]
+__all__ = ["DiskFull", "WriteBatch", "WriteError", "Writer", "write_error"]
 
 _log = logging.getLogger(__name__)
-_LARGEST_BATCH: Final = 256
-# A file-size limit shows to SQLite as a failed write.
+_MAX_BATCH: Final = 256
+# SQLite reports a file-size limit as a failed write.
 _SQLITE_FULL: Final = {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class WriteError(CodatError):
-    """What was pulled could not be written; everything committed before holds."""
+    """What was pulled could not be written; everything committed before is kept."""
 
 
 class DiskFull(WriteError):
-    """No space is left; after some is made, the same command goes on where it stopped."""
+    """No space is left on the disk; free some and run the same command again to continue."""
 
 
-class Batch:
+class WriteBatch:
     """What is written and committed together."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -41,7 +41,7 @@ class Batch:
         self._after: list[Callable[[], None]] = []
 
     def write(self, path: Path, begins: int, data: bytes) -> None:
-        """Put bytes at a place of a file; what was beyond that place and never committed is cut off."""
+        """Write bytes at an offset of a file; anything beyond that was never committed and is cut off."""
         file = self._files.get(path)
         if file is None:
             file = self._open(path)
@@ -64,7 +64,7 @@ class Batch:
         return file
 
     def cut(self, path: Path, size: int) -> None:
-        """Cut off what a file holds beyond what was committed."""
+        """Truncate a file to the size that was committed."""
         try:
             if path.stat().st_size > size:
                 os.truncate(path, size)
@@ -72,42 +72,34 @@ class Batch:
             pass
 
     def after(self, action: Callable[[], None]) -> None:
-        """Do this once the batch is committed."""
+        """Call this once the batch is committed."""
         self._after.append(action)
 
-    def commit(self) -> None:
-        """Sync the files, then commit: never does the checkpoint tell of bytes that could be lost."""
+    def commit(self, jobs: Iterable["Job"]) -> None:
+        """Run the jobs, sync their files, then commit: the checkpoint never refers to bytes not on disk."""
         try:
-            for file in self._files.values():
-                os.fdatasync(file)
-            self.checkpoint.db.execute("commit")
+            with self.checkpoint.transaction():
+                for job in jobs:
+                    job(self)
+                for file in self._files.values():
+                    os.fdatasync(file)
         finally:
-            self._close()
+            while self._files:
+                os.close(self._files.popitem()[1])
         for action in self._after:
             action()
 
-    def roll_back(self) -> None:
-        """Forget the batch."""
-        self._close()
-        with contextlib.suppress(sqlite3.Error):
-            if self.checkpoint.db.in_transaction:
-                self.checkpoint.db.execute("rollback")
 
-    def _close(self) -> None:
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-
-Job: TypeAlias = Callable[[Batch], None]
+Job: TypeAlias = Callable[[WriteBatch], None]
 _Done: TypeAlias = Callable[[Exception | None], None]
 
 
 class Writer:
-    """The thread; an async context manager that ends it once all that was handed over is committed.
+    """The writing thread; an async context manager that on exit waits until all jobs are committed.
 
-    Jobs are done in the order they come, those that wait together in one batch: while one
-    is synced the next gathers, so that the disk's latency costs no throughput. The first
-    failure ends it, since what follows may build on what was lost.
+    Jobs run in the order of submission, and those that wait together form one batch. While one
+    batch is synced the next gathers, so that the disk's latency costs no throughput. The first
+    error ends the writer, since later jobs may depend on what was lost.
     """
 
     def __init__(self, checkpoint: Checkpoint, on_failure: Callable[[WriteError], None]) -> None:
@@ -115,17 +107,17 @@ class Writer:
         self._on_failure = on_failure
         self._jobs: queue.SimpleQueue[tuple[Job, _Done | None] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name="codat-async-landing", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="codat-async-writer", daemon=True)
         self.error: WriteError | None = None
 
     def submit(self, job: Job, done: _Done | None = None) -> None:
-        """Hand a job over; ``done`` is called in the loop once it is committed, or with the error."""
+        """Queue a job; ``done`` is called in the event loop once it is committed, or with the error."""
         if self.error is not None:
             raise self.error
         self._jobs.put((job, done))
 
     async def commit(self, job: Job) -> None:
-        """Hand a job over and wait until it is committed."""
+        """Queue a job and wait until it is committed."""
         future: asyncio.Future[None] = self._loop.create_future()
 
         def done(error: Exception | None) -> None:
@@ -141,7 +133,7 @@ class Writer:
 
     async def __aexit__(self, *_: object) -> None:
         self._jobs.put(None)
-        # Shielded from cancellation: what was handed over is to be committed in any case.
+        # Shielded from cancellation, so that queued jobs are committed in any case.
         waiter = asyncio.ensure_future(asyncio.to_thread(self._thread.join))
         while not waiter.done():
             with contextlib.suppress(asyncio.CancelledError):
@@ -149,29 +141,24 @@ class Writer:
 
     # --- in the thread -------------------------------------------------------------------
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         ended = False
         while not ended:
             taken = [self._jobs.get()]
             with contextlib.suppress(queue.Empty):
-                while len(taken) < _LARGEST_BATCH:
+                while len(taken) < _MAX_BATCH:
                     taken.append(self._jobs.get_nowait())
             jobs = [each for each in taken if each is not None]
             ended = len(jobs) < len(taken)
             error = self.error
             if jobs and error is None:
-                error = self._together([job for job, _ in jobs])
-            self._tell([done for _, done in jobs if done is not None], error)
+                error = self._commit([job for job, _ in jobs])
+            self._notify([done for _, done in jobs if done is not None], error)
 
-    def _together(self, jobs: list[Job]) -> WriteError | None:
-        batch = Batch(self._checkpoint)
+    def _commit(self, jobs: list[Job]) -> WriteError | None:
         try:
-            self._checkpoint.db.execute("begin")
-            for job in jobs:
-                job(batch)
-            batch.commit()
+            WriteBatch(self._checkpoint).commit(jobs)
         except Exception as error:
-            batch.roll_back()
             self.error = write_error(error)
             _log.debug("a batch could not be committed", exc_info=True)
             with contextlib.suppress(RuntimeError):
@@ -179,27 +166,27 @@ class Writer:
             return self.error
         return None
 
-    def _tell(self, waiting: list[_Done], error: Exception | None) -> None:
-        def tell() -> None:
+    def _notify(self, waiting: list[_Done], error: Exception | None) -> None:
+        def notify() -> None:
             for done in waiting:
                 done(error)
 
         if waiting:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(tell)
+                self._loop.call_soon_threadsafe(notify)
 
 
 def write_error(error: Exception) -> WriteError:
-    """The error for a failure of the files or of SQLite."""
+    """The WriteError for an error of the file system or of SQLite."""
     if isinstance(error, OSError):
         if error.errno in _FULL:
             failure: WriteError = DiskFull(f"the disk is full ({error.strerror})")
         else:
             failure = WriteError(f"cannot write: {error}")
     elif isinstance(error, sqlite3.Error):
-        # SQLite tells a full disk apart from other failures only sometimes.
+        # SQLite reports a full disk as such only sometimes.
         full = getattr(error, "sqlite_errorname", "") in _SQLITE_FULL
-        failure = DiskFull(f"the disk is full ({error})") if full else WriteError(f"the checkpoint: {error}")
+        failure = DiskFull(f"the disk is full ({error})") if full else WriteError(f"cannot commit: {error}")
     else:
         failure = WriteError(f"cannot write: {error!r}")
     failure.__cause__ = error

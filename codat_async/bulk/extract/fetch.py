@@ -1,0 +1,97 @@
+"""Reads the pages of a list ahead of their turn, each within a memory budget."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Final, Protocol, TypeVar
+
+from codat_async.bulk.extract.memory import MemoryBudget, Reservation
+from codat_async.prefetch import page_count, read_pages
+from codat_middleware import Response
+
+__all__ = ["BULK_PAGE_SIZE", "PageReader"]
+
+BULK_PAGE_SIZE: Final = 500
+"""Larger than what is best for latency, since a bulk pull is limited by its number of requests."""
+_FIRST_ESTIMATE: Final = 256 * 1024
+"""Bytes reserved for a page of a type of which none was read yet."""
+
+
+class ReservedPage(Protocol):
+    """What must be known of a prepared page."""
+
+    total: int
+    reservation: Reservation | None
+
+    @property
+    def following(self) -> int | None:
+        """The next page's number; None on the last."""
+
+
+P = TypeVar("P", bound=ReservedPage)
+
+
+class PageReader:
+    """Reads lists page by page; all lists of a pull share its memory budget."""
+
+    def __init__(self, memory: int) -> None:
+        self._budget = MemoryBudget(memory)
+        self._page_bytes: dict[str, int] = {}
+        """The size of the latest page of each type, an estimate for the next."""
+
+    async def pages(
+        self,
+        type_name: str,
+        first: int,
+        page_size: int,
+        *,
+        ahead: Callable[[], int],
+        send: Callable[[int], Awaitable[Response]],
+        prepare: Callable[[bytes, int, Reservation], Awaitable[P]],
+    ) -> AsyncGenerator[P, None]:
+        """The pages of a list from number ``first`` on.
+
+        ``send`` requests a page by its number, once its memory is reserved. ``prepare`` makes a page
+        of the body, and may resize the reservation. ``ahead`` is as in
+        :func:`~codat_async.prefetch.read_pages`.
+
+        A page's reservation becomes the caller's by asking for the next page. Those of all other
+        pages are released when the generator is closed.
+        """
+        held: set[Reservation] = set()
+
+        async def fetch(number: int) -> P:
+            reservation = await self._budget.reserve(self._page_bytes.get(type_name, _FIRST_ESTIMATE))
+            held.add(reservation)
+            try:
+                response = await send(number)
+                size = self._page_bytes[type_name] = len(response.body)
+                reservation.resize(size)
+                page = await prepare(response.body, number, reservation)
+            except BaseException:
+                # The list may be read on without this page, and would wait for the memory it holds.
+                drop(reservation)
+                raise
+            page.reservation = reservation
+            return page
+
+        def drop(reservation: Reservation | None) -> None:
+            if reservation is not None:
+                reservation.release()
+                held.discard(reservation)
+
+        pages = read_pages(
+            fetch,
+            first,
+            ahead=ahead,
+            last=lambda page: page_count(page.total, page_size),
+            drop=lambda page: drop(page.reservation),
+        )
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    yield page
+                    if page.reservation is not None:
+                        held.discard(page.reservation)
+        finally:
+            for reservation in [*held]:
+                drop(reservation)

@@ -1,0 +1,72 @@
+"""The bank accounts of a connection, each of which has a list of transactions."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from msgspec import Struct
+
+from codat_async import codec
+from codat_async.bulk.plan.data_types import pull_types
+from codat_async.bulk.units import Unit
+from codat_async.client import Codat
+from codat_async.errors import DecodingError
+from codat_async.prefetch import Step, check_number, page_count, read_pages
+from codat_middleware import Request, Response
+
+__all__ = ["account_ids"]
+
+
+class _Account(Struct):
+    """A bank account of which only the id matters, whatever its other fields contain."""
+
+    id: Any = None
+
+
+class _AccountPage(Struct):
+    ids: list[str]
+    total: int
+    following: int | None
+
+
+async def account_ids(
+    codat: Codat,
+    unit: Unit,
+    *,
+    page_size: int,
+    send: Callable[[Request], Awaitable[Response]] | None = None,
+    ahead: Callable[[], int] = lambda: 1,
+) -> list[str]:
+    """The ids of a connection's bank accounts, without duplicates.
+
+    ``send`` is called in place of ``codat.send``, and ``ahead`` returns how many pages to request
+    ahead. Raises what :func:`~codat_async.prefetch.read_pages` and ``send`` raise, and
+    :class:`~codat_async.errors.DecodingError` if an answer is not a page.
+    """
+    accounts = pull_types()["bank_accounts"]
+    operation = accounts.bound(codat)
+
+    async def fetch(number: int) -> _AccountPage:
+        request = operation.request(unit.ids, {"page": number, "pageSize": page_size})
+        response = await (send or codat.send)(request)
+        page = codec.split_page(response.body, operation=accounts.name)
+        check_number(number, page.page_number, accounts.name)
+        # An account without an id is left out: an empty id in a path would name the list itself.
+        ids = [each for each in map(_id, page.results or ()) if each]
+        step = Step(page, number, accounts.name, empty=not page.results)
+        return _AccountPage(ids, page.total_results, step.following())
+
+    ids: dict[str, None] = {}
+    pages = read_pages(fetch, 1, ahead=ahead, last=lambda page: page_count(page.total, page_size))
+    async with aclosing(pages):
+        async for page in pages:
+            ids.update(dict.fromkeys(page.ids))
+    return list(ids)
+
+
+def _id(account: bytes) -> str | None:
+    try:
+        found = codec.decode(account, _Account).id
+    except DecodingError:
+        return None
+    return None if found is None else str(found)

@@ -1,0 +1,38 @@
+"""Units of work: one list or report of one company, and the order in which units are started."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+__all__ = ["Unit", "interleaved"]
+
+
+class Unit(Struct, frozen=True):
+    """One list: a type of a company, with the connection and bank account if the list is under one."""
+
+    type: str
+    company: str
+    connection: str = ""
+    parent: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.company, self.type, self.connection, self.parent) if part)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the list's path, in order."""
+        return tuple(part for part in (self.company, self.connection, self.parent) if part)
+
+
+def interleaved(units: Iterable[Unit]) -> Iterator[Unit]:
+    """The units, alternating between companies so that one company's limit does not hold up the others."""
+    by_company: dict[str, deque[Unit]] = {}
+    for unit in units:
+        by_company.setdefault(unit.company, deque()).append(unit)
+    ring = deque(by_company.values())
+    while ring:
+        queue = ring.popleft()
+        yield queue.popleft()
+        if queue:
+            ring.append(queue)
