@@ -1,0 +1,118 @@
+"""Which parts of ``codat_async.bulk`` may import which: arrows point down, and there are no circles.
+
+A room is a stage package (``plan``, ``extract``, ``store``, ``sinks``) or a module at the top. An arrow
+goes from a room, or a module, to another one that it imports, wherever in the file the import is, and
+is counted once. The public ``__init__`` of ``bulk``, which imports names from nearly every room, is
+left out of the counts and checked apart.
+"""
+
+import ast
+from collections.abc import Callable
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from codat_async import bulk
+
+ROOT = Path(bulk.__file__).parent
+PACKAGE = "codat_async.bulk"
+
+BELOW: dict[str, set[str]] = {
+    "runner": {"extract", "plan", "progress", "report", "store", "units"},
+    "stream": {"extract", "failures", "plan", "store", "units"},
+    "report": {"failures", "progress", "store", "units"},
+    "extract": {"failures", "plan", "progress", "store", "units"},
+    "sinks": {"plan", "store"},
+    "progress": {"store", "units"},
+    "plan": {"failures", "units"},
+    "store": {"units"},
+    "units": set(),
+    "failures": set(),
+}
+"""For each room of ``bulk``, the rooms of ``bulk`` that it may import."""
+
+
+def modules() -> dict[str, Path]:
+    """The modules of ``bulk`` by name relative to it; a package has the name of its directory."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def relative(module: str) -> str | None:
+    """A module's name relative to ``bulk``, empty for ``bulk`` itself; None for a module outside."""
+    if not f"{module}.".startswith(f"{PACKAGE}."):
+        return None
+    return module.removeprefix(PACKAGE).removeprefix(".")
+
+
+def imports(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of ``bulk`` that a file imports, anywhere in it."""
+    found: set[str | None] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {relative(each.name) for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            for each in node.names:
+                # ``from package import name`` imports a module if there is one of that name.
+                module = relative(f"{node.module}.{each.name}")
+                found.add(module if module in known else relative(str(node.module)))
+    inside = {each for each in found if each is not None}
+    assert inside <= set(known), f"{path} imports modules that do not exist: {inside - set(known)}"
+    return inside
+
+
+def room(module: str) -> str:
+    """The room of a module."""
+    return module.partition(".")[0]
+
+
+def graph(node: Callable[[str], str] = str) -> dict[str, set[str]]:
+    """For each node, those that it imports; without the public ``__init__`` of ``bulk``."""
+    known = modules()
+    arrows: dict[str, set[str]] = {}
+    for name, path in known.items():
+        if name:
+            arrows.setdefault(node(name), set()).update(map(node, imports(path, known)))
+    return {name: targets - {name} for name, targets in arrows.items()}
+
+
+def floors(arrows: dict[str, set[str]]) -> int:
+    """The number of nodes on the longest path; raises CycleError if there is a circle."""
+    height: dict[str, int] = {}
+    for name in TopologicalSorter(arrows).static_order():
+        height[name] = 1 + max((height[each] for each in arrows.get(name, ())), default=0)
+    return max(height.values())
+
+
+@pytest.mark.parametrize("name", sorted(set(map(room, modules())) - {""}))
+def test_a_room_imports_only_those_below_it(name: str) -> None:
+    """The table lists every room, and the rooms that it may import."""
+    assert graph(room)[name] <= BELOW[name], f"{name} imports {graph(room)[name] - BELOW[name]}"
+
+
+def test_the_rooms_have_no_circle() -> None:
+    """Nor does the table allow one; there are at most 30 arrows on 5 floors."""
+    arrows = graph(room)
+    assert floors(arrows) <= floors(BELOW) <= 5
+    assert sum(map(len, arrows.values())) <= 30
+
+
+def test_the_modules_have_no_circle() -> None:
+    """Neither between rooms nor within one."""
+    floors(graph())
+
+
+def test_only_users_import_the_public_names() -> None:
+    """A module of ``bulk`` imports from the module that defines a name, not from ``bulk`` itself."""
+    assert [name for name, targets in graph().items() if "" in targets] == []
+
+
+def test_a_circle_is_found() -> None:
+    """So that the tests above can fail."""
+    with pytest.raises(CycleError):
+        floors({"plan": {"extract"}, "extract": {"store"}, "store": {"plan"}})
