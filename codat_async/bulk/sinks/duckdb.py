@@ -1,4 +1,4 @@
-"""A DuckDB file with one table a type: the latest version of each record, and a view of those not deleted."""
+"""A DuckDB file with a table per type: the latest version of each record, and a view of those not deleted."""
 
 import contextlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _LIST: Final = ("company_id", "connection_id", "account_key")
 
 
 class Database:
-    """The file; each merge is one transaction, and what was merged once is not again."""
+    """The file; each merge is one transaction, and no raw file is merged twice."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,14 +39,14 @@ class Database:
         self._db.close()
 
     def has(self, files: Sequence[RawFile]) -> bool:
-        """Whether these are merged already."""
+        """Whether all of these are merged already."""
         return all((each.type, _id(each)) in self._merged for each in files)
 
     def merge(self, kind: PullType, files: Sequence[RawFile], parquet: Path) -> int:
-        """Merge the Parquet file made of the raw files of one run; gives the records merged.
+        """Merge the Parquet file of the raw files of one run; returns the number of records merged.
 
-        A file of a whole list takes the place of all that was known of that list; one of
-        changes replaces the records that it holds.
+        A file of a whole list replaces all records of that list, one of changes replaces the records
+        that it holds. Raises DirectoryError.
         """
         fresh = [each for each in files if (each.type, _id(each)) not in self._merged]
         if not fresh:
@@ -104,7 +104,7 @@ class Database:
         return 0 if row is None else int(row[0])
 
     def _make_table(self, kind: PullType, parquet: Path) -> None:
-        """Make the table, or give one of an earlier version the fields that the models have gained."""
+        """Create the table, or add new fields of the model to one that an earlier version made."""
         name = _quoted(kind.name)
         self._db.execute(
             f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
@@ -116,25 +116,25 @@ class Database:
 
         try:
             held = columns(f"from {name}")
-            # By name the fields of structs join too, and inserting would leave the new ones out.
+            # ``by name`` merges the fields of structs too; a plain insert would drop the new ones.
             wanted = columns(f"from {name} union all by name from read_parquet(?)", str(parquet))
             for column, its_type in wanted.items():
                 if column not in held:
                     self._db.execute(f"alter table {name} add column {_quoted(column)} {its_type}")
                 elif held[column] != its_type:
                     self._db.execute(f"alter table {name} alter {_quoted(column)} set data type {its_type}")
-            # DuckDB 1.1 does not join structs: it says so here, and not amid the merging.
+            # DuckDB 1.1 cannot merge structs; this raises the error here, not during the merge.
             self._db.execute(f"explain insert into {name} by name from read_parquet(?)", [str(parquet)])
         except duckdb.Error as error:
             raise DirectoryError(
-                f"the table {kind.name} in {self.path} is an earlier version's and cannot be changed"
-                f" ({_first_line(error)}): remove the file, or in it `drop table {name}; delete from"
-                f" codat_async_files where type = '{kind.name}'`, and codat-async convert makes it anew"
-                " of the raw files"
+                f"the table {kind.name} in {self.path} was made by an earlier version and cannot be altered"
+                f" ({_first_line(error)}): delete the file, or run `drop table {name}; delete from"
+                f" codat_async_files where type = '{kind.name}'` in it; codat-async convert then rebuilds"
+                " it from the raw files"
             ) from error
 
     def make_view(self, kind: PullType) -> None:
-        """Make the view ``current_TYPE``: without the records that were deleted in the source."""
+        """Create the view ``current_TYPE``, without the records that were deleted in the source."""
         name = _quoted(kind.name)
         exists = self._db.execute(
             "select 1 from information_schema.tables where table_name = ?", [kind.name]
@@ -151,10 +151,10 @@ class Database:
 
 
 def _key(kind: PullType) -> list[str]:
-    """What tells the records of a type apart."""
+    """The columns that identify a record of a type."""
     if kind.scope == Scope.REPORT:
         return ["company_id"]
-    # Ids are unique in what they come from, and a company may have several connections.
+    # Ids are unique within their source only, and a company may have several connections.
     return [*(_LIST if kind.scope != Scope.COMPANY else _LIST[:1]), '"id"']
 
 

@@ -1,4 +1,4 @@
-"""Arrow schemas from the models: what each field becomes in a column."""
+"""Arrow schemas made from the models: the column for each field."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,10 +13,10 @@ from msgspec.structs import fields
 __all__ = ["MONEY", "RAW_JSON", "SOURCE_COLUMNS", "Shape", "is_utc", "shape_of"]
 
 MONEY: Final = pa.decimal128(38, 10)
-"""28 digits before the point and 10 behind: amounts, and the product of an amount and a rate, fit
-DuckDB's widest decimal. What has more digits keeps its JSON in ``raw_json``."""
+"""28 digits before the decimal point and 10 after it, DuckDB's widest decimal: enough for amounts and for
+an amount times a rate. A record with more digits is complete in ``raw_json``."""
 
-# Without a zone also where it is UTC: DuckDB needs extensions and pytz for those that have one.
+# Without a time zone even if it is UTC: DuckDB needs an extension and pytz for types with one.
 TIME: Final = pa.timestamp("us")
 
 RAW_JSON: Final = "raw_json"
@@ -26,29 +26,29 @@ SOURCE_COLUMNS: Final = (
     pa.field("account_key", pa.string()),
     pa.field("run", pa.string(), nullable=False),
 )
-"""Where a record comes from; ``account_key`` tells the bank accounts of a connection apart."""
+"""The origin of a record; ``account_key`` distinguishes the bank accounts of a connection."""
 
 
 class Shape(Struct, frozen=True):
-    """How one type looks in columns."""
+    """The columns of one type."""
 
     schema: pa.Schema
-    """Of the finished table."""
+    """The schema of the finished table."""
     parsed: pa.Schema
-    """What the JSON reader is told to look for: dates still as text, and no JSON columns."""
+    """The schema for the JSON reader: dates are strings, and JSON columns are left out."""
     json_columns: tuple[str, ...]
-    """Fields of no fixed shape, kept as JSON text."""
+    """Fields without a fixed structure, kept as JSON strings."""
 
 
 @cache
 def shape_of(model: Any) -> Shape:
-    """The shape of a model's records."""
+    """The columns for a model's records."""
     finished, parsed, json_columns = list(SOURCE_COLUMNS), [], []
     for field in fields(model):
         if field.name == "unknown_fields":
             continue
         name = field.encode_name
-        if _shapeless(field.type, ()):
+        if _is_untyped(field.type, ()):
             json_columns.append(name)
             finished.append(pa.field(name, pa.string()))
         else:
@@ -59,30 +59,30 @@ def shape_of(model: Any) -> Shape:
 
 
 def is_utc(name: str) -> bool:
-    """Whether a date field is a moment in UTC; the others are the company's wall time, as written."""
+    """Whether a date field is in UTC; the others are local time of the company, as written."""
     return name == "modifiedDate" or name.endswith("Utc")
 
 
 def _inner(hint: Any) -> Any:
-    """The type without its None."""
+    """The type without None."""
     if get_origin(hint) in (Union, UnionType):
         parts = [each for each in get_args(hint) if each is not NoneType]
         return parts[0] if len(parts) == 1 else Any
     return hint
 
 
-def _shapeless(hint: Any, above: tuple[Any, ...]) -> bool:
-    """Whether something within is untyped, or holds itself."""
+def _is_untyped(hint: Any, above: tuple[Any, ...]) -> bool:
+    """Whether a part of the type is untyped, or the type contains itself."""
     hint = _inner(hint)
     if hint is Any or get_origin(hint) is dict or hint is dict:
         return True
     if get_origin(hint) is list:
-        return _shapeless(get_args(hint)[0], above)
+        return _is_untyped(get_args(hint)[0], above)
     if isinstance(hint, type) and issubclass(hint, Struct):
         if hint in above:
             return True
         inside = (field.type for field in fields(hint) if field.name != "unknown_fields")
-        return any(_shapeless(each, (*above, hint)) for each in inside)
+        return any(_is_untyped(each, (*above, hint)) for each in inside)
     return False
 
 
