@@ -1,4 +1,4 @@
-"""A server of one list a company, as long as wanted, made as it is asked for; for the memory test."""
+"""A server with one list per company, of any length, generated on request; for the memory test."""
 
 import asyncio
 import sys
@@ -32,7 +32,7 @@ class BigServer(Server):
 
 @cache
 def rows(first: int, last: int) -> bytes:
-    """Records, the same ones for every company."""
+    """The records, the same for every company."""
     texts = (
         f'{{"id":"{number:08d}","customerName":"{FILLER}","status":"Active","modifiedDate":"{MODIFIED}"}}'
         for number in range(first, last)
@@ -41,7 +41,7 @@ def rows(first: int, last: int) -> bytes:
 
 
 async def main() -> None:
-    """Serve until the input ends."""
+    """Serve until stdin is closed."""
     async with BigServer(int(sys.argv[1]), int(sys.argv[2])) as server:
         print(server.base_url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -1,4 +1,4 @@
-"""A server of a few lists whose bytes, errors and timing a test decides; and readers of what a pull wrote."""
+"""A server of lists whose bytes, errors and timing a test controls, and readers of what a pull wrote."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ CONNECTION = "22222222-2222-4222-8222-222222222222"
 
 
 def client(base_url: str, key: str = "key") -> Codat:
-    """A client that neither waits for a place nor between attempts."""
+    """A client that waits neither for the rate limit nor between attempts."""
     limits = Limits(per_minute=None)
     return Codat(key, base_url=base_url, limits=limits, retry=RetryPolicy(waits=False))
 
@@ -28,7 +28,7 @@ Hook = Callable[[str, dict[str, str]], Answer]
 
 
 class Server:
-    """Lists by their path under ``/data``; ``hook`` sees each request first and may answer it."""
+    """Lists by their path under ``/data``; ``hook`` is called with each request first and may answer it."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list[bytes]] = {}
@@ -49,7 +49,7 @@ class Server:
         await self._runner.cleanup()
 
     def put(self, path: str, records: list[Any]) -> None:
-        """Make a list of records, each bytes or something to encode."""
+        """Set a list; each record is bytes, or something to encode."""
         self.lists[path] = [
             each if isinstance(each, bytes) else msgspec.json.encode(each) for each in records
         ]
@@ -66,12 +66,12 @@ class Server:
             return self._page(path, [self._company(each) for each in self.companies], query)
         if len(parts) == 2:
             if parts[1] not in self.companies:
-                return refusal(404)
+                return error_response(404)
             return self._json(self._company(parts[1]))
         name = path.split("/data/", 1)[-1]
         rows = self.lists.get(name)
         if rows is None:
-            return refusal(404)
+            return error_response(404)
         since = query.get("query", "").removeprefix("modifiedDate>=")
         if since:
             rows = [each for each in rows if json.loads(each).get("modifiedDate", "") >= since]
@@ -98,14 +98,14 @@ class Server:
         )
 
 
-def refusal(status: int, error: str = "no") -> web.Response:
-    """An error in the API's shape."""
+def error_response(status: int, error: str = "no") -> web.Response:
+    """An error as the API sends it."""
     body = {"statusCode": status, "error": error, "correlationId": "c", "canBeRetried": "False"}
     return web.json_response(body, status=status)
 
 
 def customer(number: int, *, modified: str = "2024-01-01T00:00:00Z", **fields: Any) -> dict[str, Any]:
-    """A record of the smallest kind."""
+    """A customer with only the required fields, and those of ``fields``."""
     return {
         "id": f"c{number}",
         "customerName": f"Customer {number}",
@@ -116,7 +116,7 @@ def customer(number: int, *, modified: str = "2024-01-01T00:00:00Z", **fields: A
 
 
 def content(path: Path) -> bytes:
-    """What a file of either compression holds."""
+    """The decompressed content of a file in either compression."""
     data = path.read_bytes()
     if path.suffix == ".gz":
         return gzip.decompress(data)
@@ -125,13 +125,13 @@ def content(path: Path) -> bytes:
 
 
 def files(root: Path, kind: str = "") -> list[Path]:
-    """All complete files, or those of a type, gzip's and zstd's."""
+    """All complete files, or those of a type, in either compression."""
     return sorted(
         path for path in (root / "raw" / kind).rglob("*.ndjson.*") if path.suffix in (".gz", ".zst")
     )
 
 
-def landed(root: Path, kind: str) -> list[bytes]:
+def written_lines(root: Path, kind: str) -> list[bytes]:
     """The lines of all complete files of a type."""
     lines: list[bytes] = []
     for path in files(root, kind):

@@ -1,4 +1,4 @@
-"""A client of a sandbox without waits, and one of a server whose answers a test writes itself."""
+"""A sandbox and a server whose answers a test controls, and a client of each that never waits."""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +25,7 @@ async def codat(sandbox: Sandbox) -> AsyncIterator[Codat]:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    """A server of one company whose lists the test writes."""
+    """A server of one company whose lists the test sets."""
     async with Server() as running:
         yield running
 

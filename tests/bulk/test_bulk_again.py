@@ -1,4 +1,4 @@
-"""Pulling again: what changed, what overlaps, what shifted while it was read."""
+"""Incremental runs: changed records, the overlap, and rows that shift while a list is read."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import web
-from bulk_server import Server, client, customer, everything, files, landed
+from bulk_server import Server, client, customer, everything, files, written_lines
 
 from codat_async import Codat, bulk
 from codat_async.bulk import Outcome, PullOptions
@@ -28,10 +28,10 @@ def day(number: int) -> str:
     return f"2024-01-{number:02d}T00:00:00Z"
 
 
-async def test_the_second_run_asks_only_for_what_changed(
+async def test_an_incremental_run_requests_only_changed_records(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """It narrows by modified date, lands the changed record, and keeps the deleted one as such."""
+    """It filters by modified date, writes the changed record, and keeps the deleted one marked as deleted."""
     records = [customer(number, modified=day(number)) for number in range(1, 21)]
     server.put("customers", records)
     await bulk.pull(caller, tmp_path, options=options(page_size=5))
@@ -43,14 +43,14 @@ async def test_the_second_run_asks_only_for_what_changed(
     assert report.total.rows == 1
     (query,) = [query for path, query in server.requests if path.endswith("/customers")]
     assert query["query"] == "modifiedDate>=2024-01-19T23:50:00Z"
-    assert json.loads(landed(tmp_path, "customers")[-1])["metadata"] == {"isDeleted": True}
+    assert json.loads(written_lines(tmp_path, "customers")[-1])["metadata"] == {"isDeleted": True}
     assert any("-delta" in path.name for path in files(tmp_path))
 
 
-async def test_what_the_overlap_brings_again_is_dropped(
+async def test_unchanged_records_in_the_overlap_are_dropped(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A record of the overlap lands again only where its modified date is another."""
+    """A record in the overlap is written again only if its modified date changed."""
     server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
     await bulk.pull(caller, tmp_path, options=options(page_size=4))
     server.put(
@@ -61,11 +61,11 @@ async def test_what_the_overlap_brings_again_is_dropped(
     report = await bulk.pull(caller, tmp_path, options=options(overlap=timedelta(days=5)))
     assert report.total.overlap == 5
     assert report.total.rows == 2
-    assert len(landed(tmp_path, "customers")) == 12
+    assert len(written_lines(tmp_path, "customers")) == 12
 
 
-async def test_full_starts_over(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """``full`` reads all, into a file beside the old one, and the watermark goes on from there."""
+async def test_full_reads_everything_again(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """``full`` writes a file beside the old one, and the next incremental run continues from it."""
     server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
     await bulk.pull(caller, tmp_path, options=options())
     report = await bulk.pull(caller, tmp_path, options=options(full=True))
@@ -75,10 +75,10 @@ async def test_full_starts_over(server: Server, caller: Codat, tmp_path: Path) -
     assert sum("-full" in path.name for path in files(tmp_path)) == 2
 
 
-async def test_a_list_with_an_undated_record_is_read_whole(
+async def test_a_list_with_an_undated_record_is_always_read_whole(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A record without a modified date would be missed by any narrowing, so there is none."""
+    """A filter by modified date would miss a record without one, so there is no filter."""
     undated = {"id": "x", "status": "Active"}
     server.put("customers", [customer(1), undated])
     await bulk.pull(caller, tmp_path, options=options())
@@ -89,7 +89,7 @@ async def test_a_list_with_an_undated_record_is_read_whole(
 async def test_a_new_company_is_read_whole_in_an_incremental_run(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Each list has its own watermark; one that was never read is read from its beginning."""
+    """Each list has its own watermark; one that was never read is read from the beginning."""
     server.put("customers", [customer(number, modified=day(number)) for number in range(1, 11)])
     await bulk.pull(caller, tmp_path, options=options())
     server.companies.append("33333333-3333-4333-8333-333333333333")
@@ -98,8 +98,8 @@ async def test_a_new_company_is_read_whole_in_an_incremental_run(
     assert report.total.rows == 10
 
 
-async def test_one_percent_changed_asks_for_about_one_percent(tmp_path: Path) -> None:
-    """After a change of 1 % the next run gets about 1 % of the bytes, and the union is the books."""
+async def test_changing_one_percent_requests_about_one_percent(tmp_path: Path) -> None:
+    """After 1 % changed the next run gets about 1 % of the bytes; both runs together equal a full pull."""
     async with Sandbox(companies=2, size=400) as sandbox, client(sandbox.base_url, sandbox.api_key) as codat:
         chosen = options("invoices", "customers", "items", page_size=100)
         first = await bulk.pull(codat, tmp_path / "a", options=chosen)
@@ -108,7 +108,7 @@ async def test_one_percent_changed_asks_for_about_one_percent(tmp_path: Path) ->
         whole = await bulk.pull(codat, tmp_path / "b", options=chosen)
     assert touched
     assert second.total.rows == touched
-    # The overlap brings one record a list again: the latest of the first run.
+    # The overlap returns one record of each list again: the latest of the first run.
     assert second.total.received < 0.03 * first.total.received + 6 * 2000
     latest: dict[tuple[str, str], tuple[str, bytes]] = {}
     for key, lines in everything(tmp_path / "a").items():
@@ -129,7 +129,7 @@ def sandbox_touch(sandbox: Sandbox, share: float) -> int:
 
 
 def changes_after(server: Server, page: str, change: Callable[[], None]) -> None:
-    """Change the books once that page has been answered."""
+    """Call ``change`` after that page is answered."""
     done: list[bool] = []
 
     def hook(path: str, query: dict[str, str]) -> web.Response | None:
@@ -143,26 +143,26 @@ def changes_after(server: Server, page: str, change: Callable[[], None]) -> None
     server.hook = hook
 
 
-async def test_rows_that_come_twice_are_dropped(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """A row that appears before those read moves them on; the one read twice lands once."""
+async def test_a_row_read_twice_is_written_once(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A new row before those already read shifts the others, and one of them is on two pages."""
     records = [customer(number) for number in range(10)]
     server.put("customers", records)
     changes_after(server, "2", lambda: server.put("customers", [customer(99), *records]))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=4))
-    # The new row itself is on a page that was read before it came, so the list is read once more.
+    # The new row is on a page that was read before it was added, so the list is read once more.
     assert report.outcome == Outcome.DONE
-    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(["c99", *(f"c{n}" for n in range(10))])
+    assert sorted(ids(written_lines(tmp_path, "customers"))) == sorted(["c99", *(f"c{n}" for n in range(10))])
 
 
 async def test_a_list_that_lost_a_row_is_read_again(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """A row that moved to the end leaves a gap that only a second reading fills."""
+    """A row that moves to the end shifts another one to a page already read; a second pass finds it."""
     records = [customer(number, modified=day(number + 1)) for number in range(10)]
     server.put("customers", records)
     moved = [*records[1:], customer(0, modified=day(20))]
     changes_after(server, "1", lambda: server.put("customers", moved))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
-    # The record that moved was read in both versions; the one it hid comes last.
-    assert ids(landed(tmp_path, "customers")) == [
+    # Both versions of the moved record were read; the row that was missed comes last.
+    assert ids(written_lines(tmp_path, "customers")) == [
         "c0",
         "c1",
         "c2",
@@ -175,8 +175,8 @@ async def test_a_list_that_lost_a_row_is_read_again(server: Server, caller: Coda
     assert unit["drift"] == {"repeats": 0, "missing": 0, "passes": 2}
 
 
-async def test_both_readings_together_are_kept(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Rows that each of two readings missed, but not both, all land, and none twice."""
+async def test_the_records_of_both_passes_are_kept(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A row that only one of two passes missed is written once."""
     server.put("customers", [customer(number) for number in range(12)])
     asked: dict[str, int] = {}
 
@@ -193,11 +193,13 @@ async def test_both_readings_together_are_kept(server: Server, caller: Codat, tm
     server.hook = hook
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert report.total.missing == 0
-    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
+    assert sorted(ids(written_lines(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
 
 
-async def test_records_without_ids_are_read_anew(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Where nothing tells the records of two readings apart, the second takes the place of the first."""
+async def test_a_list_of_records_without_ids_is_started_over(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """The records of two passes cannot be matched, so the second pass replaces the first."""
     nameless = [customer(number) for number in range(12)]
     for each in nameless:
         del each["id"]
@@ -217,12 +219,12 @@ async def test_records_without_ids_are_read_anew(server: Server, caller: Codat, 
     server.hook = hook
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert (report.total.missing, report.total.rows) == (0, 12)
-    names = [json.loads(line)["customerName"] for line in landed(tmp_path, "customers")]
+    names = [json.loads(line)["customerName"] for line in written_lines(tmp_path, "customers")]
     assert sorted(names) == sorted(f"Customer {number}" for number in range(12))
 
 
-async def test_a_second_reading_can_be_interrupted(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Taken up again, it still knows what landed in the first one."""
+async def test_a_second_pass_can_be_interrupted(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """When it is resumed, it still knows what the first pass wrote."""
     server.put("customers", [customer(number) for number in range(12)])
     asked: dict[str, int] = {}
     task: asyncio.Task[bulk.Report] | None = None
@@ -245,13 +247,13 @@ async def test_a_second_reading_can_be_interrupted(server: Server, caller: Codat
         await task
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert (report.outcome, report.total.missing) == (Outcome.DONE, 0)
-    assert sorted(ids(landed(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
+    assert sorted(ids(written_lines(tmp_path, "customers"))) == sorted(f"c{number}" for number in range(12))
 
 
-async def test_what_cannot_be_reconciled_is_reported_and_read_whole_next_time(
+async def test_a_total_that_never_agrees_is_reported_and_the_list_read_whole_next_time(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A list whose total never agrees is kept, reported as drift, and not trusted for an increment."""
+    """The records are kept, the difference is reported as drift, and there is no watermark."""
     server.put("customers", [customer(number) for number in range(6)])
 
     def hook(path: str, query: dict[str, str]) -> web.Response | None:
@@ -269,17 +271,19 @@ async def test_what_cannot_be_reconciled_is_reported_and_read_whole_next_time(
     assert report.total.missing == 0
 
 
-async def test_both_versions_of_a_record_that_changed_meanwhile_land(
+async def test_both_versions_of_a_record_that_changed_while_reading_are_written(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A record read, changed, and read again at the list's end is two versions, and none is dropped."""
+    """A record that is read, changed, and read again at the end of the list has two versions."""
     records = [customer(number, modified=day(number + 1)) for number in range(6)]
     server.put("customers", records)
     changed = [*records, customer(0, modified=day(20))]
-    # The old version stays in its place, as if the API's total had not changed yet.
+    # The old version stays in the list, as if the API's total had not changed yet.
     changes_after(server, "1", lambda: server.put("customers", changed))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
-    versions = [json.loads(line)["modifiedDate"] for line in landed(tmp_path, "customers") if b'"c0"' in line]
+    versions = [
+        json.loads(line)["modifiedDate"] for line in written_lines(tmp_path, "customers") if b'"c0"' in line
+    ]
     assert versions == [day(1), day(20)]
     assert report.total.repeats == 0
 
@@ -287,10 +291,10 @@ async def test_both_versions_of_a_record_that_changed_meanwhile_land(
 # --- runs --------------------------------------------------------------------------------
 
 
-async def test_a_run_that_stopped_long_ago_is_ended_and_followed_by_an_increment(
+async def test_resuming_an_old_run_is_followed_by_an_incremental_run(
     server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list that keeps failing does not keep the others from being brought up to date every night."""
+    """A list that keeps failing does not stop the others from being updated every night."""
     server.put("customers", [customer(1, modified=day(1))])
     server.hook = lambda path, _: web.Response(status=403) if path.endswith("/suppliers") else None
     chosen = options("customers", "suppliers")
@@ -301,12 +305,12 @@ async def test_a_run_that_stopped_long_ago_is_ended_and_followed_by_an_increment
     monkeypatch.setattr("codat_async.bulk.runner._STALE", timedelta(0))
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("incremental", 1)
-    assert ids(landed(tmp_path, "customers")) != []
-    assert sorted(ids(landed(tmp_path, "customers"))) == ["c1", "c2"]
+    assert ids(written_lines(tmp_path, "customers")) != []
+    assert sorted(ids(written_lines(tmp_path, "customers"))) == ["c1", "c2"]
 
 
 async def test_other_types_start_a_run_of_their_own(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """A run is open only as far as it is asked for: a narrower command is not held up by the rest."""
+    """An unfinished run of one type does not affect a command that asks for another."""
     server.put("customers", [customer(1)])
     server.put("suppliers", [customer(1)])
     await bulk.pull(caller, tmp_path, options=options("customers"))

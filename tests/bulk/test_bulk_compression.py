@@ -1,11 +1,11 @@
-"""Raw files of either compression: pulled, broken off, taken up, read back and converted."""
+"""Raw files in both compressions: written, resumed, read back and converted."""
 
 import asyncio
 import json
 from pathlib import Path
 
 import pytest
-from bulk_server import Server, customer, files, landed, parts
+from bulk_server import Server, customer, files, parts, written_lines
 
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions
@@ -23,10 +23,10 @@ def options(chosen: Compression | None, page_size: int = 2) -> PullOptions:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_pull_goes_on_as_it_began(
+async def test_a_resumed_run_keeps_its_compression(
     server: Server, caller: Codat, tmp_path: Path, kind: Compression
 ) -> None:
-    """Broken off, it is taken up in the compression that it has, whatever the second command says."""
+    """The option of the command that resumes it is ignored."""
     server.put("customers", [customer(number) for number in range(20)])
 
     def hook(path: str, query: dict[str, str]) -> None:
@@ -44,14 +44,16 @@ async def test_a_pull_goes_on_as_it_began(
     (file,) = files(tmp_path)
     assert file.suffix == SUFFIX[kind]
     assert file.read_bytes().count(MAGIC[kind]) >= 10
-    assert [json.loads(line)["id"] for line in landed(tmp_path, "customers")] == [f"c{n}" for n in range(20)]
+    assert [json.loads(line)["id"] for line in written_lines(tmp_path, "customers")] == [
+        f"c{n}" for n in range(20)
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_next_run_may_have_the_other(
+async def test_the_next_run_can_use_another_compression(
     server: Server, caller: Codat, tmp_path: Path, kind: Compression
 ) -> None:
-    """The overlap is told from earlier files in their own compression, and the sinks read both."""
+    """Earlier files are read in their own compression to find the overlap, and the sinks read both."""
     (other,) = set(KINDS) - {kind}
     server.put("customers", [customer(number) for number in range(5)])
     await bulk.pull(caller, tmp_path, options=options(kind))
@@ -63,10 +65,10 @@ async def test_the_next_run_may_have_the_other(
     assert sum(each.records for each in done) == 7
 
 
-async def test_zstd_where_it_is_installed(
+async def test_zstd_is_the_default_if_it_is_installed(
     server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By default the better of what there is; what was asked for and is missing is named."""
+    """Without the extra gzip is the default, and asking for zstd raises an error that names the extra."""
     server.put("customers", [customer(1)])
     await bulk.pull(caller, tmp_path / "with", options=options(None))
     monkeypatch.setattr(compression, "find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL, out of disk, and gone on with: the files equal those of an undisturbed pull."""
+"""Pulls killed or out of disk space, then resumed: the files equal those of an undisturbed pull."""
 
 import os
 import random
@@ -23,7 +23,7 @@ TYPES = (
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Address]:
-    """Small books behind a bad line, in a process of their own."""
+    """A sandbox of small books with faults, in its own process."""
     faults = [
         "latency=0.01;rate=0.3",
         "503;rate=0.02;times=2",
@@ -42,7 +42,7 @@ def start(
     compression: str = "zstd",
     limit: Callable[[], None] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a pull as a person would."""
+    """Start a pull from the command line."""
     command = [sys.executable, "-m", "codat_async.cli", "pull", "--into", str(into), "--per-minute", "0"]
     command += ["--types", ",".join(types), "--page-size", str(page_size)]
     command += ["--compression", compression]
@@ -53,13 +53,13 @@ def start(
 
 
 def finish(pull: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its exit status, and all that it said."""
+    """Wait for the exit status and the output."""
     out, err = pull.communicate(timeout=600)
     return pull.returncode, out + err
 
 
 def undisturbed(address: Address, into: Path, types: Sequence[str]) -> tuple[dict[str, list[bytes]], float]:
-    """What a pull without trouble writes, and the seconds it takes."""
+    """The lines that an undisturbed pull writes, and the seconds it takes."""
     begun = time.monotonic()
     status, said = finish(start(address, into, *types))
     assert status == 0, said
@@ -76,7 +76,7 @@ def kill_often(
     seed: int,
     compression: str = "zstd",
 ) -> int:
-    """Start the same pull again and again, killed at random moments, until it ends; how many kills struck."""
+    """Run the same pull, killed at random moments, until it ends; returns the number of kills."""
     draw = random.Random(seed)
     for struck in range(kills):
         pull = start(address, into, *types, compression=compression)
@@ -95,8 +95,10 @@ def kill_often(
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path, compression: str) -> None:
-    """After six kills at random moments no record is lost and none comes twice, byte for byte."""
+def test_a_killed_and_resumed_pull_equals_an_undisturbed_one(
+    sandbox: Address, tmp_path: Path, compression: str
+) -> None:
+    """After six kills at random moments no record is lost or duplicated, and all bytes are equal."""
     expected, seconds = undisturbed(sandbox, tmp_path / "calm", TYPES[:5])
     within = max(0.6, 0.5 * seconds)
     struck = kill_often(
@@ -107,8 +109,8 @@ def test_killed_and_resumed_equals_undisturbed(sandbox: Address, tmp_path: Path,
     assert parts(tmp_path / "killed") == []
 
 
-def test_a_full_disk_stops_cleanly_and_is_gone_on_with(sandbox: Address, tmp_path: Path) -> None:
-    """With no room left the pull says so and keeps what it has; with room again it ends as if nothing was."""
+def test_a_pull_stopped_by_a_full_disk_can_be_resumed(sandbox: Address, tmp_path: Path) -> None:
+    """The error says that the disk is full; with space free again, the result equals an undisturbed pull."""
     expected, _ = undisturbed(sandbox, tmp_path / "calm", TYPES[:3])
 
     def small_files() -> None:
@@ -124,8 +126,8 @@ def test_a_full_disk_stops_cleanly_and_is_gone_on_with(sandbox: Address, tmp_pat
     assert parts(tmp_path / "full") == []
 
 
-def test_a_disk_that_is_full_from_the_start_is_told_in_one_line(sandbox: Address, tmp_path: Path) -> None:
-    """Without room for even the checkpoint there is one line, and the status says that nothing was done."""
+def test_a_disk_that_is_full_from_the_start_is_a_one_line_error(sandbox: Address, tmp_path: Path) -> None:
+    """There is no space for the checkpoint; the exit status says that nothing was pulled."""
 
     def no_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
@@ -137,7 +139,7 @@ def test_a_disk_that_is_full_from_the_start_is_told_in_one_line(sandbox: Address
 
 @pytest.mark.soak
 def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
-    """200 companies by 10 types, killed at 50 random moments: the same lines as an undisturbed pull."""
+    """200 companies by 10 types, killed at 50 random moments: the lines equal an undisturbed pull's."""
     with run_in_background(companies=200, size=40, faults="flaky") as address:
         expected, seconds = undisturbed(address, tmp_path / "calm", TYPES)
         struck, directory = 0, 0

@@ -1,4 +1,4 @@
-"""Lists that change while they are read, dates at the edge of time, and runs broken off where it hurts."""
+"""Edge cases of pulls: lists that change while they are read, unusual records, and interrupted runs."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from bulk_server import Answer, Hook, Server, customer, files, landed, parts, refusal
+from bulk_server import Answer, Hook, Server, customer, error_response, files, parts, written_lines
 
 from codat_async import Codat, bulk
 from codat_async.bulk import Outcome, PullOptions, UnknownDataType
@@ -25,7 +25,7 @@ def day(number: int) -> str:
 
 
 def ids(root: Path, kind: str = "customers") -> list[str]:
-    return [json.loads(line)["id"] for line in landed(root, kind)]
+    return [json.loads(line)["id"] for line in written_lines(root, kind)]
 
 
 def units(root: Path) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def units(root: Path) -> dict[str, Any]:
 
 
 def at(page: int, do: Callable[[], Answer | None], kind: str = "customers", time: int = 1) -> Hook:
-    """A hook that does something when a page of a list is asked for that many times."""
+    """A hook that calls ``do`` when page ``page`` of a list is requested the ``time``-th time."""
     asked = 0
 
     def hook(path: str, query: dict[str, str]) -> Answer | None:
@@ -50,10 +50,8 @@ def at(page: int, do: Callable[[], Answer | None], kind: str = "customers", time
 # --- lists that change while they are read ------------------------------------------------
 
 
-async def test_a_row_that_goes_does_not_take_another_with_it(
-    server: Server, caller: Codat, tmp_path: Path
-) -> None:
-    """Of a deleted row those behind it move up, one past the reader, and the total is right all the same."""
+async def test_a_row_hidden_by_a_deletion_is_found(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A deletion shifts a row to a page already read while the total agrees; a second pass finds the row."""
     records = [customer(number, modified=day(number + 1)) for number in range(10)]
     server.put("customers", records)
 
@@ -69,8 +67,10 @@ async def test_a_row_that_goes_does_not_take_another_with_it(
     assert units(tmp_path)["customers"]["drift"]["passes"] == 2
 
 
-async def test_rows_that_go_in_both_readings_are_told(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """What may be missing is counted, and the next run reads the list whole."""
+async def test_rows_hidden_in_both_passes_are_reported_as_missing(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """The next run reads the whole list."""
     records = [customer(number, modified=day(number + 1)) for number in range(10)]
     lists = [records, records[1:], [customer(100, modified=day(1)), *records[1:]], records[1:]]
     changes = iter([("1", 0), ("2", 1), ("1", 2), ("2", 3)])
@@ -91,10 +91,10 @@ async def test_rows_that_go_in_both_readings_are_told(server: Server, caller: Co
     assert all("query" not in query for _, query in server.requests)
 
 
-async def test_rows_that_shift_by_many_pages_do_not_land_twice(
+async def test_rows_that_shift_by_many_pages_are_written_once(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """They are beyond what is remembered of pages, and the list is read anew."""
+    """They shift by more pages than are remembered, so the list is started over."""
     records = [customer(number, modified=day(5)) for number in range(60)]
     server.put("customers", records)
 
@@ -107,10 +107,10 @@ async def test_rows_that_shift_by_many_pages_do_not_land_twice(
     assert report.total.missing == 0
 
 
-async def test_pages_read_in_vain_do_not_hold_memory(
+async def test_unused_pages_release_their_memory(
     server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list that ends before the pages that were read ahead goes on to its second reading."""
+    """A list that ends before the pages requested ahead continues with its second pass."""
     records = [customer(number, notes="x" * 2000) for number in range(200)]
     server.put("customers", records)
     moved = [*records[1:15], customer(0, modified=day(2), notes="x" * 2000)]
@@ -135,13 +135,11 @@ async def test_pages_read_in_vain_do_not_hold_memory(
     assert {f"c{number}" for number in range(15)} <= set(ids(tmp_path))
 
 
-async def test_a_list_that_vanishes_is_not_called_unsupported(
-    server: Server, caller: Codat, tmp_path: Path
-) -> None:
-    """A page of it came: 404 is then no word about what the platform has."""
+async def test_a_404_after_the_first_page_is_a_failure(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Since a page was read, the list is not reported as unsupported."""
     server.put("customers", [customer(number) for number in range(10)])
     server.hook = lambda path, query: (
-        refusal(404) if path.endswith("/customers") and query["page"] == "2" else None
+        error_response(404) if path.endswith("/customers") and query["page"] == "2" else None
     )
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3, units_at_once=1))
     assert (report.outcome, report.total.failed, report.total.skipped) == (Outcome.PARTIAL, 1, 0)
@@ -152,14 +150,16 @@ async def test_a_list_that_vanishes_is_not_called_unsupported(
     assert parts(tmp_path) == []
 
 
-# --- odd records --------------------------------------------------------------------------
+# --- unusual records ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "moment", ["0001-01-01T00:00:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-01:00"]
 )
-async def test_dates_at_the_edge_of_time(server: Server, caller: Codat, tmp_path: Path, moment: str) -> None:
-    """None of them stops the pull, nor the next."""
+async def test_dates_at_the_limits_of_datetime(
+    server: Server, caller: Codat, tmp_path: Path, moment: str
+) -> None:
+    """They fail neither this pull nor the next."""
     server.put("customers", [customer(1, modified=moment)])
     server.put("suppliers", [{**customer(1, modified="2024-01-01T00:00:00"), "supplierName": "S"}])
     for _ in range(2):
@@ -170,8 +170,10 @@ async def test_dates_at_the_edge_of_time(server: Server, caller: Codat, tmp_path
     assert report.outcome == Outcome.DONE
 
 
-async def test_a_date_in_the_future_hides_nothing(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """The next run asks from the beginning of this one at the latest."""
+async def test_a_date_in_the_future_does_not_hide_later_changes(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """The next run reads from the start of this one at the latest."""
     server.put("customers", [customer(1), customer(2, modified="2099-12-31T00:00:00Z")])
     first = await bulk.pull(caller, tmp_path, options=options())
     server.requests.clear()
@@ -180,8 +182,8 @@ async def test_a_date_in_the_future_hides_nothing(server: Server, caller: Codat,
     assert query["query"] < f"modifiedDate>={first.began}"
 
 
-async def test_half_a_character_spoils_nothing(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """A text that was cut within a surrogate pair lands as it came, with its key, and is no fault."""
+async def test_a_lone_surrogate_is_accepted(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """The record is written as received, its id and date are read, and it is not invalid."""
     cut = msgspec.json.encode(customer(2, notes="cut X")).replace(b"X", rb"\ud83d")
     server.put("customers", [customer(1), cut, customer(3)])
     body = server._answer("/companies/x/data/customers", {}).body
@@ -191,15 +193,15 @@ async def test_half_a_character_spoils_nothing(server: Server, caller: Codat, tm
         server.hook = hook
         report = await bulk.pull(caller, into, options=options())
         assert (report.outcome, report.total.rows, report.total.invalid) == (Outcome.DONE, 3, 0)
-        assert landed(into, "customers")[1] == cut
+        assert written_lines(into, "customers")[1] == cut
     report = await bulk.pull(caller, tmp_path / "plain", options=options())
     assert (report.mode, report.total.rows, report.total.overlap) == ("incremental", 0, 3)
 
 
-async def test_records_without_an_id_are_read_whole_each_time(
+async def test_a_list_with_records_without_ids_is_always_read_whole(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """In the overlap of an increment they would land again and again."""
+    """In the overlap of an incremental run they would be written again each time."""
     nameless = customer(1)
     del nameless["id"]
     server.put("customers", [nameless, customer(2)])
@@ -212,7 +214,7 @@ async def test_records_without_an_id_are_read_whole_each_time(
 async def test_a_bank_account_without_an_id_has_no_transactions(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Its list would be that of the accounts, for ever."""
+    """Its path would be that of the list of accounts."""
 
     def hook(path: str, query: dict[str, str]) -> Answer | None:
         return server._page(path, [b'{"id":""}'], query) if path.endswith("/bankAccounts") else None
@@ -224,8 +226,8 @@ async def test_a_bank_account_without_an_id_has_no_transactions(
     assert (report.outcome, report.total.units) == (Outcome.DONE, 1)
 
 
-async def test_lists_found_on_the_way_are_counted(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """No more of them are done than there are."""
+async def test_lists_found_during_the_pull_are_counted(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """The transactions of each bank account become a unit; all are counted as units and as done."""
     transactions = [b'{"id":"t","modifiedDate":"2024-01-01T00:00:00Z"}']
 
     def hook(path: str, query: dict[str, str]) -> Answer | None:
@@ -240,25 +242,25 @@ async def test_lists_found_on_the_way_are_counted(server: Server, caller: Codat,
     assert (total.units, total.done) == (3, 3)
 
 
-# --- taken up again -----------------------------------------------------------------------
+# --- resumed runs -------------------------------------------------------------------------
 
 
-async def test_a_second_attempt_at_an_increment_sees_no_drift(
+async def test_a_second_attempt_at_an_incremental_list_reports_no_drift(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """What the first attempt dropped of the overlap does not count twice."""
+    """Rows of the overlap that the first attempt dropped are not counted twice."""
     records = [customer(number, modified=day(10)) for number in range(6)]
     server.put("customers", records)
     await bulk.pull(caller, tmp_path, options=options(page_size=4))
     server.put("customers", records + [customer(number, modified=day(11)) for number in range(10, 16)])
-    server.hook = at(3, lambda: refusal(409))
+    server.hook = at(3, lambda: error_response(409))
     report = await bulk.pull(caller, tmp_path, options=options(page_size=4, units_at_once=1))
     assert (report.outcome, report.total.rows, report.total.overlap) == (Outcome.DONE, 6, 6)
     assert units(tmp_path)["customers"]["drift"] == {"repeats": 0, "missing": 0, "passes": 1}
 
 
-async def test_a_second_reading_that_is_broken_off(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Is done once more when the run is taken up, and nothing lands twice or counts as missing."""
+async def test_an_interrupted_second_pass_is_repeated(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Nothing is written twice or counted as missing."""
     records = [customer(number, modified=day(10)) for number in range(6)]
     server.put("customers", records)
     await bulk.pull(caller, tmp_path, options=options(page_size=4))
@@ -287,10 +289,10 @@ async def test_a_second_reading_that_is_broken_off(server: Server, caller: Codat
     assert sorted(ids(tmp_path)) == sorted(each["id"] for each in records)
 
 
-async def test_full_does_not_go_on_for_a_list_that_failed(
+async def test_full_does_not_resume_a_run_because_of_a_failed_list(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Who asks for everything anew gets it, though the last full run left a list over."""
+    """A new full run starts although the last one has a list left."""
     server.put("customers", [customer(1)])
     server.hook = lambda path, _: web.Response(status=403) if path.endswith("/suppliers") else None
     both = ("customers", "suppliers")
@@ -300,15 +302,15 @@ async def test_full_does_not_go_on_for_a_list_that_failed(
     assert (report.mode, report.total.rows) == ("full", 2)
 
 
-async def test_a_narrower_command_leaves_the_rest_of_a_run_alone(
+async def test_a_command_for_fewer_types_leaves_the_rest_of_a_run_resumable(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """What it does not ask for is gone on with by the command that does."""
+    """A later command that asks for the other types resumes the run at the page where it stopped."""
     server.put("customers", [customer(number) for number in range(50)])
     server.put("suppliers", [customer(1)])
     both = ("suppliers", "customers")
     server.hook = lambda path, query: (
-        refusal(409) if path.endswith("/customers") and query["page"] == "4" else None
+        error_response(409) if path.endswith("/customers") and query["page"] == "4" else None
     )
     broken = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10, units_at_once=1))
     assert broken.outcome == Outcome.PARTIAL
@@ -324,13 +326,13 @@ async def test_a_narrower_command_leaves_the_rest_of_a_run_alone(
     assert (await bulk.pull(caller, tmp_path, options=options(*both))).mode == "incremental"
 
 
-async def test_a_narrower_command_ends_with_what_it_asked_for(
+async def test_a_command_for_fewer_types_is_done_with_its_own_lists(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """It takes its own part of a run up, and is done when that is, whatever else the run has open."""
+    """It resumes its part of a run; what else the run has left does not matter."""
     for kind in ("customers", "suppliers"):
         server.put(kind, [customer(number) for number in range(10)])
-    server.hook = lambda path, query: refusal(409) if "/data/" in path else None
+    server.hook = lambda path, query: error_response(409) if "/data/" in path else None
     await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
     server.hook = None
     report = await bulk.pull(caller, tmp_path, options=options("suppliers"))
@@ -340,10 +342,10 @@ async def test_a_narrower_command_ends_with_what_it_asked_for(
     assert (report.outcome, report.mode, report.total.rows, report.elsewhere) == (Outcome.DONE, "full", 10, 0)
 
 
-async def test_a_damaged_file_in_the_overlap_is_no_hindrance(
+async def test_a_damaged_file_in_the_overlap_causes_a_full_read(
     server: Server, caller: Codat, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What landed cannot be compared with it, so the list is read whole; the log names the file."""
+    """The earlier versions cannot be read, so the list is read whole; the log names the file."""
     server.put("customers", [customer(number) for number in range(10)])
     for compression in ("gzip", "zstd"):
         into = tmp_path / compression
@@ -356,10 +358,10 @@ async def test_a_damaged_file_in_the_overlap_is_no_hindrance(
         assert (await bulk.pull(caller, into, options=options())).total.overlap == 10
 
 
-async def test_a_full_disk_is_noticed_while_all_wait(
+async def test_a_full_disk_ends_the_pull_while_all_workers_wait(
     server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those at work may wait for the quota until tomorrow."""
+    """They may be waiting for the quota, until tomorrow."""
     server.put("customers", [customer(number) for number in range(20)])
     hanging = asyncio.Event()
 
@@ -386,10 +388,10 @@ async def test_a_full_disk_is_noticed_while_all_wait(
     assert "full" in report.stopped
 
 
-async def test_typed_batches_begin_anew_after_a_reading_with_a_failure(
+async def test_typed_batches_start_over_after_a_reading_with_a_failure(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """One list that is always refused does not keep what is new of the others away."""
+    """A list that always fails does not stop new records of the others from being read."""
     server.hook = lambda path, _: web.Response(status=403) if path.endswith("/suppliers") else None
     failures: list[str] = []
     for count in (1, 2):
@@ -404,11 +406,11 @@ async def test_typed_batches_begin_anew_after_a_reading_with_a_failure(
     assert failures == ["forbidden"] * 2
 
 
-async def test_a_list_that_vanishes_from_typed_batches_is_a_failure(server: Server, caller: Codat) -> None:
-    """As in a pull."""
+async def test_a_404_after_the_first_typed_batch_is_a_failure(server: Server, caller: Codat) -> None:
+    """Since a page was read, the list is not skipped as unsupported."""
     server.put("customers", [customer(number) for number in range(10)])
     server.hook = lambda path, query: (
-        refusal(404) if path.endswith("/customers") and query["page"] == "2" else None
+        error_response(404) if path.endswith("/customers") and query["page"] == "2" else None
     )
     failures: list[str] = []
     batches = bulk.records(
@@ -418,7 +420,7 @@ async def test_a_list_that_vanishes_from_typed_batches_is_a_failure(server: Serv
     assert failures == ["unsupported"]
 
 
-# --- asked for wrongly --------------------------------------------------------------------
+# --- invalid arguments --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -431,14 +433,14 @@ async def test_a_list_that_vanishes_from_typed_batches_is_a_failure(server: Serv
         {"memory": 0},
     ],
 )
-def test_options_that_make_no_sense(wrong: dict[str, Any]) -> None:
-    """Are refused where they are written."""
+def test_invalid_options_raise_value_error(wrong: dict[str, Any]) -> None:
+    """The error is raised when the options are created, and names the option."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PullOptions(**wrong)
 
 
-async def test_texts_and_nothing_in_the_place_of_names(caller: Codat, tmp_path: Path) -> None:
-    """A text is not taken letter by letter."""
+async def test_a_str_or_nothing_instead_of_names_raises(caller: Codat, tmp_path: Path) -> None:
+    """A str is not taken for a sequence of one-letter names."""
     with pytest.raises(TypeError, match=r"\['customers'\]"):
         await bulk.pull(caller, tmp_path, options=PullOptions(types="customers"))
     with pytest.raises(TypeError, match="not a str"):
@@ -449,8 +451,8 @@ async def test_texts_and_nothing_in_the_place_of_names(caller: Codat, tmp_path: 
         await bulk.pull(caller, tmp_path, options=PullOptions(companies=[]))
 
 
-async def test_typed_batches_refuse_a_checkpoint_that_is_none(caller: Codat, tmp_path: Path) -> None:
-    """A directory, or a file of something else."""
+async def test_typed_batches_reject_a_path_that_is_not_a_checkpoint(caller: Codat, tmp_path: Path) -> None:
+    """A directory, or a file of something else, raises DirectoryError."""
     other = tmp_path / "other"
     other.write_text("something else" * 100)
     for path in (tmp_path, other):

@@ -1,4 +1,4 @@
-"""The plan of a pull: what it asks, and how long the pull will take."""
+"""The plan of a pull: its requests, and how long the pull will take."""
 
 import pytest
 from bulk_server import COMPANY, CONNECTION, Server
@@ -9,10 +9,10 @@ from codat_async.bulk.units import Unit
 
 
 @pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])
-async def test_a_plan_of_reports_alone_takes_as_long_as_the_limits_say(
+async def test_a_plan_of_reports_alone_estimates_seconds_from_the_limit(
     server: Server, per_minute: int | None, seconds: float
 ) -> None:
-    """Nothing is asked for it, so there is no speed to measure; without a limit one is guessed."""
+    """It makes no request, so no speed can be measured; without a limit a default speed is assumed."""
     limits = Limits(per_minute=per_minute)
     async with Codat("key", base_url=server.base_url, limits=limits, retry=RetryPolicy(waits=False)) as codat:
         found = await bulk.find_companies(codat, [COMPANY])
@@ -21,8 +21,8 @@ async def test_a_plan_of_reports_alone_takes_as_long_as_the_limits_say(
     assert (plan.requests, plan.seconds) == (2, seconds)
 
 
-async def test_a_bank_account_without_an_id_is_none(server: Server, caller: Codat) -> None:
-    """Its transactions cannot be asked for; an empty id would stand for the connection itself."""
+async def test_a_bank_account_without_an_id_is_left_out(server: Server, caller: Codat) -> None:
+    """An empty id in the path would name the list of accounts."""
     server.put("bankAccounts", [{"id": ""}, {"id": "a"}, {}])
     unit = Unit("bank_account_transactions", COMPANY, CONNECTION)
     assert await account_ids(caller, unit, page_size=500) == ["a"]

@@ -1,4 +1,4 @@
-"""Pulling: what lands, what is reported, and how failures of one list leave the rest alone."""
+"""Pulling: what is written and reported, and that the failure of one list does not affect the others."""
 
 import asyncio
 import json
@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from bulk_server import COMPANY, Server, client, customer, everything, files, landed, parts, refusal
+from bulk_server import (
+    COMPANY,
+    Server,
+    client,
+    customer,
+    error_response,
+    everything,
+    files,
+    parts,
+    written_lines,
+)
 
 from codat_async import Codat, bulk
 from codat_async.bulk import Outcome, PullOptions
@@ -21,8 +31,8 @@ def options(*types: str, **more: object) -> PullOptions:
     return PullOptions(types=types or ("customers",), source="test", **more)  # type: ignore[arg-type]
 
 
-async def test_every_type_of_every_company_lands(codat: Codat, sandbox: Sandbox, tmp_path: Path) -> None:
-    """A pull of everything brings as many records as the sandbox holds, and says so."""
+async def test_every_type_of_every_company_is_written(codat: Codat, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A pull of everything writes and reports as many records as the sandbox has."""
     report = await bulk.pull(codat, tmp_path / "books", options=PullOptions(page_size=7))
     assert report.outcome == Outcome.DONE
     assert set(report.types) == set(bulk.pull_types())
@@ -37,36 +47,34 @@ async def test_every_type_of_every_company_lands(codat: Codat, sandbox: Sandbox,
     assert parts(tmp_path) == []
 
 
-async def test_records_land_byte_for_byte(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Numbers, escapes, unknown fields and their order reach the file as they were sent."""
+async def test_records_are_written_byte_for_byte(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Numbers, escapes, unknown fields and the order of fields are as the API sent them."""
     odd = rb'{"status":"Active","id":"\u00e9/1","modifiedDate":"2024-01-01T00:00:00Z","new":1.50E+2,"n":0.10}'
     server.put("customers", [odd, customer(2)])
     await bulk.pull(caller, tmp_path, options=options())
-    assert landed(tmp_path, "customers")[0] == odd
+    assert written_lines(tmp_path, "customers")[0] == odd
 
 
-async def test_pretty_printed_pages_land_on_one_line_each(
+async def test_pretty_printed_records_are_written_one_a_line(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Only white space is left out of an answer with line breaks; the text of a number stays."""
+    """Only white space is removed; the digits of a number are kept."""
     server.pretty = True
     odd = b'{"id":"1","status":"Active","modifiedDate":"2024-01-01T00:00:00Z","x":1.50E+2,"s":"a\\n b"}'
     server.put("customers", [odd, customer(2)])
     await bulk.pull(caller, tmp_path, options=options())
-    assert landed(tmp_path, "customers")[0] == odd
-    assert len(landed(tmp_path, "customers")) == 2
+    assert written_lines(tmp_path, "customers")[0] == odd
+    assert len(written_lines(tmp_path, "customers")) == 2
 
 
-async def test_an_unaccepted_record_lands_and_is_listed(
-    server: Server, caller: Codat, tmp_path: Path
-) -> None:
-    """What no model accepts is not lost: it is in the raw file, and in ``invalid`` with reason and path."""
+async def test_an_invalid_record_is_written_and_listed(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """It is in the raw file, and in ``invalid`` with the reason and the path."""
     bad = {"id": "bad", "status": 7, "modifiedDate": "2024-01-01T00:00:00Z", "contacts": "none"}
     server.put("customers", [customer(1), bad, customer(2)])
     report = await bulk.pull(caller, tmp_path, options=options())
     assert report.outcome == Outcome.DONE
     assert report.total.invalid == 1
-    assert len(landed(tmp_path, "customers")) == 3
+    assert len(written_lines(tmp_path, "customers")) == 3
     (listing,) = (tmp_path / "invalid").rglob("*.ndjson")
     entry = json.loads(listing.read_text())
     assert entry["id"] == "bad"
@@ -75,8 +83,8 @@ async def test_an_unaccepted_record_lands_and_is_listed(
     assert entry["record"] == bad
 
 
-async def test_bare_dates_are_no_fault(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """A record that only has dates without a time is accepted as the client accepts it."""
+async def test_dates_without_a_time_are_valid(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """The client accepts them too."""
     server.put("payments", [{"id": "p", "date": "2024-05-01", "modifiedDate": "2024-05-01T00:00:00Z"}])
     report = await bulk.pull(caller, tmp_path, options=options("payments"))
     assert report.total.invalid == 0
@@ -90,38 +98,36 @@ async def test_bare_dates_are_no_fault(server: Server, caller: Codat, tmp_path: 
         (403, "forbidden", Outcome.PARTIAL),
     ],
 )
-async def test_a_list_that_fails_leaves_the_rest(
+async def test_a_failed_list_does_not_affect_the_others(
     server: Server, caller: Codat, tmp_path: Path, status: int, kind: str, outcome: Outcome
 ) -> None:
-    """One refused list is classified and reported, and the others are pulled."""
+    """Its failure is classified and reported."""
     server.put("customers", [customer(1)])
-    server.hook = lambda path, _: refusal(status) if path.endswith("/suppliers") else None
+    server.hook = lambda path, _: error_response(status) if path.endswith("/suppliers") else None
     report = await bulk.pull(caller, tmp_path, options=options("suppliers", "customers"))
     assert report.outcome == outcome
-    assert len(landed(tmp_path, "customers")) == 1
+    assert len(written_lines(tmp_path, "customers")) == 1
     if outcome == Outcome.DONE:
         assert report.skipped == {"suppliers": 1}
     else:
         assert [(each.type, each.kind) for each in report.failures] == [("suppliers", kind)]
 
 
-async def test_a_failed_list_is_tried_once_more_at_the_end(
-    server: Server, caller: Codat, tmp_path: Path
-) -> None:
-    """A list that fails for a while is read after all others, in the same run."""
+async def test_a_failed_list_is_retried_at_the_end(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """After all others, in the same run."""
     server.put("customers", [customer(1)])
     server.put("suppliers", [customer(1)])
-    failures = iter([refusal(409)])
+    failures = iter([error_response(409)])
     server.hook = lambda path, _: next(failures, None) if path.endswith("/customers") else None
     report = await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
     assert report.outcome == Outcome.DONE
     assert [path for path, _ in server.requests if "/data/" in path][-1] == CUSTOMERS
 
 
-async def test_a_page_that_is_no_json_fails_its_list_only(
+async def test_a_page_that_is_not_json_fails_its_list_only(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """HTML with a status of success is a failure of that list, with a readable reason."""
+    """HTML with status 200 is reported as unreadable."""
     server.put("customers", [customer(1)])
     server.hook = lambda path, _: web.Response(text="<html>") if path.endswith("/suppliers") else None
     report = await bulk.pull(caller, tmp_path, options=options("customers", "suppliers"))
@@ -129,27 +135,27 @@ async def test_a_page_that_is_no_json_fails_its_list_only(
     assert report.total.done == 1
 
 
-async def test_a_wrong_key_stops_it_and_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
-    """401 is raised before anything is written, and the directory is not left behind."""
+async def test_a_wrong_api_key_raises_and_leaves_no_directory(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Unauthorized is raised before anything is written."""
     async with Codat("wrong", base_url=sandbox.base_url) as codat:
         with pytest.raises(Unauthorized):
             await bulk.pull(codat, tmp_path / "books")
     assert not (tmp_path / "books").exists()
 
 
-async def test_an_order_that_is_refused_is_done_without(
+async def test_a_list_that_cannot_be_ordered_is_read_without_order(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A list that cannot be ordered by its modified date is read whole, now and the next time."""
+    """It is read whole, also by the next run."""
     server.put("customers", [customer(1), customer(2)])
-    server.hook = lambda path, query: refusal(400) if "orderBy" in query and "/data/" in path else None
+    server.hook = lambda path, query: error_response(400) if "orderBy" in query and "/data/" in path else None
     for _ in range(2):
         report = await bulk.pull(caller, tmp_path, options=options())
         assert report.outcome == Outcome.DONE
         assert report.total.rows == 2
 
 
-async def test_the_report_tells_every_list(server: Server, caller: Codat, tmp_path: Path) -> None:
+async def test_the_report_lists_every_unit(server: Server, caller: Codat, tmp_path: Path) -> None:
     """``report.json`` is JSON and has the rows, pages, requests and drift of each unit."""
     server.put("customers", [customer(number) for number in range(5)])
     await bulk.pull(caller, tmp_path, options=options(page_size=2))
@@ -160,8 +166,10 @@ async def test_the_report_tells_every_list(server: Server, caller: Codat, tmp_pa
     assert bulk.status(tmp_path).total.rows == 5
 
 
-async def test_two_pulls_do_not_share_a_directory(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """The second is refused while the first is at work, and told by whom."""
+async def test_a_second_pull_into_the_same_directory_raises(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """While the first is running; the error says that there is another pull."""
     server.put("customers", [customer(1)])
     asked = asyncio.Event()
     go_on = asyncio.Event()
@@ -186,20 +194,20 @@ async def test_two_pulls_do_not_share_a_directory(server: Server, caller: Codat,
     assert (await first).outcome == Outcome.DONE
 
 
-async def test_a_directory_of_something_else_is_left_alone(
+async def test_a_directory_of_something_else_is_not_changed(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Nothing is written into a directory that holds no pull."""
+    """A directory with files that are not of a pull raises DirectoryError."""
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(bulk.DirectoryError, match="something else"):
         await bulk.pull(caller, tmp_path, options=options())
     assert os.listdir(tmp_path) == ["letter.txt"]
 
 
-async def test_a_directory_of_another_account_is_left_alone(
+async def test_a_directory_of_another_account_is_not_changed(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A key that sees none of the companies pulled before belongs to another account."""
+    """An API key with none of the companies pulled before belongs to another account."""
     server.put("customers", [customer(1)])
     await bulk.pull(caller, tmp_path, options=options())
     server.companies = ["33333333-3333-4333-8333-333333333333"]
@@ -209,10 +217,10 @@ async def test_a_directory_of_another_account_is_left_alone(
         await bulk.pull(caller, tmp_path, options=PullOptions(types=["customers"], source="other"))
 
 
-async def test_a_quota_that_is_too_small_is_told_before_the_start(
+async def test_a_quota_that_is_too_small_raises_before_the_start(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Totals are asked for where they matter, and a pull that cannot fit is not begun unless told to."""
+    """The totals are requested to find out; with ``allow_partial`` the pull starts anyway."""
     server.put("customers", [customer(number) for number in range(40)])
     server.headers = {"X-Rate-Limit-Limit": "2000", "X-Rate-Limit-Remaining": "10"}
     with pytest.raises(bulk.QuotaTooSmall, match=r"about 20 requests and \d+ are left"):
@@ -222,10 +230,10 @@ async def test_a_quota_that_is_too_small_is_told_before_the_start(
     assert report.total.rows == 40
 
 
-async def test_a_spent_quota_stops_cleanly_and_the_next_day_goes_on(
+async def test_a_pull_stopped_by_the_quota_can_be_resumed(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """What was read before the quota was spent is kept, and the same command reads the rest."""
+    """What was read before the quota was used up is kept, and the next day's pull reads the rest."""
     server.put("customers", [customer(number) for number in range(20)])
     spent = {"Retry-After": "3600", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Limit": "2000"}
 
@@ -242,14 +250,14 @@ async def test_a_spent_quota_stops_cleanly_and_the_next_day_goes_on(
     async with client(server.base_url) as next_day:
         report = await bulk.pull(next_day, tmp_path, options=options(page_size=2))
     assert report.outcome == Outcome.DONE
-    assert len(landed(tmp_path, "customers")) == 20
+    assert len(written_lines(tmp_path, "customers")) == 20
     assert sum(query.get("page") == "1" for path, query in server.requests if "/data/" in path) == 1
 
 
-async def test_cancelling_leaves_no_half_file_and_can_be_gone_on_with(
+async def test_a_cancelled_pull_leaves_no_incomplete_file_and_can_be_resumed(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """After Ctrl-C there are whole files and parts; the next call makes the parts whole."""
+    """Incomplete files are named ``.part``; the next pull completes them."""
     server.put("customers", [customer(number) for number in range(20)])
     task: asyncio.Task[bulk.Report] | None = None
 
@@ -266,5 +274,7 @@ async def test_cancelling_leaves_no_half_file_and_can_be_gone_on_with(
     task = None
     report = await bulk.pull(caller, tmp_path, options=options(page_size=2))
     assert report.outcome == Outcome.DONE
-    assert [json.loads(line)["id"] for line in landed(tmp_path, "customers")] == [f"c{n}" for n in range(20)]
+    assert [json.loads(line)["id"] for line in written_lines(tmp_path, "customers")] == [
+        f"c{n}" for n in range(20)
+    ]
     assert parts(tmp_path) == []

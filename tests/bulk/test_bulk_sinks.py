@@ -1,4 +1,4 @@
-"""Parquet and DuckDB: every digit, every date, the slow way where the fast one fails, and merging."""
+"""Parquet and DuckDB: exact numbers and dates, converting record by record, and merging."""
 
 import asyncio
 import gzip
@@ -15,7 +15,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from bulk_server import COMPANY, Server, customer, landed
+from bulk_server import COMPANY, Server, customer, written_lines
 
 from codat_async import Codat, bulk
 from codat_async.bulk import DirectoryError, PullOptions
@@ -39,7 +39,7 @@ def options(*types: str, **more: object) -> PullOptions:
 
 
 def amounts(count: int) -> list[str]:
-    """Numbers of up to 18 digits before the point and 10 behind, in the forms that JSON allows."""
+    """Numbers of up to 18 digits before the decimal point and 10 after it, in the formats of JSON."""
     draw = random.Random(7)
     texts = [
         "0",
@@ -59,7 +59,7 @@ def amounts(count: int) -> list[str]:
 
 
 async def test_money_is_exact_in_parquet_and_duckdb(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """Each amount equals the JSON text, digit for digit, and all of them went the fast way."""
+    """Each amount equals the JSON text, digit for digit, and no record was converted one by one."""
     texts = amounts(3000)
     server.put("payments", [payment(f"p{number}", text) for number, text in enumerate(texts)])
     await bulk.pull(caller, tmp_path, options=options("payments"))
@@ -75,7 +75,7 @@ async def test_money_is_exact_in_parquet_and_duckdb(server: Server, caller: Coda
 
 
 def test_a_number_with_too_many_digits_keeps_its_json() -> None:
-    """More places are rounded and more digits left empty, and the record's JSON is kept beside."""
+    """Too many decimals are rounded, too large numbers are null, and the JSON is in ``raw_json``."""
     lines = [
         payment("a", "0.12345678905"),
         payment("b", "1" * 29),
@@ -108,8 +108,8 @@ def test_a_number_with_too_many_digits_keeps_its_json() -> None:
         ("0.1" + "0" * 40, "0.1"), ("2.5e-9", "2.5e-9"), ("25E-0010", "2.5e-9"), ("2.5E+09", "2500000000"),
     ],
 )  # fmt: skip
-def test_no_number_is_taken_for_another(amount: str, held: str | None) -> None:
-    """Among others that Arrow's reader takes wrongly, or that end its process, in a column and below one."""
+def test_no_number_is_misread(amount: str, held: str | None) -> None:
+    """Also those that Arrow's reader misreads or crashes on, in a column and nested in one."""
     line = payment("p", "1", lines=[{"allocatedOnDate": "2024-01-01T00:00:00"}])
     for text in (payment("p", amount), line.replace(b'"allo', b'"amount": %b,"allo' % amount.encode())):
         done = tabulate([text] * 3, Payment, SOURCE)
@@ -123,8 +123,8 @@ def test_no_number_is_taken_for_another(amount: str, held: str | None) -> None:
 
 
 @pytest.mark.parametrize("spoil", [False, True])
-def test_dates_of_every_form(spoil: bool) -> None:
-    """Wall times stay as written, modified dates become UTC, alike on the fast way and the slow."""
+def test_dates_of_every_format(spoil: bool) -> None:
+    """Local times stay as written and modified dates become UTC, in blocks and record by record."""
     forms = [
         ("2021-11-15T06:00:00Z", "2021-11-15T06:00:00", "2021-11-15T06:00:00"),
         ("2021-11-15T01:00:00-05:00", "2021-11-15T06:00:00", "2021-11-15T01:00:00"),
@@ -135,7 +135,7 @@ def test_dates_of_every_form(spoil: bool) -> None:
     ]
     records: list[dict[str, Any]] = [{"id": "x", "modifiedDate": text, "date": text} for text, _, _ in forms]
     if spoil:
-        # Something only the record-by-record way takes.
+        # This record can only be converted on its own.
         records = [{**record, "totalAmount": 0.123456789012} for record in records]
     done = tabulate([msgspec.json.encode(each) for each in records], Payment, SOURCE)
     assert done.slow == (len(forms) if spoil else 0)
@@ -145,8 +145,8 @@ def test_dates_of_every_form(spoil: bool) -> None:
 
 
 @pytest.mark.parametrize("zoned", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-01:00"])
-def test_dates_beyond_the_calendar_keep_their_json(zoned: str) -> None:
-    """What has no year in UTC, alone or among records that go the slow way, readable or not."""
+def test_dates_out_of_range_keep_their_json(zoned: str) -> None:
+    """Dates without a year in UTC, alone or among records that are converted one by one."""
     wall = zoned[:19]
     lines = [payment("a", "1", modifiedDate=zoned), payment("b", "1", date=zoned)]
     spoilt = payment("c", "0.12345678905", modifiedDate=zoned), payment("d", "[]", modifiedDate=zoned)
@@ -163,8 +163,8 @@ def test_dates_beyond_the_calendar_keep_their_json(zoned: str) -> None:
 
 @pytest.mark.parametrize("half", [r"\ud83d", r"cut \ud83d.", r"\ude00", r"\ud83d\u0041", r"\udc00\ud800"])
 @pytest.mark.parametrize("place", ["note", "id", "unknown", "supplementalData"])
-def test_half_a_surrogate_pair_keeps_its_json(half: str, place: str) -> None:
-    """It is no character, and so no column can hold it; the record beside it is read."""
+def test_a_lone_surrogate_keeps_its_json(half: str, place: str) -> None:
+    """No column can hold it; the other record is converted."""
     held = {"content": {"x": {"y": "HALF"}}} if place == "supplementalData" else "HALF"
     line = payment("a", "1", **{place: held}).replace(b"HALF", half.encode())
     done = tabulate([line, payment("b", "1")], Payment, SOURCE)
@@ -173,15 +173,15 @@ def test_half_a_surrogate_pair_keeps_its_json(half: str, place: str) -> None:
     assert done.unreadable + done.inexact == 1
 
 
-def test_what_is_not_utf_8_does_not_keep_a_record_from_its_columns() -> None:
-    """Where it is in a field that the model does not know."""
+def test_a_record_with_bytes_that_are_not_utf_8_is_converted() -> None:
+    """If they are in a field that the model does not know."""
     line = payment("a", "0.12345678905", unknown="?").replace(b"?", b"\xff")
     (row,) = tabulate([line], Payment, SOURCE).table.to_pylist()
     assert (row["id"], row["raw_json"]) == ("a", line.decode(errors="replace"))
 
 
-def test_nested_records_keep_their_shape() -> None:
-    """Lists of structs with dates and money inside, empty ones and absent ones."""
+def test_nested_records_keep_their_structure() -> None:
+    """Lists of structs with dates and amounts in them, empty and absent ones."""
     record = {
         "id": "i", "issueDate": "2024-01-02", "status": "NewStatus",
         "totalTaxAmount": 0, "totalAmount": 1, "amountDue": 1,
@@ -209,7 +209,7 @@ def test_nested_records_keep_their_shape() -> None:
 
 
 def test_one_bad_record_does_not_slow_down_its_block() -> None:
-    """The slow way takes the neighbours of the bad record, not the whole block; and none is lost."""
+    """Only its neighbours are converted one by one, not the whole block, and none is lost."""
     lines = [payment(f"p{number}", "1.5") for number in range(5000)]
     lines[1234] = b'{"id":"bad","modifiedDate":"2024-01-01T00:00:00Z","lines":"none"}'
     done = tabulate(lines, Payment, SOURCE)
@@ -221,8 +221,8 @@ def test_one_bad_record_does_not_slow_down_its_block() -> None:
 
 
 @pytest.mark.parametrize("line", [b"null", b"[1]", b'"text"', b"7", b" {}", b""])
-def test_a_line_that_is_no_object_is_kept(line: bytes) -> None:
-    """The fast reader would end the process where every line is null."""
+def test_a_line_that_is_not_an_object_is_kept(line: bytes) -> None:
+    """Arrow's reader would crash if every line were null."""
     for lines in ([line], [line] * 3, [line, payment("p", "1")]):
         done = tabulate(lines, Payment, SOURCE)
         assert (done.table.num_rows, done.slow) == (len(lines), len(lines))
@@ -230,8 +230,8 @@ def test_a_line_that_is_no_object_is_kept(line: bytes) -> None:
         assert done.table["raw_json"].to_pylist()[0] == line.decode()
 
 
-def test_every_type_has_a_shape() -> None:
-    """Reports and company info too; what has no fixed shape is JSON text."""
+def test_every_type_has_columns() -> None:
+    """Reports and company info too; fields without a fixed structure are JSON strings."""
     for kind in bulk.pull_types().values():
         schema = shape_of(kind.model).schema
         assert schema.names[:4] == ["company_id", "connection_id", "account_key", "run"]
@@ -240,8 +240,8 @@ def test_every_type_has_a_shape() -> None:
 
 
 @pytest.mark.parametrize("name", list(bulk.pull_types()))
-def test_what_the_cheap_check_accepts_the_model_accepts(name: str) -> None:
-    """The check knows every field of its model, and refuses a record that lacks a required one."""
+def test_the_quick_check_accepts_no_more_than_the_model(name: str) -> None:
+    """It has every field of the model, and rejects a record without a required one."""
     model = bulk.pull_types()[name].model
     check = validation.checker(model)
     required = [each for each in msgspec.structs.fields(model) if each.required]
@@ -259,7 +259,7 @@ def test_what_the_cheap_check_accepts_the_model_accepts(name: str) -> None:
 async def test_current_after_increments_equals_a_full_pull(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """The view after a change, a deletion and an addition is that of a pull of everything."""
+    """After a change, a deletion and an addition the view equals that of a full pull."""
 
     def day(number: int) -> str:
         return f"2024-01-{number:02d}T00:00:00Z"
@@ -283,20 +283,20 @@ async def test_current_after_increments_equals_a_full_pull(
     bulk.convert(tmp_path / "b", parquet=False, duckdb=tmp_path / "b.duckdb")
     assert current(database) == current(tmp_path / "b.duckdb")
     assert len(current(database)) == 20
-    # Once more changes nothing, and a whole reading takes the place of all before.
+    # Converting again changes nothing, and a full run replaces all earlier records.
     (done,) = bulk.convert(tmp_path / "a", parquet=True, duckdb=database)
     assert (done.files, done.merged) == (0, 0)
     server.put("customers", in_order[:3])
     await bulk.pull(caller, tmp_path / "a", options=options("customers", full=True))
     bulk.convert(tmp_path / "a", parquet=True, duckdb=database)
     assert len(current(database)) == 3
-    assert len(landed(tmp_path / "a", "customers")) == 20 + 3 + 3
+    assert len(written_lines(tmp_path / "a", "customers")) == 20 + 3 + 3
 
 
 async def test_a_list_that_became_empty_is_empty_in_the_database(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A whole reading without records leaves a file that says so."""
+    """A full read without records writes an empty file."""
     server.put("customers", [customer(1)])
     await bulk.pull(caller, tmp_path, options=options("customers"))
     bulk.convert(tmp_path, parquet=False, duckdb=tmp_path / "books.duckdb")
@@ -314,7 +314,7 @@ def current(database: Path) -> list[Any]:
 async def test_conversion_needs_nothing_but_the_raw_files(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Without the checkpoint the same tables come out, connection and all."""
+    """Without the checkpoint the tables are the same, with the connection."""
     server.put("transfers", [{"id": "t", "modifiedDate": "2024-01-01T00:00:00Z"}])
     await bulk.pull(caller, tmp_path, options=options("transfers"))
     for name in ("checkpoint.sqlite", "report.json"):
@@ -324,11 +324,11 @@ async def test_conversion_needs_nothing_but_the_raw_files(
     row = pq.read_table(file).to_pylist()[0]
     assert (row["id"], row["company_id"]) == ("t", COMPANY)
     assert row["connection_id"]
-    assert json.loads(landed(tmp_path, "transfers")[0])["id"] == "t"
+    assert json.loads(written_lines(tmp_path, "transfers")[0])["id"] == "t"
 
 
-def land(root: Path, kind: str, name: str, records: list[Any]) -> Path:
-    """A raw file, as a pull leaves it."""
+def write_raw(root: Path, kind: str, name: str, records: list[Any]) -> Path:
+    """Write a raw file as a pull does."""
     path = root / "raw" / kind / f"company={COMPANY}" / f"{name}.ndjson.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(b"".join(msgspec.json.encode(each) + b"\n" for each in records)))
@@ -346,15 +346,15 @@ def rows(database: Path, query: str) -> list[Any]:
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 @pytest.mark.parametrize("how", ["cut", "changed", "gone"])
-def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
+def test_a_damaged_raw_file_is_named_after_the_rest_is_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, how: str
 ) -> None:
-    """Other runs and types are converted; what came later is merged after it, once it is whole again."""
+    """Other runs and types are converted; later runs are merged once the file is repaired."""
     books = tmp_path / "books.duckdb"
     for day in (1, 2, 3):
         part = "delta" if day > 1 else "full"
         shown = customer(0, customerName=f"Name {day}"), customer(day)
-        whole = land(tmp_path, "customers", f"2026010{day}T000000Z-{part}", [*shown])
+        whole = write_raw(tmp_path, "customers", f"2026010{day}T000000Z-{part}", [*shown])
         if day == 2:
             damaged = whole.with_suffix(suffix)
     lines = gzip.decompress(damaged.with_suffix(".gz").read_bytes())
@@ -363,7 +363,7 @@ def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
     damaged.write_bytes(
         {"cut": content[:-5], "changed": content[:20] + b"\xff" * 20 + content[40:]}.get(how, b"")
     )
-    land(tmp_path, "suppliers", "20260102T000000Z-full", [{"id": "s"}])
+    write_raw(tmp_path, "suppliers", "20260102T000000Z-full", [{"id": "s"}])
     if how == "gone":
         listed = convert.raw_files
 
@@ -385,10 +385,10 @@ def test_a_damaged_raw_file_is_named_when_the_rest_is_done(
     assert rows(books, names) == [("Name 3",), ("Customer 1",), ("Customer 2",), ("Customer 3",)]
 
 
-def test_a_table_of_an_earlier_version_gains_the_new_fields(tmp_path: Path) -> None:
-    """Columns, and fields of structs at any depth; and what only the old one had stays."""
+def test_new_fields_are_added_to_a_table_of_an_earlier_version(tmp_path: Path) -> None:
+    """Columns, and fields of structs at any depth; those that only the old table has are kept."""
     books = tmp_path / "books.duckdb"
-    land(tmp_path, "customers", "20260101T000000Z-full", [customer(1, phone="123")])
+    write_raw(tmp_path, "customers", "20260101T000000Z-full", [customer(1, phone="123")])
     bulk.convert(tmp_path, duckdb=books)
     with duckdb.connect(str(books)) as database:
         database.execute("drop view current_customers")
@@ -401,7 +401,7 @@ def test_a_table_of_an_earlier_version_gains_the_new_fields(tmp_path: Path) -> N
     shown = customer(
         2, phone="456", metadata={"isDeleted": False}, addresses=[{**contact, "type": "Billing"}]
     )
-    land(tmp_path, "customers", "20260102T000000Z-delta", [shown])
+    write_raw(tmp_path, "customers", "20260102T000000Z-delta", [shown])
     bulk.convert(tmp_path, duckdb=books)
     query = (
         'select phone, metadata.gone, metadata."isDeleted", addresses[1].city, addresses[1]."postalCode"'
@@ -410,16 +410,16 @@ def test_a_table_of_an_earlier_version_gains_the_new_fields(tmp_path: Path) -> N
     assert rows(books, query) == [(None, 7, None, "X", None), ("456", None, False, "Y", "1")]
 
 
-def test_a_table_that_cannot_gain_them_says_what_to_do(tmp_path: Path) -> None:
-    """And its advice helps; the other types are merged all the same."""
+def test_a_table_that_cannot_be_altered_raises_with_advice(tmp_path: Path) -> None:
+    """The advice works, and the other types are merged."""
     books = tmp_path / "books.duckdb"
     for kind in ("customers", "suppliers"):
-        land(tmp_path, kind, "20260101T000000Z-full", [customer(1)])
+        write_raw(tmp_path, kind, "20260101T000000Z-full", [customer(1)])
     bulk.convert(tmp_path, duckdb=books)
     with duckdb.connect(str(books)) as database:
         database.execute("alter table customers alter addresses set data type boolean using true")
     for kind in ("customers", "suppliers"):
-        land(tmp_path, kind, "20260102T000000Z-delta", [customer(2)])
+        write_raw(tmp_path, kind, "20260102T000000Z-delta", [customer(2)])
     with pytest.raises(
         DirectoryError, match=r"customers in .*earlier version.*codat-async convert"
     ) as failure:
@@ -431,9 +431,9 @@ def test_a_table_that_cannot_gain_them_says_what_to_do(tmp_path: Path) -> None:
     assert len(rows(books, "from current_customers")) == 2
 
 
-async def test_conversions_at_once_take_turns(tmp_path: Path) -> None:
-    """One makes the file, the others find it up to date; nothing is left beside it."""
-    land(tmp_path, "customers", "20260101T000000Z-full", [customer(number) for number in range(300)])
+async def test_concurrent_conversions_take_turns(tmp_path: Path) -> None:
+    """One writes the file, the others find it up to date, and no temporary file is left."""
+    write_raw(tmp_path, "customers", "20260101T000000Z-full", [customer(number) for number in range(300)])
     together = [asyncio.to_thread(bulk.convert, tmp_path) for _ in range(4)]
     done = await asyncio.gather(*together)
     assert sorted(each.records for (each,) in done) == [0, 0, 0, 300]
@@ -442,9 +442,9 @@ async def test_conversions_at_once_take_turns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parquet", [True, False])
-def test_what_a_killed_conversion_left_does_not_pile_up(tmp_path: Path, parquet: bool) -> None:
-    """The next one writes over it, or removes it; none of it looks like a finished file."""
-    land(tmp_path, "customers", "20260101T000000Z-full", [customer(1)])
+def test_temporary_files_of_a_killed_conversion_are_removed(tmp_path: Path, parquet: bool) -> None:
+    """The next conversion overwrites or removes them; none has the name of a complete file."""
+    write_raw(tmp_path, "customers", "20260101T000000Z-full", [customer(1)])
     code = (
         "import os, sys; from codat_async import bulk;"
         f"bulk.convert(sys.argv[1], parquet={parquet}, duckdb=sys.argv[1] + '/a.duckdb',"
@@ -461,7 +461,7 @@ def test_what_a_killed_conversion_left_does_not_pile_up(tmp_path: Path, parquet:
 
 
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody pulls all night to learn in the morning that pyarrow is not there."""
+    """The error is raised before a pull that could take all night."""
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ValueError, match=r"pip install 'codat-async\[parquet\]'"):
         bulk.check_sinks(parquet=True, duckdb=False)

@@ -1,4 +1,4 @@
-"""Typed batches in code: back-pressure, acknowledgement, and lists that fail."""
+"""Typed batches: back-pressure, acknowledgement, and lists that fail."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,14 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from bulk_server import COMPANY, Server, customer, refusal
+from bulk_server import COMPANY, Server, customer, error_response
 
 from codat_async import Codat, bulk, models
 from codat_async.sandbox import Sandbox
 
 
 async def test_batches_are_typed_and_complete(codat: Codat, sandbox: Sandbox) -> None:
-    """Every record of every company comes once, as a Struct of its model."""
+    """Every record of every company is in one batch, as a Struct of its model."""
     found: dict[tuple[str, str], int] = {}
     async for batch in bulk.records(codat, types=["bills", "balanceSheet", "bankTransactions"], page_size=7):
         found[batch.type, batch.company] = found.get((batch.type, batch.company), 0) + len(batch.records)
@@ -28,7 +28,7 @@ async def test_batches_are_typed_and_complete(codat: Codat, sandbox: Sandbox) ->
 
 
 async def test_companies_and_invalid_records(server: Server, caller: Codat) -> None:
-    """Only the wanted companies are read; a record that no model accepts comes with its bytes."""
+    """Only the requested companies are read; an invalid record is in the batch with its bytes."""
     server.companies.append("33333333-3333-4333-8333-333333333333")
     server.put("customers", [customer(1), {"id": "bad", "contacts": "none"}])
     batches = [batch async for batch in bulk.records(caller, [COMPANY], types=["customers"])]
@@ -36,8 +36,8 @@ async def test_companies_and_invalid_records(server: Server, caller: Codat) -> N
     assert batches[0].invalid[0].record_id == "bad"
 
 
-async def test_a_slow_consumer_slows_the_reading(server: Server, caller: Codat) -> None:
-    """No more pages are asked for than fit the memory allowed, until the consumer goes on."""
+async def test_a_slow_consumer_slows_down_the_reading(server: Server, caller: Codat) -> None:
+    """No more pages are requested than fit into the memory limit, until the consumer continues."""
     server.put("customers", [customer(number, customerName="x" * 1000) for number in range(200)])
     stream = bulk.records(caller, types=["customers"], page_size=10, memory=30_000)
     async with aclosing(stream):
@@ -63,10 +63,10 @@ async def take(stream: AsyncGenerator[bulk.Batch, None], count: int) -> list[str
     return ids
 
 
-async def test_only_what_was_acknowledged_is_not_handed_out_again(
+async def test_acknowledged_batches_are_not_yielded_again(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Broken off in the third batch, the reading goes on with that one; ended, it begins anew."""
+    """A reading interrupted in the third batch resumes with that one; a complete one starts over."""
     server.put("customers", [customer(number) for number in range(10)])
 
     def stream() -> AsyncGenerator[bulk.Batch, None]:
@@ -79,25 +79,25 @@ async def test_only_what_was_acknowledged_is_not_handed_out_again(
 
 
 async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Codat) -> None:
-    """They are told to a function, or raised once all others were handed out; a 404 is none."""
+    """They are passed to ``on_failure``, or raised after all others; a 404 is not a failure."""
     server.put("customers", [customer(1)])
-    server.hook = lambda path, _: refusal(403) if path.endswith("/suppliers") else None
-    told: list[str] = []
+    server.hook = lambda path, _: error_response(403) if path.endswith("/suppliers") else None
+    failures: list[str] = []
     stream = bulk.records(
         caller,
         types=["suppliers", "items", "customers"],
-        on_failure=lambda unit, failure: told.append(failure.kind),
+        on_failure=lambda unit, failure: failures.append(failure.kind),
     )
     assert [batch.type async for batch in stream] == ["customers"]
-    assert told == ["forbidden"]
+    assert failures == ["forbidden"]
     stream = bulk.records(caller, types=["suppliers", "customers"])
     assert (await anext(stream)).type == "customers"
     with pytest.raises(bulk.PartialFailure, match="1 lists could not be read"):
         await anext(stream)
 
 
-async def test_leaving_early_leaves_nothing_behind(codat: Codat) -> None:
-    """A break ends the workers; tasks left running would fail this test."""
+async def test_breaking_out_ends_the_reading_tasks(codat: Codat) -> None:
+    """A task left running would fail this test."""
     async with aclosing(bulk.records(codat, types=["bills", "invoices"], page_size=1)) as stream:
         async for _ in stream:
             break
