@@ -1,0 +1,41 @@
+"""Transactions of the checkpoint, and its exclusive mode."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from codat_async.bulk.store.checkpoint import Checkpoint
+
+
+def fail_in_transaction(checkpoint: Checkpoint) -> None:
+    """Write something, then fail."""
+    with checkpoint.transaction():
+        checkpoint.note("source", "here")
+        raise ValueError("stop")
+
+
+def test_a_transaction_is_committed_or_rolled_back(tmp_path: Path) -> None:
+    """An error in the body rolls it back, and the next transaction is not affected."""
+    checkpoint = Checkpoint(tmp_path / "checkpoint.sqlite")
+    with pytest.raises(ValueError, match="stop"):
+        fail_in_transaction(checkpoint)
+    assert checkpoint.fact("source") is None
+    with checkpoint.transaction():
+        checkpoint.note("source", "here")
+    checkpoint.close()
+    again = Checkpoint(tmp_path / "checkpoint.sqlite")
+    assert again.fact("source") == "here"
+    again.close()
+
+
+def test_an_exclusive_checkpoint_is_locked_until_it_is_closed(tmp_path: Path) -> None:
+    """Other connections can neither write to it nor read it."""
+    path = tmp_path / "checkpoint.sqlite"
+    first = Checkpoint(path, exclusive=True)
+    with closing(sqlite3.connect(path, timeout=0)) as other:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("select * from facts")
+        first.close()
+        assert other.execute("select * from facts").fetchall() == []
