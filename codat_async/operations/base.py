@@ -4,22 +4,28 @@ import re
 from collections.abc import Awaitable, Iterator
 from copy import copy
 from datetime import date
-from functools import cache, lru_cache
+from functools import lru_cache
 from inspect import Parameter, Signature
-from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
+from types import NoneType
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
-from codat_async.operations.introspection import Described, declared_signature, documentation, parameters
+from codat_async.operations.introspection import (
+    InstanceAttribute,
+    documentation,
+    parameters,
+    resolved_signature,
+)
 from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
 
-COMPANY = "/companies/{companyId}"
-CONNECTION = COMPANY + "/connections/{connectionId}"
+COMPANY: Final = "/companies/{companyId}"
+CONNECTION: Final = COMPANY + "/connections/{connectionId}"
 
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_~.-]*").fullmatch
-"""Matches what percent-encoding would leave as it is: a UUID, a number, most ids."""
+"""Matches what percent-encoding would not change: a UUID, a number, most ids."""
 
 
 class Caller(Protocol):
@@ -41,26 +47,19 @@ class Resource:
 
     @classmethod
     def operations(cls) -> "Iterator[Operation]":
-        """What the group can do, as declared."""
+        """The operations of the group, as declared."""
         return (value for value in vars(cls).values() if isinstance(value, Operation))
 
 
 @lru_cache(maxsize=4096)
-def encode_segment(value: str) -> str:
-    """One path segment, percent-encoded so that it arrives as this one id.
-
-    Record ids are opaque strings of the source platform and may hold any character.
-    Dots alone would be taken for "this folder" and "the one above" by anything that
-    normalises paths on the way. Raises :class:`ValueError` for an empty id and
-    :class:`TypeError` for what is no string.
-    """
-    if not isinstance(value, str):
-        raise TypeError("not a string")
+def _encode_segment(value: str) -> str:
+    """Percent-encode a record id, which may hold any character, into one path segment."""
     if not value:
-        raise ValueError("an id is empty")
+        raise ValueError("the id is empty")
     if _PLAIN_SEGMENT(value):
         return value
     encoded = quote(value, safe="")
+    # Whatever normalises paths on the way would read dots alone as "here" and "one up".
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
@@ -73,28 +72,30 @@ class Operation:
 
     method: str = "GET"
     base: ClassVar[str] = ""
-    """What stands before the declared path."""
+    """The prefix of the declared path, which the first arguments of the call fill in."""
 
     resource: str = ""
     name: str = ""
     label: str = ""
-    """Both, as logs and errors show them: ``bills.get``."""
-    model: Any = None
-    """The type of the record it answers with; None for a stream or an empty answer."""
+    """Resource and name, as logs and errors show them: ``bills.get``."""
+    model: Any = NoneType
+    """The type of the record in the answer; ``NoneType`` if that is a stream or empty."""
     body_model: Any = None
-    """The type of the JSON body it takes."""
+    """The type of the JSON body; None if the operation sends none."""
     _caller: Caller
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, method: str | None = None) -> None:
+        if method is not None:
+            self.method = method
         self.path = self.base + path
         self._literals = re.split(r"\{\w+\}", self.path)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = Described(cls._documentation, cls.__doc__)  # type: ignore[assignment]
+        cls.__doc__ = InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.resource = _snake_case(owner.__name__)
+        self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
         self.name = name
         self.label = f"{self.resource}.{name}"
 
@@ -103,7 +104,7 @@ class Operation:
             return self
         bound = copy(self)
         bound._caller = instance._caller
-        # Found in the instance from now on: this descriptor has no __set__, so it steps back.
+        # From now on found in the instance itself, which precedes a descriptor without __set__.
         instance.__dict__[self.name] = bound
         return bound
 
@@ -114,10 +115,10 @@ class Operation:
         return parameters(type(self).__call__)
 
     def _signature(self) -> Signature:
-        models = {"T": self.model, "B": self.body_model}
-        return declared_signature(type(self).__call__, self._parameters(), models)
+        models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
+        return resolved_signature(type(self).__call__, self._parameters(), models)
 
-    __signature__ = Described(_signature)
+    __signature__ = InstanceAttribute(_signature)
 
     @property
     def __name__(self) -> str:
@@ -135,19 +136,20 @@ class Operation:
         stream: bool = False,
         headers: dict[str, str] | None = None,
     ) -> Request:
-        """The request for these ids, checked and percent-encoded; raises ValueError for an empty one."""
+        """The request for these ids, percent-encoded.
+
+        Raises :class:`ValueError` for an empty id and :class:`TypeError` for one that is not a str.
+        """
         literals = self._literals
         path = literals[0]
         for index, value in enumerate(ids, 1):
             try:
-                path += encode_segment(value) + literals[index]
+                path += _encode_segment(value) + literals[index]
             except (TypeError, ValueError) as wrong:
                 name = re.findall(r"\{(\w+)\}", self.path)[index - 1]
                 if isinstance(value, str):
-                    raise ValueError(f"{self.label}: {wrong} ({name})") from None
-                # Of a model, which has no hash, the cache would tell only that.
-                kind = type(value).__name__
-                raise TypeError(f"{self.label}: an id is a string, not {kind} ({name})") from None
+                    raise ValueError(f"{self.label}: {name}: {wrong}") from None
+                raise TypeError(f"{self.label}: {name} must be a str, not {type(value).__name__}") from None
         return Request(
             method=self.method,
             path=path,
@@ -160,19 +162,26 @@ class Operation:
             stream=stream,
         )
 
-    async def decoded(self, request: Request, kind: type[T]) -> T:
-        """Send, and decode the answer."""
-        response = await self._caller.send(request)
-        return codec.decode(response.body, kind, operation=self.label)
 
+class Call(Operation, Generic[T]):
+    """An operation whose answer is one JSON document, or nothing if the model is ``NoneType``."""
 
-@cache
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    model: type[T]
+
+    def __init__(self, model: type[T], path: str, *, method: str | None = None) -> None:
+        super().__init__(path, method=method)
+        self.model = model
+
+    async def _answer(
+        self, ids: tuple[str, ...], query: dict[str, object] | None = None, body: Body | None = None
+    ) -> T:
+        response = await self._caller.send(self.request(ids, query, body))
+        document = b"null" if self.model is NoneType else response.body
+        return codec.decode(document, self.model, operation=self.label)
 
 
 def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:
-    """Query parameters as they are sent; those that are None are not."""
+    """The query parameters that are not None, as text."""
     return tuple((name, _query_text(value)) for name, value in values.items() if value is not None)
 
 

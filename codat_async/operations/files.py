@@ -2,46 +2,44 @@
 
 from typing import ClassVar
 
+from codat_async import codec
 from codat_async.models import Attachment, Attachments, PushOperation
-from codat_async.operations.base import COMPANY, CONNECTION, Operation
-from codat_async.operations.reads import Read
-from codat_async.operations.writes import WITH_ATTACHMENTS, key_headers, read_push
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation
+from codat_async.operations.writes import key_headers, read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
-class ListAttachments(Read[Attachments]):
-    """The files that hang on a record."""
+class ListAttachments(Operation):
+    """The files attached to a record."""
 
     base = CONNECTION
-
-    def __init__(self, path: str) -> None:
-        super().__init__(Attachments, path)
+    model = Attachments
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> list[Attachment]:
-        """All of them; the endpoint has no pages."""
-        request = self.request((company_id, connection_id, record_id))
-        return (await self.decoded(request, Attachments)).attachments or []
+        """Return all of them; the endpoint has no pages."""
+        response = await self._caller.send(self.request((company_id, connection_id, record_id)))
+        return codec.decode(response.body, Attachments, operation=self.label).attachments or []
 
 
-class GetAttachment(Read[Attachment]):
-    """What is known of one file: name, type, size."""
-
+class _GetAttachment(Call[Attachment]):
     base = CONNECTION
 
     def __init__(self, path: str) -> None:
         super().__init__(Attachment, path)
 
+
+class GetAttachment(_GetAttachment):
+    """A file's name, type and size."""
+
     async def __call__(
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> Attachment:
-        """Read it; the content comes with ``download_attachment``."""
-        return await self.decoded(
-            self.request((company_id, connection_id, record_id, attachment_id)), Attachment
-        )
+        """Read them; ``download_attachment`` reads the content."""
+        return await self._answer((company_id, connection_id, record_id, attachment_id))
 
 
-class GetAttachmentWithTimeout(GetAttachment):
-    """What is known of one file, where the endpoint takes a time-out."""
+class GetAttachmentWithTimeout(_GetAttachment):
+    """A file's name, type and size, from an endpoint that takes a time-out."""
 
     async def __call__(
         self,
@@ -52,52 +50,47 @@ class GetAttachmentWithTimeout(GetAttachment):
         *,
         timeout_in_minutes: int | None = None,
     ) -> Attachment:
-        """Read it; the content comes with ``download_attachment``."""
+        """Read them; ``download_attachment`` reads the content."""
         ids = (company_id, connection_id, record_id, attachment_id)
-        return await self.decoded(self.request(ids, {"timeoutInMinutes": timeout_in_minutes}), Attachment)
+        return await self._answer(ids, {"timeoutInMinutes": timeout_in_minutes})
 
 
-class _DownloadOperation(Operation):
+class _Download(Operation):
     accept: ClassVar[str]
 
-    def _download(self, ids: tuple[str, ...]) -> Download:
-        # Not compressed on the way, so that its size is known and a break can be resumed.
+    def _download(self, *ids: str) -> Download:
+        # Not compressed, so that the size is known and a broken download can be resumed.
         headers = {"Accept": self.accept, "Accept-Encoding": "identity"}
-        request = self.request(ids, stream=True, headers=headers)
-        return Download(self._caller.send, request)
+        return Download(self._caller.send, self.request(ids, stream=True, headers=headers))
 
 
-class DownloadAttachment(_DownloadOperation):
-    """The content of a file that hangs on a record."""
+class DownloadAttachment(_Download):
+    """The content of a file attached to a record."""
 
     base = CONNECTION
     accept = "application/octet-stream"
 
     def __call__(self, company_id: str, connection_id: str, record_id: str, attachment_id: str) -> Download:
-        """A download to be used with ``async with``; nothing is sent before."""
-        return self._download((company_id, connection_id, record_id, attachment_id))
+        """A download for ``async with``, which sends the request."""
+        return self._download(company_id, connection_id, record_id, attachment_id)
 
 
-class DownloadPdf(_DownloadOperation):
+class DownloadPdf(_Download):
     """A record as a PDF."""
 
     base = COMPANY
     accept = "application/pdf"
 
     def __call__(self, company_id: str, record_id: str) -> Download:
-        """A download to be used with ``async with``; nothing is sent before."""
-        return self._download((company_id, record_id))
+        """A download for ``async with``, which sends the request."""
+        return self._download(company_id, record_id)
 
 
 class UploadAttachment(Operation):
-    """A file to hang on a record."""
+    """A file to attach to a record."""
 
     method = "POST"
     base = CONNECTION
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        WITH_ATTACHMENTS.add(path.split("/")[2])
 
     async def __call__(
         self,
@@ -113,14 +106,11 @@ class UploadAttachment(Operation):
         """Send a file without holding it in memory.
 
         ``file`` is a path, bytes, an open binary file, or a function that opens an async
-        iterator of bytes. ``name`` and ``content_type`` are taken from a path where not
-        given. Returns the push operation where the platform answers with one.
+        iterator of bytes. The default ``name`` is that of the path or open file, and the
+        default ``content_type`` is guessed from the name. Returns the push operation if the
+        platform answers with one.
         """
+        ids = (company_id, connection_id, record_id)
         body = await multipart(file, name=name, content_type=content_type)
-        request = self.request(
-            (company_id, connection_id, record_id), body=body, headers=key_headers(idempotency_key)
-        )
-        response = await self._caller.send(request)
-        if not response.body.strip():
-            return None
-        return read_push(response.body, Attachment, self.label)
+        response = await self._caller.send(self.request(ids, body=body, headers=key_headers(idempotency_key)))
+        return read_push(response.body, Attachment, self.label) if response.body.strip() else None

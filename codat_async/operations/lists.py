@@ -1,26 +1,26 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
-from inspect import Parameter
-from typing import Final, Generic, TypedDict, TypeVar, Unpack
+from inspect import Parameter, signature
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, query_pairs
-from codat_async.operations.introspection import documentation, parameters
-from codat_async.paging import DEFAULT_PAGE_SIZE, Pager
+from codat_async.operations.introspection import documentation
+from codat_async.paging import Pager
 
 T = TypeVar("T")
 
 
 class ListOptions(TypedDict, total=False):
-    """What every list takes.
+    """The options of every list.
 
     ``query`` and ``order_by`` are Codat's (``status=Paid``, ``-issueDate``), not encoded;
     ``page_size`` is 1 to 5,000 (default 100, which Codat recommends for latency); ``page``
-    is where to begin; ``limit`` is the most records wanted; ``prefetch`` is how many pages
-    to read ahead; ``on_invalid`` is what to do with a record no model accepts: ``"raise"``
-    (the default), ``"skip"``, or a function that takes the
+    is the page to begin with; ``limit`` is the most records wanted; ``prefetch`` is how many
+    pages to read ahead; ``on_invalid`` is what to do with a record that no model accepts:
+    ``"raise"`` (the default), ``"skip"``, or a function that takes the
     :class:`~codat_async.errors.InvalidRecord`.
     """
 
@@ -34,7 +34,7 @@ class ListOptions(TypedDict, total=False):
 
 
 MAX_QUERY_LENGTH: Final = 2048
-"""A query stays under this many characters (Codat's documentation of querying)."""
+"""A query must have fewer characters (Codat's documentation of querying)."""
 
 
 class _List(Operation, Generic[T]):
@@ -45,33 +45,31 @@ class _List(Operation, Generic[T]):
         self.model = model
 
     def _parameters(self) -> list[Parameter]:
-        options = [each for each in parameters(type(self)._pager) if each.kind is Parameter.KEYWORD_ONLY]
-        return super()._parameters()[:-1] + options
+        taken = signature(Pager).parameters
+        return super()._parameters()[:-1] + [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=taken[name].default if name in taken else None,
+                annotation=hint,
+            )
+            for name, hint in ListOptions.__annotations__.items()
+        ]
 
     def _documentation(self) -> str:
         return documentation(super()._documentation(), ListOptions.__doc__)
 
-    def _pager(
-        self,
-        ids: tuple[str, ...],
-        extra: dict[str, object] | None = None,
-        *,
-        query: str | None = None,
-        order_by: str | None = None,
-        page: int = 1,
-        page_size: int = DEFAULT_PAGE_SIZE,
-        limit: int | None = None,
-        prefetch: int = 0,
-        on_invalid: OnInvalid = "raise",
-    ) -> Pager[T]:
+    def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
+        paging: dict[str, Any] = {**options}
+        query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
-            raise ValueError(f"a query stays under {MAX_QUERY_LENGTH} characters; this one has {len(query)}")
+            raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
         first = self.request(ids)
-        filters = query_pairs({**(extra or {}), "orderBy": order_by, "query": query})
+        filters = query_pairs({**parameters, "orderBy": paging.pop("order_by", None), "query": query})
 
         async def body(number: int, size: int) -> bytes:
-            paging = (("page", str(number)), ("pageSize", str(size)))
-            return (await self._caller.send(first.copy(query=paging + filters))).body
+            place = (("page", str(number)), ("pageSize", str(size)))
+            return (await self._caller.send(first.copy(query=place + filters))).body
 
         async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[T]:
             data = await body(number, size)
@@ -81,24 +79,7 @@ class _List(Operation, Generic[T]):
             data = await body(number, size)
             return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
 
-        return Pager(
-            fetch,
-            fetch_sliced=fetch_sliced,
-            name=self.label,
-            page=page,
-            page_size=page_size,
-            limit=limit,
-            prefetch=prefetch,
-            on_invalid=on_invalid,
-        )
-
-
-class PlainList(_List[T]):
-    """A list that belongs to no company."""
-
-    def __call__(self, **options: Unpack[ListOptions]) -> Pager[T]:
-        """A pager over the records; see :class:`ListOptions`."""
-        return self._pager((), **options)
+        return Pager(fetch, fetch_sliced=fetch_sliced, name=self.label, **paging)
 
 
 class CompanyList(_List[T]):
@@ -108,7 +89,7 @@ class CompanyList(_List[T]):
 
     def __call__(self, company_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
         """A pager over the company's records; see :class:`ListOptions`."""
-        return self._pager((company_id,), **options)
+        return self._pager((company_id,), options)
 
 
 class ConnectionList(_List[T]):
@@ -118,7 +99,7 @@ class ConnectionList(_List[T]):
 
     def __call__(self, company_id: str, connection_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
         """A pager over the connection's records; see :class:`ListOptions`."""
-        return self._pager((company_id, connection_id), **options)
+        return self._pager((company_id, connection_id), options)
 
 
 class ParentList(_List[T]):
@@ -130,7 +111,7 @@ class ParentList(_List[T]):
         self, company_id: str, connection_id: str, parent_id: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
         """A pager over the parent's records; see :class:`ListOptions`."""
-        return self._pager((company_id, connection_id, parent_id), **options)
+        return self._pager((company_id, connection_id, parent_id), options)
 
 
 class LinkTypeList(_List[T]):
@@ -142,12 +123,12 @@ class LinkTypeList(_List[T]):
         self, company_id: str, connection_id: str, link_type: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
         """A pager over the payments with a link of that type (``Invoice``…); see :class:`ListOptions`."""
-        return self._pager((company_id, connection_id), {"linkType": link_type}, **options)
+        return self._pager((company_id, connection_id), options, linkType=link_type)
 
 
 class CompaniesList(_List[Company]):
     """The companies of the account."""
 
     def __call__(self, *, tags: str | None = None, **options: Unpack[ListOptions]) -> Pager[Company]:
-        """A pager over the companies; ``tags`` narrows them to those so tagged. See :class:`ListOptions`."""
-        return self._pager((), {"tags": tags}, **options)
+        """A pager over the companies; ``tags`` keeps those with these tags. See :class:`ListOptions`."""
+        return self._pager((), options, tags=tags)

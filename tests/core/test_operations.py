@@ -1,4 +1,4 @@
-"""Operations: what a call sends, how a write is followed to its end, and the catalogue they stand in."""
+"""Operations: what a call sends, waiting for a write to end, and the catalogue."""
 
 import json
 import pickle
@@ -20,6 +20,7 @@ from codat_async.models import (
     Account,
     Attachment,
     BankAccount,
+    Bill,
     BillPayment,
     Company,
     CompanyRequest,
@@ -28,14 +29,17 @@ from codat_async.models import (
     ConnectionRequest,
     ConnectionStatus,
     DataType,
+    Invoice,
     Journal,
     ProductRefreshRequest,
     PushOperationStatus,
     UpdateConnectionStatus,
 )
-from codat_async.operations import CompanyList, ListOptions, writes
-from codat_async.resources import catalogue
-from codat_middleware import Handler
+from codat_async.operations import CompanyList, polling
+from codat_async.operations.lists import ListOptions
+from codat_async.operations.writes import Create
+from codat_async.resources import catalogue, data_type_of
+from codat_middleware import Handler, InstantClock
 
 OPERATION = {
     "pushOperationKey": "k1",
@@ -49,7 +53,7 @@ OPERATION = {
 
 
 def state(status: str, **changes: Any) -> dict[str, Any]:
-    """A push operation as the API tells it."""
+    """A push operation as the API sends it."""
     return {**OPERATION, "status": status, **changes}
 
 
@@ -83,7 +87,7 @@ def client(api: Api) -> Codat:
 
 
 async def test_request_knows_where_it_belongs() -> None:
-    """Middleware is told the operation, the template and the company of a request."""
+    """A request names its operation, path template and company, for the middleware."""
     api = Api({"id": "a"})
     await client(api).accounts.get("the company", "a/b")
     (request,) = api.requests
@@ -94,7 +98,7 @@ async def test_request_knows_where_it_belongs() -> None:
 
 
 async def test_list_options() -> None:
-    """What a list is asked, in the API's names, not yet encoded; what is not given is not sent."""
+    """The options of a list are sent under the API's names; those not given are not sent."""
     api = Api({"results": [], "pageNumber": 2, "totalResults": 0})
     codat = client(api)
     await codat.accounts.list("c", query="a=b && c>1", order_by="-name", page=2, page_size=7).collect()
@@ -109,13 +113,13 @@ async def test_list_options() -> None:
 
 
 def test_query_that_is_too_long() -> None:
-    """The API's bound on a query is told before anything is sent."""
+    """A query beyond the API's limit raises before anything is sent."""
     with pytest.raises(ValueError, match="2048"):
         client(Api({})).accounts.list("c", query="x" * 2048)
     client(Api({})).accounts.list("c", query="x" * 2047)
 
 
-def test_misspelt_option_is_refused() -> None:
+def test_misspelt_option() -> None:
     """An option that no list has is a TypeError when the list is called, not when it is read."""
     wrong: Any = {"pagesize": 7}
     with pytest.raises(TypeError, match="pagesize"):
@@ -123,13 +127,13 @@ def test_misspelt_option_is_refused() -> None:
 
 
 def test_operation_that_a_group_lacks() -> None:
-    """What a resource cannot do is no attribute of it."""
+    """An operation that a resource does not have is no attribute of it."""
     with pytest.raises(AttributeError):
         client(Api({})).sales_orders.create  # type: ignore[attr-defined]  # noqa: B018
 
 
 async def test_create() -> None:
-    """Read-only fields stay out, the time-out and the caller's key go along; the answer is typed."""
+    """Read-only fields are left out, the time-out and the caller's key are sent; the answer is typed."""
     api = Api(state("Pending", data={"id": "new", "name": "Sales"}))
     account = Account(
         id="old", modified_date=datetime(2022, 1, 1), name="Sales", current_balance=Decimal("1.10")
@@ -147,7 +151,7 @@ async def test_create() -> None:
 
 
 async def test_update_and_delete() -> None:
-    """An update sends the whole record, id included, and its flags as words; a deletion sends none."""
+    """An update sends the whole record with its id, and flags as true or false; a deletion has no body."""
     api = Api(state("Pending"))
     codat = client(api)
     await codat.bank_accounts.update(
@@ -162,7 +166,7 @@ async def test_update_and_delete() -> None:
 
 
 async def test_dates_in_reports() -> None:
-    """Days are sent as the API has them."""
+    """Dates are sent in the API's format."""
     api = Api({"data": []}, {"currency": "GBP", "reports": []})
     codat = client(api)
     await codat.reports.get_aged_debtors_report("c", report_date=date(2022, 10, 23), number_of_periods=3)
@@ -178,7 +182,7 @@ async def test_dates_in_reports() -> None:
 
 
 async def test_attachments() -> None:
-    """A record's files come as a list, also where there are none."""
+    """The attachments of a record are a list, which is empty if there are none."""
     api = Api({"attachments": [{"id": "a", "fileSize": 3}]}, {}, {"id": "a", "name": "x.pdf"})
     codat = client(api)
     (attachment,) = await codat.bills.list_attachments("c", "n", "b")
@@ -190,7 +194,7 @@ async def test_attachments() -> None:
 
 
 async def test_upload_answers() -> None:
-    """An upload answers with nothing or with a push operation."""
+    """The answer to an upload is empty or a push operation."""
     api = Api(b"", state("Success"))
     codat = client(api)
     assert await codat.bills.upload_attachment("c", "n", "b", b"x", name="x.pdf") is None
@@ -201,7 +205,7 @@ async def test_upload_answers() -> None:
 
 
 async def test_platform_operations() -> None:
-    """Changes to companies and connections send their bodies, and those that answer nothing give None."""
+    """Changes to companies and connections send their bodies; without an answer the result is None."""
     company = {"id": "c", "name": "Acme", "redirect": "https://x"}
     api = Api(company, b"")
     codat = client(api)
@@ -279,10 +283,10 @@ PLATFORM: list[tuple[Callable[[Codat], Awaitable[Any]], str, str, Any]] = [
 @pytest.mark.parametrize(
     ("call", "method", "path", "answer"), PLATFORM, ids=[row[1] + row[2] for row in PLATFORM]
 )
-async def test_where_platform_calls_go(
+async def test_paths_of_platform_calls(
     call: Callable[[Codat], Awaitable[Any]], method: str, path: str, answer: Any
 ) -> None:
-    """Each goes where the API has it, and is answered with what came, or with nothing."""
+    """Each has its method and path, and returns the decoded answer or None."""
     api = Api(b"" if answer is None else answer)
     read = await call(client(api))
     (request,) = api.requests
@@ -294,30 +298,39 @@ async def test_where_platform_calls_go(
 
 
 async def test_refresh_of_one_connection() -> None:
-    """A refresh may be narrowed to a connection."""
+    """A refresh can be limited to one connection."""
     api = Api(PULL)
     await client(api).refresh_data.by_data_type("c", "bills", connection_id="n")
     assert api.requests[0].query == (("connectionId", "n"),)
 
 
-# --- following a write ----------------------------------------------------------------------------
+# --- waiting for a write ----------------------------------------------------------------------------
+
+
+class SleepingClock(InstantClock):
+    """A clock that moves only by sleeping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return 1000.0 + sum(self.sleeps)
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
 
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that moves only by sleeping, and what was slept."""
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    monkeypatch.setattr(writes.anyio, "sleep", sleep)
-    monkeypatch.setattr(writes.time, "monotonic", lambda: 1000.0 + sum(slept))
-    return slept
+    """What was slept between polls, by a clock that moves only so."""
+    clock = SleepingClock()
+    monkeypatch.setattr(polling, "clock", clock)
+    return clock.sleeps
 
 
 async def test_waiting_for_success(naps: list[float]) -> None:
-    """Polls at growing intervals until the end, with the type of the record it began with."""
+    """wait() polls at growing intervals until the end, and keeps the type of the record."""
     pending = state("Pending")
     api = Api(pending, pending, pending, state("Success", data={"id": "new"}))
     codat = client(api)
@@ -351,34 +364,34 @@ async def test_what_has_ended_is_not_asked_for(naps: list[float]) -> None:
     assert (len(api.requests), naps) == (1, [])
 
 
-async def test_failure_says_why(naps: list[float]) -> None:
-    """A refusal is raised with the platform's message and the validation."""
-    refused = state(
+async def test_failure_has_its_reason(naps: list[float]) -> None:
+    """A failed write raises with the platform's message and the validation."""
+    failed = state(
         "Failed",
         errorMessage="Refused",
         validation={"errors": [{"itemId": "name", "message": "is taken"}, {"message": "and more"}]},
     )
-    codat = client(Api(state("Pending"), refused))
+    codat = client(Api(state("Pending"), failed))
     operation = await codat.accounts.create("c", "n", Account())
     with pytest.raises(PushFailed, match="k1: Refused; name: is taken; record: and more") as caught:
         await codat.push_operations.wait(operation)
     assert caught.value.validation is not None
 
 
-async def test_failure_without_a_word(naps: list[float]) -> None:
-    """Even then the error has something to say."""
-    with pytest.raises(PushFailed, match="without saying why"):
+async def test_failure_without_a_reason(naps: list[float]) -> None:
+    """The error has a message even if the platform sent none."""
+    with pytest.raises(PushFailed, match="without giving a reason"):
         await client(Api(state("Failed"))).push_operations.wait("c", "k1")
 
 
-async def test_platform_that_gives_up(naps: list[float]) -> None:
-    """TimedOut is an end of its own."""
-    with pytest.raises(PushTimedOut, match="gave up"):
+async def test_platform_that_times_out(naps: list[float]) -> None:
+    """TimedOut is a final state with an error of its own."""
+    with pytest.raises(PushTimedOut, match="timed out"):
         await client(Api(state("TimedOut"))).push_operations.wait("c", "k1", timeout=None)
 
 
 async def test_status_that_is_not_known_is_not_an_end(naps: list[float]) -> None:
-    """A state added later is waited through, not taken for success."""
+    """An unknown state counts as pending, not as success."""
     api = Api(state("Reviewing"), state("Reviewing"), state("Success"))
     done = await client(api).push_operations.wait("c", "k1", timeout=None)
     assert done.status == PushOperationStatus.SUCCESS
@@ -386,7 +399,7 @@ async def test_status_that_is_not_known_is_not_an_end(naps: list[float]) -> None
 
 
 async def test_picking_up_by_id(naps: list[float]) -> None:
-    """A worker that was restarted needs the company, the key, and the type if it wants one."""
+    """wait() takes a company and a key, and optionally the type of the record."""
     api = Api(state("Pending"), state("Success", data={"id": "j", "brandNew": 1.10}))
     plain = await client(api).push_operations.wait("c", "k1")
     assert plain.data == {"id": "j", "brandNew": Decimal("1.10")}
@@ -395,15 +408,15 @@ async def test_picking_up_by_id(naps: list[float]) -> None:
     assert typed.data.unknown_fields == {"brandNew": Raw(b"1.1")} or typed.data.unknown_fields is not None
 
 
-async def test_key_without_a_company() -> None:
-    """One text alone is not enough to go by."""
+async def test_one_id_without_the_other() -> None:
+    """wait() with a single string raises."""
     lonely: Any = "k1"
     with pytest.raises(TypeError, match="company id"):
         await client(Api(state("Success"))).push_operations.wait(lonely)
 
 
-async def test_deletion_is_followed_with_its_type(naps: list[float]) -> None:
-    """A write whose answer leaves the record out is typed by its name."""
+async def test_deletion_keeps_its_type(naps: list[float]) -> None:
+    """A write whose answer has no record is typed by its data type."""
     pending, done = (state(status, dataType="billPayments") for status in ("Pending", "Success"))
     api = Api(pending, {**done, "data": {"id": "p", "date": "2022-10-23"}})
     codat = client(api)
@@ -412,7 +425,8 @@ async def test_deletion_is_followed_with_its_type(naps: list[float]) -> None:
 
 
 async def test_record_that_no_longer_fits(naps: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    """How a write ended is told even where the record in the answer is none; the record is kept raw."""
+    """The outcome of a write is returned even if its record does not fit; the record is kept raw."""
+    caplog.set_level("INFO", "codat_async.operations.writes")
     pending, done = (state(status, dataType="billPayments") for status in ("Pending", "Success"))
     codat = client(Api(pending, {**done, "data": {"id": "p", "odd": 1.50}}))
     ended = await codat.push_operations.wait(await codat.bill_payments.delete("c", "n", "p"))
@@ -426,13 +440,13 @@ UPLOADED = {"id": "a", "name": "scan.pdf", "contentType": "application/pdf", "fi
 
 
 @pytest.mark.parametrize("from_history", [False, True])
-async def test_upload_is_followed_as_an_attachment(
+async def test_upload_ends_as_an_attachment(
     naps: list[float], caplog: pytest.LogCaptureFixture, from_history: bool
 ) -> None:
-    """An upload bears the data type of the record it hangs on; what it changed tells what its record is."""
+    """An upload has the data type of its record; ``changes`` shows that it is an attachment."""
     pending, done = (state(status, dataType="bills") for status in ("Pending", "Success"))
     changes = [{"type": "AttachmentUploaded", "attachmentId": "a", "recordRef": {"id": "b"}}]
-    # On the way some platforms show the file already, before it is told what was changed.
+    # Some platforms show the file while it is pending, before they list the changes.
     api = Api(pending, {**pending, "data": UPLOADED}, {**done, "data": UPLOADED, "changes": changes})
     codat = client(api)
     if from_history:
@@ -445,10 +459,8 @@ async def test_upload_is_followed_as_an_attachment(
     assert caplog.text == ""
 
 
-async def test_upload_that_tells_nothing_of_itself(
-    naps: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without a word of what was changed, what does not fit the record's model is kept raw, and no fault."""
+async def test_upload_without_changes(naps: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    """Without ``changes`` an attachment is taken for a record that does not fit: kept raw, no warning."""
     pending, done = (state(status, dataType="bills") for status in ("Pending", "Success"))
     codat = client(Api(pending, {**done, "data": UPLOADED}))
     operation = await codat.bills.upload_attachment("c", "n", "b", b"x", name="scan.pdf")
@@ -460,7 +472,7 @@ async def test_upload_that_tells_nothing_of_itself(
 
 
 async def test_push_operations_through_pickle() -> None:
-    """An operation can be kept by a worker and taken up by another, unknown fields included."""
+    """A push operation can be pickled, unknown fields included."""
     operation = await client(Api(state("Pending", data={"id": "a", "later": 1}))).accounts.create(
         "c", "n", Account()
     )
@@ -476,7 +488,7 @@ async def test_push_operations_through_pickle() -> None:
 
 
 def test_catalogue() -> None:
-    """Each operation is declared once, with a path that begins at the root and a name that is found."""
+    """Each operation is declared once, with a path from the root, and can be found by its name."""
     operations = list(catalogue())
     assert len({(operation.method, operation.path, operation.name) for operation in operations}) == len(
         operations
@@ -485,11 +497,35 @@ def test_catalogue() -> None:
         assert operation.path.startswith("/companies")
         assert operation.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
         resource = getattr(Codat, operation.resource)
-        assert getattr(resource.kind, operation.name) is operation
+        assert getattr(resource.func, operation.name) is operation
 
 
-def test_operations_say_what_they_take_and_give() -> None:
-    """The signature is that of the call, options one by one, with the declared models in it."""
+def test_data_types_of_resources() -> None:
+    """Each resource with a list has a known data type; three do not have the resource's own name."""
+    listed = {operation.resource for operation in catalogue() if "/data/" in operation.path}
+    known = {name: data_type_of(name) for name in listed - {"refresh_data", "reports"}}
+    assert [name for name, data_type in known.items() if not data_type.is_known] == []
+    assert known["accounts"] == DataType.CHART_OF_ACCOUNTS
+    assert known["bank_account_transactions"] == DataType.BANK_TRANSACTIONS
+    assert known["company_info"] == DataType.COMPANY
+    assert known["direct_costs"] == DataType.DIRECT_COSTS
+
+
+async def test_an_operation_outside_the_catalogue_changes_nothing(naps: list[float]) -> None:
+    """A Create of one's own for the path of invoices does not change how invoices are decoded."""
+    Create(Bill, "/push/invoices")
+    invoice = {
+        "id": "i", "issueDate": "2022-10-23T00:00:00Z", "status": "Paid", "totalAmount": 1.5, "amountDue": 0,
+        "totalTaxAmount": 0, "currency": "GBP",
+    }  # fmt: skip
+    pending, done = (state(status, dataType="invoices") for status in ("Pending", "Success"))
+    codat = client(Api(pending, {**done, "data": invoice}))
+    ended = await codat.push_operations.wait(await codat.invoices.delete("c", "n", "i"))
+    assert isinstance(ended.data, Invoice)
+
+
+def test_signatures() -> None:
+    """The signature of an operation lists its options and has the declared models."""
     codat = client(Api({}))
     assert signature(codat.accounts.list) == signature(listing)
     assert signature(codat.accounts.create) == signature(creating)
@@ -531,7 +567,7 @@ async def creating(
 
 
 def test_operations_have_help() -> None:
-    """What help() shows: how it is called, what it does, where it goes, and a list's options."""
+    """help() shows the signature, the purpose, the path, and the options of a list."""
     codat = client(Api({}))
     text = plain(render_doc(codat.bills.list))
     assert re.search(r"^list\(company_id: str, \*, query: .*-> .*Pager\[.*Bill\]$", text, re.MULTILINE)
@@ -542,21 +578,21 @@ def test_operations_have_help() -> None:
     text = plain(render_doc(codat.bills))
     assert "upload_attachment(company_id: str, connection_id: str, record_id: str, file: " in text
     assert "Send a file without holding it in memory." in text
-    # A kind of operation, which is a class, keeps its own.
+    # A class of operations keeps its own docstring.
     assert CompanyList.__doc__ == "A list of a company's records."
     assert list(signature(CompanyList).parameters) == ["model", "path"]
 
 
 async def test_catalogue_is_bound_once() -> None:
-    """A resource and an operation are made when first asked for, and then are the same."""
+    """A resource and an operation are created when first used, and are the same from then on."""
     codat = client(Api({}))
     assert codat.bills is codat.bills
     assert codat.bills.get is codat.bills.get
     assert client(Api({})).bills is not codat.bills
 
 
-async def test_reading_ahead_by_a_list(naps: list[float]) -> None:
-    """A list passes what it is told on to its pager."""
+async def test_reading_ahead_by_a_list() -> None:
+    """A list passes its options on to its pager."""
 
     async def pages(request: Request, handler: Handler) -> Response:
         number = int(dict(request.query)["page"])

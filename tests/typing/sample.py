@@ -1,4 +1,4 @@
-"""Uses of the client for type checkers to read; never run. Lines marked as errors must be refused."""
+"""Uses of the client for type checkers to read; never run. Lines marked as errors must be reported."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -74,16 +74,16 @@ async def wrong(codat: Codat, bill: Bill) -> None:
     await codat.reports.list("c")  # error: no lists there
     codat.bils.list("c")  # error: no such group
     codat.bills.list("c", pagesize=5)  # error: no such option
-    codat.bills.list("c", page_size="5")  # error: a number is wanted
-    codat.bills.list()  # error: a company is wanted
-    codat.direct_costs.list("c")  # error: a connection is wanted
-    await codat.bills.get("c")  # error: an id is wanted
-    await codat.bills.get("c", "n", "b")  # error: an id too many
-    await codat.bills.get("c", 7)  # error: ids are texts
+    codat.bills.list("c", page_size="5")  # error: a number is expected
+    codat.bills.list()  # error: a company is required
+    codat.direct_costs.list("c")  # error: a connection is required
+    await codat.bills.get("c")  # error: an id is required
+    await codat.bills.get("c", "n", "b")  # error: one id too many
+    await codat.bills.get("c", 7)  # error: ids are strings
     await codat.invoices.create("c", "n", bill)  # error: another record
     await codat.transfers.create("c", "n", bill, timeout_in_minutes=5)  # error: no time-out there
-    await codat.bills.create("c", "n", bill, 5)  # error: by name only
-    await codat.reports.get_balance_sheet("c")  # error: the periods are wanted
+    await codat.bills.create("c", "n", bill, 5)  # error: keyword-only
+    await codat.reports.get_balance_sheet("c")  # error: the periods are required
     bill.total_amount = "1.10"  # error: money is a Decimal
     bill.totalAmount = Decimal(1)  # error: names are snake_case
     Codat("key", base="https://x")  # error: no such setting

@@ -15,11 +15,11 @@ SAMPLE = Path(__file__).parent / "sample.py"
 SOURCE = SAMPLE.read_text()
 
 WRONG = {number for number, line in enumerate(SOURCE.splitlines(), 1) if "# error" in line}
-"""Lines that a checker has to refuse."""
+"""Lines that a checker must report."""
 
 
 def needed(module: str) -> None:
-    """Skip, saying what to install, where a checker is missing."""
+    """Skip if a checker is not installed, and name what to install."""
     if find_spec(module) is None:
         pytest.skip(f"{module} is not installed: pip install 'codat-async[lint]'")
 
@@ -41,7 +41,7 @@ def roots() -> list[str]:
 
 
 def run(*command: str, folder: Path) -> str:
-    """A checker's words."""
+    """The output of a checker."""
     done = subprocess.run(
         [sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=folder, timeout=300
     )
@@ -49,25 +49,27 @@ def run(*command: str, folder: Path) -> str:
 
 
 def test_mypy(configured: Path) -> None:
-    """mypy --strict sees the declared types, and refuses every wrong line and no other."""
+    """mypy --strict sees the declared types, and reports every wrong line and no other."""
     needed("mypy")
     cache = str(Path(__file__).parents[2] / ".mypy_cache" / "sample")
-    told = run("mypy", "--strict", "--no-color-output", "--cache-dir", cache, "sample.py", folder=configured)
-    refused = {int(found[1]) for found in re.finditer(r"^sample\.py:(\d+): error", told, re.MULTILINE)}
-    assert refused == WRONG, told
+    output = run(
+        "mypy", "--strict", "--no-color-output", "--cache-dir", cache, "sample.py", folder=configured
+    )
+    reported = {int(found[1]) for found in re.finditer(r"^sample\.py:(\d+): error", output, re.MULTILINE)}
+    assert reported == WRONG, output
 
 
 def pyright(folder: Path) -> list[dict[str, Any]]:
-    """What pyright, as it is without settings of one's own, refuses in a folder's files."""
+    """The errors that pyright with its standard settings reports in a folder's files."""
     needed("pyright")
     settings = {"include": ["*.py"], "extraPaths": roots(), "typeCheckingMode": "standard"}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
-    told = run("pyright", "--outputjson", "--pythonpath", sys.executable, folder=folder)
-    start = told.find("{")
+    output = run("pyright", "--outputjson", "--pythonpath", sys.executable, folder=folder)
+    start = output.find("{")
     if start < 0:
-        pytest.skip(f"pyright could not run: {told.strip()[-200:]}")
-    found = json.loads(told[start:])
-    assert found["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py"))), told
+        pytest.skip(f"pyright could not run: {output.strip()[-200:]}")
+    found = json.loads(output[start:])
+    assert found["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py"))), output
     return [one for one in found["generalDiagnostics"] if one["severity"] == "error"]
 
 
@@ -78,7 +80,7 @@ def test_pyright(configured: Path) -> None:
 
 
 def test_examples_of_the_readme(tmp_path: Path) -> None:
-    """What is copied from the README is refused nowhere."""
+    """The examples of the README have no type errors."""
     examples = re.findall(
         r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )

@@ -1,0 +1,166 @@
+"""Calls answered with one document, or with nothing: one class for each signature."""
+
+from datetime import date
+from typing import Generic, TypeVar
+
+from codat_async import codec
+from codat_async.models import PullOperation
+from codat_async.operations.base import COMPANY, CONNECTION, Call
+from codat_middleware.messages import Body
+
+B = TypeVar("B")
+T = TypeVar("T")
+
+
+class CompanyCall(Call[T]):
+    """An operation on a company as a whole, or on what it has one of."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str) -> T:
+        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
+        return await self._answer((company_id,))
+
+
+class RecordCall(Call[T]):
+    """An operation on one record of a company."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str, record_id: str) -> T:
+        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
+        return await self._answer((company_id, record_id))
+
+
+class ConnectionCall(Call[T]):
+    """An operation on a connection of a company, or on what it has one of."""
+
+    base = CONNECTION
+
+    async def __call__(self, company_id: str, connection_id: str) -> T:
+        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
+        return await self._answer((company_id, connection_id))
+
+
+class ConnectionRecordCall(Call[T]):
+    """An operation on one record under a connection."""
+
+    base = CONNECTION
+
+    async def __call__(self, company_id: str, connection_id: str, record_id: str) -> T:
+        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
+        return await self._answer((company_id, connection_id, record_id))
+
+
+class FinancialStatement(Call[T]):
+    """A statement computed from the books, for one period or several."""
+
+    base = COMPANY
+
+    async def __call__(
+        self,
+        company_id: str,
+        *,
+        period_length: int,
+        periods_to_compare: int,
+        start_month: date | str | None = None,
+    ) -> T:
+        """Read the statement.
+
+        ``period_length`` is in months, ``periods_to_compare`` is a number of periods, and
+        ``start_month`` is any day of the latest period's month (default: the latest available).
+        """
+        query: dict[str, object] = {
+            "periodLength": period_length,
+            "periodsToCompare": periods_to_compare,
+            "startMonth": start_month,
+        }
+        return await self._answer((company_id,), query)
+
+
+class AgedReport(Call[T]):
+    """Outstanding amounts by how long they have been due."""
+
+    base = COMPANY
+
+    async def __call__(
+        self,
+        company_id: str,
+        *,
+        number_of_periods: int | None = None,
+        period_length_days: int | None = None,
+        report_date: date | None = None,
+    ) -> T:
+        """Read the report as of ``report_date``, in ``number_of_periods`` of ``period_length_days`` days."""
+        query: dict[str, object] = {
+            "numberOfPeriods": number_of_periods,
+            "periodLengthDays": period_length_days,
+            "reportDate": report_date,
+        }
+        return await self._answer((company_id,), query)
+
+
+class QueueRefresh(Call[PullOperation]):
+    """A refresh of one data type from the accounting software."""
+
+    method = "POST"
+    base = COMPANY
+
+    async def __call__(
+        self, company_id: str, data_type: str, *, connection_id: str | None = None
+    ) -> PullOperation:
+        """Queue it for all the company's connections or one; ``data_type`` is Codat's, such as ``bills``."""
+        return await self._answer((company_id, data_type), {"connectionId": connection_id})
+
+
+# --- with a body ---------------------------------------------------------------------------
+
+
+class _Send(Call[T], Generic[B, T]):
+    method = "POST"
+    body_model: type[B]
+
+    def __init__(self, body_model: type[B], model: type[T], path: str, *, method: str | None = None) -> None:
+        super().__init__(model, path, method=method)
+        self.body_model = body_model
+
+    async def _send(self, ids: tuple[str, ...], body: B) -> T:
+        return await self._answer(ids, body=Body(codec.encode(body)))
+
+
+class Send(_Send[B, T]):
+    """A change that concerns no company yet."""
+
+    async def __call__(self, body: B) -> T:
+        """Send the change and return the result."""
+        return await self._send((), body)
+
+
+class CompanySend(_Send[B, T]):
+    """A change to a company."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str, body: B) -> T:
+        """Send the change and return the result."""
+        return await self._send((company_id,), body)
+
+
+class ConnectionSend(_Send[B, T]):
+    """A change to a connection."""
+
+    base = CONNECTION
+
+    async def __call__(self, company_id: str, connection_id: str, body: B) -> T:
+        """Send the change and return the result."""
+        return await self._send((company_id, connection_id), body)
+
+
+class RecordSend(_Send[B, T]):
+    """A change to something that a company has by id."""
+
+    base = COMPANY
+
+    async def __call__(self, company_id: str, record_id: str, body: B) -> T:
+        """Send the change and return the result."""
+        return await self._send((company_id, record_id), body)
