@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import aiohttp
 
@@ -29,19 +30,18 @@ from codat_middleware import (
     compose,
 )
 
+Credential: TypeAlias = str | Callable[[], Awaitable[str]]
+"""The raw API key, a ready ``Basic …`` header, or an async function that returns either."""
+
 DEFAULT_BASE_URL: Final = "https://api.codat.io"
 DEFAULT_CONNECTIONS: Final = 100
 """Open connections at once; the rate limit allows 10 requests in flight for each company."""
 
-
-def _version() -> str:
-    try:
-        return version("codat-async")
-    except PackageNotFoundError:
-        return "0"
-
-
-_HEADERS: Final = {"Accept": "application/json", "User-Agent": f"codat-async/{_version()}"}
+try:
+    _VERSION = version("codat-async")
+except PackageNotFoundError:
+    _VERSION = "0"
+_HEADERS: Final = {"Accept": "application/json", "User-Agent": f"codat-async/{_VERSION}"}
 
 
 class Codat(Resources):
@@ -54,30 +54,31 @@ class Codat(Resources):
                 ...
 
     ``api_key``
-        The raw key, or a ready ``Basic …`` header, or an async function that gives either (for
-        keys that rotate). ``CODAT_API_KEY`` where it is not given.
+        The raw key, a ready ``Basic …`` header, or an async function that returns either (for
+        keys that rotate). Default: ``CODAT_API_KEY`` of the environment.
     ``base_url``
-        ``CODAT_BASE_URL`` where it is not given, then ``https://api.codat.io``.
+        Default: ``CODAT_BASE_URL`` of the environment, then ``https://api.codat.io``.
     ``retry``, ``limits``
         The policies of the default retry and rate limit.
     ``governor``
         A rate limit to share with other clients in this process, instead of one of its own.
     ``extra_middleware``
-        Stands outside the default ones, the first outermost: it sees each call once.
+        Added outside the default middleware, the first outermost: it sees each call once.
     ``middleware``
-        Replaces the default ones altogether, authentication included; see
-        :func:`default_middleware` for what they are.
+        Replaces all of the default middleware, authentication included; see
+        :func:`default_middleware`.
     ``session``
-        An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); it is used
-        and not closed.
+        An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); the client
+        uses it and does not close it.
     ``timeout``
-        Seconds for one attempt; a number is its total. Connecting may take four fifths of the
-        total, so that an attempt without a connection is told from one without an answer.
+        For one attempt; a number is its total in seconds. Connecting may take four fifths of
+        the total, so that the error shows whether a connection or an answer was missing.
     ``headers``
         Sent with every request.
     ``max_connections``
-        Open connections at once, where the session is the client's own; the default limits
-        send no more than that, since who waits for a connection is not served fairly.
+        Open connections at once, if the session is the client's own. The default limits send
+        no more requests than that, because waiting for a connection is not fair between
+        companies.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
     base URL.
@@ -85,7 +86,7 @@ class Codat(Resources):
 
     def __init__(
         self,
-        api_key: str | Callable[[], Awaitable[str]] | None = None,
+        api_key: Credential | None = None,
         *,
         base_url: str | None = None,
         retry: RetryPolicy | None = None,
@@ -99,17 +100,21 @@ class Codat(Resources):
         max_connections: int = DEFAULT_CONNECTIONS,
     ) -> None:
         if max_connections < 1:
-            raise errors.ConfigurationError(f"max_connections is 1 or more, not {max_connections}")
+            raise errors.ConfigurationError(f"max_connections must be 1 or more, not {max_connections}")
         if governor is not None and limits is not None:
-            raise errors.ConfigurationError("pass limits or a governor, which has its own")
+            raise errors.ConfigurationError(
+                "pass limits or governor, not both: a governor has limits of its own"
+            )
         self.governor = (
             governor if governor is not None else Governor(limits or Limits(in_flight=max_connections))
         )
-        """The rate limit; its state can be read at any time."""
+        """The rate limit, with its current state."""
         if middleware is None:
             middleware = default_middleware(_credential(api_key), retry=retry, governor=self.governor)
         elif retry is not None:
-            raise errors.ConfigurationError("retry belongs to the default middleware, which was replaced")
+            raise errors.ConfigurationError(
+                "retry has no effect on a middleware of your own: add Retry(policy) to it"
+            )
         self._middleware = (*extra_middleware, *middleware)
         self._transport = AiohttpTransport(
             base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL,
@@ -122,17 +127,17 @@ class Codat(Resources):
 
     @property
     def base_url(self) -> str:
-        """Where requests go."""
+        """The root of every request's URL, without a slash at its end."""
         return self._transport.base_url
 
     def __repr__(self) -> str:
         return f"<Codat {self.base_url}>"
 
     async def send(self, request: Request) -> Response:
-        """Send a request through the pipeline; for what the client has no method for.
+        """Send a request of your own through the pipeline, to an endpoint without a method here.
 
-        Raises :class:`~codat_async.errors.StatusError` and its kinds for an answer that is
-        not a success, :class:`~codat_async.errors.TransportError` where none came.
+        Raises a :class:`~codat_async.errors.StatusError` for an answer that is not a success,
+        and a :class:`~codat_async.errors.TransportError` if there is no complete answer.
         """
         response = await self._handler(request)
         if response.status >= 300:
@@ -149,22 +154,21 @@ class Codat(Resources):
     ) -> Self:
         """A cheap copy on the same session, rate limit and retry budget, for some calls.
 
-        ``timeout`` and ``headers`` apply to each request that has none of its own, ``retry``
-        replaces the policy, ``extra_middleware`` stands outside the rest. Closing the
-        original closes the session for both.
+        ``timeout`` and ``headers`` apply to requests that have none of their own, ``retry``
+        replaces the policy, ``extra_middleware`` is added outside the rest. Attributes of a
+        subclass are copied as they are. Closing either closes the session of both.
         """
-        other = object.__new__(type(self))
-        other.governor = self.governor
-        other._transport = self._transport
         layers: tuple[Middleware, ...] = self._middleware
         if retry is not None:
             if not any(isinstance(layer, Retry) for layer in layers):
-                raise errors.ConfigurationError("there is no Retry among the middleware to give a policy to")
+                raise errors.ConfigurationError("retry has no effect: there is no Retry in the middleware")
             layers = tuple(
                 layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
             )
         if timeout is not None or headers:
             layers = (_Options(None if timeout is None else _timeout(timeout), headers or {}), *layers)
+        other = copy(self)
+        other._unbind()
         other._middleware = (*extra_middleware, *layers)
         other._handler = compose(other._middleware, other._transport)
         return other
@@ -183,16 +187,16 @@ class Codat(Resources):
 
 
 def default_middleware(
-    credential: str | Callable[[], Awaitable[str]],
+    credential: Credential,
     *,
     retry: RetryPolicy | None = None,
     governor: Governor | None = None,
 ) -> list[Middleware]:
-    """The default middleware, outermost first, to be taken apart and put together otherwise.
+    """The default middleware, outermost first, as a list to change and pass as ``middleware``.
 
-    The idempotency key is made once a call and survives its attempts; the retry stands
-    outside the rest, so every attempt takes a place in the rate limit, carries a fresh
-    credential, and is logged.
+    The idempotency key is generated once a call and kept by its attempts. Retry is outside
+    the rest, so that every attempt takes a place in the rate limit, has a fresh credential
+    and is logged.
     """
     return [
         Idempotency(),
@@ -204,7 +208,7 @@ def default_middleware(
 
 
 class _Options:
-    """Time-outs and headers for some calls."""
+    """The time-out and headers of :meth:`Codat.with_options`."""
 
     def __init__(self, timeout: Timeout | None, headers: Mapping[str, str]) -> None:
         self._timeout = timeout
@@ -217,7 +221,7 @@ class _Options:
         return handler(request.copy(timeout=request.timeout or self._timeout, headers=headers))
 
 
-def _credential(api_key: str | Callable[[], Awaitable[str]] | None) -> str | Callable[[], Awaitable[str]]:
+def _credential(api_key: Credential | None) -> Credential:
     found = api_key if api_key is not None else os.environ.get("CODAT_API_KEY")
     if found is None or (isinstance(found, str) and not found.strip()):
         raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
@@ -227,7 +231,9 @@ def _credential(api_key: str | Callable[[], Awaitable[str]] | None) -> str | Cal
         except ValueError as wrong:
             raise errors.ConfigurationError(str(wrong)) from None
     elif not callable(found):
-        raise errors.ConfigurationError(f"api_key is a text or an async function, not {type(found).__name__}")
+        raise errors.ConfigurationError(
+            f"api_key must be a str or an async function, not {type(found).__name__}"
+        )
     return found
 
 

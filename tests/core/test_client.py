@@ -1,6 +1,7 @@
 """The client: its settings, its pipeline, its session, and the cheap copies of it."""
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any
 
 import aiohttp
@@ -25,13 +26,13 @@ async def ok(request: web.Request) -> web.Response:
 
 @pytest.mark.parametrize("key", [None, "", "   "])
 def test_no_key(key: str | None) -> None:
-    """A client without a key is refused when it is made, with both ways to give one."""
+    """A client without a key raises when it is created, and names both ways to give one."""
     with pytest.raises(ConfigurationError, match=r"CODAT_API_KEY.*api_key"):
         Codat(key)
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key and address are found in the environment; arguments stand before it."""
+    """Key and address are read from the environment; arguments take precedence."""
     monkeypatch.setenv("CODAT_API_KEY", "from-environment")
     monkeypatch.setenv("CODAT_BASE_URL", "http://localhost:9/")
     assert Codat().base_url == "http://localhost:9"
@@ -39,12 +40,12 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_default_address() -> None:
-    """Without a word it is Codat's own."""
+    """The default base URL is Codat's own."""
     assert Codat("key").base_url == "https://api.codat.io"
 
 
 def test_settings_that_exclude_each_other() -> None:
-    """Two settings of which one would be ignored are refused."""
+    """Two settings of which one would be ignored raise."""
     with pytest.raises(ConfigurationError, match="governor"):
         Codat("key", governor=Governor(Limits()), limits=Limits())
     with pytest.raises(ConfigurationError, match="retry"):
@@ -52,17 +53,17 @@ def test_settings_that_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"api_key": "a\nsecret"}, "control characters"),
         ({"api_key": "Basic é"}, "no base64"),
         ({"api_key": 5}, "not int"),
-        ({"max_connections": 0}, "max_connections is 1 or more"),
+        ({"max_connections": 0}, "max_connections must be 1 or more"),
     ],
 )
-def test_settings_that_make_no_sense(wrong: dict[str, Any], told: str) -> None:
+def test_settings_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
     """Each is one line of a ConfigurationError when the client is made, without the key in it."""
-    with pytest.raises(ConfigurationError, match=told) as caught:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         Codat(**{"api_key": "key", **wrong})
     assert "secret" not in str(caught.value)
 
@@ -70,9 +71,9 @@ def test_settings_that_make_no_sense(wrong: dict[str, Any], told: str) -> None:
 def test_representation_hides_the_key() -> None:
     """Printing a client, a resource or an operation shows no credential."""
     codat = Codat("hunter2-key")
-    told = f"{codat!r} {codat.bills!r} {codat.bills.get!r} {codat._middleware!r}"
-    assert "hunter2" not in told
-    assert "bills.get: GET /companies/{companyId}/data/bills/{billId}" in told
+    text = f"{codat!r} {codat.bills!r} {codat.bills.get!r} {codat._middleware!r}"
+    assert "hunter2" not in text
+    assert "bills.get: GET /companies/{companyId}/data/bills/{billId}" in text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ async def test_key_that_rotates(serve: Serve, connect: Connect) -> None:
 
 
 def test_default_order() -> None:
-    """The default middleware stands in its documented order."""
+    """The default middleware is in its documented order."""
     kinds = [type(layer) for layer in default_middleware("key")]
     assert kinds == [Idempotency, Retry, RateLimit, Auth, Logging]
 
@@ -236,7 +237,7 @@ async def test_options_for_some_calls(serve: Serve, connect: Connect) -> None:
     assert other.accounts is not codat.accounts
 
 
-async def test_a_request_stands_before_the_options(connect: Connect) -> None:
+async def test_a_request_takes_precedence_over_the_options(connect: Connect) -> None:
     """What a request sets for itself is kept."""
     seen: list[Request] = []
 
@@ -251,7 +252,7 @@ async def test_a_request_stands_before_the_options(connect: Connect) -> None:
 
 
 async def test_retry_policy_for_some_calls(serve: Serve, connect: Connect) -> None:
-    """Another policy applies to the copy alone; without a Retry to give it to, it is refused."""
+    """Another policy applies to the copy alone; without a Retry in the middleware it raises."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=503)
@@ -263,6 +264,43 @@ async def test_retry_policy_for_some_calls(serve: Serve, connect: Connect) -> No
     assert len(server.seen) == 2
     with pytest.raises(ConfigurationError, match="no Retry"):
         connect(server.url, middleware=[]).with_options(retry=RetryPolicy())
+
+
+class Tenant(Codat):
+    """A client with attributes of its own, in slots and not, and a group of its own."""
+
+    __slots__ = ("slotted",)
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.tenant = name
+        self.slotted = [name]
+
+    @cached_property
+    def upper(self) -> str:
+        """A cached value that is no resource."""
+        return self.tenant.upper()
+
+
+async def test_copy_of_a_subclass() -> None:
+    """with_options on a subclass keeps its attributes, and binds resources to the copy."""
+    seen: list[dict[str, str]] = []
+
+    async def end(request: Request, handler: Handler) -> Response:
+        seen.append(dict(request.headers))
+        return Response(status=200, body=b'{"id": "a"}')
+
+    original = Tenant("acme", middleware=[end])
+    await original.accounts.get("c", "a")
+    assert original.upper == "ACME"
+    copied = original.with_options(headers={"X-Some": "1"})
+    assert type(copied) is Tenant
+    assert (copied.tenant, copied.slotted, vars(copied)["upper"]) == ("acme", ["acme"], "ACME")
+    copied.tenant = "other"
+    assert original.tenant == "acme"
+    await copied.accounts.get("c", "a")
+    await original.accounts.get("c", "a")
+    assert seen == [{}, {"X-Some": "1"}, {}]
 
 
 async def test_closing_the_original_closes_for_both(serve: Serve, connect: Connect) -> None:
