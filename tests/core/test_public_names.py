@@ -12,6 +12,7 @@ import pytest
 
 import codat_async
 import codat_middleware
+from codat_async import models
 
 ROOT = Path(codat_async.__file__).parent
 MIDDLEWARE = Path(codat_middleware.__file__).parent
@@ -123,14 +124,30 @@ def test_middleware_knows_nothing_above_it(path: Path) -> None:
 
 
 def test_public_names() -> None:
-    """The package offers these names and no others."""
+    """The package offers these names and no others, and each can be loaded."""
     assert set(codat_async.__all__) == PUBLIC
-    shown = {
-        name
-        for name, value in vars(codat_async).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    }
-    assert shown <= PUBLIC
+    assert set(dir(codat_async)) == PUBLIC
+    assert {name for name in PUBLIC if getattr(codat_async, name, None) is not None} == PUBLIC
+    with pytest.raises(AttributeError, match="no attribute 'Client'"):
+        codat_async.Client  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_names_for_checkers_are_those_at_run_time() -> None:
+    """What type checkers read, and what is loaded at run time, are the same objects."""
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    (block,) = (
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    declared = {name.name: node.module for node in block for name in node.names}  # type: ignore[attr-defined]
+    assert declared.keys() == PUBLIC
+    for name, home in declared.items():
+        if home == "codat_async":
+            expected = importlib.import_module(f"{home}.{name}")
+        else:
+            expected = getattr(importlib.import_module(home), name)
+        assert getattr(codat_async, name) is expected
 
 
 MODULES = [
@@ -166,16 +183,29 @@ def test_everything_public_is_documented(name: str) -> None:
 
 def test_every_model_name_exists() -> None:
     """The names that the models offer are there."""
-    from codat_async import models
-
     assert [name for name in models.__all__ if not hasattr(models, name)] == []
     assert len(set(models.__all__)) == len(models.__all__)
 
 
-def test_import_is_light() -> None:
-    """Importing the client loads none of the rooms on top of it, nor what only they need."""
-    script = "import sys, codat_async; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after a statement."""
+    script = f"{statement}; import sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_the_client_is_light() -> None:
+    """The client loads none of the rooms on top of it, nor what only they need."""
     heavy = {"rich", "click", "pyarrow", "duckdb", "opentelemetry", "pytest", "codat_accounting", "httpx"}
     above = {"codat_async.cli", "codat_async.bulk", "codat_async.sandbox"}
-    assert not (heavy | above) & set(loaded.split())
+    loaded = loaded_by("from codat_async import Codat")
+    assert "aiohttp" in loaded
+    assert not (heavy | above) & loaded
+
+
+def test_importing_a_part_loads_no_other() -> None:
+    """The package alone loads nothing; models do not load the client."""
+    assert {name for name in loaded_by("import codat_async") if name.startswith("codat_")} == {"codat_async"}
+    assert not {"aiohttp", "msgspec"} & loaded_by("import codat_async")
+    assert not {"aiohttp", "codat_async.client"} & loaded_by("import codat_async.models")
+    assert not {"aiohttp", "codat_async.client"} & loaded_by("from codat_async import models, errors")
