@@ -3,13 +3,13 @@
 ::
 
     CodatError
-    ├── ConfigurationError        the client was set up wrongly: no key, a bad base URL (also a ValueError)
-    ├── TransportError            no (whole) answer came
+    ├── ConfigurationError        wrong settings of the client: no key, a bad base URL (also a ValueError)
+    ├── TransportError            no complete answer was received
     │   ├── ConnectError          no connection could be made: DNS, refused, proxy
     │   │   └── TLSError          the certificate or the handshake was not accepted
     │   ├── ConnectionLost        the connection broke before the answer was complete
     │   └── RequestTimeout        connecting, waiting or the whole attempt took too long
-    ├── QuotaExhausted            the day's quota is spent; says when it resets
+    ├── QuotaExhausted            the daily quota is used up; has the time of its reset
     ├── StatusError               an answer that is not a success
     │   ├── BadRequest            400  malformed request or query
     │   ├── Unauthorized          401  wrong API key
@@ -18,88 +18,52 @@
     │   ├── NotFound              404  no such record, or the platform lacks that data type
     │   ├── Conflict              409  never requested, still syncing, or an idempotency key in progress
     │   ├── UnprocessableEntity   422  an idempotency key used again with another body
-    │   ├── RateLimited           429  says after how long to come back
+    │   ├── RateLimited           429  too many requests; has the time to wait
     │   └── ServerError           5xx
     │       ├── InternalServerError   500
     │       └── ServiceUnavailable    503
-    ├── DecodingError             a success whose body is not what it should be
-    │   └── InvalidRecord         one record of a page that no model accepts
+    ├── DecodingError             a successful answer whose body cannot be decoded
+    │   └── InvalidRecord         one record that does not fit its model
     ├── PagingError               a list whose pages do not advance
     ├── DownloadError             a download that ended short or could not be resumed
     └── PushError                 a write that the platform did not carry out
-        ├── PushFailed            says why, with the validation
-        └── PushTimedOut          the platform, or the caller's max_quota_wait, gave up
+        ├── PushFailed            rejected; has the reason and the validation
+        └── PushTimedOut          the platform or the caller's time-out gave up
 
-``codat_async.bulk`` adds its own below the root, for directories, disks and quotas that do
-not suffice.
+``codat_async.bulk`` adds its own below the root, for directories, disks and quotas.
 """
 
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import fields
 
 from codat_async.models import ErrorMessage, PushOperation, Validation
-from codat_middleware.errors import (
-    CodatError,
-    ConnectError,
-    ConnectionLost,
-    QuotaExhausted,
-    RequestTimeout,
-    TLSError,
-    TransportError,
-)
+from codat_middleware.errors import CodatError as CodatError
+from codat_middleware.errors import ConnectError as ConnectError
+from codat_middleware.errors import ConnectionLost as ConnectionLost
+from codat_middleware.errors import QuotaExhausted as QuotaExhausted
+from codat_middleware.errors import RequestTimeout as RequestTimeout
+from codat_middleware.errors import TLSError as TLSError
+from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
 
-__all__ = [
-    "BadRequest",
-    "CodatError",
-    "ConfigurationError",
-    "Conflict",
-    "ConnectError",
-    "ConnectionLost",
-    "DecodingError",
-    "DownloadError",
-    "Forbidden",
-    "InternalServerError",
-    "InvalidRecord",
-    "NotFound",
-    "PagingError",
-    "PaymentRequired",
-    "PushError",
-    "PushFailed",
-    "PushTimedOut",
-    "QuotaExhausted",
-    "RateLimited",
-    "RequestTimeout",
-    "ServerError",
-    "ServiceUnavailable",
-    "StatusError",
-    "TLSError",
-    "TransportError",
-    "Unauthorized",
-    "UnprocessableEntity",
-    "from_response",
-]
-
 
 class ConfigurationError(CodatError, ValueError):
-    """The client was set up wrongly: no API key, or a base URL that cannot be used."""
+    """The settings of the client are wrong: no API key, or a base URL that cannot be used."""
 
 
 class StatusError(CodatError):
     """An answer that is not a success.
 
-    The fields come from Codat's error body where there is one; proxies in between answer
-    with HTML or nothing, and then they are empty but the class is still the right one.
+    The fields come from Codat's error body. Proxies in between answer with HTML or nothing:
+    the fields are then empty, and the class is still chosen by the status.
     """
-
-    status_codes: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, request: Request, response: Response, message: ErrorMessage) -> None:
         self.status: int = response.status
@@ -115,18 +79,18 @@ class StatusError(CodatError):
         self.detailed_error_code: int | None = message.detailed_error_code
         self.validation: Validation | None = message.validation
         self.retry_after: float | None = retry_after(response.headers, time.time())
-        """Seconds the server asked to wait, counted from its answer, where it said so in ``Retry-After``."""
+        """Seconds from the answer on that the server asked to wait, by ``Retry-After``."""
         self.body: bytes = response.body
-        """As received, for the cases that no field covers."""
+        """As received."""
         super().__init__(self.status, self.error)
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether a write may have happened all the same.
+        """Whether a write may have happened in spite of the error.
 
         Codat keeps the answer to an idempotency key, server errors included, so a POST or
-        PATCH that met one is never sent again: the same key would replay the error and a new
-        one may write twice. Source: Codat's documentation of idempotency.
+        PATCH answered with one is never sent again: the same key would replay the error and a
+        new one may write twice. Source: Codat's documentation of idempotency.
         """
         return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
 
@@ -137,7 +101,7 @@ class StatusError(CodatError):
                 f"{item.item_id or 'record'}: {item.message}" for item in (self.validation.errors or [])[:3]
             ]
         if self.retry_after is not None:
-            parts.append(f"asked to wait {self.retry_after:.0f} s")
+            parts.append(f"retry after {self.retry_after:.0f} s")
         if self.outcome_unknown:
             parts.append("the outcome of this write is unknown")
             if self.method in ("POST", "PATCH"):
@@ -146,56 +110,37 @@ class StatusError(CodatError):
             parts.append(f"correlation id {self.correlation_id}")
         return " ".join("; ".join(parts).split())
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
-
 
 class BadRequest(StatusError):
     """400: a malformed request or query."""
-
-    status_codes = (400,)
 
 
 class Unauthorized(StatusError):
     """401: the API key is wrong."""
 
-    status_codes = (401,)
-
 
 class PaymentRequired(StatusError):
     """402: an account limit is reached (companies, or the free plan)."""
-
-    status_codes = (402,)
 
 
 class Forbidden(StatusError):
     """403: the key is not allowed there."""
 
-    status_codes = (403,)
-
 
 class NotFound(StatusError):
     """404: no such record, or that platform does not have the data type."""
-
-    status_codes = (404,)
 
 
 class Conflict(StatusError):
     """409: the data set was never requested or is still syncing, or an idempotency key is in progress."""
 
-    status_codes = (409,)
-
 
 class UnprocessableEntity(StatusError):
     """422: an idempotency key was used again with another body."""
 
-    status_codes = (422,)
-
 
 class RateLimited(StatusError):
-    """429: too many requests; :attr:`~StatusError.retry_after` tells how long to wait."""
-
-    status_codes = (429,)
+    """429: too many requests; :attr:`~StatusError.retry_after` is how long to wait."""
 
 
 class ServerError(StatusError):
@@ -205,19 +150,15 @@ class ServerError(StatusError):
 class InternalServerError(ServerError):
     """500: a server error."""
 
-    status_codes = (500,)
-
 
 class ServiceUnavailable(ServerError):
     """503: maintenance, or overload."""
 
-    status_codes = (503,)
-
 
 class DecodingError(CodatError):
-    """A success whose body is not what it should be: broken JSON, or a shape no model accepts.
+    """A successful answer whose body cannot be decoded: broken JSON, or a shape that no model accepts.
 
-    ``path`` is where in the document (``$.totalAmount``), ``reason`` what was wrong there,
+    ``path`` is the place in the document (``$.totalAmount``), ``reason`` what is wrong there,
     ``raw`` the bytes as received.
     """
 
@@ -232,14 +173,11 @@ class DecodingError(CodatError):
         name = f"{self.operation}: " if self.operation else ""
         return f"{name}{self.reason} at {self.path}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
-
 
 class InvalidRecord(DecodingError):
-    """One record of a page that no model accepts; the rest of the page is unharmed.
+    """One record that does not fit its model; the other records of its page are not affected.
 
-    Handed to a pager's ``on_invalid``, or raised by default.
+    Passed to the ``on_invalid`` of a pager, or raised by default.
     """
 
     def __init__(
@@ -247,7 +185,7 @@ class InvalidRecord(DecodingError):
     ) -> None:
         super().__init__(reason, path=path, raw=raw, operation=operation)
         self.record_id = record_id
-        """The record's ``id`` where it could be read."""
+        """The record's ``id``, if it could be read."""
 
     def __str__(self) -> str:
         name = f"{self.operation}: " if self.operation else ""
@@ -271,42 +209,35 @@ class PushError(CodatError):
 
     @property
     def validation(self) -> Validation | None:
-        """What the platform found wrong with the record, where it said so."""
+        """What the platform found wrong with the record, if it answered that."""
         return self.operation.validation
 
     def __str__(self) -> str:
         return f"push operation {self.operation.push_operation_key}: {self.args[0]}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.operation, self.args[0])
-
 
 class PushFailed(PushError):
-    """The platform refused the write; ``validation`` and ``operation.error_message`` say why."""
+    """The platform rejected the write; ``validation`` and ``operation.error_message`` are its reasons."""
 
 
 class PushTimedOut(PushError):
     """No final state in time: the platform gave up, or the caller's time-out passed first.
 
-    In the second case the operation may still end; ``wait`` can be called again with it.
+    After the caller's time-out the operation may still end; call ``wait`` with it again.
     """
 
 
 _BY_STATUS: dict[int, type[StatusError]] = {
-    status: kind
-    for kind in (
-        BadRequest,
-        Unauthorized,
-        PaymentRequired,
-        Forbidden,
-        NotFound,
-        Conflict,
-        UnprocessableEntity,
-        RateLimited,
-        InternalServerError,
-        ServiceUnavailable,
-    )
-    for status in kind.status_codes
+    400: BadRequest,
+    401: Unauthorized,
+    402: PaymentRequired,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: UnprocessableEntity,
+    429: RateLimited,
+    500: InternalServerError,
+    503: ServiceUnavailable,
 }
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -326,7 +257,7 @@ _message_fields = {
 
 
 def _message(body: bytes) -> ErrorMessage:
-    """What can be read of an error's body, field by field: one that is odd does not cost the others."""
+    """Decode an error's body field by field, so that one malformed field does not lose the others."""
     message = ErrorMessage()
     with suppress(*_UNREADABLE):
         for wire_name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
@@ -342,10 +273,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "unexpected status"
-
-
-def _rebuild(kind: type[CodatError], args: tuple[Any, ...], state: dict[str, Any]) -> CodatError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error

@@ -30,6 +30,10 @@ __all__ = [
 class CodatError(Exception):
     """The root of every error this client raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Pickle would call the class with ``args``, which are not those of every constructor.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
 
 class TransportError(CodatError):
     """No complete response arrived.
@@ -53,9 +57,6 @@ class TransportError(CodatError):
     def __str__(self) -> str:
         note = "; the outcome of this write is unknown" if self.outcome_unknown else ""
         return f"{self.method} {self.path}: {self.reason}{note}"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
 class ConnectError(TransportError):
@@ -95,9 +96,6 @@ class QuotaExhausted(CodatError):
     def __init__(self, resets_at: datetime) -> None:
         super().__init__(f"the daily quota is spent; it resets at {resets_at.isoformat(timespec='seconds')}")
         self.resets_at = resets_at
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.resets_at,)
 
 
 def _rebuild(kind: type[CodatError], args: tuple[object, ...], state: dict[str, object]) -> CodatError:
