@@ -1,4 +1,4 @@
-"""Downloads and uploads that never sit whole in memory."""
+"""Downloads and uploads that are never held whole in memory."""
 
 import asyncio
 import contextlib
@@ -30,24 +30,24 @@ UploadSource: TypeAlias = (
 """A path, bytes, an open binary file, or a function that opens an async iterator of bytes."""
 
 _PIECE: Final = 1 << 20
-"""Bytes read from or written to disk at once: a thread is asked for so much, not for each packet."""
+"""Bytes read from or written to disk at once, since each costs a change of thread."""
 _PART: Final = "fileName"
-"""What the one part of an upload is called: the API documents no name, and this is the published SDK's."""
+"""The name of the one part of an upload, as the published SDK has it."""
 _RESUMES: Final = 5
-"""Breaks in a row, without a byte between them, after which a download is given up."""
+"""Breaks in a row, without a byte between them, after which a download fails."""
 
 
 class Download:
-    """A file on its way down; opened by ``async with``.
+    """A file being downloaded; opened by ``async with``.
 
     ::
 
         async with codat.bills.download_attachment(...) as download:
             await download.save("bill.pdf")
 
-    ``file_name``, ``content_type`` and ``size`` (bytes, where the server tells) are known once
-    it is open. Where the stream breaks and the server allows ranges, it goes on from the
-    byte it had reached.
+    ``file_name``, ``content_type`` and ``size`` (in bytes) are set once it is open, if the
+    server sent them. If the connection breaks and the server supports ranges, the download
+    continues from the byte it had reached.
     """
 
     def __init__(self, send: Callable[[Request], Awaitable[Response]], request: Request) -> None:
@@ -56,12 +56,12 @@ class Download:
         self._stream: ByteStream | None = None
         self._started = False
         self.headers: Mapping[str, str] = {}
-        """Of the answer."""
+        """The headers of the answer."""
         self.file_name: str | None = None
         self.content_type: str | None = None
         self.size: int | None = None
         self.received = 0
-        """Bytes handed on so far."""
+        """Bytes yielded so far."""
 
     async def __aenter__(self) -> Self:
         response = await self._send(self._request)
@@ -78,7 +78,7 @@ class Download:
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
         length = response.headers.get("Content-Length", "")
-        # What arrives is decoded, so the length of an encoded content says nothing about it.
+        # The length of an encoded content is not that of the decoded bytes that arrive.
         encoded = response.headers.get("Content-Encoding", "identity") != "identity"
         self.size = int(length) if length.isdecimal() and not encoded else None
 
@@ -88,15 +88,15 @@ class Download:
         await self._close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The content, in pieces as they arrive; once.
+        """The content in pieces, as they arrive; can be iterated once.
 
-        Raises :class:`~codat_async.errors.DownloadError` where it ends short, and a
-        :class:`~codat_async.errors.TransportError` where it breaks and cannot be resumed.
+        Raises :class:`~codat_async.errors.DownloadError` if it ends too early, and a
+        :class:`~codat_async.errors.TransportError` if it breaks and cannot be resumed.
         """
         if self._stream is None:
-            raise RuntimeError("a download is opened by `async with`, and closed after it")
+            raise RuntimeError("this download is not open: use it inside `async with`")
         if self._started:
-            raise RuntimeError("a download is read once")
+            raise RuntimeError("this download was read already; start a new one to read it again")
         self._started = True
         breaks = 0
         while True:
@@ -113,17 +113,17 @@ class Download:
                     raise
                 await self._resume(lost)
         if self.size is not None and self.received != self.size:
-            raise DownloadError(f"{self._request.path}: {self.received} of {self.size} bytes came")
+            raise DownloadError(f"{self._request.path}: received {self.received} of {self.size} bytes")
 
     async def read(self) -> bytes:
-        """All of it at once; for what is known to be small."""
+        """The whole content as bytes; for files that are known to be small."""
         return b"".join([chunk async for chunk in self])
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, which appears under its name only when it is complete.
 
-        Returns the path. A file that was there before is replaced at the end, or left as it
-        was where the download fails.
+        Returns the path. An existing file is replaced at the end, and left unchanged if the
+        download fails.
         """
         part = _PartFile(Path(path))
         try:
@@ -155,16 +155,16 @@ class Download:
             version = self.headers.get("Last-Modified", "")
         if version:
             request = request.with_header("If-Range", version)
-        given_up = f"{request.path}: broke after {self.received} bytes and the server did not resume"
+        failed = f"{request.path}: broke after {self.received} bytes and the server did not resume"
         try:
             response = await self._send(request)
-        except StatusError as refused:
-            raise DownloadError(f"{given_up} ({refused.status})") from refused
+        except StatusError as error:
+            raise DownloadError(f"{failed} ({error.status})") from error
         self._stream = response.stream
         if response.status != 206 or not self._continues(response.headers.get("Content-Range", "")):
-            raise DownloadError(given_up) from lost
+            raise DownloadError(failed) from lost
         for name in ("ETag", "Last-Modified"):
-            # A server may go on without regard to If-Range, and weak tags are never sent in one.
+            # Some servers ignore If-Range, and weak tags must not be sent in one.
             before, now = self.headers.get(name), response.headers.get(name)
             if before is not None and now is not None and before != now:
                 raise DownloadError(f"{request.path}: changed after {self.received} bytes") from lost
@@ -193,11 +193,11 @@ async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]
 
 
 class _PartFile:
-    """A file under a temporary name beside the one it is to have."""
+    """A file that has a temporary name in the same folder until it is complete."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        # Without the name of the file, which may be as long as names can be.
+        # Does not contain the file's own name, which may be of the greatest length already.
         self._part = target.with_name(f".{uuid.uuid4().hex}.part")
         self._file: BinaryIO | None = None
 
@@ -211,7 +211,7 @@ class _PartFile:
         self._file.write(piece)
 
     def finish(self) -> None:
-        """Give it its name, once its content is on the disk."""
+        """Flush the content to disk, then rename the file to its own name."""
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -227,7 +227,7 @@ class _PartFile:
 
 
 async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Arguments) -> T:
-    """Run it in a thread, and to its end when cancelled: nobody else may touch the file before."""
+    """Run it in a thread; if cancelled, wait for its end, since the file is in use until then."""
     running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
     try:
         return await asyncio.shield(running)
@@ -241,7 +241,7 @@ async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Argu
 
 
 def _file_name(disposition: str) -> str | None:
-    """The name in a Content-Disposition, without any folder it may pretend to (RFC 6266)."""
+    """The file name in a Content-Disposition header, without any folders in it (RFC 6266)."""
     if (extended := _extended_name(disposition)) is not None:
         name = extended
     elif quoted := re.search(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', disposition, re.IGNORECASE):
@@ -270,15 +270,15 @@ def _extended_name(disposition: str) -> str | None:
 
 
 async def multipart(source: UploadSource, *, name: str | None, content_type: str | None) -> Body:
-    """A form of one part that is opened anew for each attempt (RFC 7578).
+    """A form of one part, whose source is opened again for each attempt (RFC 7578).
 
-    Raises :class:`FileNotFoundError` and its kin for a path that cannot be read, before
-    anything is sent, and :class:`ValueError` for a source without a name to send it under.
+    Raises :class:`OSError` for a path that cannot be read, before anything is sent, and
+    :class:`ValueError` for a source without a name.
     """
     content, length, own_name, replayable = await _content(source)
     name = name or own_name
     if not name:
-        raise ValueError("an upload needs a name: pass name=…")
+        raise ValueError("an upload needs a file name: pass name=…")
     content_type = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if re.search(r"[\r\n]", content_type):
         raise ValueError(f"not a content type: {content_type!r}")
@@ -300,7 +300,7 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
                 break
             yield piece
         if length is not None and sent != length:
-            raise OSError(f"{name}: its size changed while it was sent")
+            raise OSError(f"{name}: the size of the file changed while it was sent")
         yield tail
 
     return Body(
@@ -315,7 +315,7 @@ _Opened: TypeAlias = Callable[[], AsyncIterable[bytes]]
 
 
 async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | None, bool]:
-    """How to open the source, its size and name where known, and whether it can be opened again."""
+    """A function that opens the source, its size and name if known, and whether it can be opened again."""
     if isinstance(source, bytes | bytearray):
         data = bytes(source)
         return (lambda: _pieces_of(data)), len(data), None, True
@@ -329,8 +329,8 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
         return source, None, None, True
     if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
         raise TypeError(
-            "an upload is a path, bytes, a file opened in binary mode, or a function that opens "
-            f"an async iterator of bytes; not {type(source).__name__}"
+            "file must be a path, bytes, a file opened in binary mode, or a function that opens "
+            f"an async iterator of bytes, not {type(source).__name__}"
         )
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
@@ -342,7 +342,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     reading = threading.Lock()
 
     def read_from(place: int) -> bytes:
-        # A thread of an attempt that was given up may still be reading, and moves the file's place.
+        # A thread of a cancelled attempt may still be reading, which moves the file's position.
         with reading:
             source.seek(place)
             return source.read(_PIECE)
@@ -367,6 +367,7 @@ async def _pieces_of_path(path: Path) -> AsyncIterator[bytes]:
         async for piece in _pieces_of_file(file):
             yield piece
     finally:
+        # Closed without an await, so that a generator dropped half way leaves nothing behind.
         file.close()
 
 

@@ -1,9 +1,9 @@
-"""The one place that knows aiohttp: sends a request, and maps what goes wrong."""
+"""The one place that knows aiohttp: sends a request, and maps its exceptions to typed errors."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -21,21 +21,22 @@ from codat_async.errors import (
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 _REASON: Final = 200
-"""The most characters of a foreign error's text that are kept: some quote what the server sent."""
+"""Characters kept of the text of an aiohttp error: some quote what the server sent."""
 _READ_AHEAD: Final = 1 << 18
-"""Bytes read from a socket before the reader has taken them: with aiohttp's 64 kB a page of
-1,000 records pauses the socket so often that reading it takes a quarter longer."""
+"""Bytes buffered of an answer: with aiohttp's default of 64 kB a page of 1,000 records pauses
+the socket so often that reading it takes a quarter longer."""
 _PIECE: Final = 1 << 16
-"""Bytes of an upload that are handed to aiohttp at once; it waits after as many."""
+"""Bytes of an upload passed to aiohttp at once, which then waits for the socket."""
 _ERROR_BODY: Final = 1 << 20
-"""The most that is read of an error's body when a stream was asked for."""
+"""Bytes read of the error answer to a request for a stream."""
 
 
 class AiohttpTransport:
     """The innermost handler: one request, one attempt, one answer.
 
-    A session is made when first needed and closed by :meth:`aclose`; one that was passed in
-    is used as it is and left open. Redirects are not followed and statuses are not judged.
+    A session of its own is created by the first request and closed by :meth:`aclose`; one that
+    was passed in is used unchanged and left open. Redirects are not followed, and an answer
+    of any status is returned.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class AiohttpTransport:
         self._before = base.raw_path.rstrip("/")
         self._headers: CIMultiDict[str] = CIMultiDict()
         for name, value in headers.items():
-            # The later of two that differ in case stands, as a header may be sent but once.
+            # Of two that differ only in case the later wins: a header must not be sent twice.
             self._headers[name] = value
         self._timeout = timeout
         self._usual_limits = _limits(timeout, streamed=False)
@@ -65,7 +66,7 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise RuntimeError("this client is closed")
+            raise RuntimeError("this client is closed; create a new one")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._max_connections),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -77,19 +78,19 @@ class AiohttpTransport:
     def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None:
             raise RuntimeError(
-                "this client belongs to the event loop that it was first used in; "
-                "make one in each, such as in each asyncio.run"
+                "this client belongs to the event loop of its first request; "
+                "create one in each event loop, that is, in each asyncio.run"
             )
         self._loop = loop
 
     def _completed(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
-        """The headers with ours, which a session that was passed in does not add by itself."""
+        """The headers together with the client's, which a session that was passed in does not add."""
         completed = CIMultiDict(self._headers)
         completed.update(headers)
         return completed
 
     async def aclose(self) -> None:
-        """Close the session and its connections, where the session is our own."""
+        """Close the session and its connections, unless it was passed in."""
         if self._owns_session:
             self._closed = True
             session, self._session = self._session, None
@@ -97,11 +98,11 @@ class AiohttpTransport:
                 await session.close()
 
     async def __call__(self, request: Request) -> Response:
-        """Send one attempt; raises :class:`~codat_async.errors.TransportError` and its kinds."""
+        """Send one attempt; raises a :class:`~codat_async.errors.TransportError`."""
         session = self._session or self._open()
         if self._loop is not (loop := asyncio.get_running_loop()):
             self._belong_to(loop)
-        # Put together from its parts: to find them in a text again would take longer.
+        # Built from parts, which is faster than parsing them from a string.
         url = URL.build(
             scheme=self._scheme,
             authority=self._authority,
@@ -139,7 +140,7 @@ class AiohttpTransport:
                 status=response.status, headers=response.headers, stream=_Stream(response, request)
             )
         try:
-            # A whole read gives the connection back by itself.
+            # Reading to the end releases the connection.
             body = await (_beginning(response) if request.stream else response.read())
         except BaseException as error:
             response.close()
@@ -152,12 +153,12 @@ class AiohttpTransport:
 @lru_cache
 def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
     total = None if streamed else wanted.total
-    # A timer for each packet is dear, and one that cannot ring before the total's is in vain.
+    # A timer for each packet is expensive, and useless if it cannot fire before the total's.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
     connect = wanted.connect
     if total is not None:
-        # Only its own time-out tells that nothing was sent. A fifth is enough to stay ahead of the
-        # total's where aiohttp rounds up to whole seconds, which it does from five seconds on.
+        # A time-out of its own shows that nothing was sent. A fifth is enough to fire before the
+        # total's, although aiohttp rounds up to whole seconds from five seconds on.
         connect = total * 0.8 if connect is None else min(connect, total * 0.8)
     return aiohttp.ClientTimeout(total=total, connect=connect, sock_connect=connect, sock_read=silence)
 
@@ -177,7 +178,7 @@ class _Stream:
             raise _mapped(error, self._request) from error
 
     async def aclose(self) -> None:
-        """Give the connection back where the body was read to its end, else close it."""
+        """Release the connection if the body was read to its end, otherwise close it."""
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -198,7 +199,7 @@ def _payload(body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeou
     if isinstance(body.content, bytes):
         if limits.total is not None:
             return body.content
-        # Only a stream is watched while it is sent, and no total would end this one.
+        # Only a stream is watched while it is sent, and there is no total to end this body.
         whole = body.content
         body = Body(lambda: _single(whole), length=len(whole))
     assert callable(body.content)
@@ -212,37 +213,37 @@ async def _single(piece: bytes) -> AsyncIterator[bytes]:
 
 
 class _Content:
-    """A streamed body of one attempt, which knows when it was its source that failed.
+    """The streamed body of one attempt; ``failure`` is the exception of its source, if that failed.
 
-    It also gives up when the server takes nothing of it for ``silence`` seconds: aiohttp
-    looks for silence only when all is sent. What the source takes is not counted.
+    It times out if the server reads nothing of it for ``silence`` seconds, since aiohttp watches
+    the socket only once everything is sent. The time that the source takes is not counted.
     """
 
     def __init__(self, opened: Callable[[], AsyncIterable[bytes]], silence: float | None) -> None:
         self._open = opened
         self._silence = silence
-        self._patience: asyncio.Timeout | None = None
+        self._deadline: asyncio.Timeout | None = None
         self.failure: Exception | None = None
 
     async def answered(self, sending: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
-        """The answer to the request that sends it; raises SocketTimeoutError where none of it is taken."""
+        """Send the request and return its answer; raises SocketTimeoutError after ``silence``."""
         try:
-            async with asyncio.timeout(None) as self._patience:
+            async with asyncio.timeout(None) as self._deadline:
                 return await sending
         except TimeoutError:
-            if self._patience is not None and self._patience.expired():
+            if self._deadline is not None and self._deadline.expired():
                 raise aiohttp.SocketTimeoutError from None
             raise
         finally:
-            # The rest may be sent while the answer is read, which aiohttp watches.
-            self._patience = None
+            # The rest may be sent while aiohttp reads the answer, with a time-out of its own.
+            self._deadline = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._open():
                 if not isinstance(piece, bytes | bytearray | memoryview):
-                    raise TypeError(f"an upload is made of bytes; its source gave {type(piece).__name__}")
-                # In small pieces, or a slow line that takes a large one bit by bit would seem silent.
+                    raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
+                # In small pieces: a slow connection would need longer than the limit for a large one.
                 for start in range(0, len(piece), _PIECE):
                     self._watch(self._silence)
                     yield piece[start : start + _PIECE]
@@ -252,10 +253,9 @@ class _Content:
             raise
 
     def _watch(self, silence: float | None) -> None:
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(
-                None if silence is None else asyncio.get_running_loop().time() + silence
-            )
+        if self._deadline is not None and not self._deadline.expired():
+            now = asyncio.get_running_loop().time()
+            self._deadline.reschedule(None if silence is None else now + silence)
 
 
 def _query(request: Request) -> str:
@@ -263,41 +263,26 @@ def _query(request: Request) -> str:
 
 
 def _mapped(error: Exception, request: Request) -> TransportError:
-    """The typed error for one of aiohttp's, which can then be chained to it."""
+    """The typed error for one of aiohttp's."""
     _clean(error, request)
-    method, path = request.method, request.path
-    kind: type[TransportError]
+    target = {"method": request.method, "path": request.path}
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return _timeout(error, request, "connect", sent=False)
+            return RequestTimeout("no connection in time", phase="connect", sent=False, **target)
         case aiohttp.SocketTimeoutError():
-            return _timeout(error, request, "read", sent=True)
+            return RequestTimeout("nothing received in time", phase="read", sent=True, **target)
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            kind, sent = TLSError, False
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            kind, sent = ConnectError, False
-        case aiohttp.InvalidURL():
-            kind, sent = ConnectError, False
-        case asyncio.TimeoutError():
-            return _timeout(error, request, "total", sent=True)
+            return TLSError(_reason(error), sent=False, **target)
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
+            return ConnectError(_reason(error), sent=False, **target)
+        case TimeoutError():
+            return RequestTimeout("the attempt took too long", phase="total", sent=True, **target)
         case _:
-            kind, sent = ConnectionLost, True
-    return kind(_reason(error), method=method, path=path, sent=sent)
-
-
-def _timeout(
-    error: Exception, request: Request, phase: Literal["connect", "read", "total"], *, sent: bool
-) -> RequestTimeout:
-    reason = {
-        "connect": "no connection in time",
-        "read": "the server fell silent",
-        "total": "the attempt took too long",
-    }[phase]
-    return RequestTimeout(reason, method=request.method, path=request.path, sent=sent, phase=phase)
+            return ConnectionLost(_reason(error), sent=True, **target)
 
 
 def _clean(error: Exception, request: Request) -> None:
-    """Take the query and the credential out of aiohttp's error, since what is chained is logged too."""
+    """Remove the query and the credential from aiohttp's error, since a chained error is logged too."""
     if isinstance(error, aiohttp.ClientResponseError):
         url = URL(request.path, encoded=True)
         error.request_info = aiohttp.RequestInfo(url, request.method, CIMultiDictProxy(CIMultiDict()), url)
@@ -305,7 +290,7 @@ def _clean(error: Exception, request: Request) -> None:
     elif query := _query(request):
         error.args = tuple(_without(query, argument) for argument in error.args)
         if isinstance(error, OSError):
-            # Its text is not made of its arguments.
+            # The text of an OSError is not made from its arguments.
             error.strerror = _without(query, error.strerror)
 
 
@@ -319,13 +304,13 @@ def _reason(error: Exception) -> str:
 
 
 def checked_base_url(base_url: str) -> str:
-    """The base URL without a slash at its end; raises ConfigurationError where it cannot be one."""
+    """The base URL without a slash at its end; raises ConfigurationError if it is not valid."""
     try:
         url = URL(base_url)
     except ValueError:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
-        raise ConfigurationError(f"not a base URL: {base_url!r}; it looks like https://api.codat.io")
+        raise ConfigurationError(f"not a base URL: {base_url!r}; it must look like https://api.codat.io")
     if url.user is not None:
-        raise ConfigurationError("a base URL holds no credentials; pass the key as api_key")
+        raise ConfigurationError("base_url must not contain credentials; pass the key as api_key")
     return str(url).rstrip("/")

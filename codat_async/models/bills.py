@@ -49,7 +49,7 @@ class BillLineItem(Model, kw_only=True):
     tracking: BillingTracking | None = None
     tracking_category_refs: list[TrackingCategoryRef] | None = None
     is_direct_cost: bool | None = None
-    """True where the software has no other way to record a purchase paid on the spot."""
+    """True if the software has no other way to record a purchase paid on the spot."""
 
 
 class Bill(Record, kw_only=True):

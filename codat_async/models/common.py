@@ -84,7 +84,7 @@ class Record(Model, kw_only=True):
     modified_date: datetime | None = None
     """When Codat's copy last changed: what an incremental read goes by."""
     source_modified_date: datetime | None = None
-    """When the accounting software last changed the record, where it tells."""
+    """When the accounting software last changed the record; absent if it does not report that."""
     metadata: Metadata | None = None
 
     @property

@@ -28,7 +28,7 @@ class ConnectionStatus(OpenEnum):
 
 
 class ErrorStatus(OpenEnum):
-    """Whether a passing error is still there."""
+    """Whether a transient error is still there."""
 
     ACTIVE = "Active"
     RESOLVED = "Resolved"
@@ -38,10 +38,10 @@ class DataConnectionError(Model, kw_only=True):
     """A failure of the software behind a connection."""
 
     status_code: str | None = None
-    """HTTP's, as the software answered it; text."""
+    """The HTTP status that the software answered, as a string."""
     status_text: str | None = None
     status: ErrorStatus | None = None
-    """Where a passing error stands; absent for one that does not pass by itself."""
+    """Whether a transient error is over; absent for one that is not transient."""
     error_message: str | None = None
     errored_on_utc: datetime | None = None
     resolved_on_utc: datetime | None = None
@@ -65,7 +65,7 @@ class Connection(Model, kw_only=True):
     """Absent until data has been pulled once."""
     data_connection_errors: list[DataConnectionError] | None = None
     connection_info: dict[str, Any] | None = None
-    """What else the platform tells about the connection."""
+    """Further properties, by the platform's own names."""
 
 
 class ConnectionRequest(Model, kw_only=True):

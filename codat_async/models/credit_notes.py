@@ -44,7 +44,7 @@ class CreditNoteLineItem(Model, kw_only=True):
     tracking: BillingTracking | None = None
     tracking_category_refs: list[TrackingCategoryRef] | None = None
     is_direct_income: bool | None = None
-    """True where it takes back a sale that was paid on the spot."""
+    """True if it refunds a sale that was paid on the spot."""
 
 
 class CreditNote(Record, kw_only=True):

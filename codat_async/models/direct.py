@@ -18,9 +18,9 @@ class DirectIncomeLineItem(Model, kw_only=True):
     description: str | None = None
     item_ref: ItemRef | None = None
     quantity: Decimal
-    """1 where the software keeps no quantity."""
+    """1 if the software keeps no quantity."""
     unit_amount: Decimal
-    """The line's total where the software keeps no price."""
+    """The line's total if the software keeps no price."""
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""
@@ -63,9 +63,9 @@ class DirectCostLineItem(Model, kw_only=True):
     description: str | None = None
     item_ref: ItemRef | None = None
     quantity: Decimal
-    """1 where the software keeps no quantity."""
+    """1 if the software keeps no quantity."""
     unit_amount: Decimal
-    """The line's total where the software keeps no price."""
+    """The line's total if the software keeps no price."""
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""

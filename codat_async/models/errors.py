@@ -1,4 +1,4 @@
-"""What the API answers when it refuses or fails: the body of a 4xx or 5xx."""
+"""The body of an error answer, 4xx or 5xx."""
 
 from codat_async.models.base import Model
 
@@ -7,7 +7,7 @@ class ValidationItem(Model, kw_only=True):
     """One thing that validation found."""
 
     item_id: str | None = None
-    """What it was found in."""
+    """The record or field that it is about."""
     message: str | None = None
     validator_name: str | None = None
 
@@ -27,8 +27,8 @@ class ErrorMessage(Model, kw_only=True):
     """The part of the API that failed."""
     error: str | None = None
     correlation_id: str | None = None
-    """What Codat's support asks for."""
+    """Identifies the request to Codat's support."""
     can_be_retried: str | None = None
-    """``True``, ``False`` or ``Unknown``, as text."""
+    """``True``, ``False`` or ``Unknown``, as a string."""
     detailed_error_code: int | None = None
     validation: Validation | None = None

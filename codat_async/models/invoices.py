@@ -48,7 +48,7 @@ class InvoiceLineItem(Model, kw_only=True):
     tracking: BillingTracking | None = None
     tracking_category_refs: list[TrackingCategoryRef] | None = None
     is_direct_income: bool | None = None
-    """True where the software has no other way to record a sale paid on the spot."""
+    """True if the software has no other way to record a sale paid on the spot."""
 
 
 class Invoice(Record, kw_only=True):

@@ -10,7 +10,7 @@ from codat_async.models.tracking import Tracking
 
 
 class Journal(Record, kw_only=True):
-    """A book that journal entries are kept in, where the software has several."""
+    """A book that journal entries are kept in, in software that has several."""
 
     journal_code: str | None = None
     name: str | None = None

@@ -60,8 +60,8 @@ class PaymentLineLink(Model, kw_only=True):
     id: str | None = None
     """Of the invoice, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None
-    """By how much it changes what that record leaves open, in that record's currency:
-    negative lowers what the customer owes."""
+    """The change of the open amount of that record, in that record's currency:
+    negative if the customer then owes less."""
     currency_rate: Decimal | None = None
 
 
@@ -69,7 +69,7 @@ class PaymentLine(Model, kw_only=True):
     """A part of a payment from a customer."""
 
     amount: Decimal
-    """In the payment's currency; negative for money given back."""
+    """In the payment's currency; negative for money returned."""
     allocated_on_date: datetime | None = None
     links: list[PaymentLineLink] | None = None
 
@@ -117,8 +117,8 @@ class BillPaymentLineLink(Model, kw_only=True):
     id: str | None = None
     """Of the bill, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None
-    """By how much it changes what that record leaves open, in that record's currency:
-    negative lowers what the company owes."""
+    """The change of the open amount of that record, in that record's currency:
+    negative if the company then owes less."""
     currency_rate: Decimal | None = None
 
 
@@ -165,7 +165,7 @@ class PaymentAllocationPayment(Model, kw_only=True):
     """The payment, in short, that a part was taken from."""
 
     id: str | None = None
-    """Absent where the software keeps no payment of its own, as for direct costs and incomes."""
+    """Absent if the software keeps no payment of its own, as for direct costs and incomes."""
     account_ref: AccountRef | None = None
     paid_on_date: datetime | None = None
     reference: str | None = None

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class PushOperationStatus(OpenEnum):
-    """Where a write stands."""
+    """The state of a write."""
 
     PENDING = "Pending"
     FAILED = "Failed"
@@ -35,18 +35,18 @@ class PushOperationChange(Model, kw_only=True):
     type: PushChangeType | None = None
     record_ref: RecordReference | None = None
     attachment_id: str | None = None
-    """Present where an attachment was uploaded."""
+    """Present if an attachment was uploaded."""
 
 
 class PushOperation(Model, Generic[T], kw_only=True):
     """A write on its way to the accounting software. Read-only.
 
-    The API answers a write at once, as a rule with a pending operation; it ends later, and what
-    became of it is learned by asking again.
+    The API answers a write at once, usually with a pending operation. It ends later, and is then
+    read again for its outcome.
     """
 
     push_operation_key: str
-    """What to ask by."""
+    """The id of the operation, by which its state is read."""
     company_id: str
     data_connection_key: str
     """The connection that is written to."""
@@ -61,7 +61,7 @@ class PushOperation(Model, Generic[T], kw_only=True):
     timeout_in_seconds: int | None = None
     error_message: str | None = None
     validation: Validation | None = None
-    """What the platform, or Codat for it, found wrong with the record."""
+    """The problems that the platform or Codat found in the record."""
     changes: list[PushOperationChange] | None = None
     data: T | None = None
     """The record: as it was sent, then as the accounting software made it. Absent for deletions,
@@ -117,7 +117,7 @@ class PushOptionProperty(Model, kw_only=True):
     properties: "dict[str, PushOptionProperty] | None" = None
     """The fields inside, by their wire name."""
     options: list[PushOptionChoice] | None = None
-    """Where only these values are taken."""
+    """The only values that are accepted, if there is such a list."""
     validation: PushValidationInfo | None = None
 
 

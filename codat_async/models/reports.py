@@ -29,7 +29,7 @@ class ReportLine(Model, kw_only=True):
 
     name: str | None = None
     account_id: str | None = None
-    """Absent where the line stands for more than one account."""
+    """Absent if the line is for more than one account."""
     value: Decimal
     """In the report's currency."""
     items: "list[ReportLine] | None" = None

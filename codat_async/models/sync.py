@@ -7,7 +7,7 @@ from codat_async.models.common import DataType
 
 
 class DatasetStatus(OpenEnum):
-    """Where the pull of one data type stands. ``Complete`` and the errors are final."""
+    """The state of the pull of one data type. ``Complete`` and the errors are final."""
 
     INITIAL = "Initial"
     QUEUED = "Queued"

@@ -1,7 +1,7 @@
 """All operations against the published SDK: the same request for the same arguments, and its answers read.
 
 The SDK is walked by introspection, so every operation it offers is covered. What differs on
-purpose is listed in ``MENDED``, ``NOT_CREATED`` and ``HOSTILE_IDS``, each with its reason.
+purpose is listed in ``RENAMED``, ``NOT_CREATED`` and ``HOSTILE_IDS``, each with its reason.
 """
 
 import email.parser
@@ -43,7 +43,7 @@ except ModuleNotFoundError as missing:
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
 
-MENDED = {
+RENAMED = {
     ("payments", "payments"): "list_by_link_type",
     ("purchase_orders", "download_purchase_order_pdf"): "download_pdf",
 }
@@ -83,7 +83,7 @@ class Offered(NamedTuple):
     @property
     def ours(self) -> Operation:
         """The same operation here."""
-        return OURS[self.resource, MENDED.get((self.resource, self.name), self.name)]
+        return OURS[self.resource, RENAMED.get((self.resource, self.name), self.name)]
 
     @property
     def label(self) -> str:
@@ -136,7 +136,7 @@ class Examples:
         self.variant = variant
 
     def of(self, kind: Any, name: str = "", above: tuple[Any, ...] = ()) -> Any:
-        """An example of a type; ``above`` holds the models it stands in, for those that hold themselves."""
+        """An example of a type; ``above`` holds the models around it, for models that contain themselves."""
         kind = unwrapped(kind)
         origin = get_origin(kind)
         if is_model(kind):
@@ -379,13 +379,13 @@ every_operation = pytest.mark.parametrize("operation", ALL, ids=[operation.label
 
 
 def test_every_operation_is_here() -> None:
-    """The SDK's operations are all offered, under its names but for the mended ones."""
+    """All operations of the SDK are offered under its names, except the renamed ones."""
     assert len(ALL) == OPERATIONS
     missing = [
         operation.label
         for operation in ALL
         if not hasattr(
-            OURS.get((operation.resource, MENDED.get((operation.resource, operation.name), operation.name))),
+            OURS.get((operation.resource, RENAMED.get((operation.resource, operation.name), operation.name))),
             "path",
         )
     ]

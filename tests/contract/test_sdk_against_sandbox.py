@@ -243,7 +243,7 @@ def test_the_sdk_has_what_the_catalogue_has() -> None:
 
 @pytest.mark.parametrize("operation", ACCOUNTING, ids=lambda operation: operation.label)
 def test_accounting(bench: Bench, operation: Operation) -> None:
-    """The operation is performed, its answer accepted, and where it writes, the write succeeds."""
+    """The operation is performed, its answer accepted, and a write succeeds."""
     method = getattr(getattr(bench.accounting, operation.group), operation.name)
     answer = method(request=request_for(bench, operation), retries=None)
     assert bench.served(operation.label) == {"200"}
@@ -394,7 +394,7 @@ def test_platform(bench: Bench, operation: Operation) -> None:
 
 
 def test_errors_are_the_sdks_own(bench: Bench) -> None:
-    """A refusal is read by the SDK as the API's error, with its fields."""
+    """An error answer is read by the SDK as the API's error, with its fields."""
     with pytest.raises(codat_accounting.models.errors.ErrorMessage) as caught:
         bench.accounting.bills.get(request={"company_id": bench.company, "bill_id": "none"}, retries=None)
     data = caught.value.data
