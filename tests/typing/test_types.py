@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
-SAMPLE = Path(__file__).parent / "sample.py"
-SOURCE = SAMPLE.read_text()
+SAMPLES = [Path(__file__).parent / name for name in ("sample.py", "sync_sample.py")]
 
-WRONG = {number for number, line in enumerate(SOURCE.splitlines(), 1) if "# error" in line}
-"""Lines that a checker must report."""
+WRONG = {
+    (sample.name, number)
+    for sample in SAMPLES
+    for number, line in enumerate(sample.read_text().splitlines(), 1)
+    if "# error" in line
+}
+"""File and line of what a checker must report."""
 
 
 def needed(module: str) -> None:
@@ -26,9 +30,10 @@ def needed(module: str) -> None:
 
 @pytest.fixture(scope="module")
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but the sample, so that the package is found as its users find it."""
+    """A folder with nothing but the samples, so that the package is found as its users find it."""
     folder = tmp_path_factory.mktemp("typing")
-    (folder / "sample.py").write_text(SOURCE)
+    for sample in SAMPLES:
+        (folder / sample.name).write_text(sample.read_text())
     return folder
 
 
@@ -52,11 +57,10 @@ def test_mypy(configured: Path) -> None:
     """mypy --strict sees the declared types, and reports every wrong line and no other."""
     needed("mypy")
     cache = str(Path(__file__).parents[2] / ".mypy_cache" / "sample")
-    output = run(
-        "mypy", "--strict", "--no-color-output", "--cache-dir", cache, "sample.py", folder=configured
-    )
-    reported = {int(found[1]) for found in re.finditer(r"^sample\.py:(\d+): error", output, re.MULTILINE)}
-    assert reported == WRONG, output
+    names = [sample.name for sample in SAMPLES]
+    output = run("mypy", "--strict", "--no-color-output", "--cache-dir", cache, *names, folder=configured)
+    found = re.finditer(r"^(\w+\.py):(\d+): error", output, re.MULTILINE)
+    assert {(each[1], int(each[2])) for each in found} == WRONG, output
 
 
 def pyright(folder: Path) -> list[dict[str, Any]]:
@@ -76,7 +80,7 @@ def pyright(folder: Path) -> list[dict[str, Any]]:
 def test_pyright(configured: Path) -> None:
     """pyright sees the same."""
     found = pyright(configured)
-    assert {one["range"]["start"]["line"] + 1 for one in found} == WRONG, found
+    assert {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in found} == WRONG, found
 
 
 def test_examples_of_the_readme(tmp_path: Path) -> None:
