@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; ends the process with the command's exit status."""
+    """Run the command line, then exit the process with the command's exit status."""
     try:
         import click  # noqa: F401
         import rich  # noqa: F401

@@ -1,151 +1,152 @@
-"""The commands, and how their errors reach people: one line on stderr and an exit status."""
+"""The commands, and how errors reach the user: as one line on stderr and an exit status."""
 
 import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from codat_async.cli import output, parsing, progress, signals
-from codat_async.cli.options import (
-    BAD_INPUT,
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    NOTHING,
-    PARTLY,
-    connecting,
-    path,
-    selecting,
-    statuses,
-)
+from codat_async.cli.options import PATH, ExitStatus, connection_options, exit_status_help, selection_options
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
+
+if TYPE_CHECKING:
+    from codat_async.bulk import PullType
 
 __all__ = ["run"]
 
-_GOES_ON: Final = "the same command goes on where it stopped"
+_RESUME: Final = "run the same command again to continue where it stopped"
+_RESUME_CONVERT: Final = "run the same command again to convert the rest"
 _NOTHING_WRITTEN: Final = "nothing was written"
-_THE_REST: Final = "the same command goes on with the rest"
-_OUTCOMES: Final = {"done": DONE, "partial": PARTLY, "failed": NOTHING}
-_OF_SANDBOX: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
+_OUTCOMES: Final = {"done": ExitStatus.DONE, "partial": ExitStatus.PARTIAL, "failed": ExitStatus.FAILED}
+_SANDBOX_OPTIONS: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command; gives its exit status."""
+    """Run a command and return its exit status."""
     try:
         status = group.main(list(arguments), prog_name="codat-async", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        return BAD_INPUT
+        return ExitStatus.BAD_INPUT
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):
-            # click takes it for the end of what is typed; here it is a file that ended.
+            # click turns every EOFError into Abort, for the end of terminal input; this one is of a file.
             raise error.__cause__ from None
-        return _failed("interrupted", INTERRUPTED)
+        return _print_error("interrupted", ExitStatus.INTERRUPTED)
     except Exception as error:
-        told = _explained(error)
-        if told is None:
+        explained = _explain(error)
+        if explained is None:
             raise
-        return _failed(*told)
-    return status if isinstance(status, int) else DONE
+        return _print_error(*explained)
+    return status if isinstance(status, int) else ExitStatus.DONE
 
 
-def _explained(error: Exception) -> tuple[str, int] | None:
-    """The line and the exit status that an error ends a command with; None for what nobody foresaw."""
+def _explain(error: Exception) -> tuple[str, ExitStatus] | None:
+    """Return the line and the exit status for an expected error; None for any other."""
     if isinstance(error, signals.Interrupted):
-        return str(error), INTERRUPTED
+        return str(error), ExitStatus.INTERRUPTED
     if isinstance(error, click.ClickException):
-        return _line(error.format_message()), BAD_INPUT
+        return _one_line(error.format_message()), ExitStatus.BAD_INPUT
     if isinstance(error, Unauthorized):
-        return _line(f"the API key was not accepted ({error})"), BAD_INPUT
+        return _one_line(f"the API key was not accepted ({error})"), ExitStatus.BAD_INPUT
     if isinstance(error, CodatError):
         from codat_async.bulk import DirectoryError, UnknownDataType
 
         bad_input = isinstance(error, (ConfigurationError, DirectoryError, UnknownDataType))
-        return _line(str(error)), BAD_INPUT if bad_input else NOTHING
+        return _one_line(str(error)), ExitStatus.BAD_INPUT if bad_input else ExitStatus.FAILED
     return None
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _failed(text: str, status: int) -> int:
-    output.out(f"codat-async: {text}", sys.stderr)
+def _print_error(text: str, status: ExitStatus) -> ExitStatus:
+    output.print_text(f"codat-async: {text}", sys.stderr)
     return status
 
 
-def _told(text: str, status: int) -> int:
-    """Print what the command is for; gives its status."""
-    return status if output.out(text) else FAILED
+def _print_result(text: str, status: ExitStatus) -> ExitStatus:
+    """Print a command's result and return its status, or ERROR if the result could not be printed."""
+    return status if output.print_text(text) else ExitStatus.ERROR
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="codat-async", message="%(prog)s %(version)s")
 def group() -> None:
-    """Pull accounting books through Codat's API: many companies, many data types, into files."""
+    """Pull accounting data through Codat's API: many companies, many data types, into files."""
 
 
 # --- pull ----------------------------------------------------------------------------------
 
 
 @group.command(
-    epilog=statuses(
+    epilog=exit_status_help(
         {
-            DONE: "all done",
-            PARTLY: "partly done; the same command goes on with what is left",
-            NOTHING: "nothing done",
-            INTERRUPTED: f"interrupted; {_GOES_ON}",
+            ExitStatus.DONE: "all done",
+            ExitStatus.PARTIAL: "partly done; run the same command again to continue with the rest",
+            ExitStatus.FAILED: "failed: nothing was pulled",
+            ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}",
         }
     ),
-    short_help="Pull books into a directory; again to resume, or to get what changed.",
+    short_help="Pull accounting data into a directory; run again to resume or to update.",
 )
 @click.option(
-    "--into", required=True, type=path, metavar="DIR", help="Where to; made where it does not exist."
+    "--into", required=True, type=PATH, metavar="DIR", help="Target directory; created if it does not exist."
 )
-@selecting
-@connecting
-@click.option("--full", is_flag=True, help="Read everything again, not only what changed since the last run.")
+@selection_options
+@connection_options
+@click.option(
+    "--full", is_flag=True, help="Read all records again, not only those changed since the last run."
+)
 @click.option(
     "--overlap",
     default="10m",
     show_default=True,
-    help="How far behind the last change to begin an incremental run.",
+    help="How far before the last known change an incremental run starts reading.",
 )
-@click.option("--allow-partial", is_flag=True, help="Start even where today's quota is not enough.")
-@click.option("--dry-run", is_flag=True, help="Plan only, as the plan command does; nothing is written.")
-@click.option("--parquet", is_flag=True, help="Also write DIR/parquet.")
-@click.option("--duckdb", type=path, metavar="FILE", help="Also merge into tables of a DuckDB file.")
+@click.option("--allow-partial", is_flag=True, help="Start even if today's quota is not enough.")
+@click.option("--dry-run", is_flag=True, help="Only print the plan, as the plan command does.")
+@click.option("--parquet", is_flag=True, help="Also write Parquet files to DIR/parquet.")
+@click.option("--duckdb", type=PATH, metavar="FILE", help="Also merge the records into a DuckDB file.")
 @click.option(
     "--compression",
     type=click.Choice(["gzip", "zstd"]),
-    help="Of the raw files; by default zstd where the extra of that name is installed, else gzip.",
+    help="Compression of the raw files. [default: zstd if the zstd extra is installed, otherwise gzip]",
 )
 @click.option(
-    "--memory", type=click.IntRange(1), default=64, show_default=True, help="MB of pages in flight."
+    "--memory",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Most megabytes of pages held in memory.",
 )
 @click.option(
-    "--log-json", is_flag=True, help="Write events, progress and log to stdout, a JSON object a line."
+    "--log-json",
+    is_flag=True,
+    help="Write events, progress and log records to stdout, one JSON object a line.",
 )
 def pull(
     into: Path, dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
 ) -> int:
-    """Pull books into DIR.
+    """Pull accounting data into DIR.
 
-    Each record lands as the API sent it, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz
-    (.zst where the zstd extra is installed). The same command goes on with an interrupted run to the
-    page, and after a complete run asks only for what has changed since. DIR/report.json tells how every
-    list ended.
+    Records are stored as the API sent them, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz
+    (.zst if the zstd extra is installed). The same command resumes an interrupted run at the page where it
+    stopped; after a complete run it reads only what has changed since. DIR/report.json lists how each list
+    ended.
     """
     log = progress.JsonLog(sys.stdout) if log_json else None
     try:
         return _pull(into, dry_run, parquet, duckdb, options, log)
     except Exception as error:
         if log is not None:
-            log.failed(*(_explained(error) or (_line(repr(error)), FAILED)))
+            log.failed(*(_explain(error) or (_one_line(repr(error)), ExitStatus.ERROR)))
         raise
 
 
@@ -156,23 +157,23 @@ def _pull(
     duckdb: Path | None,
     options: dict[str, Any],
     log: "progress.JsonLog | None",
-) -> int:
+) -> ExitStatus:
     from codat_async import bulk
 
     _check_sinks(parquet, duckdb)
-    selected = _selected(options)
+    selection = _select(options)
     if dry_run:
-        return _plan(selected, options, as_json=log is not None)
+        return _plan(selection, options, as_json=log is not None)
     pull_options = bulk.PullOptions(
-        types=[kind.name for kind in selected.types],
-        companies=selected.companies,
+        types=[kind.name for kind in selection.types],
+        companies=selection.companies,
         page_size=options["page_size"],
         full=options["full"],
         allow_partial=options["allow_partial"],
         compression=options["compression"],
-        overlap=parsing.duration(options["overlap"]),
+        overlap=parsing.parse_time_span(options["overlap"]),
         memory=options["memory"] * 1024 * 1024,
-        source=selected.source,
+        source=selection.source,
     )
 
     async def work(codat: Any) -> bulk.Report:
@@ -181,55 +182,61 @@ def _pull(
         def snapshot() -> bulk.Progress:
             return job.monitor.progress()
 
-        async with log.watched(snapshot) if log else progress.watched(snapshot, sys.stderr):
+        async with log.show_pull(snapshot) if log else progress.show_pull(snapshot, sys.stderr):
             return await job.run()
 
-    with signals.stoppable(_GOES_ON) as stop:
+    with signals.handle_signals(_RESUME) as handler:
         if duckdb is not None:
-            parsing.try_duckdb(duckdb)
-        report = _with_client(options, stop, work)
+            parsing.check_duckdb_file(duckdb)
+        report = _run_with_client(options, handler, work)
         if log is None:
-            output.out(output.report_text(report, str(into)))
+            output.print_text(output.format_report(report, str(into)))
         if report.total.done and (parquet or duckdb is not None):
-            _convert(into, parquet, duckdb, [kind.name for kind in selected.types], log)
+            _convert(into, parquet, duckdb, [kind.name for kind in selection.types], log)
     return _OUTCOMES[report.outcome]
 
 
-class _Selected:
-    def __init__(self, types: Any, companies: list[str] | None, source: str | None) -> None:
-        self.types = types
-        self.companies = companies
-        self.source = source
+@dataclass(frozen=True)
+class _Selection:
+    """What to pull."""
+
+    types: "Sequence[PullType]"
+    companies: list[str] | None
+    """Ids; None for all linked companies."""
+    source: str | None
+    """Names the sandbox, so that its books are never mixed with others in one directory."""
 
 
-def _selected(options: dict[str, Any]) -> _Selected:
+def _select(options: dict[str, Any]) -> _Selection:
     from codat_async.bulk import resolve_types
 
-    _check_sandbox(with_sandbox=options["sandbox"])
+    _check_sandbox_options(with_sandbox=options["sandbox"])
     source = None
     if options["sandbox"]:
         source = (
             f"the sandbox of {options['sandbox_companies']} companies with seed {options['sandbox_seed']}"
         )
-    return _Selected(
-        resolve_types(parsing.comma_separated(options["types"])),
-        parsing.company_ids(options["companies"]),
+    return _Selection(
+        resolve_types(parsing.parse_list(options["types"])),
+        parsing.parse_company_ids(options["companies"]),
         source,
     )
 
 
-def _check_sandbox(*, with_sandbox: bool) -> None:
-    """Refuse what would have no effect: without its sandbox, a rehearsal would ask the real API."""
-    refused = ("base_url", "api_key_file") if with_sandbox else _OF_SANDBOX
+def _check_sandbox_options(*, with_sandbox: bool) -> None:
+    """Reject options that would have no effect: --sandbox-seed without --sandbox would query the real API."""
+    rejected = ("base_url", "api_key_file") if with_sandbox else _SANDBOX_OPTIONS
     source = click.get_current_context().get_parameter_source
-    for name in refused:
+    for name in rejected:
         if source(name) == click.core.ParameterSource.COMMANDLINE:
-            how = "does not go with --sandbox" if with_sandbox else "goes with --sandbox only"
-            raise click.UsageError(f"--{name.replace('_', '-')} {how}")
+            reason = "cannot be used with --sandbox" if with_sandbox else "can only be used with --sandbox"
+            raise click.UsageError(f"--{name.replace('_', '-')} {reason}")
 
 
-def _with_client(options: dict[str, Any], stop: signals.Stop, work: Callable[[Any], Awaitable[Any]]) -> Any:
-    """Run something with a client made of the options, and a sandbox where one is wanted."""
+def _run_with_client(
+    options: dict[str, Any], handler: signals.SignalHandler, work: Callable[[Any], Awaitable[Any]]
+) -> Any:
+    """Run ``work`` with a client built from the options, and a sandbox if --sandbox is given."""
     from codat_async import Codat, Limits
 
     per_minute = options["per_minute"]
@@ -245,13 +252,13 @@ def _with_client(options: dict[str, Any], stop: signals.Stop, work: Callable[[An
             address = stack.enter_context(_sandbox(options))
             base_url, key = address.base_url, address.api_key
         else:
-            base_url, key = options["base_url"], parsing.api_key(options["api_key_file"])
+            base_url, key = options["base_url"], parsing.read_api_key(options["api_key_file"])
 
         async def main() -> Any:
             async with Codat(key, base_url=base_url, limits=limits) as codat:
                 return await work(codat)
 
-        return stop.run(main)
+        return handler.run(main)
 
 
 @contextlib.contextmanager
@@ -263,7 +270,7 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
         parse_faults(options["sandbox_faults"])
     except FaultError as error:
         raise parsing.InputError(str(error)) from None
-    # In a process of its own: it would take its time from the pull.
+    # In a process of its own, so that it does not take processor time from the pull's.
     with run_in_background(
         companies=options["sandbox_companies"],
         seed=options["sandbox_seed"],
@@ -276,87 +283,96 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 
 
 @group.command(
-    epilog=statuses(
+    epilog=exit_status_help(
         {
-            DONE: "it can be pulled today",
-            PARTLY: "it does not fit today's quota, or some lists do not tell their total",
-            NOTHING: "there is nothing to pull, or no way to ask",
-            INTERRUPTED: f"interrupted; {_NOTHING_WRITTEN}",
+            ExitStatus.DONE: "the pull fits today's quota",
+            ExitStatus.PARTIAL: "it does not fit, or the totals of some lists are unknown",
+            ExitStatus.FAILED: "there is nothing to pull, or the API cannot be reached",
+            ExitStatus.INTERRUPTED: f"interrupted; {_NOTHING_WRITTEN}",
         }
     )
 )
-@selecting
-@connecting
+@selection_options
+@connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(as_json: bool, **options: Any) -> int:
-    """Ask every list for its total; say how many requests, bytes and minutes a full pull takes."""
-    return _plan(_selected(options), options, as_json=as_json)
+    """Estimate the requests, bytes and minutes that a full pull takes, from the total of each list."""
+    return _plan(_select(options), options, as_json=as_json)
 
 
-def _plan(selected: _Selected, options: dict[str, Any], *, as_json: bool) -> int:
+def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> ExitStatus:
     import msgspec
 
     from codat_async import bulk
 
     async def work(codat: Any) -> bulk.Plan:
-        found = await bulk.find_companies(codat, selected.companies)
-        plan = await bulk.make_plan(codat, found.subjects, selected.types, page_size=options["page_size"])
+        found = await bulk.find_companies(codat, selection.companies)
+        plan = await bulk.make_plan(codat, found.subjects, selection.types, page_size=options["page_size"])
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan
 
-    with signals.stoppable(_NOTHING_WRITTEN) as stop:
-        made = _with_client(options, stop, work)
-    status = DONE if made.fits and not made.failures else PARTLY
-    text = msgspec.json.encode(made).decode() if as_json else output.plan_text(made)
-    return _told(text, status if made.companies else NOTHING)
+    with signals.handle_signals(_NOTHING_WRITTEN) as handler:
+        made = _run_with_client(options, handler, work)
+    status = ExitStatus.DONE if made.fits and not made.failures else ExitStatus.PARTIAL
+    text = msgspec.json.encode(made).decode() if as_json else output.format_plan(made)
+    return _print_result(text, status if made.companies else ExitStatus.FAILED)
 
 
 # --- status, convert, sandbox ------------------------------------------------------------------
 
 
 @group.command(
-    epilog=statuses(
+    epilog=exit_status_help(
         {
-            DONE: "all done",
-            PARTLY: "partly done, or a pull is at work",
-            NOTHING: "nothing done",
-            INTERRUPTED: "interrupted",
+            ExitStatus.DONE: "all done",
+            ExitStatus.PARTIAL: "partly done, or a pull is running",
+            ExitStatus.FAILED: "failed: nothing was pulled",
+            ExitStatus.INTERRUPTED: "interrupted",
         }
     )
 )
-@click.argument("directory", type=path, metavar="DIR")
+@click.argument("directory", type=PATH, metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def status(directory: Path, as_json: bool) -> int:
-    """Tell how the pull in DIR stands, also while it runs."""
+    """Print the report of the last pull into DIR, or its progress while one is running."""
     import msgspec
 
     from codat_async import bulk
 
     report = bulk.status(directory)
-    text = msgspec.json.encode(report).decode() if as_json else output.report_text(report, str(directory))
-    return _told(text, _OUTCOMES[report.outcome])
+    text = msgspec.json.encode(report).decode() if as_json else output.format_report(report, str(directory))
+    return _print_result(text, _OUTCOMES[report.outcome])
 
 
-@group.command(epilog=statuses({DONE: "all converted", INTERRUPTED: f"interrupted; {_THE_REST}"}))
-@click.argument("directory", type=path, metavar="DIR")
-@click.option("--parquet", is_flag=True, help="Write DIR/parquet; what is done without --duckdb.")
-@click.option("--duckdb", type=path, metavar="FILE", help="Merge into tables of a DuckDB file.")
+@group.command(
+    epilog=exit_status_help(
+        {ExitStatus.DONE: "all converted", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME_CONVERT}"}
+    )
+)
+@click.argument("directory", type=PATH, metavar="DIR")
+@click.option(
+    "--parquet", is_flag=True, help="Write Parquet files to DIR/parquet; the default without --duckdb."
+)
+@click.option("--duckdb", type=PATH, metavar="FILE", help="Merge the records into a DuckDB file.")
 @click.option("--types", help="Data types, comma-separated. [default: all that were pulled]")
 def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | None) -> int:
-    """Make Parquet files, or tables of a DuckDB file, of the raw files in DIR; again is harmless."""
+    """Convert the raw files in DIR to Parquet files, or merge them into a DuckDB file.
+
+    It is safe to run it again: files that are up to date are skipped.
+    """
     from codat_async import bulk
 
     parquet = parquet or duckdb is None
     _check_sinks(parquet, duckdb)
-    chosen = parsing.comma_separated(types)
+    chosen = parsing.parse_list(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
-    with signals.stoppable(_THE_REST):
+    with signals.handle_signals(_RESUME_CONVERT):
         _convert(directory, parquet, duckdb, names, None)
-    return DONE
+    return ExitStatus.DONE
 
 
 def _check_sinks(parquet: bool, duckdb: Path | None) -> None:
-    """Fail before a night's work, and not after it."""
+    """Raise ConfigurationError if a sink's extra is missing: before the pull, which can take a night."""
     if parquet or duckdb is not None:
         from codat_async.bulk import check_sinks
 
@@ -372,34 +388,49 @@ def _convert(
 ) -> None:
     from codat_async import bulk
 
-    with progress.converting(sys.stderr) if log is None else log.converting() as tell:
-        done = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types, on_progress=tell)
+    with progress.show_conversion(sys.stderr) if log is None else log.show_conversion() as on_progress:
+        converted = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types, on_progress=on_progress)
     if log is not None:
-        log.converted(done)
+        log.converted(converted)
     else:
-        output.out(output.conversion_text(done, into / "parquet" if parquet else None, duckdb))
+        output.print_text(output.format_conversion(converted, into / "parquet" if parquet else None, duckdb))
 
 
 @group.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for any free port.",
 )
-@click.option("--companies", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True, help="What the books grow from.")
-@click.option("--size", type=click.IntRange(0), help="Records of each type and company.")
+@click.option(
+    "--companies", type=click.IntRange(1), default=20, show_default=True, help="Number of companies."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=7,
+    show_default=True,
+    help="Seed of the books: the same seed gives the same books.",
+)
+@click.option("--size", type=click.IntRange(0), help="Number of records of each type in each company.")
 @click.option("--limits", is_flag=True, help="Enforce the API's rate limits.")
 @click.option(
     "--faults",
-    help="A profile (flaky, storm, dirty, shifting…) or faults such as '503;rate=0.1,latency=0.5'.",
+    help="A profile (flaky, storm, dirty, shifting…), or faults such as '503;rate=0.1,latency=0.5'.",
 )
-@click.option("--api-key", help="The key to accept. [default: one made from the seed]")
+@click.option("--api-key", help="The API key to accept. [default: derived from the seed]")
 def sandbox(**options: Any) -> int:
-    """Serve Codat's API over made-up books until Ctrl-C; prints what to export."""
+    """Serve Codat's API over generated books until Ctrl-C.
+
+    Once it listens, it prints the two export lines that point the client at it.
+    """
     from codat_async.sandbox import serve
 
     def ready(server: Any) -> None:
-        output.out(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
+        output.print_text(f"export CODAT_BASE_URL={server.base_url}\nexport CODAT_API_KEY={server.api_key}")
 
     try:
         asyncio.run(serve(on_ready=ready, **options))
@@ -409,4 +440,4 @@ def sandbox(**options: Any) -> int:
         ) from None
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    return DONE
+    return ExitStatus.DONE

@@ -1,81 +1,90 @@
-"""What commands have in common: options, and exit statuses."""
+"""What the commands share: their options and exit statuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-__all__ = [
-    "BAD_INPUT",
-    "DONE",
-    "FAILED",
-    "INTERRUPTED",
-    "NOTHING",
-    "PARTLY",
-    "connecting",
-    "path",
-    "selecting",
-    "statuses",
-]
-
-DONE: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-PARTLY: Final = 3
-NOTHING: Final = 4
-INTERRUPTED: Final = 130
+__all__ = ["PATH", "ExitStatus", "connection_options", "exit_status_help", "selection_options"]
 
 
-def statuses(own: dict[int, str]) -> str:
-    """The exit statuses of a command for its help; those of errors are the same everywhere."""
-    told = {
-        FAILED: "an error that nobody foresaw, or output that could not be written",
-        BAD_INPUT: "bad input: the arguments, the key, or a file or directory that cannot be used",
-        **own,
+class ExitStatus(IntEnum):
+    """The exit statuses; the numbers are part of the interface, since scripts test for them."""
+
+    DONE = 0
+    ERROR = 1
+    BAD_INPUT = 2
+    PARTIAL = 3
+    FAILED = 4
+    INTERRUPTED = 130
+    """128 and the number of SIGINT, as shells report it."""
+
+
+def exit_status_help(meanings: Mapping[ExitStatus, str]) -> str:
+    """Return the list of a command's exit statuses for the end of its help text.
+
+    ``meanings`` holds those that differ by command; those of errors are the same everywhere.
+    """
+    all_meanings = {
+        ExitStatus.ERROR: "an unexpected error, or output that could not be written",
+        ExitStatus.BAD_INPUT: "bad input: an unusable argument, API key, file or directory",
+        **meanings,
     }
-    return "\b\nExit status:\n" + "\n".join(f"  {each:<3}  {told[each]}" for each in sorted(told))
+    lines = [f"  {status:<3}  {all_meanings[status]}" for status in sorted(all_meanings)]
+    # \b keeps click from joining the lines into a paragraph.
+    return "\b\nExit status:\n" + "\n".join(lines)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorated(command: Any) -> Any:
+    def decorate(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
         return command
 
-    return decorated
+    return decorate
 
 
-path = click.Path(path_type=Path)
-connecting = _options(
-    click.option("--api-key-file", type=path, help="A file that holds the API key; else CODAT_API_KEY."),
-    click.option("--base-url", help="Where the API is; else CODAT_BASE_URL, then https://api.codat.io."),
-    click.option("--sandbox", is_flag=True, help="Use a sandbox of made-up books, started for this run."),
+PATH: Final = click.Path(path_type=Path)
+connection_options = _options(
+    click.option(
+        "--api-key-file", type=PATH, metavar="FILE",
+        help="Read the API key from this file instead of CODAT_API_KEY.",
+    ),
+    click.option("--base-url", help="URL of the API. [default: CODAT_BASE_URL, then https://api.codat.io]"),
+    click.option("--sandbox", is_flag=True, help="Start a local sandbox with generated books and use it."),
     click.option(
         "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True,
-        help="Companies of the sandbox.",
+        help="Number of companies in the sandbox.",
     ),
-    click.option("--sandbox-seed", type=int, default=7, show_default=True, help="What its books grow from."),
-    click.option("--sandbox-faults", help="What goes wrong in it; see the sandbox command."),
+    click.option(
+        "--sandbox-seed", type=int, default=7, show_default=True, help="Seed of the sandbox's books."
+    ),
+    click.option("--sandbox-faults", help="Faults of the sandbox; see the sandbox command."),
     click.option(
         "--per-minute", type=click.IntRange(0),
-        help="Requests a minute, 0 for no limit. [default: 1000; none with --sandbox]",
+        help="Most requests a minute; 0 for no limit. [default: 1000; with --sandbox: 0]",
     ),
     click.option(
         "--in-flight", type=click.IntRange(1), default=10, show_default=True,
-        help="Requests at a time for one company.",
+        help="Most concurrent requests for one company.",
     ),
-    click.option("--wait-for-quota", is_flag=True, help="Wait for the next day where the quota is spent."),
+    click.option(
+        "--wait-for-quota", is_flag=True,
+        help="When the daily quota is used up, wait for its reset instead of stopping.",
+    ),
 )  # fmt: skip
-selecting = _options(
+selection_options = _options(
     click.option(
         "--types", help="Data types, comma-separated, such as invoices,chartOfAccounts. [default: all]"
     ),
     click.option(
         "--companies",
-        help="Company ids, comma-separated, or a file of them, one a line. [default: all linked]",
+        help="Company ids, comma-separated, or a file with one id a line. [default: all linked companies]",
     ),
     click.option(
-        "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True, help="Records a request."
+        "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True,
+        help="Records in a page, which is one request.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is printed when a command is done: reports, plans and conversions as text."""
+"""What is printed when a command has ended: reports, plans and conversions as text."""
 
 import os
 import sys
@@ -8,13 +8,20 @@ from typing import IO, Final
 
 from codat_async.bulk import Converted, Plan, Report
 
-__all__ = ["conversion_text", "many", "out", "plan_text", "report_text", "span"]
+__all__ = [
+    "format_conversion",
+    "format_plan",
+    "format_report",
+    "format_seconds",
+    "pluralize",
+    "print_text",
+]
 
 _FAILURES_SHOWN: Final = 20
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, the first to the left and the others to the right; under a head."""
+def _format_table(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows in columns, the first to the left and the others to the right, below a header row."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):
@@ -28,8 +35,8 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def report_text(report: Report, into: str) -> str:
-    """A report for people: sums by type, then one line for each failure."""
+def format_report(report: Report, into: str) -> str:
+    """Format a report: a table with a line for each type, the failures, and the outcome in the last line."""
     titles = ["data type", "lists", "records", "requests", "retries", "MB", "invalid", "drift", "failed"]
     rows = [titles]
     for name, counts in [*sorted(report.types.items()), ("total", report.total)]:
@@ -46,51 +53,53 @@ def report_text(report: Report, into: str) -> str:
                 f"{counts.failed:,}",
             ]
         )
-    lines = [columns(rows), ""]
+    lines = [_format_table(rows), ""]
     for name, count in sorted(report.skipped.items()):
-        lines.append(f"{name}: not offered by the platform for {count:,} of the lists")
+        lines.append(f"{name}: not offered by the accounting platform for {pluralize(count, 'list')}")
     for failure in report.failures[:_FAILURES_SHOWN]:
-        where = " ".join(
+        source = " ".join(
             part for part in (failure.type, failure.company, failure.connection, failure.parent) if part
         )
-        lines.append(f"failed: {where}: {failure.kind}: {failure.text}")
+        lines.append(f"failed: {source}: {failure.kind}: {failure.text}")
     if len(report.failures) > _FAILURES_SHOWN:
-        lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more; see report.json")
+        lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more failures, in report.json")
     if report.total.invalid:
-        invalid = many(report.total.invalid, "record")
-        lines.append(f"{invalid} that no model accepts: kept, and listed in {into}/invalid")
+        invalid = pluralize(report.total.invalid, "invalid record")
+        lines.append(f"{invalid}: kept in the raw files, and listed with the reason in {into}/invalid")
     if report.stopped:
         lines.append(f"stopped: {report.stopped}")
     if report.elsewhere:
-        lists = many(report.elsewhere, "list")
-        lines.append(f"{lists} of other types or companies are open: a command that asks for them goes on")
-    lines.append(_verdict(report, into))
+        others = pluralize(report.elsewhere, "list")
+        lines.append(
+            f"{others} of other types or companies unfinished: pull those types or companies to finish"
+        )
+    lines.append(_outcome_line(report, into))
     return "\n".join(lines)
 
 
-def _verdict(report: Report, into: str) -> str:
-    what = f"{report.mode} run {report.run} of {many(report.companies, 'company', 'companies')}"
-    left = report.open + report.total.failed
-    lists = f"{many(left, 'list is', 'lists are')} left" if left else "no list is left"
+def _outcome_line(report: Report, into: str) -> str:
+    run = f"{report.mode} run {report.run} of {pluralize(report.companies, 'company', 'companies')}"
+    unfinished = report.open + report.total.failed
+    remaining = f"{pluralize(unfinished, 'list')} left" if unfinished else "no list left"
     if report.process is not None:
-        return f"a pull is at work (process {report.process}): {what}, {lists}"
+        return f"a pull is running (process {report.process}): {run}, {remaining}"
     if report.outcome == "done":
-        time = "" if report.seconds is None else f" in {span(report.seconds)}"
-        return f"all done: {what}, {many(report.total.rows, 'record')}{time}, in {into}"
+        time = "" if report.seconds is None else f" in {format_seconds(report.seconds)}"
+        return f"all done: {run}, {pluralize(report.total.rows, 'record')}{time}, in {into}"
     if report.outcome == "partial":
-        goes_on = "the same command goes on" if left else "what else is missing is told above"
-        return f"partly done: {what}, {lists}; {goes_on}"
-    return f"nothing done: {what}"
+        advice = "run the same command again to continue" if unfinished else "see above for what is missing"
+        return f"partly done: {run}, {remaining}; {advice}"
+    return f"failed: {run}, nothing was pulled"
 
 
-def many(number: int, one: str, more: str | None = None) -> str:
-    """A number of things, in the singular where it is one."""
-    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
+def pluralize(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number and its noun: ``1 list``, ``1,200 lists``."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
-def plan_text(plan: Plan) -> str:
-    """A plan for people."""
-    rows = [["data type", "lists", "records", "requests", "MB about"]]
+def format_plan(plan: Plan) -> str:
+    """Format a plan: a table with a line for each type, then the sums and the share of the daily quota."""
+    rows = [["data type", "lists", "records", "requests", "MB (estimate)"]]
     for name, each in sorted(plan.types.items()):
         rows.append(
             [name, f"{each.lists:,}", f"{each.records:,}", f"{each.requests:,}", f"{each.bytes / 1e6:,.1f}"]
@@ -104,42 +113,42 @@ def plan_text(plan: Plan) -> str:
             f"{plan.bytes / 1e6:,.1f}",
         ]
     )
-    lines = [columns(rows), ""]
+    lines = [_format_table(rows), ""]
     lines += [
-        f"no total: {unit}: {failure.kind}: {failure.text}"
+        f"total unknown: {unit}: {failure.kind}: {failure.text}"
         for unit, failure in plan.failures[:_FAILURES_SHOWN]
     ]
     lines.append(
-        f"{many(plan.companies, 'company', 'companies')}, {many(plan.records, 'record')}, "
-        f"{many(plan.requests, 'request')}, "
+        f"{pluralize(plan.companies, 'company', 'companies')}, {pluralize(plan.records, 'record')}, "
+        f"{pluralize(plan.requests, 'request')}, "
         f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
-        f"{span(plan.seconds)} at the configured limits"
+        f"{format_seconds(plan.seconds)} at the configured limits"
     )
     if plan.quota is not None and plan.quota_left is not None:
         verdict = "fits" if plan.fits else "DOES NOT FIT"
         lines.append(
-            f"{plan.share_of_quota or 0:.1%} of the day's quota of {plan.quota:,}; "
-            f"{plan.quota_left:,} are left today: {verdict}"
+            f"{plan.share_of_quota or 0:.1%} of the daily quota of {plan.quota:,}; "
+            f"{plan.quota_left:,} left today: {verdict}"
         )
     return "\n".join(lines)
 
 
-def conversion_text(done: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:
-    """What a conversion made, for people."""
-    rows = [["data type", "files", "records", "record by record", "inexact", "unreadable", "merged"]]
-    for each in done:
+def format_conversion(converted: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:
+    """Format the result of a conversion: a table with a line for each type, then the sum and the targets."""
+    rows = [["data type", "files", "records", "slow path", "inexact", "invalid", "merged"]]
+    for each in converted:
         counts = (each.files, each.records, each.slow, each.inexact, each.unreadable, each.merged)
         if any(counts):
             rows.append([each.type, *(f"{count:,}" for count in counts)])
-    lines = [columns(rows), ""] if len(rows) > 1 else []
-    where = [str(path) for path in (parquet, duckdb) if path is not None]
-    records = many(sum(each.records for each in done), "record")
-    lines.append(f"converted: {records}, in {' and '.join(where)}")
+    lines = [_format_table(rows), ""] if len(rows) > 1 else []
+    targets = [str(path) for path in (parquet, duckdb) if path is not None]
+    records = pluralize(sum(each.records for each in converted), "record")
+    lines.append(f"converted: {records}, in {' and '.join(targets)}")
     return "\n".join(lines)
 
 
-def span(seconds: float) -> str:
-    """A time span for people."""
+def format_seconds(seconds: float) -> str:
+    """Format a time span: ``4.2 s``, ``59 s``, ``1:05 min``, ``2:00:00 h``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -149,11 +158,15 @@ def span(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
 
 
-def out(text: str, stream: IO[str] | None = None) -> bool:
-    """Print, whatever characters the terminal has; gives whether that was possible."""
+def print_text(text: str, stream: IO[str] | None = None) -> bool:
+    """Print to stdout or another stream, and return whether that succeeded.
+
+    Characters that the terminal's encoding lacks are replaced. A closed pipe is no error; any
+    other failure is reported on stderr.
+    """
     stream = stream or sys.stdout
     if stream is None:
-        # Closed by whoever started the command.
+        # The parent process closed it: Python then sets sys.stdout to None.
         return False
     try:
         try:
@@ -161,10 +174,10 @@ def out(text: str, stream: IO[str] | None = None) -> bool:
         except UnicodeEncodeError:
             print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
     except OSError as error:
-        # What is buffered would fail once more when Python exits, and what follows each time.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())
+        # Redirected, since otherwise the buffered text would fail again when Python exits.
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), stream.fileno())
         if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
-            out(f"codat-async: the output could not be written: {error.strerror}", sys.stderr)
+            print_text(f"codat-async: the output could not be written: {error.strerror}", sys.stderr)
         return False
     return True

@@ -1,4 +1,4 @@
-"""What people type and point at, checked: keys, companies, types, limits."""
+"""Checks of what the user typed or points at: API keys, companies, types, time spans, DuckDB files."""
 
 import contextlib
 import os
@@ -9,101 +9,110 @@ from typing import Final
 
 from codat_async.errors import ConfigurationError
 
-__all__ = ["InputError", "api_key", "comma_separated", "company_ids", "duration", "try_duckdb"]
+__all__ = [
+    "InputError",
+    "check_duckdb_file",
+    "parse_company_ids",
+    "parse_list",
+    "parse_time_span",
+    "read_api_key",
+]
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class InputError(ConfigurationError):
-    """Something typed that cannot be used; says what in one line."""
+    """An argument, a file or a variable that cannot be used; the message is one line."""
 
 
-def api_key(file: Path | None) -> str:
-    """The key, from a file or the environment; never from an argument, which the shell would keep."""
+def read_api_key(file: Path | None) -> str:
+    """Return the API key from a file, or from CODAT_API_KEY if there is none; raise InputError without a key.
+
+    No option takes the key itself, since the shell's history and ``ps`` would show it.
+    """
     if file is not None:
-        key = _text(file, "the API key file").strip()
+        key = _read_text(file, "the API key file").strip()
         if not key:
             raise InputError(f"the API key file {file} is empty")
     else:
         key = os.environ.get("CODAT_API_KEY", "").strip()
         if not key:
-            raise InputError(
-                "no API key: set CODAT_API_KEY, or name a file that holds it with --api-key-file"
-            )
+            raise InputError("no API key: set CODAT_API_KEY, or name a file with the key by --api-key-file")
     return key
 
 
-def comma_separated(text: str | None) -> list[str] | None:
-    """The parts of a list; None where nothing, or ``all``, was typed."""
+def parse_list(text: str | None) -> list[str] | None:
+    """Return the items of a comma-separated list; None for all, that is for no text or ``all``."""
     if text is None or text.strip().lower() == "all":
         return None
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
-        raise InputError("an empty list was given")
-    return parts
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        raise InputError(f"the list {text!r} is empty")
+    return items
 
 
-def company_ids(text: str | None) -> list[str] | None:
-    """The companies that were meant: ids, or a file of them, one a line; None for all."""
+def parse_company_ids(text: str | None) -> list[str] | None:
+    """Return the company ids in a comma-separated list, or in a file with one a line; None for all."""
     if text is None or text.strip().lower() == "all":
         return None
     if text.startswith("@"):
-        return _ids_in(Path(text[1:]))
-    parts = comma_separated(text) or []
-    strange = next((part for part in parts if not _UUID.fullmatch(part)), None)
-    if strange is None:
-        return parts
+        return _read_ids(Path(text[1:]))
+    items = parse_list(text) or []
+    invalid = next((item for item in items if not _UUID.fullmatch(item)), None)
+    if invalid is None:
+        return items
     path = Path(text)
-    if path.exists() or len(parts) == 1:
-        return _ids_in(path)
-    raise InputError(f"{strange!r} is not the id of a company (a UUID)")
+    if path.exists() or len(items) == 1:
+        return _read_ids(path)
+    raise InputError(f"{invalid!r} is not a company id (a UUID)")
 
 
-def _ids_in(path: Path) -> list[str]:
+def _read_ids(path: Path) -> list[str]:
     ids = []
-    for number, line in enumerate(_text(path, "the company file").splitlines(), 1):
-        entry = line.split("#")[0].split(",")[0].strip().strip('"')
-        if not entry or (number == 1 and not _UUID.fullmatch(entry) and entry.isidentifier()):
+    for number, line in enumerate(_read_text(path, "the company file").splitlines(), 1):
+        # A CSV file will do: the id is its first column, and its first line may be a header.
+        item = line.split("#")[0].split(",")[0].strip().strip('"')
+        if not item or (number == 1 and not _UUID.fullmatch(item) and item.isidentifier()):
             continue
-        if not _UUID.fullmatch(entry):
-            raise InputError(f"{path}, line {number}: {entry[:60]!r} is not the id of a company (a UUID)")
-        ids.append(entry)
+        if not _UUID.fullmatch(item):
+            raise InputError(f"{path}, line {number}: {item[:60]!r} is not a company id (a UUID)")
+        ids.append(item)
     if not ids:
-        raise InputError(f"the company file {path} names no company")
+        raise InputError(f"the company file {path} holds no company id")
     return ids
 
 
-def _text(path: Path, what: str) -> str:
+def _read_text(path: Path, description: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{what} {path} is not a text file") from None
+        raise InputError(f"{description} {path} is not a text file") from None
     except OSError as error:
-        raise InputError(f"cannot read {what} {path}: {error.strerror or error}") from None
+        raise InputError(f"cannot read {description} {path}: {error.strerror or error}") from None
 
 
-def try_duckdb(file: Path) -> None:
-    """Raise DirectoryError if a DuckDB file cannot be written to; no file is left behind."""
+def check_duckdb_file(file: Path) -> None:
+    """Raise DirectoryError if a DuckDB file cannot be written to; leaves no file and no directory behind."""
     from codat_async.bulk.sinks.duckdb import Database
 
     real = file.resolve()
-    made = [each for each in real.parents if not os.path.exists(each)]
+    missing_parents = [parent for parent in real.parents if not os.path.exists(parent)]
     is_new = not os.path.exists(real)
     try:
         Database(file).close()
     finally:
-        # What DuckDB did not make, or others have filled by now, stays as it is.
+        # Removing fails if DuckDB created nothing, or others have used a directory meanwhile: both are fine.
         with contextlib.suppress(OSError):
             if is_new:
                 real.unlink()
-            for each in made:
-                each.rmdir()
+            for parent in missing_parents:
+                parent.rmdir()
 
 
-def duration(text: str) -> timedelta:
-    """A time span such as ``90s``, ``10m`` or ``2h``."""
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
-    if not found:
-        raise InputError(f"{text!r} is not a time span; it looks like 90s, 10m, 2h or 1d")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+def parse_time_span(text: str) -> timedelta:
+    """Parse a time span such as ``90s``, ``10m`` or ``2h``."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+    if not match:
+        raise InputError(f"{text!r} is not a time span; examples: 90s, 10m, 2h, 1d")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])

@@ -1,4 +1,4 @@
-"""What people and machines see while a pull or a conversion runs."""
+"""What is shown while a pull or a conversion runs: a table or a bar, lines of text, or JSON."""
 
 import asyncio
 import contextlib
@@ -11,25 +11,26 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
-from codat_async.cli.output import many, out, span
+from codat_async.cli.output import format_seconds, pluralize, print_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["JsonLog", "converting", "watched"]
+__all__ = ["JsonLog", "show_conversion", "show_pull"]
 
-_LINE_EVERY: Final = 5.0
-_FRAMES_A_SECOND: Final = 4
+_LINE_INTERVAL: Final = 5.0
+"""Seconds between two lines of progress."""
+_FRAMES_PER_SECOND: Final = 4
 _TITLES: Final = ("data type", "lists", "records", "records/s", "requests", "retries", "waited")
 _LOGGERS: Final = ("codat_async", "codat_middleware")
 
 
 @contextlib.asynccontextmanager
-async def watched(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIterator[None]:
-    """Show progress while the body runs: a live table on a terminal, now and then a line elsewhere."""
-    shown = _live if stream.isatty() else _lines
-    task = asyncio.create_task(shown(progress, stream))
+async def show_pull(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIterator[None]:
+    """Show a pull's progress while the body runs: a live table on a terminal, otherwise a line every 5 s."""
+    show = _update_table if stream.isatty() else _print_lines
+    task = asyncio.create_task(show(progress, stream))
     try:
         yield
     finally:
@@ -38,53 +39,53 @@ async def watched(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIte
             await task
 
 
-async def _lines(progress: Callable[[], Progress], stream: IO[str]) -> None:
-    with _warnings_to(lambda text: out(text, stream)):
+async def _print_lines(progress: Callable[[], Progress], stream: IO[str]) -> None:
+    with _show_warnings(lambda text: print_text(text, stream)):
         while True:
-            await asyncio.sleep(_LINE_EVERY)
-            out(_line(progress()), stream)
+            await asyncio.sleep(_LINE_INTERVAL)
+            print_text(_format_line(progress()), stream)
 
 
-def _line(now: Progress) -> str:
-    total = now.total
+def _format_line(progress: Progress) -> str:
+    total = progress.total
     parts = [
-        now.phase,
-        f"{total.ended:,} of {many(total.units, 'list')}",
-        many(total.rows, "record"),
-        f"{now.records_per_second:,.0f} records/s",
-        many(total.requests, "request"),
+        progress.phase,
+        f"{total.ended:,} of {pluralize(total.units, 'list')}",
+        pluralize(total.rows, "record"),
+        f"{progress.records_per_second:,.0f} records/s",
+        pluralize(total.requests, "request"),
     ]
     if total.retries:
-        parts.append(many(total.retries, "retry", "retries"))
-    if now.waiting_for:
-        parts.append(f"{now.waiting:,} waiting ({now.waiting_for})")
-    if now.quota_left is not None:
-        parts.append(f"quota left {now.quota_left:,}")
-    if now.seconds_left is not None:
-        parts.append(f"{span(now.seconds_left)} to go")
+        parts.append(pluralize(total.retries, "retry", "retries"))
+    if progress.waiting_for:
+        parts.append(f"{progress.waiting:,} waiting ({progress.waiting_for})")
+    if progress.quota_left is not None:
+        parts.append(f"{progress.quota_left:,} left of today's quota")
+    if progress.seconds_left is not None:
+        parts.append(f"about {format_seconds(progress.seconds_left)} left")
     return " · ".join(parts)
 
 
-async def _live(progress: Callable[[], Progress], stream: IO[str]) -> None:
+async def _update_table(progress: Callable[[], Progress], stream: IO[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=stream)
-    speeds = _Speeds()
+    rates = _RecordRates()
     with (
         Live(console=console, auto_refresh=False, transient=True) as live,
-        _warnings_to(lambda text: console.print(text, markup=False, highlight=False)),
+        _show_warnings(lambda text: console.print(text, markup=False, highlight=False)),
     ):
         while True:
-            live.update(_table(progress(), speeds, console), refresh=True)
-            await asyncio.sleep(1 / _FRAMES_A_SECOND)
+            live.update(_make_table(progress(), rates, console), refresh=True)
+            await asyncio.sleep(1 / _FRAMES_PER_SECOND)
 
 
 @contextlib.contextmanager
-def converting(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]]:
-    """Show a conversion while the body runs: a bar on a terminal, now and then a line elsewhere."""
+def show_conversion(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]]:
+    """Yield a function that shows how far a conversion is: by a bar on a terminal, otherwise in lines."""
     if not stream.isatty():
-        yield _now_and_then(lambda now: out(f"converting · {_converted(now)}", stream))
+        yield _throttle(lambda progress: print_text(f"converting · {_describe(progress)}", stream))
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -94,57 +95,61 @@ def converting(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]
     with Bars(*columns, console=Console(file=stream), transient=True) as bars:
         task = bars.add_task("converting", total=None)
 
-        def bar(now: ConversionProgress) -> None:
-            bars.update(task, completed=now.bytes, total=now.of_bytes, description=_converted(now))
+        def update(progress: ConversionProgress) -> None:
+            bars.update(
+                task, completed=progress.bytes, total=progress.of_bytes, description=_describe(progress)
+            )
 
-        yield bar
-
-
-def _converted(now: ConversionProgress) -> str:
-    return f"{now.files:,} of {many(now.of_files, 'file')} · {many(now.records, 'record')}"
+        yield update
 
 
-def _now_and_then(write: Callable[[ConversionProgress], object]) -> Callable[[ConversionProgress], None]:
-    due = time.monotonic() + _LINE_EVERY
+def _describe(progress: ConversionProgress) -> str:
+    files = f"{progress.files:,} of {pluralize(progress.of_files, 'file')}"
+    return f"{files} · {pluralize(progress.records, 'record')}"
 
-    def tell(now: ConversionProgress) -> None:
+
+def _throttle(write: Callable[[ConversionProgress], object]) -> Callable[[ConversionProgress], None]:
+    due = time.monotonic() + _LINE_INTERVAL
+
+    def throttled(progress: ConversionProgress) -> None:
         nonlocal due
         if time.monotonic() >= due:
-            due = time.monotonic() + _LINE_EVERY
-            write(now)
+            due = time.monotonic() + _LINE_INTERVAL
+            write(progress)
 
-    return tell
+    return throttled
 
 
-class _Speeds:
-    """Records a second by type, smoothed."""
+class _RecordRates:
+    """Records a second by type, smoothed exponentially."""
 
     def __init__(self) -> None:
-        self._then = time.monotonic()
+        self._updated = time.monotonic()
         self._rows: dict[str, int] = {}
-        self._speeds: dict[str, float] = {}
+        self._rates: dict[str, float] = {}
 
     def update(self, types: Mapping[str, Counts]) -> Mapping[str, float]:
         now = time.monotonic()
-        span, self._then = max(now - self._then, 1e-3), now
+        elapsed, self._updated = max(now - self._updated, 1e-3), now
         for name, counts in types.items():
-            speed = (counts.rows - self._rows.get(name, counts.rows)) / span
-            self._speeds[name] = 0.8 * self._speeds.get(name, speed) + 0.2 * speed
+            rate = (counts.rows - self._rows.get(name, counts.rows)) / elapsed
+            self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
             self._rows[name] = counts.rows
-        return self._speeds
+        return self._rates
 
 
-def _table(now: Progress, speeds: _Speeds, console: "Console") -> Any:
+def _make_table(progress: Progress, rates: _RecordRates, console: "Console") -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    by_type = speeds.update(now.types)
-    line = Text(_line(now), style="bold")
-    # Those at work first, so that a small window shows what moves.
-    names = sorted(now.types, key=lambda name: (now.types[name].ended >= now.types[name].units, name))
+    by_type = rates.update(progress.types)
+    line = Text(_format_line(progress), style="bold")
+    # Unfinished types first, since a small window shows only the first rows.
+    types = progress.types
+    names = sorted(types, key=lambda name: (types[name].ended >= types[name].units, name))
     rows = []
     for name in names[: max(3, console.height - 4 - len(line.wrap(console, console.width)))]:
-        counts = now.types[name]
+        counts = types[name]
         rows.append(
             [
                 name,
@@ -156,10 +161,10 @@ def _table(now: Progress, speeds: _Speeds, console: "Console") -> Any:
                 f"{counts.waited:,.0f} s" if counts.waited >= 1 else "",
             ]
         )
-    # A column that does not fit is left out: a number that is cut would be another number.
+    # Columns that do not fit are left out: rich would cut their numbers, and a cut number misleads.
     shown = len(_TITLES)
-    wide = console.options.update(max_width=1000)
-    while shown > 1 and console.measure(_columns(rows, shown), options=wide).maximum > console.width:
+    unlimited = console.options.update(max_width=1000)
+    while shown > 1 and console.measure(_columns(rows, shown), options=unlimited).maximum > console.width:
         shown -= 1
     return Group(_columns(rows, shown), line)
 
@@ -176,9 +181,9 @@ def _columns(rows: Sequence[Sequence[str]], shown: int) -> "Table":
 
 
 @contextlib.contextmanager
-def _warnings_to(show: Callable[[str], object]) -> Iterator[None]:
-    """The library's warnings, one line each, without spoiling what is on the screen."""
-    handler = _Handler(lambda record: show(f"{record.getMessage()}"), logging.WARNING)
+def _show_warnings(show: Callable[[str], object]) -> Iterator[None]:
+    """Pass the library's warnings to ``show`` while the body runs, so that they do not garble the table."""
+    handler = _Handler(lambda record: show(record.getMessage()), logging.WARNING)
     with handler.attached():
         yield
 
@@ -189,7 +194,7 @@ class _Handler(logging.Handler):
         self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        # What the retry gives up on becomes an error, and that is told in its place.
+        # When Retry gives up, its warning is followed by an error that the report shows.
         if self.level < logging.WARNING or not record.name.endswith(".retry"):
             self._show(record)
 
@@ -212,23 +217,23 @@ class _Handler(logging.Handler):
 
 
 class JsonLog:
-    """Events, progress and the library's own log as JSON, one a line."""
+    """Writes events, progress and the library's log records as JSON, one object a line."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        """Write an event."""
+        """Write an event of the pull."""
         self._write({"event": event.event, "at": event.at, **event.details})
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        out(msgspec.json.encode(line, enc_hook=str).decode(), self._stream)
+        print_text(msgspec.json.encode(line, enc_hook=str).decode(), self._stream)
 
     @contextlib.asynccontextmanager
-    async def watched(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:
-        """Write progress now and then while the body runs."""
-        handler = _Handler(self._record, logging.INFO)
-        task = asyncio.create_task(self._report(progress))
+    async def show_pull(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:
+        """Write the pull's progress every 5 s, and log records as they come, while the body runs."""
+        handler = _Handler(self._write_record, logging.INFO)
+        task = asyncio.create_task(self._write_progress(progress))
         try:
             with handler.attached():
                 yield
@@ -238,26 +243,28 @@ class JsonLog:
                 await task
 
     @contextlib.contextmanager
-    def converting(self) -> Iterator[Callable[[ConversionProgress], None]]:
-        """Write how far a conversion is, now and then."""
-        yield _now_and_then(lambda now: self._tell("converting", now))
+    def show_conversion(self) -> Iterator[Callable[[ConversionProgress], None]]:
+        """Yield a function that writes how far a conversion is, at most every 5 s."""
+        yield _throttle(lambda progress: self._write_struct("converting", progress))
 
-    def converted(self, done: Sequence[Converted]) -> None:
-        """Write what a conversion made, a line a type."""
-        for each in done:
-            self._tell("converted", each)
+    def converted(self, converted: Sequence[Converted]) -> None:
+        """Write the result of a conversion, a line for each type."""
+        for each in converted:
+            self._write_struct("converted", each)
 
     def failed(self, message: str, status: int) -> None:
-        """Write what ended the command, and its exit status."""
-        self._write({"event": "failed", "at": _moment(time.time()), "status": status, "message": message})
+        """Write the error that ended the command, and the exit status."""
+        self._write(
+            {"event": "failed", "at": _timestamp(time.time()), "status": int(status), "message": message}
+        )
 
-    def _tell(self, event: str, what: msgspec.Struct) -> None:
-        self._write({"event": event, "at": _moment(time.time()), **msgspec.to_builtins(what)})
+    def _write_struct(self, event: str, struct: msgspec.Struct) -> None:
+        self._write({"event": event, "at": _timestamp(time.time()), **msgspec.to_builtins(struct)})
 
-    def _record(self, record: logging.LogRecord) -> None:
+    def _write_record(self, record: logging.LogRecord) -> None:
         line = {
             "event": "log",
-            "at": _moment(record.created),
+            "at": _timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -267,11 +274,11 @@ class JsonLog:
                 line[name] = getattr(record, name)
         self._write(line)
 
-    async def _report(self, progress: Callable[[], Progress]) -> None:
+    async def _write_progress(self, progress: Callable[[], Progress]) -> None:
         while True:
-            await asyncio.sleep(_LINE_EVERY)
-            self._tell("progress", progress())
+            await asyncio.sleep(_LINE_INTERVAL)
+            self._write_struct("progress", progress())
 
 
-def _moment(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

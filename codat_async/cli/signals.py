@@ -1,4 +1,4 @@
-"""An end by Ctrl-C or SIGTERM, as clean in an event loop as outside of one."""
+"""A clean end on Ctrl-C and SIGTERM, inside an event loop and outside of one."""
 
 import asyncio
 import contextlib
@@ -6,24 +6,24 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
-__all__ = ["Interrupted", "Stop", "stoppable"]
+__all__ = ["Interrupted", "SignalHandler", "handle_signals"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """A signal ended the command; says what is to be done next in one line."""
+    """A signal ended the command; the message is one line that says how to continue."""
 
 
-class Stop:
-    """Whether a signal came, and the task that it cancels."""
+class SignalHandler:
+    """Remembers whether a signal was received, and cancels the running main task at the first one."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.received = False
         self._main: asyncio.Task[Any] | None = None
 
     def run(self, main: Callable[[], Awaitable[Any]]) -> Any:
-        """Run an event loop to the end of a function, which the first signal cancels."""
+        """Run a coroutine function in a new event loop and return its result; the first signal cancels it."""
 
         async def cancellable() -> Any:
             self._main = asyncio.current_task()
@@ -33,37 +33,40 @@ class Stop:
                 self._main = None
 
         result = asyncio.run(cancellable())
-        if self.came:
-            # Too late to cancel anything, but not for what would follow.
+        if self.received:
+            # The signal was too late to cancel the task, but it must still stop whatever follows.
             raise KeyboardInterrupt
         return result
 
-    def take(self, *_: object) -> None:
-        """Handle a signal."""
-        main, again = self._main, self.came
-        self.came = True
+    def handle(self, *_: object) -> None:
+        """Cancel the main task; raise KeyboardInterrupt if there is none, or at a second signal."""
+        main, again = self._main, self.received
+        self.received = True
         if main is None or again:
             raise KeyboardInterrupt
         main.cancel()
-        # The loop may be asleep until something comes from the network.
+        # The event loop may be waiting in select(); this wakes it up.
         main.get_loop().call_soon_threadsafe(lambda: None)
 
 
 @contextlib.contextmanager
-def stoppable(advice: str) -> Iterator[Stop]:
-    """Have signals end the body, by :class:`Interrupted` whatever the interrupted library raises."""
-    stop = Stop()
-    # What runs in the background of a shell script has SIGINT ignored, and it stays so.
-    before = {each: signal.getsignal(each) for each in _SIGNALS}
-    heard = [each for each in _SIGNALS if before[each] != signal.SIG_IGN]
+def handle_signals(advice: str) -> Iterator[SignalHandler]:
+    """Raise :class:`Interrupted` if a signal ends the body, whatever exception the interrupted code raises.
+
+    ``advice`` completes the message "interrupted; …".
+    """
+    handler = SignalHandler()
+    # A shell starts background jobs with SIGINT ignored; an ignored signal stays ignored.
+    previous = {number: signal.getsignal(number) for number in _SIGNALS}
+    handled = [number for number in _SIGNALS if previous[number] != signal.SIG_IGN]
     try:
-        for each in heard:
-            signal.signal(each, stop.take)
-        yield stop
+        for number in handled:
+            signal.signal(number, handler.handle)
+        yield handler
     except BaseException as error:
-        if not stop.came:
+        if not handler.received:
             raise
         raise Interrupted(f"interrupted; {advice}") from error
     finally:
-        for each in heard:
-            signal.signal(each, before[each])
+        for number in handled:
+            signal.signal(number, previous[number])
