@@ -1,1 +1,1 @@
-"""How fast the client is, side by side with the published SDK and with the bare floor."""
+"""Compares the speed and memory of the client with the published SDK and with aiohttp and msgspec alone."""

@@ -1,6 +1,6 @@
-"""The one command: runs the cases, prints the table, keeps the figures.
+"""Run the benchmarks, print the table, and store the figures.
 
-Figures are kept, and the plots drawn, only when every case ran in full.
+Figures are stored, and plots drawn, only if every case ran in full.
 """
 
 import argparse
@@ -10,14 +10,14 @@ from benchmarks import cases, machine, report, runner
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the cases that the arguments select."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--case", action="append", choices=list(cases.CASES), help="only this one; may be given again"
+        "--case", action="append", choices=list(cases.CASES), help="run only this case; may be repeated"
     )
-    parser.add_argument("--short", action="store_true", help="only show that every case runs")
+    parser.add_argument("--short", action="store_true", help="only check that every case runs")
     arguments = parser.parse_args()
-    begun, described = time.perf_counter(), machine.description()
+    started, described = time.perf_counter(), machine.description()
     print(*(f"{name}: {value}" for name, value in described.items()), sep="\n", end="\n\n")
     outcomes = []
     for name in arguments.case or cases.CASES:
@@ -26,7 +26,7 @@ def main() -> None:
             outcomes.append(outcome)
             print(f"{outcome.seconds:5.1f} s  {row.title}", flush=True)
     if arguments.short:
-        print("\nevery case ran; figures of so little work would say nothing")
+        print("\nevery case ran; figures of so little work would mean nothing")
         return
     print("", report.table(outcomes), "", sep="\n")
     for outcome in outcomes:
@@ -35,9 +35,9 @@ def main() -> None:
     if not arguments.case:
         from benchmarks import plots
 
-        path = report.keep(outcomes, described, (time.perf_counter() - begun) / 60)
+        path = report.store(outcomes, described, (time.perf_counter() - started) / 60)
         plots.draw(outcomes, report.RESULTS / "growth.svg")
-        print(f"\nkept in {path}")
+        print(f"\nstored in {path}")
 
 
 if __name__ == "__main__":

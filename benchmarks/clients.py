@@ -1,4 +1,4 @@
-"""The sides as clients: ours, the published SDK, and the floor under both."""
+"""The clients that are compared: ours, the published SDK, and the floor, which is aiohttp alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,10 +16,10 @@ KEY: Final = "Basic YmVuY2htYXJr"
 COMPANY: Final = "8a210b68-6988-11ed-a1eb-0242ac120002"
 CONNECTION: Final = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTIONS: Final = 1000
-"""Enough that no side waits for one."""
+"""Enough that no client waits for a connection."""
 
 NO_LIMITS: Final = Limits(in_flight=None, in_flight_per_company=None, per_minute=None)
-"""Codat's limits would be all that is measured; the governor still counts every request."""
+"""With Codat's limits, nothing else would be measured; the governor still counts every request."""
 
 
 def ours(base_url: str, **options: Any) -> Codat:
@@ -29,7 +29,7 @@ def ours(base_url: str, **options: Any) -> Codat:
 
 @asynccontextmanager
 async def sdk(base_url: str) -> "AsyncIterator[CodatAccounting]":
-    """The published SDK, with room for as many connections as the others have."""
+    """The published SDK, with as many connections as the others."""
     import httpx
     from codat_accounting import CodatAccounting
     from codat_accounting.models import shared
@@ -43,7 +43,7 @@ async def sdk(base_url: str) -> "AsyncIterator[CodatAccounting]":
 
 @asynccontextmanager
 async def floor(timeout: aiohttp.ClientTimeout | None = None) -> AsyncIterator[aiohttp.ClientSession]:
-    """Bare aiohttp with the header that every request needs."""
+    """A plain aiohttp session with the header that every request needs."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -53,8 +53,8 @@ async def floor(timeout: aiohttp.ClientTimeout | None = None) -> AsyncIterator[a
         yield session
 
 
-async def at_once(concurrency: int, calls: int, call: Callable[[int], Awaitable[object]]) -> None:
-    """Make so many calls, so many of them under way at any time."""
+async def run_concurrently(concurrency: int, calls: int, call: Callable[[int], Awaitable[object]]) -> None:
+    """Make ``calls`` calls, at most ``concurrency`` of them at a time."""
     numbers = iter(range(calls))
 
     async def worker() -> None:

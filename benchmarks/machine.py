@@ -1,4 +1,4 @@
-"""The machine that is measured on: its description, its memory readings, and which core runs what."""
+"""The machine: its description, memory readings, and which core runs which process."""
 
 import os
 import platform
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Final
 
 CLIENT: Final = 0
-"""The core that clients run on, where there are several."""
+"""The core that clients run on, if there are several."""
 SERVER: Final = 1
 """The core that the server runs on."""
 
 _PACKAGES: Final = ("codat-async", "codat-accounting", "aiohttp", "msgspec", "httpx", "pydantic", "uvloop")
 
 
-# Looked up once: after the first pin there would be one core left to choose from.
+# Read once, since after the first call of pin() only one core would be listed.
 _CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
 def pin(place: int) -> None:
-    """Keep this process on one core, so that client and server don't take each other's time."""
+    """Keep this process on one core, so that client and server do not compete for one."""
     if len(_CORES) > 1:
         os.sched_setaffinity(0, {_CORES[place % len(_CORES)]})
 
 
 def description() -> dict[str, str]:
-    """What a reader of the figures has to know about where they come from."""
+    """Return what a reader of the figures must know about the machine and the packages."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -33,8 +33,8 @@ def description() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "load when it began": f"{os.getloadavg()[0]:.1f}",
-        "placing": "clients on one core, the server on another" if (os.cpu_count() or 1) > 1 else "one core",
+        "load at the start": f"{os.getloadavg()[0]:.1f}",
+        "pinning": "clients on one core, the server on another" if (os.cpu_count() or 1) > 1 else "one core",
     }
 
 
@@ -49,17 +49,17 @@ def _processor() -> str:
 
 
 def memory_mb() -> float:
-    """Memory that this process holds now, in MB."""
+    """Return the resident memory of this process in MB."""
     return _status("VmRSS")
 
 
 def peak_memory_mb() -> float:
-    """The most that this process held since :func:`reset_peak_memory`, in MB."""
+    """Return the highest resident memory since :func:`reset_peak_memory` in MB."""
     return _status("VmHWM")
 
 
 def reset_peak_memory() -> None:
-    """Begin to watch for a new peak; see ``clear_refs`` in proc(5)."""
+    """Reset the peak; see ``clear_refs`` in proc(5)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark is made of: rows of a table, the sides compared in each, and the figures they give."""
+"""What a benchmark consists of: rows of a table, the sides compared in each, and their figures."""
 
 import gc
 import time
@@ -10,28 +10,28 @@ from typing import Any, TypeAlias
 from benchmarks import machine
 
 Sample: TypeAlias = dict[str, float]
-"""The figures of one round, by name."""
+"""The figures of one round, by the name of the measure."""
 
 Round: TypeAlias = Callable[[], Awaitable[Sample]]
-"""Does the work once."""
+"""Does the work once and returns its figures."""
 
 Side: TypeAlias = Callable[["Setting"], AbstractAsyncContextManager[Round]]
-"""One of those compared: prepares its work, and clears up after the last round."""
+"""One of the clients compared: prepares its work, and cleans up after the last round."""
 
 OURS, SDK, FLOOR, UVLOOP = "ours", "sdk", "floor", "ours on uvloop"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a side is told."""
+    """The settings of a side."""
 
     server: str
     """The server's address."""
     short: bool
-    """Whether the work should be cut to the least that shows that it can be done."""
+    """Whether to do only enough work to show that it runs."""
 
     def base_url(self, *, records: int = 0, latency_ms: int = 0) -> str:
-        """Where lists hold so many records and answers take so long."""
+        """Return the base URL under which lists have so many records and responses so much latency."""
         return f"{self.server}/{records}/{latency_ms}"
 
 
@@ -45,38 +45,38 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What a row is meant to come to: a ratio to another side, or ours alone where there is none."""
+class Goal:
+    """A bound for a measure: as a ratio to another side, or absolute if ``to`` is None."""
 
     measure: str
     bound: float
     to: str | None = None
     numerator: str = OURS
     shortfall: str = ""
-    """What profiles gave as the reason where it falls short."""
+    """The reason for missing it, as found by profiling."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: the same work on every side."""
+    """A row of the table: the same work on every side."""
 
     case: str
     title: str
     sides: Mapping[str, Side]
     measures: tuple[Measure, ...]
-    reach: tuple[Reach, ...] = ()
+    goals: tuple[Goal, ...] = ()
     rounds: int = 5
     warm_up: bool = True
-    """Whether a round that is not counted goes before."""
+    """Whether to run one uncounted round first."""
     needs_server: bool = False
     point: tuple[str, int] | None = None
-    """Where it stands in a growth plot: what grows, and how far it has."""
+    """Its place in a growth plot: what grows, and its size."""
     note: str = ""
-    """What a reader has to know, such as why a side is missing."""
+    """A remark for the reader, such as why a side is missing."""
 
     @property
     def key(self) -> str:
-        """By which a worker finds its row."""
+        """The key by which a worker finds its row."""
         return f"{self.case}/{self.title}"
 
 
@@ -87,8 +87,8 @@ PEAK = "peak memory"
 THROUGHPUT = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"))
 
 
-async def watched(units: int, work: Awaitable[Any]) -> Sample:
-    """As :func:`timed`, with how much more memory than before the process held at the most."""
+async def timed_with_memory(units: int, work: Awaitable[Any]) -> Sample:
+    """Like :func:`timed`, and how far the memory rose above its level before the work, in MB."""
     gc.collect()
     machine.reset_peak_memory()
     before = machine.memory_mb()
@@ -97,7 +97,7 @@ async def watched(units: int, work: Awaitable[Any]) -> Sample:
 
 
 async def timed(units: int, work: Awaitable[Any]) -> Sample:
-    """How many units a second the work did, and the processor time that each took."""
+    """Return the units a second that the work did, and the processor time of each in µs."""
     wall, cpu = time.perf_counter(), time.process_time()
     await work
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -1,4 +1,4 @@
-"""Growth as plots: what was measured at each size, a line for each side."""
+"""Plots of growth: the figures at each size, a line for each side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from benchmarks.runner import Outcome
 
 _COLOURS: Final = {"ours": "#0b6e4f", "sdk": "#c8553d", "floor": "#7d8597"}
 _PLOTS: Final = (
-    (RECORDS, PER_SECOND, "records read a second", True),
-    (RECORDS, PEAK, "memory on top, MB", False),
-    (CONCURRENCY, PER_SECOND, "small GETs a second", True),
-    (CONCURRENCY, CPU, "processor time a GET, µs", True),
+    (RECORDS, PER_SECOND, "records per second", True),
+    (RECORDS, PEAK, "additional memory, MB", False),
+    (CONCURRENCY, PER_SECOND, "small GETs per second", True),
+    (CONCURRENCY, CPU, "processor time per GET, µs", True),
 )
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draw all of them into one SVG, the same bytes for the same figures."""
+    """Draw all plots into one SVG file; the same figures give the same bytes."""
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "codat-async"
     from matplotlib import pyplot

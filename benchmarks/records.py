@@ -1,4 +1,4 @@
-"""Records such as companies have, and pages of them, made from the models: the same in every run."""
+"""Realistic records and pages of them, built from the models; the same in every run."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,10 @@ from codat_async import codec, models
 from codat_async.models import Record
 
 PAGE_MARK: Final = "0PAGE-NR"
-"""Stands in every id for the number of the page, so that one rendered page serves as all of them."""
+"""A placeholder for the page number in every id, so that one rendered page serves as all pages."""
 
 RESETS: Final = (datetime.now(UTC) + timedelta(hours=12)).isoformat(timespec="seconds")
-"""When the quota that answers tell of begins anew; one further off than days would not be believed."""
+"""The reset time in the responses' quota headers; the client ignores one that is days ahead."""
 
 _EPOCH: Final = datetime(2023, 1, 1, tzinfo=UTC)
 _GOODS: Final = (
@@ -41,7 +41,7 @@ def _local_midnight(number: int) -> datetime:
 
 
 def invoice(number: int) -> models.Invoice:
-    """An invoice with one to five lines; every other one is paid, with the payment on it."""
+    """An invoice with one to five lines; every second one is paid and has a payment."""
     random = Random(number)
     lines = [_line(random) for _ in range(1 + number % 5)]
     sub_total = sum((line.sub_total or Decimal() for line in lines), Decimal())
@@ -174,29 +174,29 @@ MAKERS: Final[dict[str, Callable[[int], Record]]] = {
     "suppliers": supplier,
     "accounts": account,
 }
-"""By the name that the data type has in paths."""
+"""Functions that make a record, by the data type's name in paths."""
 
 
 @cache
 def rendered(kind: str, number: int) -> bytes:
-    """One record as JSON."""
+    """Return one record as JSON."""
     return codec.encode(MAKERS[kind](number))
 
 
 def page(kind: str, number: int, size: int, total: int) -> bytes:
-    """One page of a list of ``total`` records as the API renders it."""
+    """Return one page of a list of ``total`` records as the API renders it."""
     count = max(0, min(size, total - (number - 1) * size))
     records = b",".join(rendered(kind, index) for index in range(count))
     return records.replace(PAGE_MARK.encode(), page_number(number)).join(envelope(kind, number, size, total))
 
 
 def page_number(number: int) -> bytes:
-    """What stands in the ids of a page instead of the mark."""
+    """Return the text that replaces the placeholder in the ids of a page."""
     return b"%08d" % number
 
 
 def envelope(kind: str, number: int, size: int, total: int) -> tuple[bytes, bytes]:
-    """What stands before and after the records of a page."""
+    """Return the text before and after the records of a page."""
 
     def link(to: int) -> str:
         return f'{{"href":"/companies/c/data/{kind}?page={to}&pageSize={size}"}}'

@@ -1,4 +1,4 @@
-"""The figures as a table, ratios first, and as JSON."""
+"""Formats the figures as a table, ratios first, and as JSON."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,57 +7,57 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.measure import FLOOR, OURS, SDK, Measure, Reach
+from benchmarks.measure import FLOOR, OURS, SDK, Goal, Measure
 from benchmarks.runner import Outcome
 
 RESULTS: Final = Path(__file__).parent / "results"
 
 _LEAST_MB: Final = 1.0
-"""Memory under this is not compared: it is the allocator's, not the work's."""
+"""Smaller amounts of memory are not compared, since they depend on the allocator."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row came to what was aimed at."""
+    """Whether a row reached a goal."""
 
-    reach: Reach
+    goal: Goal
     value: float
     more_is_better: bool
 
     @property
     def reached(self) -> bool:
-        """Whether the bound is kept."""
-        return self.value >= self.reach.bound if self.more_is_better else self.value <= self.reach.bound
+        """Whether the value is within the bound."""
+        return self.value >= self.goal.bound if self.more_is_better else self.value <= self.goal.bound
 
     @property
     def text(self) -> str:
-        """In words."""
-        reach = self.reach
-        sign, unit = ("≥" if self.more_is_better else "≤"), ("×" if reach.to else "")
-        to = f" {reach.to}" if reach.to else ""
-        word = "reached" if self.reached else "NOT reached"
-        why = f" ({reach.shortfall})" if reach.shortfall and not self.reached else ""
-        whose = "" if reach.numerator == OURS else f"{reach.numerator}, "
-        bound = f"{whose}{reach.measure} {sign} {reach.bound:g}{unit}{to}"
+        """The goal, whether it was reached, and the value."""
+        goal = self.goal
+        sign, unit = ("≥" if self.more_is_better else "≤"), ("×" if goal.to else "")
+        to = f" {goal.to}" if goal.to else ""
+        word = "reached" if self.reached else "missed"
+        why = f" ({goal.shortfall})" if goal.shortfall and not self.reached else ""
+        whose = "" if goal.numerator == OURS else f"{goal.numerator}, "
+        bound = f"{whose}{goal.measure} {sign} {goal.bound:g}{unit}{to}"
         return f"{bound}: {word}, {_short(self.value)}{unit}{why}"
 
 
 def verdicts(outcome: Outcome) -> list[Verdict]:
-    """What became of a row's aims."""
+    """Return a verdict for each of a row's goals."""
     measures = {measure.name: measure for measure in outcome.row.measures}
     found = []
-    for reach in outcome.row.reach:
-        if reach.to is None:
-            value = outcome.figures[reach.numerator].median(reach.measure)
+    for goal in outcome.row.goals:
+        if goal.to is None:
+            value = outcome.figures[goal.numerator].median(goal.measure)
         else:
-            value = outcome.ratio(reach.measure, reach.numerator, reach.to)
-        # A ratio to a time or a size is better when it is small, as the time and the size are.
-        found.append(Verdict(reach, value, measures[reach.measure].more_is_better))
+            value = outcome.ratio(goal.measure, goal.numerator, goal.to)
+        # Small is good for a time or a size, and so it is for their ratios.
+        found.append(Verdict(goal, value, measures[goal.measure].more_is_better))
     return found
 
 
 def lines(outcome: Outcome) -> list[list[str]]:
-    """A row's cells, a line for each measure: ratios first, then the absolute figures."""
+    """Return a row's cells, a line for each measure: ratios first, then the absolute figures."""
     found = []
     for index, measure in enumerate(outcome.row.measures):
         title = outcome.row.title if index == 0 else ""
@@ -70,11 +70,11 @@ def lines(outcome: Outcome) -> list[list[str]]:
     return found
 
 
-_HEAD: Final = ["case", "measure", "ours : SDK", "ours : floor", "median and spread of each"]
+_HEAD: Final = ["case", "measure", "ours : SDK", "ours : floor", "median and spread"]
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """The table for a terminal."""
+    """Return the table as text for a terminal."""
     cells = [_HEAD, *(line for outcome in outcomes for line in lines(outcome))]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
     return "\n".join(
@@ -84,17 +84,17 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def markdown(outcomes: Sequence[Outcome], described: dict[str, str], minutes: float) -> str:
-    """The table as a page, with the machine, the aims and the notes."""
+    """Return the table as a Markdown page with the machine, the goals and the notes."""
     text = [
         "# Benchmarks",
         "",
-        f"{date.today().isoformat()}, made in {minutes:.0f} minutes by `python -m benchmarks`.",
+        f"{date.today().isoformat()}, in {minutes:.0f} minutes by `python -m benchmarks`.",
         "",
     ]
     text += [f"- {name}: {value}" for name, value in described.items()]
     text += ["", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
     text += [f"| {' | '.join(line)} |" for outcome in outcomes for line in lines(outcome)]
-    text += ["", "## Aims", ""]
+    text += ["", "## Goals", ""]
     text += [
         f"- {outcome.row.title}: {verdict.text}" for outcome in outcomes for verdict in verdicts(outcome)
     ]
@@ -103,16 +103,16 @@ def markdown(outcomes: Sequence[Outcome], described: dict[str, str], minutes: fl
     return "\n".join(text) + "\n"
 
 
-def keep(outcomes: Sequence[Outcome], described: dict[str, str], minutes: float) -> Path:
-    """Write the figures of every round as JSON, and the page beside it; the JSON's path."""
+def store(outcomes: Sequence[Outcome], described: dict[str, str], minutes: float) -> Path:
+    """Write the figures of every round as JSON and the page beside it; return the path of the JSON."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{date.today().isoformat()}.json"
-    held: dict[str, Any] = {
+    content: dict[str, Any] = {
         "machine": described,
         "minutes": round(minutes, 1),
         "rows": [_json(o) for o in outcomes],
     }
-    path.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     path.with_suffix(".md").write_text(markdown(outcomes, described, minutes))
     return path
 
@@ -124,7 +124,7 @@ def _json(outcome: Outcome) -> dict[str, Any]:
         "title": row.title,
         "note": row.note,
         "units": {measure.name: measure.unit for measure in row.measures},
-        "aims": [verdict.text for verdict in verdicts(outcome)],
+        "goals": [verdict.text for verdict in verdicts(outcome)],
         "sides": {
             side: {
                 measure.name: {

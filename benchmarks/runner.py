@@ -1,4 +1,4 @@
-"""Runs rows: a process for each side, one warm-up round, then rounds that take turns."""
+"""Runs rows: a process for each side, one warm-up round, then a round of each side in turn."""
 
 import json
 import math
@@ -16,16 +16,16 @@ from benchmarks.measure import Row, Sample
 
 @dataclass
 class Figures:
-    """What one side of a row came to."""
+    """The figures of one side of a row."""
 
     samples: list[Sample] = field(default_factory=list)
 
     def median(self, measure: str) -> float:
-        """The middle of the rounds."""
+        """Return the median of all rounds."""
         return statistics.median(sample[measure] for sample in self.samples)
 
     def spread(self, measure: str) -> float:
-        """Half the way from the lowest to the highest round, as a part of the median."""
+        """Return half the range of all rounds, as a share of the median."""
         values = [sample[measure] for sample in self.samples]
         median = statistics.median(values)
         return (max(values) - min(values)) / 2 / median if median else 0.0
@@ -33,14 +33,14 @@ class Figures:
 
 @dataclass
 class Outcome:
-    """A row with what all its sides came to."""
+    """A row and the figures of all its sides."""
 
     row: Row
     figures: dict[str, Figures]
     seconds: float
 
     def ratio(self, measure: str, side: str, to: str) -> float:
-        """The middle of the rounds' ratios: those of one round met the machine in the same mood."""
+        """Return the median of the ratios of each round, whose sides ran at about the same time."""
         pairs = zip(self.figures[side].samples, self.figures[to].samples, strict=True)
         return statistics.median(
             mine[measure] / other[measure] if other[measure] else math.inf for mine, other in pairs
@@ -88,7 +88,7 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of a server in a process of its own."""
+    """Start the server in a process of its own and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.server"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -102,8 +102,8 @@ def serving() -> Iterator[str]:
 
 
 def run(row: Row, *, short: bool) -> Outcome:
-    """Run one row on all its sides."""
-    begun = time.perf_counter()
+    """Run all sides of a row."""
+    started = time.perf_counter()
     figures = {side: Figures() for side in row.sides}
     with ExitStack() as stack:
         server = stack.enter_context(serving()) if row.needs_server else ""
@@ -117,4 +117,4 @@ def run(row: Row, *, short: bool) -> Outcome:
         for _ in range(1 if short else row.rounds):
             for side, worker in workers.items():
                 figures[side].samples.append(worker.round())
-    return Outcome(row, figures, time.perf_counter() - begun)
+    return Outcome(row, figures, time.perf_counter() - started)

@@ -1,7 +1,7 @@
-"""A server that only hands out what was rendered before, so that clients are what is measured.
+"""A server that only sends rendered responses, so that the clients are the bottleneck.
 
-The base URL says what it plays: ``http://host:port/<records>/<latency in ms>``; every list
-holds that many records. Started by ``python -m benchmarks.server``, it prints its port.
+The base URL sets what it simulates: ``http://host:port/<records>/<latency in ms>``; every list
+has that many records. ``python -m benchmarks.server`` starts it and prints its port.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import uvloop
 from benchmarks import machine, records
 
 ATTACHMENT_MB: Final = "attachment-mb-"
-"""An attachment's id begins so, and goes on with its size."""
+"""Prefix of an attachment's id; the rest is its size."""
 
 _MEGABYTE: Final = bytes(1 << 20)
 _PUSHED: Final = (
@@ -29,7 +29,7 @@ class Server(asyncio.Protocol):
     """One connection."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._buffer = b""
         self._body_left = 0
         self._pending: Callable[[], None] = _nothing
         self._transport: asyncio.Transport
@@ -43,11 +43,11 @@ class Server(asyncio.Protocol):
         if self._body_left:
             self._body_left -= len(data)
         else:
-            self._held += data
-            end = self._held.find(b"\r\n\r\n")
+            self._buffer += data
+            end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            head, received, self._held = self._held[:end], len(self._held) - end - 4, b""
+            head, received, self._buffer = self._buffer[:end], len(self._buffer) - end - 4, b""
             self._body_left = _content_length(head) - received
             self._pending = self._answer_to(head)
         if self._body_left <= 0:
@@ -80,9 +80,9 @@ class Server(asyncio.Protocol):
     def _stream(self, megabytes: int) -> None:
         self._write(_head(megabytes << 20, "application/octet-stream"))
         self._stream_left = megabytes
-        self._go_on()
+        self._send_chunks()
 
-    def _go_on(self) -> None:
+    def _send_chunks(self) -> None:
         while self._stream_left and not self._paused and not self._transport.is_closing():
             self._stream_left -= 1
             self._transport.write(_MEGABYTE)
@@ -92,7 +92,7 @@ class Server(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._go_on()
+        self._send_chunks()
 
 
 def _nothing() -> None:
@@ -145,7 +145,7 @@ def _list_page(kind: str, query: str, total: int) -> bytes:
 async def _serve() -> None:
     server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
-    # It ends with whoever started it: their end of this pipe then closes.
+    # It ends with its parent process, whose end of this pipe then closes.
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

@@ -1,6 +1,6 @@
-"""The process in which one side of one row does its rounds, each when it is told to.
+"""The process that runs one side of one row.
 
-Every line on standard input asks for a round; its figures are written as a line of JSON.
+Each line on standard input starts a round, whose figures are printed as a line of JSON.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from benchmarks.measure import UVLOOP, Setting
 async def _work(key: str, side: str, server: str, short: bool) -> None:
     prepare = cases.row(key, short).sides[side]
     loop = asyncio.get_running_loop()
-    async with prepare(Setting(server=server, short=short)) as go:
+    async with prepare(Setting(server=server, short=short)) as run_round:
         print("ready", flush=True)
         while await loop.run_in_executor(None, sys.stdin.readline):
-            print(json.dumps(await go()), flush=True)
+            print(json.dumps(await run_round()), flush=True)
 
 
 def main(key: str, side: str, server: str, short: str) -> None:
-    """Prepare, then do a round for each line."""
+    """Prepare the side, then run a round for each line of input."""
     if short != "short":
         machine.pin(machine.CLIENT)
     run = uvloop.run if side == UVLOOP else asyncio.run

@@ -1,4 +1,4 @@
-"""The cases, each a module that gives rows of the table."""
+"""The cases: each module returns rows of the table."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "bulk": bulk.rows,
     "growth": growth.rows,
 }
-"""By the name that ``--case`` takes; each is told whether to be short."""
+"""Functions that return the rows of a case, by its name; the argument is whether to be short."""
 
 
 def row(key: str, short: bool) -> Row:
-    """The row of a key."""
+    """Return the row with a key."""
     case, _, _ = key.partition("/")
     return next(row for row in CASES[case](short) if row.key == key)

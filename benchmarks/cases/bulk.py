@@ -1,4 +1,4 @@
-"""A bulk pull: raw files, then Parquet and DuckDB made of them."""
+"""Bulk pulls to raw files, and their conversion to Parquet and DuckDB."""
 
 import asyncio
 import shutil
@@ -20,14 +20,14 @@ from benchmarks.measure import (
     OURS,
     PEAK,
     PER_SECOND,
+    Goal,
     Measure,
-    Reach,
     Round,
     Row,
     Sample,
     Setting,
     Side,
-    watched,
+    timed_with_memory,
 )
 from codat_async import Codat
 from codat_async.bulk import PullOptions, convert, pull
@@ -39,17 +39,17 @@ from codat_middleware import authorization
 TYPES = ("invoices",)
 MEASURES = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"), Measure(PEAK, "MB"))
 
-SIDE_BY_SIDE = "floor, side by side"
-COMPRESSED = "floor, side by side, compressed"
+CONCURRENT = "floor, concurrent"
+COMPRESSED = "floor, concurrent, compressed"
 PAGE_SIZE = 500
 
 _SHORTFALL = (
-    "of a record of 2.4 kB, a loop that only copies takes 3 µs, and ours 11 on the same one core: reading it "
-    "2.6, finding where it begins and ends 1.3, trying it on its model and taking its id and date 3.7, "
-    "compressing it 2, landing it with the checkpoint 1.5; so it shows where the server gives more than "
-    "90,000 records a second"
+    "for a record of 2.4 kB, a loop that only copies takes 3 µs, and ours 11 on the same core: receiving it "
+    "takes 2.6, splitting the page 1.3, validating it and reading its id and date 3.7, compressing it 2, "
+    "writing it and the checkpoint 1.5; the difference shows if the server sends more than 90,000 records a "
+    "second"
 )
-REACH = tuple(Reach(PER_SECOND, 0.7, floor, shortfall=_SHORTFALL) for floor in (FLOOR, SIDE_BY_SIDE))
+GOALS = tuple(Goal(PER_SECOND, 0.7, floor, shortfall=_SHORTFALL) for floor in (FLOOR, CONCURRENT))
 
 Make = Callable[[Path], Awaitable[object]]
 Copy = Callable[[Address, Path], Awaitable[object]]
@@ -57,17 +57,17 @@ Copy = Callable[[Address, Path], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Books:
-    """What there is to pull, and how it is served."""
+    """The data to pull, and how it is served."""
 
     companies: int
     size: int
     fresh: bool = False
-    """Whether each round has a sandbox of its own, which renders the pages as they are asked for."""
+    """Whether each round starts a new sandbox, which renders pages when they are requested."""
     faults: str | None = None
 
     @property
     def records(self) -> int:
-        """Of all companies."""
+        """The number of records of all companies."""
         return self.companies * self.size
 
 
@@ -85,7 +85,7 @@ async def _duckdb(directory: Path) -> None:
 
 @asynccontextmanager
 async def _sandbox(books: Books) -> AsyncIterator[Address]:
-    """A sandbox that runs where the server of the other cases does."""
+    """Start a sandbox on the core that the server of the other cases uses."""
     machine.pin(machine.SERVER)
     with run_in_background(
         companies=books.companies, sizes={"invoices": books.size}, warm=TYPES, faults=books.faults
@@ -98,11 +98,11 @@ async def _pull(sandbox: Address, into: Path, expected: int) -> None:
     async with Codat(sandbox.api_key, base_url=sandbox.base_url, limits=clients.NO_LIMITS) as codat:
         report = await pull(codat, into, options=PullOptions(types=TYPES, page_size=PAGE_SIZE))
     if report.total.rows != expected:
-        raise RuntimeError(f"{report.total.rows} of {expected} records were pulled")
+        raise RuntimeError(f"{report.total.rows} of {expected} records pulled")
 
 
-def landing(books: Books, work: Copy) -> Side:
-    """Pages into a new directory each round."""
+def pulling(books: Books, work: Copy) -> Side:
+    """Pull into a new directory in each round."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -110,7 +110,7 @@ def landing(books: Books, work: Copy) -> Side:
 
             async def once(sandbox: Address) -> Sample:
                 with tempfile.TemporaryDirectory(dir=folder) as into:
-                    return await watched(books.records, work(sandbox, Path(into)))
+                    return await timed_with_memory(books.records, work(sandbox, Path(into)))
 
             async def fresh() -> Sample:
                 async with _sandbox(books) as sandbox:
@@ -126,9 +126,9 @@ def landing(books: Books, work: Copy) -> Side:
 
 
 async def _copy(
-    sandbox: Address, into: Path, *, side_by_side: bool, write: Callable[[bytes], bytes] = bytes
+    sandbox: Address, into: Path, *, concurrent: bool, write: Callable[[bytes], bytes] = bytes
 ) -> None:
-    """The same pages by bare aiohttp, a file for each company, unread."""
+    """Fetch the same pages by aiohttp alone into a file for each company, without decoding the records."""
     decode = msgspec.json.Decoder(_Next).decode
     headers = {"Authorization": authorization(sandbox.api_key)}
     async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -143,7 +143,7 @@ async def _copy(
                     file.write(write(body))
                     number, more = number + 1, decode(body).links.next is not None
 
-        if side_by_side:
+        if concurrent:
             async with asyncio.TaskGroup() as group:
                 for each in sandbox.company_ids:
                     group.create_task(company(each))
@@ -157,7 +157,7 @@ def _compressed(body: bytes) -> bytes:
 
 
 def converting(books: Books, make: Make) -> Side:
-    """Of a directory that was pulled before, copied for each round."""
+    """Convert a copy of a pulled directory in each round."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -166,14 +166,14 @@ def converting(books: Books, make: Make) -> Side:
             async with _sandbox(books) as sandbox:
                 await _pull(sandbox, pulled, books.records)
 
-            async def go() -> Sample:
+            async def convert_copy() -> Sample:
                 into = Path(folder) / "books"
                 shutil.copytree(pulled, into)
-                sample = await watched(books.records, make(into))
+                sample = await timed_with_memory(books.records, make(into))
                 shutil.rmtree(into)
                 return sample
 
-            yield go
+            yield convert_copy
 
     return side
 
@@ -183,26 +183,26 @@ def _pulls(books: Books, served: str, floors: Mapping[str, Copy]) -> Row:
     return Row(
         case="bulk",
         title=f"pull {books.records:,} invoices of {books.companies} companies, {served}",
-        sides={OURS: landing(books, pulled)} | {side: landing(books, work) for side, work in floors.items()},
+        sides={OURS: pulling(books, pulled)} | {side: pulling(books, work) for side, work in floors.items()},
         measures=MEASURES,
-        reach=tuple(reach for reach in REACH if reach.to in floors),
+        goals=tuple(goal for goal in GOALS if goal.to in floors),
         rounds=3,
-        note="the floors keep pages as they came: one page after another, or a loop for each company; "
-        "the SDK has nothing like it",
+        note="the floors store pages as received, one after another or with a task for each company; "
+        "the SDK has no bulk pull",
     )
 
 
 def rows(short: bool) -> list[Row]:
-    """The pull as pages come, and each of the two conversions."""
+    """Three pulls and the two conversions."""
 
     def books(size: int, *, fresh: bool = False, faults: str | None = None) -> Books:
         return Books(2, 50, fresh, faults) if short else Books(10, size, fresh, faults)
 
     floors: Mapping[str, Copy] = {
-        FLOOR: partial(_copy, side_by_side=False),
-        SIDE_BY_SIDE: partial(_copy, side_by_side=True),
+        FLOOR: partial(_copy, concurrent=False),
+        CONCURRENT: partial(_copy, concurrent=True),
     }
-    compressed: Mapping[str, Copy] = {COMPRESSED: partial(_copy, side_by_side=True, write=_compressed)}
+    compressed: Mapping[str, Copy] = {COMPRESSED: partial(_copy, concurrent=True, write=_compressed)}
     converted = books(2000)
     conversions = {
         f"{converted.records:,} pulled invoices to Parquet": converting(converted, _parquet),
@@ -210,8 +210,8 @@ def rows(short: bool) -> list[Row]:
     }
     return [
         _pulls(books(10_000), "served from memory", {**floors, **compressed}),
-        _pulls(books(5000, fresh=True), "rendered when asked for", floors),
-        _pulls(books(5000, faults="latency=0.05"), "50 ms away", floors),
+        _pulls(books(5000, fresh=True), "rendered on request", floors),
+        _pulls(books(5000, faults="latency=0.05"), "50 ms latency", floors),
         *(
             Row(case="bulk", title=title, sides={OURS: side}, measures=MEASURES, rounds=3)
             for title, side in conversions.items()

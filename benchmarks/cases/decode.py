@@ -1,4 +1,4 @@
-"""Decoding pages of invoices: speed, and the memory that the records take."""
+"""Decoding pages of invoices: speed, and the memory of the records."""
 
 import gc
 import tracemalloc
@@ -15,8 +15,8 @@ from benchmarks.measure import (
     OURS,
     PER_SECOND,
     SDK,
+    Goal,
     Measure,
-    Reach,
     Round,
     Row,
     Sample,
@@ -27,13 +27,11 @@ from benchmarks.measure import (
 from codat_async import codec
 from codat_async.models import Invoice, Page
 
-_KEPT, _PEAK = "kept memory", "peak memory"
+_KEPT, _PEAK = "retained memory", "peak memory"
 
-BOUND = (
-    "nothing but msgspec's decoder is left here; five sixths of its time make Decimals, datetimes and Structs"
-)
+BOUND = "this is the time of msgspec's decoder, five sixths of it for Decimals, datetimes and Structs"
 SLICED = (
-    "where a page would hold the event loop for more than 10 ms it is split into records first, "
+    "a page that would block the event loop for more than 10 ms is split into records first, "
     "which costs a fifth of the decoding"
 )
 
@@ -75,13 +73,13 @@ async def _memory(data: bytes, decode: Decode) -> Sample:
     return {_KEPT: kept / 2**20, _PEAK: peak / 2**20}
 
 
-async def _again(times: int, data: bytes, decode: Decode) -> None:
+async def _repeat(times: int, data: bytes, decode: Decode) -> None:
     for _ in range(times):
         await decode(data)
 
 
 def decoding(make: Callable[[], Decode], size: int, times: int) -> Side:
-    """The memory is measured once and apart, since measuring it takes time."""
+    """Measures memory once before the rounds, since tracing allocations takes time."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -89,23 +87,23 @@ def decoding(make: Callable[[], Decode], size: int, times: int) -> Side:
         data = records.page("invoices", 1, size, size)
         memory = await _memory(data, decode)
 
-        async def go() -> Sample:
-            return {**await timed(size * times, _again(times, data, decode)), **memory}
+        async def decode_pages() -> Sample:
+            return {**await timed(size * times, _repeat(times, data, decode)), **memory}
 
-        yield go
+        yield decode_pages
 
     return side
 
 
 def rows(short: bool) -> list[Row]:
-    """Pages of 100, 1,000 and 5,000."""
+    """Pages of 100, 1,000 and 5,000 records."""
     found = []
     sizes = ((100, 100, 4, 7), (1000, 10, 1, 7), (5000, 3, 1, 3))
     for size, times, sdk_times, rounds in sizes[:1] if short else sizes:
-        reach = (
-            Reach(PER_SECOND, 25, SDK, shortfall=BOUND),
-            Reach(_KEPT, 0.4, SDK),
-            Reach(PER_SECOND, 0.95, FLOOR, shortfall=SLICED),
+        goals = (
+            Goal(PER_SECOND, 25, SDK, shortfall=BOUND),
+            Goal(_KEPT, 0.4, SDK),
+            Goal(PER_SECOND, 0.95, FLOOR, shortfall=SLICED),
         )
         found.append(
             Row(
@@ -122,7 +120,7 @@ def rows(short: bool) -> list[Row]:
                     Measure(_KEPT, "MB"),
                     Measure(_PEAK, "MB"),
                 ),
-                reach=reach if size == 1000 else (),
+                goals=goals if size == 1000 else (),
                 rounds=rounds,
                 note=f"{len(records.page('invoices', 1, size, size)) / size / 1000:.1f} kB of JSON each",
             )

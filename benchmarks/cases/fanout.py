@@ -1,4 +1,4 @@
-"""Fan-out: short lists of many companies, many of them under way at once."""
+"""Fan-out: short lists of many companies, many of them concurrently."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from benchmarks import clients
-from benchmarks.clients import at_once
+from benchmarks.clients import run_concurrently
 from benchmarks.measure import (
     FLOOR,
     OURS,
@@ -21,7 +21,7 @@ from benchmarks.measure import (
 )
 from codat_async.models import Account, Customer, Invoice, Page, Supplier
 
-AT_ONCE = 64
+CONCURRENCY = 64
 RECORDS = 20
 MODELS = {"invoices": Invoice, "customers": Customer, "suppliers": Supplier, "accounts": Account}
 
@@ -33,14 +33,14 @@ def _company(number: int) -> str:
 def _round(companies: int, read: Callable[[str, str], Awaitable[object]]) -> Round:
     work = [(_company(number), kind) for number in range(companies) for kind in MODELS]
 
-    async def go() -> Sample:
-        return await timed(len(work), at_once(AT_ONCE, len(work), lambda n: read(*work[n])))
+    async def read_all() -> Sample:
+        return await timed(len(work), run_concurrently(CONCURRENCY, len(work), lambda n: read(*work[n])))
 
-    return go
+    return read_all
 
 
 def ours(companies: int) -> Side:
-    """Our pagers, collected."""
+    """``collect()`` of our pagers."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -52,7 +52,7 @@ def ours(companies: int) -> Side:
 
 
 def sdk(companies: int) -> Side:
-    """The SDK's first pages, which are all there is of these lists."""
+    """The SDK's first pages, since these lists have only one."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -95,7 +95,7 @@ def floor(companies: int) -> Side:
 
 
 def rows(short: bool) -> list[Row]:
-    """500 companies of four types."""
+    """500 companies and four types."""
     companies, sdk_companies = (10, 2) if short else (500, 30)
     return [
         Row(
@@ -104,6 +104,6 @@ def rows(short: bool) -> list[Row]:
             sides={OURS: ours(companies), SDK: sdk(sdk_companies), FLOOR: floor(companies)},
             measures=THROUGHPUT,
             needs_server=True,
-            note=f"lists of {RECORDS} records, {AT_ONCE} at once; the SDK reads {sdk_companies} companies",
+            note=f"lists of {RECORDS} records, {CONCURRENCY} at a time; {sdk_companies} companies for the SDK",
         )
     ]

@@ -1,4 +1,4 @@
-"""Attachments of 200 MB, down and up: throughput, and the memory they take on the way."""
+"""Downloads and uploads of 200 MB attachments: throughput and memory."""
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +21,7 @@ from benchmarks.measure import (
     Sample,
     Setting,
     Side,
-    watched,
+    timed_with_memory,
 )
 from benchmarks.server import ATTACHMENT_MB
 
@@ -127,7 +127,7 @@ async def _floor_up(setting: Setting, megabytes: int) -> AsyncIterator[Transfer]
 
 
 class _file:
-    """A file of so many megabytes for as long as it is needed."""
+    """A temporary file of so many megabytes."""
 
     def __init__(self, megabytes: int) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -148,28 +148,28 @@ def _side(opened: Open, megabytes: int) -> Side:
     async def side(setting: Setting) -> AsyncIterator[Round]:
         async with asynccontextmanager(opened)(setting, megabytes) as transfer:
 
-            async def go() -> Sample:
-                return await watched(megabytes, transfer())
+            async def timed_transfer() -> Sample:
+                return await timed_with_memory(megabytes, transfer())
 
-            yield go
+            yield timed_transfer
 
     return side
 
 
 def rows(short: bool) -> list[Row]:
-    """Down and up."""
+    """A download and an upload."""
     megabytes = 10 if short else 200
-    ways = (
-        ("down", {OURS: _ours_down, SDK: _sdk_down, FLOOR: _floor_down}),
-        ("up", {OURS: _ours_up, SDK: _sdk_up, FLOOR: _floor_up}),
+    directions = (
+        ("download", {OURS: _ours_down, SDK: _sdk_down, FLOOR: _floor_down}),
+        ("upload", {OURS: _ours_up, SDK: _sdk_up, FLOOR: _floor_up}),
     )
     return [
         Row(
             case="files",
-            title=f"an attachment of {megabytes} MB, {way}",
+            title=f"{direction} of a {megabytes} MB attachment",
             sides={name: _side(opened, megabytes) for name, opened in sides.items()},
             measures=MEASURES,
             needs_server=True,
         )
-        for way, sides in ways
+        for direction, sides in directions
     ]

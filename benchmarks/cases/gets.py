@@ -1,4 +1,4 @@
-"""Small GETs: one record by its id, so many at once."""
+"""Small GETs of one record by its id, several concurrently."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 
 from benchmarks import clients
-from benchmarks.clients import COMPANY, at_once
+from benchmarks.clients import COMPANY, run_concurrently
 from benchmarks.measure import (
     FLOOR,
     OURS,
@@ -15,7 +15,7 @@ from benchmarks.measure import (
     SDK,
     THROUGHPUT,
     UVLOOP,
-    Reach,
+    Goal,
     Round,
     Row,
     Setting,
@@ -24,37 +24,37 @@ from benchmarks.measure import (
 )
 from codat_async.models import Account
 
-TIMED_FLOOR = "floor with our time-outs"
+TIMED_FLOOR = "floor with our timeouts"
 OUR_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=10)
 
 RECORDS = 200
-"""Different ones are read, so that no side lives on one URL that it has met before."""
+"""Number of different records, so that no side profits from repeating one URL."""
 
 
-REACH = (
-    Reach(
+GOALS = (
+    Goal(
         PER_SECOND,
         50,
         SDK,
-        shortfall="the floor itself is no more than some 40 times as fast as the SDK, a third of whose "
-        "time goes into making a pydantic class for each answer and a quarter into httpcore's pool",
+        shortfall="the floor itself is only about 40 times as fast as the SDK, which spends a third of its "
+        "time creating a pydantic class for each response and a quarter in httpcore's pool",
     ),
-    Reach(
+    Goal(
         PER_SECOND,
         0.85,
         FLOOR,
-        shortfall="a sampling profile puts a sixth of the time into what bare aiohttp has not: the request "
-        "and the answer as values 6%, the rate limit's books 4%, unknown fields 2%, retry and the other "
-        "layers 3%; on a busy machine rounds differ by more than that",
+        shortfall="by a sampling profile, a sixth of the time goes into what aiohttp alone lacks: request "
+        "and response objects 6%, the rate limit 4%, unknown fields 2%, retry and the other middleware 3%; on "
+        "a busy machine rounds differ by more than that",
     ),
 )
 
 
 def _rounds(concurrency: int, calls: int, call: Callable[[int], Awaitable[object]]) -> Round:
-    async def go() -> dict[str, float]:
-        return await timed(calls, at_once(concurrency, calls, call))
+    async def get_all() -> dict[str, float]:
+        return await timed(calls, run_concurrently(concurrency, calls, call))
 
-    return go
+    return get_all
 
 
 def ours(concurrency: int, calls: int) -> Side:
@@ -87,7 +87,7 @@ def sdk(concurrency: int, calls: int) -> Side:
 
 
 def floor(concurrency: int, calls: int, timeout: aiohttp.ClientTimeout | None = None) -> Side:
-    """aiohttp's ``get``, and the record decoded; with aiohttp's own time-out or another."""
+    """aiohttp's ``get`` and a decoder, with one total timeout or another configuration."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -109,7 +109,7 @@ def rows(short: bool) -> list[Row]:
     scale = 20 if short else 1
     found = []
     for concurrency, calls in ((16, 3000),) if short else ((1, 1500), (16, 3000), (256, 3000)):
-        reach = REACH if concurrency == 16 else ()
+        goals = GOALS if concurrency == 16 else ()
         found.append(
             Row(
                 case="gets",
@@ -122,10 +122,10 @@ def rows(short: bool) -> list[Row]:
                     UVLOOP: ours(concurrency, calls // scale),
                 },
                 measures=THROUGHPUT,
-                reach=reach,
+                goals=goals,
                 rounds=15 if concurrency == 16 else 5,
                 needs_server=True,
-                note=f"the floor has only a time-out for the whole; {TIMED_FLOOR!r} also has our others",
+                note=f"the floor has only a total timeout; {TIMED_FLOOR!r} has all of ours",
             )
         )
     return found

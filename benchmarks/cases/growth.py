@@ -1,9 +1,9 @@
-"""Growth: how time and memory follow the number of records, and the rate the number of calls at once."""
+"""Growth of time and memory with the number of records, and of the rate with the concurrency."""
 
 from benchmarks.cases import gets, lists
 from benchmarks.measure import FLOOR, OURS, SDK, THROUGHPUT, Row
 
-RECORDS, CONCURRENCY = "records", "calls at once"
+RECORDS, CONCURRENCY = "records", "concurrent calls"
 
 
 def rows(short: bool) -> list[Row]:
@@ -28,7 +28,7 @@ def _records(short: bool) -> list[Row]:
                 warm_up=not large,
                 needs_server=True,
                 point=(RECORDS, count),
-                note="" if SDK in sides else "the SDK is left out: at its speed this takes minutes",
+                note="" if SDK in sides else "without the SDK, which would take minutes",
             )
         )
     return found
@@ -41,7 +41,7 @@ def _concurrency(short: bool) -> list[Row]:
         found.append(
             Row(
                 case="growth",
-                title=f"small GETs, {concurrency:,} under way",
+                title=f"small GETs, {concurrency:,} concurrently",
                 sides={
                     OURS: gets.ours(concurrency, calls),
                     SDK: gets.sdk(concurrency, max(concurrency, calls // 15)),

@@ -1,11 +1,11 @@
-"""Import time and memory: what a process pays before its first call."""
+"""Import time and memory of a new process."""
 
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from benchmarks.measure import FLOOR, OURS, SDK, Measure, Reach, Round, Row, Sample, Setting, Side
+from benchmarks.measure import FLOOR, OURS, SDK, Goal, Measure, Round, Row, Sample, Setting, Side
 
 _SECONDS, _MEMORY = "import", "memory"
 _PROGRAM = """
@@ -14,30 +14,30 @@ def memory():
     with open('/proc/self/status') as file:
         return next(int(line.split()[1]) for line in file if line.startswith('VmRSS')) / 1024
 before = memory()
-begun = time.perf_counter()
+started = time.perf_counter()
 {statement}
-print((time.perf_counter() - begun) * 1000, memory() - before)
+print((time.perf_counter() - started) * 1000, memory() - before)
 """
 
 
 def importing(statement: str) -> Side:
-    """A fresh interpreter for each round."""
+    """Starts a new interpreter in each round."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
-        async def go() -> Sample:
+        async def import_once() -> Sample:
             program = _PROGRAM.format(statement=statement)
             answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)  # noqa: ASYNC221
             milliseconds, megabytes = answer.stdout.split()
             return {_SECONDS: float(milliseconds), _MEMORY: float(megabytes)}
 
-        yield go
+        yield import_once
 
     return side
 
 
 def rows(short: bool) -> list[Row]:
-    """One row."""
+    """The imports."""
     return [
         Row(
             case="imports",
@@ -48,7 +48,7 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: importing("import aiohttp, msgspec"),
             },
             measures=(Measure(_SECONDS, "ms"), Measure(_MEMORY, "MB")),
-            reach=(Reach(_SECONDS, 0.2, SDK),),
+            goals=(Goal(_SECONDS, 0.2, SDK),),
             rounds=5,
         )
     ]

@@ -1,4 +1,4 @@
-"""A full list, page after page or with pages read ahead, at two latencies of the server."""
+"""A full list, page after page or with prefetching, at two latencies of the server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,23 +16,23 @@ from benchmarks.measure import (
     PER_SECOND,
     SDK,
     UVLOOP,
+    Goal,
     Measure,
-    Reach,
     Round,
     Row,
     Sample,
     Setting,
     Side,
-    watched,
+    timed_with_memory,
 )
 from codat_async.models import Invoice, Page
 
 PAGE_SIZE = 500
-READ_AHEAD = 10
-AHEAD = "ours, reading ahead"
-BUSY = "the latency is hidden whole, and what is left is the decoder, which keeps the core busy all the time"
+PREFETCH = 10
+PREFETCHED = "ours with prefetch"
+BUSY = "the latency is hidden completely, and the decoder keeps the core busy all the time"
 SDK_RECORDS = 5000
-"""Of the whole list the SDK reads so many; at its speed all of it would take minutes."""
+"""Records that the SDK reads; the whole list would take it minutes."""
 
 MEASURES = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"), Measure(PEAK, "MB"))
 
@@ -41,12 +41,12 @@ def _round(count: int, read: Callable[[], Awaitable[int]]) -> Round:
     async def whole() -> None:
         seen = await read()
         if seen != count:
-            raise RuntimeError(f"{seen} of {count} records came")
+            raise RuntimeError(f"{seen} of {count} records were read")
 
-    async def go() -> Sample:
-        return await watched(count, whole())
+    async def read_list() -> Sample:
+        return await timed_with_memory(count, whole())
 
-    return go
+    return read_list
 
 
 def ours(count: int, latency_ms: int, prefetch: int = 0, page_size: int = PAGE_SIZE) -> Side:
@@ -68,7 +68,7 @@ def ours(count: int, latency_ms: int, prefetch: int = 0, page_size: int = PAGE_S
 
 
 def sdk(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
-    """The SDK's ``list_async``; it has no pager, so the loop over the pages is written by hand."""
+    """The SDK's ``list_async``; it has no pager, so the benchmark loops over the pages."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -123,11 +123,11 @@ def floor(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
 
 
 def rows(short: bool) -> list[Row]:
-    """Without latency and with 50 ms; ours one page after another, and reading ahead."""
+    """Without latency and with 50 ms; ours with and without prefetch."""
     count, sdk_count = (1000, 500) if short else (100_000, SDK_RECORDS)
     note = (
-        f"pages of {PAGE_SIZE}; {READ_AHEAD} pages read ahead; the SDK has no pager and no read-ahead: "
-        f"its loop is written by hand, over {sdk_count:,} records"
+        f"pages of {PAGE_SIZE}; {PREFETCH} pages prefetched; the SDK has no pager and no prefetch: "
+        f"the benchmark loops over the pages of {sdk_count:,} records"
     )
     return [
         Row(
@@ -135,13 +135,13 @@ def rows(short: bool) -> list[Row]:
             title=f"full list of {count:,}, no latency",
             sides={
                 OURS: ours(count, 0),
-                AHEAD: ours(count, 0, READ_AHEAD),
+                PREFETCHED: ours(count, 0, PREFETCH),
                 UVLOOP: ours(count, 0),
                 SDK: sdk(sdk_count, 0),
                 FLOOR: floor(count, 0),
             },
             measures=MEASURES,
-            reach=(Reach(PER_SECOND, 20, SDK, shortfall=BOUND), Reach(PER_SECOND, 0.9, FLOOR)),
+            goals=(Goal(PER_SECOND, 20, SDK, shortfall=BOUND), Goal(PER_SECOND, 0.9, FLOOR)),
             rounds=3,
             needs_server=True,
             note=note,
@@ -151,12 +151,12 @@ def rows(short: bool) -> list[Row]:
             title=f"full list of {count:,}, 50 ms latency",
             sides={
                 OURS: ours(count, 50),
-                AHEAD: ours(count, 50, READ_AHEAD),
+                PREFETCHED: ours(count, 50, PREFETCH),
                 SDK: sdk(sdk_count, 50),
                 FLOOR: floor(count, 50),
             },
             measures=MEASURES,
-            reach=(Reach(PER_SECOND, 5, FLOOR, numerator=AHEAD, shortfall=BUSY),),
+            goals=(Goal(PER_SECOND, 5, FLOOR, numerator=PREFETCHED, shortfall=BUSY),),
             rounds=2,
             warm_up=False,
             needs_server=True,

@@ -1,4 +1,4 @@
-"""How long the event loop stands still while a page of 5,000 records is read."""
+"""The longest time that the event loop is blocked while a page of 5,000 records is read."""
 
 import asyncio
 import gc
@@ -12,16 +12,16 @@ import msgspec
 from benchmarks import clients, records
 from benchmarks.cases.decode import Decode, from_floor, from_ours, from_sdk
 from benchmarks.clients import COMPANY
-from benchmarks.measure import FLOOR, OURS, SDK, Measure, Reach, Round, Row, Sample, Setting, Side
+from benchmarks.measure import FLOOR, OURS, SDK, Goal, Measure, Round, Row, Sample, Setting, Side
 from codat_async.models import Invoice, Page
 
 _STALL = "longest stall"
 MEASURES = (Measure(_STALL, "ms"),)
-SPLIT = "splitting the page's text into records goes in one step: two thirds of a microsecond a kilobyte"
+SPLIT = "splitting the page into records is one step, of two thirds of a microsecond a kilobyte"
 
 
 async def _longest_gap(work: Awaitable[Any]) -> float:
-    """The longest time, in seconds, that another task had to wait for its turn during the work."""
+    """Return the longest time in seconds that another task had to wait during the work."""
     longest, last = 0.0, perf_counter()
     ended = False
 
@@ -37,21 +37,21 @@ async def _longest_gap(work: Awaitable[Any]) -> float:
     result = await work
     ended = True
     await watcher
-    # What letting the records go takes is not the reading's, and comes when their user likes.
+    # Freeing the records takes time too, but the user decides when.
     del result
     return longest
 
 
 def _round(work: Callable[[], Awaitable[Any]]) -> Round:
-    async def go() -> Sample:
+    async def measure() -> Sample:
         gc.collect()
         return {_STALL: await _longest_gap(work()) * 1000}
 
-    return go
+    return measure
 
 
 def decoding(make: Callable[[], Decode], size: int) -> Side:
-    """The page's bytes are there already."""
+    """Decodes a page that is already in memory."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -63,7 +63,7 @@ def decoding(make: Callable[[], Decode], size: int) -> Side:
 
 
 def ours(size: int) -> Side:
-    """The page comes from the server."""
+    """Fetches the page from the server."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -74,7 +74,7 @@ def ours(size: int) -> Side:
 
 
 def sdk(size: int) -> Side:
-    """The page comes from the server."""
+    """Fetches the page from the server."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -88,7 +88,7 @@ def sdk(size: int) -> Side:
 
 
 def floor(size: int) -> Side:
-    """The page comes from the server."""
+    """Fetches the page from the server."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
@@ -106,7 +106,7 @@ def floor(size: int) -> Side:
 
 
 def rows(short: bool) -> list[Row]:
-    """Decoding alone, and the whole way from the network."""
+    """Decoding alone, and fetching with decoding."""
     size = 500 if short else 5000
     return [
         Row(
@@ -118,7 +118,7 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: decoding(from_floor, size),
             },
             measures=MEASURES,
-            reach=(Reach(_STALL, 10, shortfall=SPLIT),),
+            goals=(Goal(_STALL, 10, shortfall=SPLIT),),
             rounds=4,
         ),
         Row(

@@ -1,4 +1,4 @@
-"""The benchmarks run: one small case, whose figures are not looked at."""
+"""The benchmark command runs a small case; the figures are not checked."""
 
 import subprocess
 import sys
@@ -12,8 +12,8 @@ pytest.importorskip("uvloop")
 ROOT = Path(__file__).parents[2]
 
 
-def test_one_case_in_short() -> None:
-    """The command starts its server and its workers, and ends well."""
+def test_short_run_of_one_case() -> None:
+    """The command starts its server and its workers, and exits with status 0."""
     command = [sys.executable, "-m", "benchmarks", "--short", "--case", "fanout"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
