@@ -1,4 +1,4 @@
-"""What every test is held to: a clean environment, and nothing left open behind it."""
+"""Applies to every test: no variables of the developer, and nothing left open or running."""
 
 import asyncio
 import gc
@@ -11,18 +11,18 @@ import pytest
 from aiohttp import ClientResponse
 
 SETTLING = 10
-"""Turns of the event loop that a closed generator or connection may take to be gone."""
+"""Iterations of the event loop until closed generators and connections must have ended."""
 
 
 def pytest_collection_finish() -> None:
-    """Keep what is imported by now out of the collections that follow each test, so that they are quick."""
+    """Exclude the imported modules from the collection after each test, which takes less time then."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key and no address of the developer's own reaches a test."""
+    """Remove the developer's API key and base URL from the environment."""
     for name in ("CODAT_API_KEY", "CODAT_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -31,8 +31,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a task running, or a session, connection or file unclosed.
 
-    What is unclosed warns when it is collected, and warnings are errors; so it is collected
-    while the test that left it can still be named.
+    Unclosed objects warn when they are collected, and warnings are errors; collecting right
+    after the test makes the error name it.
     """
     asynchronous = inspect.iscoroutinefunction(getattr(request, "function", None))
     if asynchronous:
@@ -63,7 +63,7 @@ class _MockedResponse(ClientResponse):
 
 @pytest.fixture
 def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.aioresponses]:
-    """Answers given in place of aiohttp's, with the argument that current aiohttp demands of a response."""
+    """aioresponses, with the argument that ClientResponse has required since aiohttp 3.14."""
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _MockedResponse)
     with aioresponses.aioresponses() as answers:
         yield answers

@@ -1,4 +1,4 @@
-"""The README's code runs, and its first two commands are there to be pasted."""
+"""The README's code runs, its commands can be pasted, and its links exist."""
 
 import asyncio
 import re
@@ -18,13 +18,13 @@ PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default
 
 
 def _title(block: str) -> str:
-    """The heading a block stands under."""
+    """Return the heading above a block."""
     return re.findall(r"^#+ (.+)$", TEXT[: TEXT.index(block)], re.MULTILINE)[-1]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=_title)
 async def test_python_block_runs(block: str, tmp_path: Path) -> None:
-    """Each example is a whole program, or a whole test file, that succeeds, with something to show."""
+    """Each example is a complete program or test file that succeeds and prints something."""
     program = tmp_path / "test_example.py"
     program.write_text(block, encoding="utf-8")
     command = PYTEST if "def test_" in block else ["-W", "error"]
@@ -46,20 +46,20 @@ async def test_python_block_runs(block: str, tmp_path: Path) -> None:
     assert run.stdout
 
 
-def test_there_are_examples() -> None:
-    """The pattern above finds the examples, so that they cannot go untested unnoticed."""
+def test_all_python_blocks_are_found() -> None:
+    """The pattern finds as many blocks as the README has, so none is untested."""
     assert len(BLOCKS) == TEXT.count("```python") >= 5
 
 
 @pytest.mark.parametrize("name", ["pull", "tests"])
-def test_first_commands_are_one_line(name: str) -> None:
+def test_commands_are_one_line(name: str) -> None:
     """Both commands can be pasted as one line."""
     (command,) = re.findall(rf"<!-- {name} -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
     assert command.count("\n") == 1
 
 
-def test_links_lead_somewhere() -> None:
-    """Every relative link of the README names a file of the repository."""
+def test_relative_links_exist() -> None:
+    """Each relative link leads to a file of the repository."""
     links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from cli_runner import command, error_line
 
 from codat_async.cli import progress
 from codat_async.sandbox import Address
+
+_CPYTHON_109564 = r"(?s)Exception ignored in: <function _SelectorTransport.__del__.*?TypeError: [^\n]*\n"
+"""What the sandbox's process may print when its server closes: https://github.com/python/cpython/issues/109564."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -45,7 +49,7 @@ def test_interrupted_pull_can_be_resumed(tmp_path: Path, number: signal.Signals)
     _, errors = pull.communicate(timeout=30)
     assert pull.returncode == 130
     assert errors.strip().splitlines()[-1].startswith("codat-async: interrupted; run the same command again")
-    assert "Traceback" not in errors
+    assert "Traceback" not in re.sub(_CPYTHON_109564, "", errors)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "all done" in done.stdout
