@@ -104,6 +104,6 @@ def rows(short: bool) -> list[Row]:
             sides={OURS: ours(companies), SDK: sdk(sdk_companies), FLOOR: floor(companies)},
             measures=THROUGHPUT,
             needs_server=True,
-            note=f"lists of {RECORDS} records, {CONCURRENCY} at a time; {sdk_companies} companies for the SDK",
+            note=f"lists of {RECORDS} records, {CONCURRENCY} at a time; the SDK: {sdk_companies} companies",
         )
     ]

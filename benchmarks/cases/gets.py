@@ -43,9 +43,9 @@ GOALS = (
         PER_SECOND,
         0.85,
         FLOOR,
-        shortfall="by a sampling profile, a sixth of the time goes into what aiohttp alone lacks: request "
-        "and response objects 6%, the rate limit 4%, unknown fields 2%, retry and the other middleware 3%; on "
-        "a busy machine rounds differ by more than that",
+        shortfall="by a sampling profile, a sixth of the time goes into what aiohttp alone lacks: "
+        "request and response objects 6%, the rate limit 4%, unknown fields 2%, retry and the other "
+        "middleware 3%; on a busy machine rounds differ by more than that",
     ),
 )
 

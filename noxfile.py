@@ -1,0 +1,120 @@
+"""The project's checks. ``nox -l`` lists them, ``nox -s NAME`` runs one; ``.ci/run`` runs most of them.
+
+With ``--no-venv`` a session uses the active environment and installs nothing into it. A
+session runs on another Python by ``-P 3.13``. Arguments after ``--`` go to its command.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "quick"]
+
+PLATFORMS = ("linux", "darwin", "win32")
+SOURCES = ("codat_async", "middleware/codat_middleware")
+SLOW_TESTS = ("benchmarks", "contract", "faults", "sandbox", "typing", "test_readme.py")
+"""Tests that the quick session leaves out."""
+LAST_PYTHON_WITH_SDK = (3, 13)
+"""The published SDK pins a pydantic without wheels for later versions."""
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install packages, unless the session uses the active environment."""
+    if session.virtualenv.venv_backend != "none":
+        session.install(*arguments)
+
+
+def quick_tests(session: nox.Session) -> None:
+    """Run the tests that take less than a minute together."""
+    ignored = [f"--ignore=tests/{name}" for name in SLOW_TESTS]
+    session.run("python", "-m", "pytest", "-q", *ignored, *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The tests that take less than a minute together."""
+    install(session, "-e", ".[test]")
+    quick_tests(session)
+
+
+@nox.session(venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """The quick tests with the lowest versions that pyproject.toml allows."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    quick_tests(session)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests but the soaks; those against the published SDK only on a Python that it supports."""
+    version = session.run("python", "-c", "import sys; print(*sys.version_info[:2])", silent=True)
+    assert isinstance(version, str)
+    with_sdk = tuple(map(int, version.split())) <= LAST_PYTHON_WITH_SDK
+    install(session, "-e", ".[test,contract,lint,benchmark]" if with_sdk else ".[test,lint]")
+    env = {"CODAT_ASYNC_REQUIRE_CONTRACT": "1"} if with_sdk else {}
+    session.run("python", "-m", "pytest", "-q", *session.posargs, env=env)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The middleware's tests, which must cover all of its branches."""
+    install(session, "-e", ".[test]")
+    session.run("coverage", "run", "--source=codat_middleware", "-m", "pytest", "-q", "tests/middleware")
+    session.run("coverage", "report", "--fail-under=100")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """The linter and the formatter's check."""
+    install(session, "ruff>=0.8")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy for each platform, and pyright."""
+    install(session, "-e", ".[test,lint]")
+    for platform in PLATFORMS:
+        # A cache for each, since a change of platform discards mypy's cache.
+        session.run("mypy", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}", *SOURCES)
+    python = shutil.which("python", path=session.bin)
+    session.run("pyright", *(["--pythonpath", python] if python else []))
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it, and pull from the sandbox with it."""
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    session.install("build")
+    session.run("python", "-m", "build", "-q", "--wheel", "--outdir", str(folder / "dist"), ".")
+    (built,) = (folder / "dist").glob("*.whl")
+    session.install(f"{built}[cli]")
+    session.chdir(folder)
+    session.run("python", "-c", "import importlib.util as u; assert u.find_spec('middleware') is None")
+    session.run("codat-async", "pull", "--sandbox", "--into", "books")
+    status = session.run("codat-async", "status", "books", "--json", silent=True)
+    assert isinstance(status, str)
+    report = json.loads(status)
+    if report["outcome"] != "done" or report["total"]["rows"] < 1000:
+        session.error(f"the pull from the installed wheel is incomplete: {report}")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A short run of the benchmarks without figures; ``nox -s bench -- --case decode`` measures one case."""
+    install(session, "-e", ".[benchmark]")
+    session.run("python", "-m", "benchmarks", *(session.posargs or ["--short"]))
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The long tests, about twenty minutes: kills, the true rate limit, a million records."""
+    install(session, "-e", ".[test]")
+    session.run("python", "-m", "pytest", "-m", "soak", "-s", *session.posargs)
