@@ -46,7 +46,7 @@ _PATTERNS: Final = [
 
 _FOLDERS: Final = [
     name
-    for name in ("codat_async", "middleware", "tests", "benchmarks", "docs", "examples")
+    for name in ("codat_async", "middleware", "tests", "benchmarks", "tools", "docs", "examples")
     if (ROOT / name).is_dir()
 ]
 _SUFFIXES: Final = (".py", ".md")
@@ -71,10 +71,7 @@ TO_DO: Final = {
     "codat_async/bulk",
     "codat_async/codec",
     "codat_async/models",
-    "codat_async/operations",
     "codat_async/sandbox",
-    "middleware",
-    "middleware/codat_middleware",
     "tests/bulk",
     "tests/contract",
     "tests/core",
@@ -82,7 +79,6 @@ TO_DO: Final = {
     "tests/middleware",
     "tests/models",
     "tests/sandbox",
-    "tests/typing",
 }
 
 

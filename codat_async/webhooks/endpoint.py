@@ -96,7 +96,7 @@ class WebhookEndpoint:
 
     async def _once(self, message: Message) -> None:
         if (earlier := self._known.get(message.id)) is not None:
-            # Codat repeats a message after five seconds, when the first may still be at work.
+            # Codat repeats a message after five seconds, when the first may still be running.
             await asyncio.shield(earlier)
             return
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
