@@ -223,4 +223,7 @@ def _mended(value: object, reason: str) -> object:
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     if reason.startswith("Expected `array") and value is None:
         return []
+    if reason.startswith("Expected `object") and value == []:
+        # Codat's documents have an empty list in the place of a reference that is absent.
+        return None
     return value

@@ -8,6 +8,8 @@ What holds for all of them:
 * Percentages run from 0 to 100.
 * Dates and times are :class:`~datetime.datetime`. One without a zone is in the company's local time.
 * ``None`` means absent and is not sent; :data:`NULL` sends an explicit null.
+* Required are the id of what is read by it or referred to by it, and the date, status and total
+  amounts of a document. Codat always sends these. Everything else is optional.
 * Enumerations are open: a value this version does not list keeps its text.
 """
 
@@ -162,7 +164,7 @@ from codat_async.models.tracking import (
     TrackingCategoryRef,
     TrackingCategoryTree,
 )
-from codat_async.models.transfers import Transfer, TransferAccount
+from codat_async.models.transfers import Transfer, TransferAccount, TransferStatus
 
 __all__ = [
     "NULL",
@@ -312,6 +314,7 @@ __all__ = [
     "TrackingCategoryTree",
     "Transfer",
     "TransferAccount",
+    "TransferStatus",
     "UpdateConnectionStatus",
     "User",
     "ValidDataTypeLinks",

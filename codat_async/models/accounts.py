@@ -6,7 +6,13 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.base import Model, OpenEnum
-from codat_async.models.common import Record, RecordReference, SupplementalData, ValidDataTypeLinks
+from codat_async.models.common import (
+    DataType,
+    Record,
+    RecordReference,
+    SupplementalData,
+    ValidDataTypeLinks,
+)
 
 
 class AccountStatus(OpenEnum):
@@ -54,6 +60,8 @@ class AccountRef(Model, kw_only=True):
 
     id: str | None = None
     name: str | None = None
+    data_type: DataType | None = None
+    """Whether it is in the ledger (``chartOfAccounts``) or at a bank (``bankAccounts``)."""
 
 
 class AccountTransactionStatus(OpenEnum):

@@ -80,6 +80,8 @@ class BankTransaction(Model, kw_only=True):
     reconciled: bool | None = None
     """Whether the ledger has been matched with it."""
     transaction_type: BankTransactionType | None = None
+    counterparty: str | None = None
+    """Whoever paid or was paid."""
     modified_date: datetime | None = None
     source_modified_date: datetime | None = None
 
@@ -90,14 +92,21 @@ class CreateBankAccountTransaction(Model, kw_only=True):
     id: str | None = None
     """Yours to choose, unique on the account: it keeps a line from being imported twice."""
     date_: datetime | None = field(default=None, name="date")
+    """Codat ignores an offset."""
     amount: Decimal | None = None
     balance: Decimal | None = None
     """What was left on the account afterwards."""
     description: str | None = None
+    counterparty: str | None = None
+    """Whoever paid or was paid."""
+    reference: str | None = None
+    reconciled: bool | None = None
+    """Whether the ledger has been matched with it."""
+    transaction_type: BankTransactionType | None = None
 
 
 class CreateBankTransactions(Model, kw_only=True):
-    """Lines of one bank account's statement to be imported."""
+    """Lines of one bank account's statement to be imported, at most 1,000 at once."""
 
     account_id: str | None = None
     transactions: list[CreateBankAccountTransaction] | None = None

@@ -33,9 +33,9 @@ class BillLineItem(Model, kw_only=True):
     item_ref: ItemRef | None = None
     purchase_order_line_ref: RecordLineReference | None = None
     """The order line that this line bills."""
-    quantity: Decimal
+    quantity: Decimal | None = None
     unit_of_measurement: str | None = None
-    unit_amount: Decimal
+    unit_amount: Decimal | None = None
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""

@@ -51,16 +51,16 @@ class Connection(Model, kw_only=True):
     """A company's link to one accounting package, bank or shop system. Read-only."""
 
     id: str
-    integration_id: str
+    integration_id: str | None = None
     integration_key: str | None = None
     """Four letters that stand for the platform, whatever its name becomes."""
-    platform_name: str
-    source_id: str
-    source_type: SourceType
-    link_url: str
+    platform_name: str | None = None
+    source_id: str | None = None
+    source_type: SourceType | None = None
+    link_url: str | None = None
     """Where the company's owner authorises the connection."""
     status: ConnectionStatus
-    created: datetime
+    created: datetime | None = None
     last_sync: datetime | None = None
     """Absent until data has been pulled once."""
     data_connection_errors: list[DataConnectionError] | None = None
@@ -108,7 +108,7 @@ class Company(Model, kw_only=True):
     id: str
     name: str
     description: str | None = None
-    redirect: str
+    redirect: str | None = None
     """Where the company's owner connects their software."""
     created: datetime | None = None
     created_by_user_name: str | None = None
@@ -121,6 +121,8 @@ class Company(Model, kw_only=True):
     reference_parent_company: CompanyReference | None = None
     reference_subsidiary_companies: list[CompanyReference] | None = None
     data_connections: list[Connection] | None = None
+    owner_user_ids: list[str] | None = None
+    """The users of the Codat account who own the company."""
 
 
 class CompanyRequest(Model, kw_only=True):
@@ -149,6 +151,6 @@ class CompanyAccessToken(Model, kw_only=True):
     """A short-lived credential for one company, for use in a browser. Read-only."""
 
     access_token: str
-    expires_in: int
+    expires_in: int | None = None
     """Seconds."""
-    token_type: str
+    token_type: str | None = None

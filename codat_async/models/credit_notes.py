@@ -29,8 +29,8 @@ class CreditNoteLineItem(Model, kw_only=True):
 
     description: str | None = None
     item_ref: ItemRef | None = None
-    quantity: Decimal
-    unit_amount: Decimal
+    quantity: Decimal | None = None
+    unit_amount: Decimal | None = None
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""
@@ -63,9 +63,9 @@ class CreditNote(Record, kw_only=True):
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[CreditNoteLineItem] | None = None
-    discount_percentage: Decimal
+    discount_percentage: Decimal | None = None
     """From 0 to 100, on the whole note."""
-    total_discount: Decimal
+    total_discount: Decimal | None = None
     sub_total: Decimal
     """After the discount, before tax."""
     additional_tax_amount: Decimal | None = None
@@ -88,9 +88,9 @@ class BillCreditNoteLineItem(Model, kw_only=True):
     item_ref: ItemRef | None = None
     created_from_line_ref: RecordLineReference | None = None
     """The line, of a bill or an order, that is credited."""
-    quantity: Decimal
+    quantity: Decimal | None = None
     unit_of_measurement: str | None = None
-    unit_amount: Decimal
+    unit_amount: Decimal | None = None
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""
@@ -123,9 +123,9 @@ class BillCreditNote(Record, kw_only=True):
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[BillCreditNoteLineItem] | None = None
-    discount_percentage: Decimal
+    discount_percentage: Decimal | None = None
     """From 0 to 100, on the whole note."""
-    total_discount: Decimal
+    total_discount: Decimal | None = None
     sub_total: Decimal
     """After the discount, before tax."""
     total_tax_amount: Decimal

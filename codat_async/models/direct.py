@@ -17,9 +17,9 @@ class DirectIncomeLineItem(Model, kw_only=True):
 
     description: str | None = None
     item_ref: ItemRef | None = None
-    quantity: Decimal
+    quantity: Decimal | None = None
     """1 if the software keeps no quantity."""
-    unit_amount: Decimal
+    unit_amount: Decimal | None = None
     """The line's total if the software keeps no price."""
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
@@ -44,15 +44,15 @@ class DirectIncome(Record, kw_only=True):
     reference: str | None = None
     contact_ref: ContactRef | None = None
     issue_date: datetime
-    currency: str
+    currency: str | None = None
     currency_rate: Decimal | None = None
-    line_items: list[DirectIncomeLineItem]
+    line_items: list[DirectIncomeLineItem] | None = None
     sub_total: Decimal
     """Before tax."""
     tax_amount: Decimal
     total_amount: Decimal
     """With tax."""
-    payment_allocations: list[PaymentAllocation]
+    payment_allocations: list[PaymentAllocation] | None = None
     note: str | None = None
     supplemental_data: SupplementalData | None = None
 
@@ -62,9 +62,9 @@ class DirectCostLineItem(Model, kw_only=True):
 
     description: str | None = None
     item_ref: ItemRef | None = None
-    quantity: Decimal
+    quantity: Decimal | None = None
     """1 if the software keeps no quantity."""
-    unit_amount: Decimal
+    unit_amount: Decimal | None = None
     """The line's total if the software keeps no price."""
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
@@ -90,14 +90,14 @@ class DirectCost(Record, kw_only=True):
     reference: str | None = None
     contact_ref: ContactRef | None = None
     issue_date: datetime
-    currency: str
+    currency: str | None = None
     currency_rate: Decimal | None = None
-    line_items: list[DirectCostLineItem]
+    line_items: list[DirectCostLineItem] | None = None
     sub_total: Decimal
     """Before tax."""
     tax_amount: Decimal
     total_amount: Decimal
     """With tax."""
-    payment_allocations: list[PaymentAllocation]
+    payment_allocations: list[PaymentAllocation] | None = None
     note: str | None = None
     supplemental_data: SupplementalData | None = None

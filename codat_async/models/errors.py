@@ -6,6 +6,8 @@ from codat_async.models.base import Model
 class ValidationItem(Model, kw_only=True):
     """One thing that validation found."""
 
+    rule_id: str | None = None
+    """The rule that was broken; for synced data only."""
     item_id: str | None = None
     """The record or field that it is about."""
     message: str | None = None

@@ -33,8 +33,8 @@ class InvoiceLineItem(Model, kw_only=True):
 
     description: str | None = None
     item_ref: ItemRef | None = None
-    quantity: Decimal
-    unit_amount: Decimal
+    quantity: Decimal | None = None
+    unit_amount: Decimal | None = None
     discount_amount: Decimal | None = None
     discount_percentage: Decimal | None = None
     """From 0 to 100."""

@@ -32,11 +32,11 @@ class Item(Record, kw_only=True):
 
     name: str | None = None
     code: str | None = None
-    type: ItemType
-    item_status: RecordStatus
-    is_bill_item: bool
+    type: ItemType | None = None
+    item_status: RecordStatus | None = None
+    is_bill_item: bool | None = None
     """Whether the company buys it, with :attr:`bill_item` for the details."""
-    is_invoice_item: bool
+    is_invoice_item: bool | None = None
     """Whether the company sells it, with :attr:`invoice_item` for the details."""
     bill_item: ItemPrice | None = None
     invoice_item: ItemPrice | None = None
@@ -46,5 +46,5 @@ class Item(Record, kw_only=True):
 class ItemRef(Model, kw_only=True):
     """A link to an item."""
 
-    id: str
+    id: str | None = None
     name: str | None = None

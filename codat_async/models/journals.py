@@ -39,6 +39,10 @@ class JournalLine(Model, kw_only=True):
     net_amount: Decimal
     """Positive debits the account, negative credits it; an entry's lines add up to zero."""
     currency: str | None = None
+    transaction_amount: Decimal | None = None
+    """The same amount in :attr:`transaction_currency`."""
+    transaction_currency: str | None = None
+    """The currency of the original transaction."""
     tracking: Tracking | None = None
 
 

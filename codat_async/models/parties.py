@@ -12,12 +12,14 @@ class AddressType(OpenEnum):
     UNKNOWN = "Unknown"
     BILLING = "Billing"
     DELIVERY = "Delivery"
+    INVENTORY = "Inventory"
+    ORDER = "Order"
 
 
 class Address(Model, kw_only=True):
     """A postal address."""
 
-    type: AddressType
+    type: AddressType | None = None
     line1: str | None = None
     line2: str | None = None
     city: str | None = None
@@ -40,7 +42,7 @@ class Phone(Model, kw_only=True):
     """A telephone number, as it was typed."""
 
     number: str | None = None
-    type: PhoneNumberType
+    type: PhoneNumberType | None = None
 
 
 class Contact(Model, kw_only=True):
@@ -50,7 +52,7 @@ class Contact(Model, kw_only=True):
     email: str | None = None
     phone: list[Phone] | None = None
     address: Address | None = None
-    status: RecordStatus
+    status: RecordStatus | None = None
     modified_date: datetime | None = None
     """Read-only."""
 
@@ -69,7 +71,7 @@ class Customer(Record, kw_only=True):
     tax_number: str | None = None
     addresses: list[Address] | None = None
     contacts: list[Contact] | None = None
-    status: RecordStatus
+    status: RecordStatus | None = None
     supplemental_data: SupplementalData | None = None
 
 
@@ -85,7 +87,7 @@ class Supplier(Record, kw_only=True):
     """In the register of companies."""
     tax_number: str | None = None
     addresses: list[Address] | None = None
-    status: RecordStatus
+    status: RecordStatus | None = None
     supplemental_data: SupplementalData | None = None
 
 

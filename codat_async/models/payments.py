@@ -56,7 +56,7 @@ class PaymentLinkType(OpenEnum):
 class PaymentLineLink(Model, kw_only=True):
     """One record that part of a payment was set against."""
 
-    type: PaymentLinkType
+    type: PaymentLinkType | None = None
     id: str | None = None
     """Of the invoice, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None
@@ -113,7 +113,7 @@ class BillPaymentLineLinkType(OpenEnum):
 class BillPaymentLineLink(Model, kw_only=True):
     """One record that part of a bill payment was set against."""
 
-    type: BillPaymentLineLinkType
+    type: BillPaymentLineLinkType | None = None
     id: str | None = None
     """Of the bill, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None

@@ -48,11 +48,11 @@ class PushOperation(Model, Generic[T], kw_only=True):
     push_operation_key: str
     """The id of the operation, by which its state is read."""
     company_id: str
-    data_connection_key: str
+    data_connection_key: str | None = None
     """The connection that is written to."""
     data_type: DataType | None = None
     status: PushOperationStatus
-    status_code: int
+    status_code: int | None = None
     """As HTTP has them: 200 success, 202 pending, 4xx and 5xx failed."""
     requested_on_utc: datetime
     completed_on_utc: datetime | None = None
@@ -85,7 +85,7 @@ class PushFieldValidation(Model, kw_only=True):
     """A rule for one field."""
 
     field: str | None = None
-    details: str
+    details: str | None = None
     ref: str | None = None
     """Where the rule is documented."""
 
@@ -111,8 +111,8 @@ class PushOptionProperty(Model, kw_only=True):
     """What the linked platform demands of one field, and of the fields inside it."""
 
     type: PushOptionType
-    display_name: str
-    description: str
+    display_name: str | None = None
+    description: str | None = None
     required: bool
     properties: "dict[str, PushOptionProperty] | None" = None
     """The fields inside, by their wire name."""
@@ -125,7 +125,7 @@ class PushOption(Model, kw_only=True):
     """What the linked platform demands of a record that is written to it: a tree of fields."""
 
     type: PushOptionType
-    display_name: str
+    display_name: str | None = None
     description: str | None = None
     required: bool
     properties: dict[str, PushOptionProperty] | None = None

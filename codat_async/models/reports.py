@@ -49,7 +49,7 @@ class BalanceSheet(Model, kw_only=True):
 class BalanceSheets(Model, kw_only=True):
     """Balance sheets of consecutive periods, all in :attr:`currency`, the company's base currency."""
 
-    currency: str
+    currency: str | None = None
     reports: list[BalanceSheet]
     earliest_available_month: datetime | None = None
     """The first month that the data reaches back to."""
@@ -79,8 +79,8 @@ class ProfitAndLossReport(Model, kw_only=True):
 class ProfitAndLossReports(Model, kw_only=True):
     """Profit and loss of consecutive periods, all in :attr:`currency`, the company's base currency."""
 
-    currency: str
-    report_basis: ReportBasis
+    currency: str | None = None
+    report_basis: ReportBasis | None = None
     reports: list[ProfitAndLossReport]
     earliest_available_month: datetime | None = None
     """The first month that the data reaches back to."""
@@ -99,9 +99,9 @@ class CashFlowStatement(Model, kw_only=True):
 class CashFlowStatements(Model, kw_only=True):
     """Cash flow of consecutive periods, all in :attr:`currency`, the company's base currency."""
 
-    currency: str
-    report_basis: ReportBasis
-    report_input: ReportInput
+    currency: str | None = None
+    report_basis: ReportBasis | None = None
+    report_input: ReportInput | None = None
     reports: list[CashFlowStatement]
     earliest_available_month: datetime | None = None
     """The first month that the data reaches back to."""

@@ -7,10 +7,12 @@ from codat_async.models.common import DataType
 
 
 class DatasetStatus(OpenEnum):
-    """The state of the pull of one data type. ``Complete`` and the errors are final."""
+    """The state of the sync of one data type. ``Complete``, ``NotSupported`` and the errors are final."""
 
     INITIAL = "Initial"
     QUEUED = "Queued"
+    ROUTING = "Routing"
+    ROUTING_ERROR = "RoutingError"
     FETCHING = "Fetching"
     MAP_QUEUED = "MapQueued"
     MAPPING = "Mapping"
@@ -36,9 +38,10 @@ class DataStatus(Model, kw_only=True):
     """How fresh Codat's copy of one data type of a company is. Read-only."""
 
     data_type: DataType
-    current_status: DatasetStatus
+    current_status: DatasetStatus | None = None
+    """Absent if the data type was never synced."""
     last_successful_sync: datetime | None = None
-    """Absent until the data type has been pulled once."""
+    """Absent until the data type has been synced once."""
     latest_sync_id: str | None = None
     latest_successful_sync_id: str | None = None
 
@@ -47,19 +50,19 @@ class PullOperation(Model, kw_only=True):
     """One pull of one data type from the accounting software. Read-only."""
 
     id: str
-    company_id: str
-    connection_id: str
-    data_type: DataType
+    company_id: str | None = None
+    connection_id: str | None = None
+    data_type: DataType | None = None
     status: DatasetStatus
     status_description: str | None = None
-    progress: int
+    progress: int | None = None
     """Per cent."""
-    requested: datetime
+    requested: datetime | None = None
     completed: datetime | None = None
     """Absent while it runs."""
-    is_completed: bool
+    is_completed: bool | None = None
     """Whether it ended well."""
-    is_errored: bool
+    is_errored: bool | None = None
     error_message: str | None = None
 
 
@@ -67,18 +70,18 @@ class Dataset(Model, kw_only=True):
     """One pull of one data type, as it is answered to a refresh of the company info. Read-only."""
 
     id: str
-    company_id: str
-    connection_id: str
+    company_id: str | None = None
+    connection_id: str | None = None
     data_type: DataType | None = None
     status: DatasetStatus
-    progress: int
+    progress: int | None = None
     """Per cent."""
-    requested: datetime
+    requested: datetime | None = None
     completed: datetime | None = None
     """Absent while it runs."""
-    is_completed: bool
+    is_completed: bool | None = None
     """Whether it ended well."""
-    is_errored: bool
+    is_errored: bool | None = None
     error_message: str | None = None
     dataset_logs_url: str | None = None
     validation_information_url: str | None = None

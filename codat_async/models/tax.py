@@ -12,7 +12,7 @@ class TaxRateComponent(Model, kw_only=True):
     name: str | None = None
     rate: Decimal | None = None
     """Per cent."""
-    is_compound: bool
+    is_compound: bool | None = None
     """Whether this tax is charged on top of the other components, not only on the net amount."""
 
 
@@ -43,5 +43,5 @@ class TaxRateRef(Model, kw_only=True):
 class WithholdingTax(Model, kw_only=True):
     """Tax that the payer keeps back and pays to the authorities in the payee's place."""
 
-    name: str
+    name: str | None = None
     amount: Decimal

@@ -43,11 +43,11 @@ class BilledToType(OpenEnum):
 class BillingTracking(Model, kw_only=True):
     """What a line of an invoice, bill or credit note is counted under, and whom it is charged on to."""
 
-    category_refs: list[TrackingCategoryRef]
+    category_refs: list[TrackingCategoryRef] | None = None
     customer_ref: CustomerRef | None = None
     project_ref: ProjectRef | None = None
-    is_billed_to: BilledToType
-    is_rebilled_to: BilledToType
+    is_billed_to: BilledToType | None = None
+    is_rebilled_to: BilledToType | None = None
     """Whom a cost is passed on to, when the company recovers it."""
     record_ref: RecordReference | None = None
     """The record the line was made from. On invoices and credit notes to customers only."""

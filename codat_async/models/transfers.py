@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model
+from codat_async.models.base import Model, OpenEnum
 from codat_async.models.common import ContactRef, Record, RecordReference, SupplementalData
 from codat_async.models.tracking import TrackingCategoryRef
 
@@ -19,10 +19,20 @@ class TransferAccount(Model, kw_only=True):
     currency: str | None = None
 
 
+class TransferStatus(OpenEnum):
+    """Whether a transfer has been matched with the bank statement."""
+
+    UNKNOWN = "Unknown"
+    UNRECONCILED = "Unreconciled"
+    RECONCILED = "Reconciled"
+    VOID = "Void"
+
+
 class Transfer(Record, kw_only=True):
     """Money moved from one account of the company to another; nobody owes or is owed anything."""
 
     date_: datetime | None = field(default=None, name="date")
+    status: TransferStatus | None = None
     description: str | None = None
     from_: TransferAccount | None = field(default=None, name="from")
     to: TransferAccount | None = None
