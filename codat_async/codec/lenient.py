@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import fields
 
+from codat_async.codec.times import date_field, dates_of
 from codat_async.errors import InvalidRecord
 from codat_async.models import SupplementalData
 
@@ -59,41 +59,16 @@ def expand_bare_dates(data: bytes, kind: Any) -> bytes:
 
 @cache
 def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
-    # A day is rare and found fast; whether it ends the value of a date is looked up behind it.
-    fields_before = (
-        rb'(?<=[^\\]"%b"%b"\d{4}-\d\d-\d\d)' % (name, colon)
-        for name in sorted(date_names(kind))
-        for colon in (b":", b": ")
+    dates = dates_of(kind)
+    if dates.untyped or dates.supplemental > 1:
+        # Untyped content may hold the same names. Only supplemental data of the record itself is restored.
+        return None
+    # A day is rare and found fast; only then is the name of its field looked up.
+    return (
+        re.compile(rb'(-\d\d-\d\d)(?=")' + date_field(dates.names, rb"\d{4}-\d\d-\d\d"))
+        if dates.names
+        else None
     )
-    either = b"|".join(fields_before)
-    return re.compile(rb'(-\d\d-\d\d)(?=")(?:' + either + rb")") if either else None
-
-
-def date_names(kind: Any) -> frozenset[bytes]:
-    """The wire names of a record's dates; none for a record with untyped content that could hold the same.
-
-    Supplemental data of the record itself is the one exception, since it is put back.
-    """
-    names: set[bytes] = set()
-    todo: list[tuple[Any, int]] = [(kind, 0)]
-    met: set[Any] = set()
-    while todo:
-        hint, depth = todo.pop()
-        if hint in (Any, Raw) or (hint is SupplementalData and depth > 1):
-            return frozenset()
-        if hint is SupplementalData or hint in met:
-            continue
-        if isinstance(hint, type) and issubclass(hint, Struct):
-            met.add(hint)
-            for field in fields(hint):
-                if field.name != "unknown_fields":
-                    inside = [field.type, *get_args(field.type)]
-                    if datetime in inside:
-                        names.add(field.encode_name.encode())
-                    todo.append((field.type, depth + 1))
-        else:
-            todo += ((part, depth) for part in get_args(hint))
-    return frozenset(names)
 
 
 class _Supplemental(Struct, rename="camel", gc=False):

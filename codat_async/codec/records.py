@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from math import isfinite
@@ -23,6 +24,7 @@ from codat_async.codec.lenient import (
     restore_supplemental_data,
 )
 from codat_async.codec.mirror import Deriver
+from codat_async.codec.times import Decoder, holds_inexact, is_text_of
 from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import Links, Page
 from codat_async.models.base import Model, Null
@@ -49,16 +51,16 @@ decoder_lock: Final = RLock()
 """Held while a decoder is made: msgspec then prepares the types within it, and the process crashes
 where another thread prepares the same ones at that moment."""
 
-_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+_decoders: dict[object, Decoder[Any]] = {}
 
 
-def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+def decoder(kind: type[T]) -> Decoder[T]:
     """The decoder of a type, made once."""
     found = _decoders.get(kind)
     if found is None:
         with decoder_lock:
             # Numbers in untyped places (supplemental data) keep their digits too.
-            found = _decoders[kind] = msgspec.json.Decoder(kind, float_hook=Decimal)
+            found = _decoders[kind] = Decoder(kind, msgspec.json.Decoder(kind, float_hook=Decimal).decode)
     return found
 
 
@@ -66,7 +68,7 @@ def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
-    """Decode one document; fields without a name here are kept in ``unknown_fields``.
+    """Decode one document; what the model has no place for is kept in ``unknown_fields``.
 
     Raises :class:`~codat_async.errors.DecodingError`, which says where and why.
     """
@@ -79,7 +81,7 @@ def decode(data: bytes, kind: type[T], *, operation: str = "") -> T:
             return decode(mended, kind, operation=operation)
         reason, path = explain(failure)
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    if isinstance(record, _WITH_MODELS) and not _complete(kind, data):
+    if isinstance(record, _WITH_MODELS) and (holds_inexact(data) or not _complete(kind, data)):
         _keep_unknown_below(record, data)
     return record
 
@@ -113,8 +115,10 @@ def _wire(value: object) -> object:
             for field in fields(value)
             if (held := getattr(value, field.name)) is not None and field.name != "unknown_fields"
         }
-        if value.unknown_fields:
-            wire.update((name, raw) for name, raw in value.unknown_fields.items() if name not in wire)
+        for name, raw in (value.unknown_fields or {}).items():
+            # A date that was changed or removed is not sent as it was received.
+            if is_text_of(raw, wire[name]) if name in wire else name not in _wire_names(type(value)):
+                wire[name] = raw
         return wire
     if isinstance(value, Decimal | float):
         if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
@@ -170,12 +174,13 @@ def _keep_unknown(record: Model, data: bytes | Raw) -> None:
     names = _wire_names(type(record))
     for wire_name, raw in decoder(dict[str, Raw]).decode(data).items():
         name = names.get(wire_name)
-        if name is None:
+        value = None if name is None else getattr(record, name)
+        if name is None or (isinstance(value, datetime) and holds_inexact(raw)):
             if record.unknown_fields is None:
                 record.unknown_fields = {}
             record.unknown_fields[wire_name] = raw.copy()
         else:
-            _keep_unknown_below(getattr(record, name), raw)
+            _keep_unknown_below(value, raw)
 
 
 def _keep_unknown_below(value: object, raw: bytes | Raw) -> None:
@@ -301,6 +306,8 @@ class SlicedPage(Generic[T]):
         self._on_invalid: OnInvalid = on_invalid
         self._operation = operation
         self._bare_dates = False
+        one = decoder(kind)
+        self._decode_one = one.decode if one.rounds(data) else one.plain
         self.empty = not self._raws
         self.seconds = 0.0
         """Spent on decoding so far."""
@@ -332,7 +339,7 @@ class SlicedPage(Generic[T]):
 
     def _decoded(self, raws: Sequence[Raw]) -> list[T]:
         if not self._bare_dates:
-            decode_one = decoder(self._kind).decode
+            decode_one = self._decode_one
             try:
                 return [decode_one(raw) for raw in raws]
             except DECODE_ERRORS:

@@ -41,9 +41,12 @@ class Model(Struct, kw_only=True, omit_defaults=True, repr_omit_defaults=True, r
     """
 
     unknown_fields: dict[str, Raw] | None = field(default=None, name="~unknown")
-    """Fields the API sent that this version has no name for, by their wire name, as raw
-    JSON. Kept for single records (``get`` and answers to writes), so that a record can be
-    changed and sent back without losing them; on lists they are dropped."""
+    """Fields the API sent that this version has no name for, by their wire name, as raw JSON.
+
+    Also dates that a datetime cannot hold (without a time, or of seven digits), which are sent
+    as received unless they were changed. Kept for single records (``get`` and answers to
+    writes), so that a record can be changed and sent back without loss; on lists all of
+    this is dropped."""
 
 
 class OpenEnum(StrEnum):

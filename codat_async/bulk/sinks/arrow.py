@@ -155,7 +155,7 @@ def _finished(array: pa.Array, wanted: pa.DataType, name: str) -> pa.Array:
 
 
 def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
-    """Strings, in any of the API's date formats, as timestamps to the nearest microsecond.
+    """Strings, in any of the API's date formats, as timestamps cut to the microsecond.
 
     Without ``utc`` the offset is dropped and the time is kept as written.
     """
@@ -173,11 +173,6 @@ def _moments(texts: pa.Array, *, utc: bool) -> pa.Array:
         moments = pc.cast(pc.cast(cut, pa.timestamp("us", tz="UTC")), TIME)
     else:
         moments = pc.cast(pc.replace_substring_regex(cut, _ZONE, ""), TIME)
-    up = pc.match_substring_regex(texts, r"\.\d{6}[5-9]")
-    if pc.any(up).as_py():
-        # Rounded, as the client decodes them, not truncated.
-        one, none = (pa.scalar(count, pa.duration("us")) for count in (1, 0))
-        moments = pc.add(moments, pc.if_else(up, one, none))
     return moments
 
 

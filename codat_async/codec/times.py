@@ -1,0 +1,142 @@
+"""Times with more digits than a datetime holds: cut to microseconds, never rounded.
+
+Codat ends a period at ``2023-02-28T23:59:59.9999999``. msgspec rounds by the seventh digit, which
+would move that into March.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import fields
+
+from codat_async.models import Page, SupplementalData
+
+T = TypeVar("T")
+
+_DIGIT: Final = rb"\.(?<=:\d\d\.)\d{6}[5-9]"
+"""A fraction that msgspec rounds up, to its seventh digit."""
+_TIME: Final = rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}"
+
+
+_INEXACT: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search
+
+
+def holds_inexact(text: bytes | Raw) -> bool:
+    """Whether there is a date in a text that a datetime cannot hold: without a time, or of seven digits."""
+    return _INEXACT(text) is not None
+
+
+def is_text_of(text: Raw, value: object) -> bool:
+    """Whether a JSON string is the date that was read as this value."""
+    if not isinstance(value, datetime):
+        return False
+    return datetime.fromisoformat(msgspec.json.decode(text, type=str).upper()) == value
+
+
+class Dates(NamedTuple):
+    """The dates of a type, and its content in which the same names are not known to be dates."""
+
+    names: frozenset[bytes]
+    """The wire names of dates, at any depth."""
+    untyped: bool
+    """Whether there is untyped content, apart from supplemental data."""
+    supplemental: int
+    """How deep there is supplemental data: 1 for that of the record itself, 0 for none."""
+
+
+@cache
+def dates_of(kind: Any) -> Dates:
+    """The dates of a type."""
+    names: set[bytes] = set()
+    untyped, supplemental = False, 0
+    todo: list[tuple[Any, int]] = [(kind, 0)]
+    seen: set[Any] = set()
+    while todo:
+        hint, depth = todo.pop()
+        if hint is SupplementalData:
+            supplemental = max(supplemental, depth)
+        elif hint in (Any, Raw):
+            untyped = True
+        elif hint not in seen:
+            seen.add(hint)
+            try:
+                below = [field for field in fields(hint) if field.name != "unknown_fields"]
+            except TypeError:
+                todo += ((part, depth) for part in get_args(hint))
+                continue
+            for field in below:
+                if datetime in (field.type, *get_args(field.type)):
+                    names.add(field.encode_name.encode())
+                todo.append((field.type, depth + 1))
+    return Dates(frozenset(names), untyped, supplemental)
+
+
+def date_field(names: frozenset[bytes], value: bytes) -> bytes:
+    """A pattern for the place behind the value of one of these fields, or behind a part of it."""
+    # The dates that every record has come first, which are then found soonest.
+    ordered = sorted(names, key=lambda name: (b"odifiedDate" not in name, name))
+    either = (rb'(?<=[^\\]"%b"%b"%b)' % (name, colon, value) for name in ordered for colon in (b":", b": "))
+    return b"(?:" + b"|".join(either) + b")"
+
+
+class Decoder(Generic[T]):
+    """Decodes JSON as one type."""
+
+    def __init__(self, kind: Any, plain: Callable[[bytes | Raw], T]) -> None:
+        self.plain = plain
+        """msgspec's own, which rounds."""
+        self._dates = dates_of(kind)
+        names = self._dates.names
+        self._rounded_up = re.compile(_DIGIT + date_field(names, _TIME)) if names else None
+
+    def rounds(self, data: bytes | Raw) -> bool:
+        """Whether :attr:`plain` would round up a time in this text."""
+        return self._rounded_up is not None and self._rounded_up.search(data) is not None
+
+    def decode(self, data: bytes | Raw) -> T:
+        """Decode a text, with its times cut to microseconds."""
+        return self._decode_cut(bytes(data)) if self.rounds(data) else self.plain(data)
+
+    def _decode_cut(self, data: bytes) -> T:
+        assert self._rounded_up is not None
+        pieces, reached = [], 0
+        for found in self._rounded_up.finditer(data):
+            pieces.append(data[reached : found.end() - 1])
+            reached = found.end()
+        record = self.plain(b"0".join([*pieces, data[reached:]]))
+        if not self._has_untyped(record):
+            return record
+        # What untyped content has under the same names stays as received.
+        received = self.plain(data)
+        _copy_times(record, received)
+        return received
+
+    def _has_untyped(self, value: object) -> bool:
+        if self._dates.untyped or self._dates.supplemental > 2:
+            return True
+        records = value.results if isinstance(value, Page) else value if isinstance(value, list) else (value,)
+        return bool(self._dates.supplemental) and any(
+            getattr(record, "supplemental_data", None) is not None for record in records
+        )
+
+
+def _copy_times(source: object, target: object) -> None:
+    """Copy the datetimes of a value to one that has the same shape."""
+    if isinstance(source, Struct):
+        for field in fields(source):
+            value = getattr(source, field.name)
+            if isinstance(value, datetime):
+                setattr(target, field.name, value)
+            else:
+                _copy_times(value, getattr(target, field.name))
+    elif isinstance(source, list) and isinstance(target, list):
+        for one, other in zip(source, target, strict=True):
+            _copy_times(one, other)
+    elif isinstance(source, dict) and isinstance(target, dict):
+        for key, value in source.items():
+            _copy_times(value, target[key])
