@@ -31,8 +31,8 @@ UploadSource: TypeAlias = (
 
 _PIECE: Final = 1 << 20
 """Bytes read from or written to disk at once, since each costs a change of thread."""
-_PART: Final = "fileName"
-"""The name of the one part of an upload, as the published SDK has it."""
+_PART: Final = "file"
+"""The name of the one part of an upload, required by Codat's documents of 2026. The SDK of 2024 differs."""
 _RESUMES: Final = 5
 """Breaks in a row, without a byte between them, after which a download fails."""
 

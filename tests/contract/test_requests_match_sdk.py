@@ -52,6 +52,13 @@ RENAMED = {
 NOT_CREATED = ("id", "modifiedDate", "sourceModifiedDate")
 """Only the API sets these: the SDK sends them in a create where its model has them, and we do not."""
 
+PART = "file"
+"""The one part of an upload: the SDK of 2024 sends ``fileName``. Codat's documents of 2026 require a
+property ``file``, and its current SDKs send that, so they win."""
+
+SENT_BY_DEFAULT = {("allowSyncOnPushComplete", "true")}
+"""What the SDK sends without being asked: the server's own default, so it is sent here only if given."""
+
 OPERATIONS = 135
 
 PLAIN_IDS = "{}-1"
@@ -406,6 +413,10 @@ async def test_same_request(sdk: Any, operation: Offered, ids: str) -> None:
     content = expected.content
     if ours.method == "POST" and isinstance(content, dict):
         content = {name: value for name, value in content.items() if name not in NOT_CREATED}
+    if operation.name == "upload_attachment":
+        ((disposition, _, _),) = content
+        assert disposition["name"] == "fileName"
+        disposition["name"] = PART
     assert ours.content == content
     assert ours.content_type.partition(";")[0] == expected.content_type.partition(";")[0]
 
@@ -425,7 +436,7 @@ async def test_same_request_with_nothing_optional(sdk: Any, operation: Offered) 
     expected = sent_by_sdk(sdk, operation, request, answer)
     values = {alias: value for alias, value in values.items() if alias in aliases}
     ours, _ = await sent_by_us(operation, values, body, answer)
-    assert sorted(ours.query) == sorted(expected.query)
+    assert sorted(ours.query) == sorted(set(expected.query) - SENT_BY_DEFAULT)
     assert ours.segments == expected.segments
 
 

@@ -465,7 +465,8 @@ async def test_every_source_can_be_sent_and_sent_again(kind: str, tmp_path: Path
     first, second = await sent(body), await sent(body)
     assert first == second
     assert body.replayable
-    assert b'filename="scan.pdf"\r\nContent-Type: application/pdf\r\n\r\n' + CONTENT + b"\r\n--" in first
+    head = b'name="file"; filename="scan.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
+    assert head + CONTENT + b"\r\n--" in first
     assert (body.length is None) == (kind == "factory")
 
 
