@@ -16,6 +16,7 @@
     │   ├── PaymentRequired       402  an account limit
     │   ├── Forbidden             403  the key is not allowed there
     │   ├── NotFound              404  no such record, or the platform lacks that data type
+    │   ├── MethodNotAllowed      405  no such operation on that path
     │   ├── Conflict              409  never requested, still syncing, or an idempotency key in progress
     │   ├── UnprocessableEntity   422  an idempotency key used again with another body
     │   ├── RateLimited           429  too many requests; has the time to wait
@@ -29,6 +30,9 @@
     ├── PushError                 a write that the platform did not carry out
     │   ├── PushFailed            rejected; has the reason and the validation
     │   └── PushTimedOut          the platform or the caller's time-out gave up
+    ├── SyncError                 data types that were not synced; has the state of each
+    │   ├── SyncFailed            some ended in an error, or no connection is linked
+    │   └── SyncTimeout           some had not ended when the caller's time-out passed
     └── WebhookError              a message that must not be taken for one of Codat's
         ├── WebhookHeadersMissing     it has no id, time stamp or signature
         ├── WebhookStale              its time stamp is not recent
@@ -48,7 +52,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields
 
-from codat_async.models import ErrorMessage, PushOperation, Validation
+from codat_async.models import DatasetStatus, ErrorMessage, PushOperation, Validation
 from codat_middleware.errors import CodatError as CodatError
 from codat_middleware.errors import ConnectError as ConnectError
 from codat_middleware.errors import ConnectionLost as ConnectionLost
@@ -126,7 +130,7 @@ class Unauthorized(StatusError):
 
 
 class PaymentRequired(StatusError):
-    """402: an account limit is reached (companies, or the free plan)."""
+    """402: an account limit is reached: companies, the free plan, or hourly syncs."""
 
 
 class Forbidden(StatusError):
@@ -135,6 +139,10 @@ class Forbidden(StatusError):
 
 class NotFound(StatusError):
     """404: no such record, or that platform does not have the data type."""
+
+
+class MethodNotAllowed(StatusError):
+    """405: the path has no operation of that method."""
 
 
 class Conflict(StatusError):
@@ -257,12 +265,43 @@ class WebhookBodyInvalid(WebhookError):
     """The body is not a JSON object with an ``eventType``."""
 
 
+class SyncError(CodatError):
+    """Data types of a company that were not synced.
+
+    ``states`` has the last known state of each by Codat's name: None for one that never was
+    synced, or cannot be queued.
+    """
+
+    def __init__(
+        self, company_id: str, states: Mapping[str, DatasetStatus | None], reason: str | None = None
+    ) -> None:
+        self.company_id = company_id
+        self.states: dict[str, DatasetStatus | None] = dict(states)
+        self.reason = reason
+        super().__init__(company_id, self.states)
+
+    def __str__(self) -> str:
+        parts = [f"{data_type}: {state or 'never synced'}" for data_type, state in self.states.items()]
+        if DatasetStatus.AUTH_ERROR in self.states.values():
+            parts.append("AuthError means that the company must link its software again")
+        return f"company {self.company_id}: {self.reason or 'not synced'} ({'; '.join(parts)})"
+
+
+class SyncFailed(SyncError):
+    """Some syncs ended in an error, or could not be queued because no connection is linked."""
+
+
+class SyncTimeout(SyncError):
+    """Some syncs had not ended in time; they go on, so ``refresh_data.wait`` can be called again."""
+
+
 _BY_STATUS: dict[int, type[StatusError]] = {
     400: BadRequest,
     401: Unauthorized,
     402: PaymentRequired,
     403: Forbidden,
     404: NotFound,
+    405: MethodNotAllowed,
     409: Conflict,
     422: UnprocessableEntity,
     429: RateLimited,

@@ -1,13 +1,14 @@
 """The catalogue: what the API can do, resource by resource, an endpoint a line."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from functools import cache, cached_property
 from types import NoneType
-from typing import Any, Final
+from typing import Any
 
 from codat_async import models
-from codat_async.models import DataType, PushOption
+from codat_async.models import Connection, PushOption
 from codat_async.operations.base import Operation, Resource
+from codat_async.operations.base import data_type_of as data_type_of
 from codat_async.operations.calls import (
     AgedReport,
     CompanyCall,
@@ -36,15 +37,18 @@ from codat_async.operations.lists import (
     LinkTypeList,
     ParentList,
 )
+from codat_async.operations.refresh import SyncWaiter
 from codat_async.operations.writes import (
     Create,
     CreateAndSync,
     CreateUnderParent,
-    CreateWithoutTimeout,
     Delete,
+    DeleteAndSync,
+    DeleteAttachment,
     PushRead,
     PushWaiter,
     Update,
+    UpdateAndSync,
 )
 
 
@@ -61,7 +65,7 @@ class Accounts(Resource):
     list = CompanyList(models.Account, "/data/accounts")
     get = RecordCall(models.Account, "/data/accounts/{accountId}")
     get_create_model = ConnectionCall(PushOption, "/options/chartOfAccounts")
-    create = Create(models.Account, "/push/accounts")
+    create = CreateAndSync(models.Account, "/push/accounts")
 
 
 class BankAccountTransactions(Resource):
@@ -118,6 +122,7 @@ class Bills(Resource):
     get_attachment = GetAttachment("/data/bills/{billId}/attachments/{attachmentId}")
     download_attachment = DownloadAttachment("/data/bills/{billId}/attachments/{attachmentId}/download")
     upload_attachment = UploadAttachment("/push/bills/{billId}/attachments")
+    delete_attachment = DeleteAttachment("/push/bills/{billId}/attachments/{attachmentId}")
 
 
 class CompanyInfo(Resource):
@@ -143,8 +148,8 @@ class Customers(Resource):
     list = CompanyList(models.Customer, "/data/customers")
     get = RecordCall(models.Customer, "/data/customers/{customerId}")
     get_create_update_model = ConnectionCall(PushOption, "/options/customers")
-    create = Create(models.Customer, "/push/customers")
-    update = Update(models.Customer, "/push/customers/{customerId}")
+    create = CreateAndSync(models.Customer, "/push/customers")
+    update = UpdateAndSync(models.Customer, "/push/customers/{customerId}")
     list_attachments = ListAttachments("/data/customers/{customerId}/attachments")
     get_attachment = GetAttachment("/data/customers/{customerId}/attachments/{attachmentId}")
     download_attachment = DownloadAttachment(
@@ -158,7 +163,7 @@ class DirectCosts(Resource):
     list = ConnectionList(models.DirectCost, "/data/directCosts")
     get = ConnectionRecordCall(models.DirectCost, "/data/directCosts/{directCostId}")
     get_create_model = ConnectionCall(PushOption, "/options/directCosts")
-    create = Create(models.DirectCost, "/push/directCosts")
+    create = CreateAndSync(models.DirectCost, "/push/directCosts")
     delete = Delete(models.DirectCost, "/push/directCosts/{directCostId}")
     list_attachments = ListAttachments("/data/directCosts/{directCostId}/attachments")
     get_attachment = GetAttachment("/data/directCosts/{directCostId}/attachments/{attachmentId}")
@@ -223,8 +228,8 @@ class JournalEntries(Resource):
     list = CompanyList(models.JournalEntry, "/data/journalEntries")
     get = RecordCall(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
     get_create_model = ConnectionCall(PushOption, "/options/journalEntries")
-    create = Create(models.JournalEntry, "/push/journalEntries")
-    delete = Delete(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
+    create = CreateAndSync(models.JournalEntry, "/push/journalEntries")
+    delete = DeleteAndSync(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
 
 
 class Journals(Resource):
@@ -233,7 +238,7 @@ class Journals(Resource):
     list = CompanyList(models.Journal, "/data/journals")
     get = RecordCall(models.Journal, "/data/journals/{journalId}")
     get_create_model = ConnectionCall(PushOption, "/options/journals")
-    create = Create(models.Journal, "/push/journals")
+    create = CreateAndSync(models.Journal, "/push/journals")
 
 
 class PaymentMethods(Resource):
@@ -250,7 +255,7 @@ class Payments(Resource):
     list_by_link_type = LinkTypeList(models.Payment, "/data/payments")
     get = RecordCall(models.Payment, "/data/payments/{paymentId}")
     get_create_model = ConnectionCall(PushOption, "/options/payments")
-    create = Create(models.Payment, "/push/payments")
+    create = CreateAndSync(models.Payment, "/push/payments")
 
 
 class PurchaseOrders(Resource):
@@ -296,8 +301,8 @@ class Suppliers(Resource):
     list = CompanyList(models.Supplier, "/data/suppliers")
     get = RecordCall(models.Supplier, "/data/suppliers/{supplierId}")
     get_create_update_model = ConnectionCall(PushOption, "/options/suppliers")
-    create = Create(models.Supplier, "/push/suppliers")
-    update = Update(models.Supplier, "/push/suppliers/{supplierId}")
+    create = CreateAndSync(models.Supplier, "/push/suppliers")
+    update = UpdateAndSync(models.Supplier, "/push/suppliers/{supplierId}")
     list_attachments = ListAttachments("/data/suppliers/{supplierId}/attachments")
     get_attachment = GetAttachment("/data/suppliers/{supplierId}/attachments/{attachmentId}")
     download_attachment = DownloadAttachment(
@@ -325,7 +330,7 @@ class Transfers(Resource):
     list = ConnectionList(models.Transfer, "/data/transfers")
     get = ConnectionRecordCall(models.Transfer, "/data/transfers/{transferId}")
     get_create_model = ConnectionCall(PushOption, "/options/transfers")
-    create = CreateWithoutTimeout(models.Transfer, "/push/transfers")
+    create = CreateAndSync(models.Transfer, "/push/transfers")
     upload_attachment = UploadAttachment("/push/transfers/{transferId}/attachment")
 
 
@@ -362,14 +367,23 @@ class Connections(Resource):
     update_authorization = ConnectionSend(dict[str, str], models.Connection, "/authorization", method="PUT")
 
 
-class RefreshData(Resource):
-    """How fresh Codat's copy of the books is, and making it fresher."""
+class RefreshData(SyncWaiter):
+    """The freshness of Codat's copy of the books, and syncs that refresh it."""
 
     all = CompanyCall(NoneType, "/data/all", method="POST")
     by_data_type = QueueRefresh(models.PullOperation, "/data/queue/{dataType}")
     get = CompanyCall(dict[str, models.DataStatus], "/dataStatus")
     list_pull_operations = CompanyList(models.PullOperation, "/data/history")
     get_pull_operation = RecordCall(models.PullOperation, "/data/history/{datasetId}")
+
+    def _connections(self, company_id: str) -> AsyncIterable[Connection]:
+        return Connections(self._caller).list(company_id)
+
+
+class ReadData(Resource):
+    """The quality of the data that was synced."""
+
+    get_validation_results = RecordCall(models.Validation, "/sync/{datasetId}/validation")
 
 
 class PushOperations(PushWaiter):
@@ -418,6 +432,7 @@ class Resources:
     companies = cached_property(Companies)
     connections = cached_property(Connections)
     refresh_data = cached_property(RefreshData)
+    read_data = cached_property(ReadData)
     push_operations = cached_property(PushOperations)
 
     def _unbind(self) -> None:
@@ -436,19 +451,6 @@ def catalogue() -> Iterator[Operation]:
         kind = getattr(group, "func", None)
         if isinstance(kind, type) and issubclass(kind, Resource):
             yield from kind.operations()
-
-
-_DATA_TYPES: Final = {
-    "accounts": DataType.CHART_OF_ACCOUNTS,
-    "bank_account_transactions": DataType.BANK_TRANSACTIONS,
-    "company_info": DataType.COMPANY,
-}
-
-
-def data_type_of(resource: str) -> DataType:
-    """Codat's name for the records of a resource: ``chartOfAccounts`` for ``accounts``."""
-    first, *rest = resource.split("_")
-    return _DATA_TYPES.get(resource) or DataType(first + "".join(word.title() for word in rest))
 
 
 @cache

@@ -64,8 +64,27 @@ class PushOperation(Model, Generic[T], kw_only=True):
     """The problems that the platform or Codat found in the record."""
     changes: list[PushOperationChange] | None = None
     data: T | None = None
-    """The record: as it was sent, then as the accounting software made it. Absent for deletions,
-    and in the history."""
+    """The record, if the API sends it. Since January 2024 it does not: see :attr:`record_ref`."""
+
+    @property
+    def record_ref(self) -> RecordReference:
+        """The reference of the record that was written, or that a file was attached to.
+
+        Raises :class:`LookupError` if the operation names none: before it has succeeded, and
+        possibly after a deletion.
+        """
+        for change in self.changes or ():
+            if change.record_ref is not None and change.record_ref.id is not None:
+                return change.record_ref
+        hint = "; wait for it to succeed" if self.status == PushOperationStatus.PENDING else ""
+        raise LookupError(f"push operation {self.push_operation_key} ({self.status}) names no record{hint}")
+
+    @property
+    def record_id(self) -> str:
+        """The id of :attr:`record_ref`; raises as that does."""
+        found = self.record_ref.id
+        assert found is not None
+        return found
 
 
 class PushOptionType(OpenEnum):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
+from codat_async.models import DataType
 from codat_async.operations.introspection import (
     InstanceAttribute,
     documentation,
@@ -178,6 +179,19 @@ class Call(Operation, Generic[T]):
         response = await self._caller.send(self.request(ids, query, body))
         document = b"null" if self.model is NoneType else response.body
         return codec.decode(document, self.model, operation=self.label)
+
+
+_DATA_TYPES: Final = {
+    "accounts": DataType.CHART_OF_ACCOUNTS,
+    "bank_account_transactions": DataType.BANK_TRANSACTIONS,
+    "company_info": DataType.COMPANY,
+}
+
+
+def data_type_of(resource: str) -> DataType:
+    """Codat's name for the records of a resource: ``chartOfAccounts`` for ``accounts``."""
+    first, *rest = resource.split("_")
+    return _DATA_TYPES.get(resource) or DataType(first + "".join(word.title() for word in rest))
 
 
 def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,23 @@
-"""Writes to the accounting software, and waiting for their outcome."""
+"""Writes to the accounting software, and waiting for their outcome.
+
+A write ends seconds or minutes after its request, or never. Its answers carry no record: once it has
+succeeded, ``operation.record_id`` is the id of what was written. Codat does not keep it, so that it
+can be read only after the next sync of its data type::
+
+    operation = await codat.customers.create(company_id, connection_id, customer)
+    operation = await codat.push_operations.wait(operation)
+    await codat.refresh_data.wait(company_id, ["customers"], refresh=True)
+    customer = await codat.customers.get(company_id, operation.record_id)
+
+After an error with ``outcome_unknown`` the write may have happened. There are two safe ways on:
+
+* After a lost connection or a time-out, call again within 90 minutes with the same
+  ``idempotency_key``, which must then have been passed the first time: Codat answers with the
+  operation that the first request started.
+* After a 5xx the same key would only repeat the error. Look for the operation in
+  ``push_operations.list(company_id, order_by="-requestedOnUtc")``, and for the record, by what was
+  written, after the next sync. Write again only if neither is there.
+"""
 
 import logging
 from typing import Any, Final, Generic, TypeVar, overload
@@ -98,20 +117,8 @@ class Create(_Write[T]):
         return await self._push((company_id, connection_id), body, query, idempotency_key)
 
 
-class CreateWithoutTimeout(_Write[T]):
-    """A new record, at an endpoint that takes no time-out."""
-
-    method = "POST"
-
-    async def __call__(
-        self, company_id: str, connection_id: str, body: T, *, idempotency_key: str | None = None
-    ) -> PushOperation[T]:
-        """Start the write; see :class:`Create`."""
-        return await self._push((company_id, connection_id), body, None, idempotency_key)
-
-
 class CreateAndSync(_Write[T]):
-    """A new record that Codat can read back as soon as it is written."""
+    """A new record in the accounting software, which Codat can read back once it is written."""
 
     method = "POST"
 
@@ -121,11 +128,17 @@ class CreateAndSync(_Write[T]):
         connection_id: str,
         body: T,
         *,
-        allow_sync_on_push_complete: bool = True,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> PushOperation[T]:
-        """Start the write; see :class:`Create`. ``allow_sync_on_push_complete`` syncs its type afterwards."""
+        """Start the write.
+
+        Read-only fields of ``body`` (id, modified dates) are not sent. Codat syncs the data
+        type afterwards unless ``allow_sync_on_push_complete`` is False. After
+        ``timeout_in_minutes`` Codat stops waiting for the platform. Without
+        ``idempotency_key`` (a UUID) one is generated for each call.
+        """
         query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
         return await self._push((company_id, connection_id), body, query, idempotency_key)
 
@@ -142,16 +155,16 @@ class CreateUnderParent(_Write[T]):
         parent_id: str,
         body: T,
         *,
-        allow_sync_on_push_complete: bool = True,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> PushOperation[T]:
-        """Start the write; see :class:`Create`. ``allow_sync_on_push_complete`` syncs its type afterwards."""
+        """Start the write; the options are those of :class:`CreateAndSync`."""
         query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
         return await self._push((company_id, connection_id, parent_id), body, query, idempotency_key)
 
 
-def _sync_query(allow_sync: bool, timeout_in_minutes: int | None) -> dict[str, object]:
+def _sync_query(allow_sync: bool | None, timeout_in_minutes: int | None) -> dict[str, object]:
     return {"allowSyncOnPushComplete": allow_sync, "timeoutInMinutes": timeout_in_minutes}
 
 
@@ -178,6 +191,31 @@ class Update(_Write[T]):
         return await self._push((company_id, connection_id, record_id), body, query)
 
 
+class UpdateAndSync(_Write[T]):
+    """A change to a record in the accounting software, which Codat can read back once it is written."""
+
+    method = "PUT"
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        record_id: str,
+        body: T,
+        *,
+        allow_sync_on_push_complete: bool | None = None,
+        force_update: bool = False,
+        timeout_in_minutes: int | None = None,
+    ) -> PushOperation[T]:
+        """Start the write of the whole record.
+
+        Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
+        ``force_update`` writes even if the record has changed in the source since Codat read it.
+        """
+        query = {**_sync_query(allow_sync_on_push_complete, timeout_in_minutes), "forceUpdate": force_update}
+        return await self._push((company_id, connection_id, record_id), body, query)
+
+
 class Delete(_Write[T]):
     """A deletion in the accounting software."""
 
@@ -186,6 +224,40 @@ class Delete(_Write[T]):
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> PushOperation[T]:
         """Start the deletion."""
         return await self._push((company_id, connection_id, record_id))
+
+
+class DeleteAndSync(_Write[T]):
+    """A deletion in the accounting software, which Codat can read back once it is done."""
+
+    method = "DELETE"
+
+    async def __call__(
+        self,
+        company_id: str,
+        connection_id: str,
+        record_id: str,
+        *,
+        allow_sync_on_push_complete: bool | None = None,
+        timeout_in_minutes: int | None = None,
+    ) -> PushOperation[T]:
+        """Start the deletion; the options are those of :class:`CreateAndSync`."""
+        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
+        return await self._push((company_id, connection_id, record_id), None, query)
+
+
+class DeleteAttachment(_Write[Attachment]):
+    """The deletion of a file that is attached to a record."""
+
+    method = "DELETE"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(Attachment, path)
+
+    async def __call__(
+        self, company_id: str, connection_id: str, record_id: str, attachment_id: str
+    ) -> PushOperation[Attachment]:
+        """Start the deletion."""
+        return await self._push((company_id, connection_id, record_id, attachment_id))
 
 
 # --- following a write ---------------------------------------------------------------------

@@ -134,6 +134,23 @@ class Files:
 
         return handler
 
+    def delete(self, operation: Operation) -> Handler:
+        """Deletes a file of a record."""
+
+        def handler(call: Call) -> Reply:
+            state, record_id, held = self._attached(call, operation)
+            attachment = _pick(held, call.ids["attachmentId"])
+
+            def change() -> tuple[str, Any]:
+                held.remove(attachment)
+                return record_id, None
+
+            return self._writes.start(
+                call, state, operation.resource, PushChangeType.DELETED, change, None, []
+            )
+
+        return handler
+
     def _attach(
         self,
         call: Call,

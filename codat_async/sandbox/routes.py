@@ -60,6 +60,7 @@ def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Ma
         "get_attachment": files.get,
         "download_attachment": files.download,
         "upload_attachment": files.upload,
+        "delete_attachment": files.delete,
     }
     for name, handler in platform.handlers().items():
         by_kind[name] = _always(handler)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codat_async import PushOperation, errors
-from codat_async.models import ErrorMessage, PushOperationStatus, Validation, ValidationItem
+from codat_async.models import DatasetStatus, ErrorMessage, PushOperationStatus, Validation, ValidationItem
 from codat_middleware.messages import Request, Response
 
 REQUEST = Request(
@@ -39,6 +39,7 @@ def raised(status: int, body: bytes = b"", **changes: Any) -> errors.StatusError
         (402, errors.PaymentRequired),
         (403, errors.Forbidden),
         (404, errors.NotFound),
+        (405, errors.MethodNotAllowed),
         (409, errors.Conflict),
         (422, errors.UnprocessableEntity),
         (429, errors.RateLimited),
@@ -166,6 +167,8 @@ def every_kind() -> list[errors.CodatError]:
         errors.DownloadError("short"),
         errors.PushFailed(operation(), "why"),
         errors.PushTimedOut(operation(), "late"),
+        errors.SyncFailed("c", {"bills": DatasetStatus.AUTH_ERROR, "items": None}),
+        errors.SyncTimeout("c", {"bills": DatasetStatus("New")}, "why"),
     ]
 
 

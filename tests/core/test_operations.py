@@ -34,6 +34,7 @@ from codat_async.models import (
     ProductRefreshRequest,
     PushOperationStatus,
     UpdateConnectionStatus,
+    ValidationItem,
 )
 from codat_async.operations import CompanyList, polling
 from codat_async.operations.lists import ListOptions
@@ -163,6 +164,60 @@ async def test_update_and_delete() -> None:
     assert (api.requests[-1].method, api.requests[-1].body) == ("DELETE", None)
     typed: PushOperation[BillPayment] = operation
     assert typed.data is None
+
+
+SYNCING = [
+    ("accounts", "create"), ("suppliers", "create"), ("customers", "create"), ("direct_costs", "create"),
+    ("payments", "create"), ("transfers", "create"), ("bank_accounts", "create"), ("journals", "create"),
+    ("bank_account_transactions", "create"), ("journal_entries", "create"), ("customers", "update"),
+    ("suppliers", "update"), ("journal_entries", "delete"),
+]  # fmt: skip
+"""Writes that take allowSyncOnPushComplete, by Codat's documents of 2026."""
+
+
+def test_writes_that_take_a_sync() -> None:
+    """allow_sync_on_push_complete is taken where Codat documents it, and nowhere else."""
+    found = [
+        (operation.resource, operation.name)
+        for operation in catalogue()
+        if "allow_sync_on_push_complete" in signature(operation).parameters
+    ]
+    assert sorted(found) == sorted(SYNCING)
+
+
+@pytest.mark.parametrize(("resource", "name"), SYNCING)
+async def test_options_of_a_write_are_sent_only_if_given(resource: str, name: str) -> None:
+    """Without options there is no query, except for forceUpdate; with them, each is sent."""
+    api = Api(state("Pending"))
+    call = getattr(getattr(client(api), resource), name)
+    ids = ["c", "n", "r"] if name != "create" or resource == "bank_account_transactions" else ["c", "n"]
+    body: list[Any] = [] if name == "delete" else [{}]
+    await call(*ids, *body)
+    forced = {"forceUpdate": "false"} if name == "update" else {}
+    assert dict(api.requests[-1].query) == forced
+    await call(*ids, *body, allow_sync_on_push_complete=False, timeout_in_minutes=5)
+    assert dict(api.requests[-1].query) == {
+        "allowSyncOnPushComplete": "false", "timeoutInMinutes": "5", **forced
+    }  # fmt: skip
+
+
+async def test_deleting_an_attachment() -> None:
+    """A file of a bill is deleted by its id, as a write."""
+    api = Api(state("Pending", dataType="bills"))
+    operation = await client(api).bills.delete_attachment("c", "n", "b", "a/1")
+    (request,) = api.requests
+    assert (request.method, request.body) == ("DELETE", None)
+    assert request.path == "/companies/c/connections/n/push/bills/b/attachments/a%2F1"
+    assert operation.status == PushOperationStatus.PENDING
+
+
+async def test_validation_results() -> None:
+    """The quality of synced data is read by the id of the sync."""
+    item = {"ruleId": "r", "itemId": "i", "message": "m", "validatorName": "v"}
+    api = Api({"errors": [item], "warnings": []})
+    found = await client(api).read_data.get_validation_results("c", "d")
+    assert api.requests[0].path == "/companies/c/sync/d/validation"
+    assert found.errors == [ValidationItem(rule_id="r", item_id="i", message="m", validator_name="v")]
 
 
 async def test_dates_in_reports() -> None:
@@ -471,6 +526,27 @@ async def test_upload_without_changes(naps: list[float], caplog: pytest.LogCaptu
     assert caplog.text == ""
 
 
+async def test_reference_of_the_record(naps: list[float]) -> None:
+    """After a success without data, the reference and id of what was written are in the changes."""
+    changes = [{"type": "Created"}, {"type": "Created", "recordRef": {"dataType": "accounts", "id": "a"}}]
+    api = Api(state("Pending"), state("Success", changes=changes))
+    codat = client(api)
+    operation = await codat.accounts.create("c", "n", Account(name="Sales"))
+    with pytest.raises(LookupError, match=r"k1 \(Pending\) names no record; wait for it"):
+        _ = operation.record_ref
+    done = await codat.push_operations.wait(operation)
+    assert (done.data, done.record_ref.id, done.record_id) == (None, "a", "a")
+
+
+@pytest.mark.parametrize("changes", [None, [], [{"type": "Deleted"}], [{"recordRef": {"dataType": "bills"}}]])
+async def test_success_without_a_reference(changes: Any) -> None:
+    """A deletion may name no record: its reference raises, and is not None."""
+    api = Api(state("Success", changes=changes))
+    done = await client(api).bills.delete("c", "n", "b")
+    with pytest.raises(LookupError, match=r"k1 \(Success\) names no record$"):
+        _ = done.record_id
+
+
 async def test_push_operations_through_pickle() -> None:
     """A push operation can be pickled, unknown fields included."""
     operation = await client(Api(state("Pending", data={"id": "a", "later": 1}))).accounts.create(
@@ -559,6 +635,7 @@ async def creating(
     connection_id: str,
     body: Account,
     *,
+    allow_sync_on_push_complete: bool | None = None,
     timeout_in_minutes: int | None = None,
     idempotency_key: str | None = None,
 ) -> PushOperation[Account]:

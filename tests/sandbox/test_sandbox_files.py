@@ -86,6 +86,23 @@ async def test_an_upload_shows(api: Api) -> None:
     assert (status, body) == (200, content)
 
 
+async def test_a_deleted_attachment(api: Api) -> None:
+    """A file of a bill that is deleted is gone once the write has ended; one that is not there is a 404."""
+    bill = {"issueDate": "2026-01-31", "status": "Open", "subTotal": 1, "taxAmount": 0, "totalAmount": 1}
+    _, created = await api.send("POST", f"{api.push}/bills", json=bill)
+    await asyncio.sleep(0.1)
+    written = await api.get(f"/companies/{api.company}/push/{created['pushOperationKey']}")
+    bill_id = written["changes"][0]["recordRef"]["id"]
+    bills = f"{api.push}/bills/{bill_id}/attachments"
+    listed = f"{api.linked}/data/bills/{bill_id}/attachments"
+    (attachment,) = (await api.get(listed))["attachments"]
+    status, operation = await api.send("DELETE", f"{bills}/{attachment['id']}")
+    assert (status, operation["status"]) == (200, "Pending")
+    await asyncio.sleep(0.1)
+    assert (await api.get(listed))["attachments"] == []
+    assert (await api.send("DELETE", f"{bills}/{attachment['id']}"))[0] == 404
+
+
 async def test_an_upload_is_streamed(api: Api) -> None:
     """A file far larger than any buffer arrives whole, sent without a length."""
     chunk = b"x" * 65536

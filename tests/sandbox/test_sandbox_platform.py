@@ -112,6 +112,9 @@ async def test_refreshes(api: Api) -> None:
     assert newest["results"] == [pull]
     assert await api.get(f"{api.data}/history/{pull['id']}") == pull
     assert (await api.refused(f"{api.data}/history/none"))[0] == 404
+    validation = f"/companies/{api.company}/sync"
+    assert await api.get(f"{validation}/{pull['id']}/validation") == {"errors": [], "warnings": []}
+    assert (await api.refused(f"{validation}/none/validation"))[0] == 404
     assert (await api.send("POST", f"{api.data}/queue/none"))[0] == 404
     assert (await api.send("POST", f"{api.data}/queue/bills?connectionId=none"))[0] == 404
     status, dataset = await api.send("POST", f"{api.data}/info")

@@ -53,7 +53,7 @@ async def test_a_record_with_mistakes_fails(api: Api) -> None:
         "issueDate": "soon",
         "status": "Whatever",
         "totalAmount": "10.00",
-        "lineItems": [{"quantity": 1}, "x"],
+        "lineItems": [{"quantity": "x"}, "x"],
         "customerRef": 5,
     }
     status, operation = await api.send("POST", f"{api.push}/invoices", json=body)
@@ -68,7 +68,7 @@ async def test_a_record_with_mistakes_fails(api: Api) -> None:
         "totalAmount",
         "totalTaxAmount",
         "amountDue",
-        "lineItems[0].unitAmount",
+        "lineItems[0].quantity",
         "lineItems[1]",
         "customerRef",
     }

@@ -19,7 +19,9 @@ from codat_async.models import (
     Journal,
     Payment,
     PushOption,
+    RecordReference,
     TrackingCategoryTree,
+    Validation,
 )
 from codat_async.streaming import Download
 
@@ -49,6 +51,13 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     assert_type(await codat.push_operations.wait("c", "k"), PushOperation[object])
     assert_type(await codat.push_operations.wait("c", "k", model=Journal), PushOperation[Journal])
     assert_type(await codat.push_operations.get("c", "k", model=Journal), PushOperation[Journal])
+
+    assert_type(await codat.bills.delete_attachment("c", "n", "b", "a"), PushOperation[Attachment])
+    assert_type(operation.record_ref, RecordReference)
+    assert_type(operation.record_id, str)
+    assert_type(await codat.refresh_data.wait("c", ["bills"], refresh=True), dict[str, DataStatus])
+    assert_type(await codat.refresh_data.all("c"), None)
+    assert_type(await codat.read_data.get_validation_results("c", "d"), Validation)
 
     assert_type(await codat.bills.get_create_update_model("c", "n"), PushOption)
     assert_type(await codat.bills.list_attachments("c", "n", "b"), list[Attachment])
@@ -81,7 +90,8 @@ async def wrong(codat: Codat, bill: Bill) -> None:
     await codat.bills.get("c", "n", "b")  # error: one id too many
     await codat.bills.get("c", 7)  # error: ids are strings
     await codat.invoices.create("c", "n", bill)  # error: another record
-    await codat.transfers.create("c", "n", bill, timeout_in_minutes=5)  # error: no time-out there
+    await codat.bills.create("c", "n", bill, allow_sync_on_push_complete=True)  # error: not an option there
+    await codat.bills.delete("c", "n", "b", timeout_in_minutes=5)  # error: no time-out there
     await codat.bills.create("c", "n", bill, 5)  # error: keyword-only
     await codat.reports.get_balance_sheet("c")  # error: the periods are required
     bill.total_amount = "1.10"  # error: money is a Decimal
