@@ -1,11 +1,10 @@
 """Writes small PDF documents: lines of text over as many pages as they take."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import count, islice
 from typing import Any, Final
 
-__all__ = ["document", "render_record"]
+import msgspec
 
 _WIDTH, _HEIGHT, _MARGIN, _LEADING = 595, 842, 50, 14
 """A4 in points, and the distance from line to line."""
@@ -13,12 +12,13 @@ _LINES: Final = (_HEIGHT - 2 * _MARGIN) // _LEADING
 _LONGEST_LINE: Final = 95
 
 
-def document(lines: Iterable[str], title: str) -> bytes:
+def document(lines: Sequence[str], title: str, *, size: int = 0) -> bytes:
     """A PDF 1.4 document of those lines, in a fixed-width font that every reader has.
 
-    The font has the characters of Windows-1252; others become question marks.
+    The font has the characters of Windows-1252; others become question marks. A comment
+    fills the document up to ``size`` bytes, if it is smaller.
     """
-    pages = [_content(page) for page in _in_pages(lines)]
+    pages = [lines[start : start + _LINES] for start in range(0, max(len(lines), 1), _LINES)]
     # Objects by number: 1 catalogue, 2 page tree, 3 font, 4 information, then a page and its content each.
     kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
@@ -27,19 +27,19 @@ def document(lines: Iterable[str], title: str) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>",
         b"<< /Title " + _text(title) + b" /Producer (codat-async sandbox) >>",
     ]
-    for number, content in enumerate(pages):
-        page = (
+    for number, page in enumerate(pages):
+        content = _content(page)
+        objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {_WIDTH} {_HEIGHT}] "
-            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {6 + 2 * number} 0 R >>"
+            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {6 + 2 * number} 0 R >>".encode()
         )
-        objects.append(page.encode())
         objects.append(b"<< /Length %d >>\nstream\n" % len(content) + content + b"\nendstream")
-    return _assemble(objects)
+    return _assemble(objects, max(size - len(_assemble(objects, 0)), 0))
 
 
-def _assemble(objects: Sequence[bytes]) -> bytes:
-    # The bytes above 127 in the comment tell transfer programs that the file is binary.
-    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
+def _assemble(objects: Sequence[bytes], padding: int) -> bytes:
+    # The bytes above 127 in the comment mark the file as binary for transfer programs.
+    out = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3" + b"." * padding + b"\n")
     offsets = []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
@@ -50,17 +50,9 @@ def _assemble(objects: Sequence[bytes]) -> bytes:
         # Each entry of the table is 20 bytes long, line end included (PDF 32000-1, 7.5.4).
         out += b"%010d 00000 n \n" % offset
     out += b"trailer\n<< /Size %d /Root 1 0 R /Info 4 0 R >>\n" % (len(objects) + 1)
-    out += b"startxref\n%d\n%%%%EOF\n" % start
+    # Ten digits, so that the padding does not change the length.
+    out += b"startxref\n%010d\n%%%%EOF\n" % start
     return bytes(out)
-
-
-def _in_pages(lines: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(lines)
-    for number in count():
-        page = list(islice(rest, _LINES))
-        if not page and number:
-            return
-        yield page
 
 
 def _content(lines: Sequence[str]) -> bytes:
@@ -72,61 +64,22 @@ def _content(lines: Sequence[str]) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    encoded = bytearray(b"(")
-    for byte in text.encode("cp1252", "replace"):
-        if byte in b"()\\":
-            encoded += b"\\%c" % byte
-        elif byte < 32:
-            encoded += b" "
-        else:
-            encoded.append(byte)
-    return bytes(encoded + b")")
+    encoded = text.encode("cp1252", "replace").replace(b"\\", b"\\\\")
+    encoded = encoded.replace(b"(", b"\\(").replace(b")", b"\\)")
+    return b"(" + bytes(max(byte, 32) for byte in encoded) + b")"
 
 
 def render_record(record: Any, title: str) -> bytes:
-    """An invoice or a purchase order as a PDF."""
-    return document(_lines_of(record, title), title)
+    """An invoice or a purchase order as a PDF: each of its values on a line, under its name on the wire."""
+    return document([title, "", *_lines_of(msgspec.to_builtins(record, builtin_types=(Decimal,)), "")], title)
 
 
-def _lines_of(record: Any, title: str) -> Iterator[str]:
-    number = _first(record, "invoice_number", "purchase_order_number", "id")
-    yield f"{title} {number}"
-    yield ""
-    party = _first(record, "customer_ref", "supplier_ref")
-    if party is not None:
-        yield f"To:       {_first(party, 'company_name', 'supplier_name', 'id')}"
-    for label, name in (("Issued:", "issue_date"), ("Due:", "due_date"), ("Delivery:", "delivery_date")):
-        moment = getattr(record, name, None)
-        if moment is not None:
-            yield f"{label:<10}{moment:%Y-%m-%d}"
-    yield f"Currency: {getattr(record, 'currency', None) or ''}"
-    yield ""
-    yield f"{'Description':<48}{'Quantity':>12}{'Price':>16}{'Amount':>18}"
-    for line in getattr(record, "line_items", None) or ():
-        description = (line.description or "")[:46]
-        yield (
-            f"{description:<48}{_amount(line.quantity):>12}{_amount(line.unit_amount):>16}"
-            f"{_amount(_first(line, 'total_amount', 'sub_total')):>18}"
-        )
-    yield ""
-    for label, names in (
-        ("Subtotal", ("sub_total",)),
-        ("Tax", ("total_tax_amount", "tax_amount")),
-        ("Total", ("total_amount",)),
-        ("Amount due", ("amount_due",)),
-    ):
-        amount = _first(record, *names)
-        if amount is not None:
-            yield f"{label:<76}{_amount(amount):>18}"
-
-
-def _first(record: Any, *names: str) -> Any:
-    for name in names:
-        value = getattr(record, name, None)
-        if value is not None:
-            return value
-    return None
-
-
-def _amount(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:f}"
+def _lines_of(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _lines_of(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value, 1):
+            yield from _lines_of(inner, f"{path} {number}")
+    else:
+        yield f"{path:<48}{value}"

@@ -10,6 +10,8 @@ import pytest
 
 from codat_async.models import AccountTransaction, Company, ConnectionStatus
 from codat_async.sandbox.books import REFERENCE_DATE, RESOURCES, Books, CompanyBooks
+from codat_async.sandbox.books.attachments import content
+from codat_async.sandbox.books.profile import SIZES
 
 COMPANIES = 6
 
@@ -122,7 +124,6 @@ def test_payments_and_what_they_settle_say_the_same(
             for each in record.payment_allocations:
                 said_by_records[each.payment.id, record.id, each.allocation.total_amount] += 1
     assert said_by_payments == said_by_records
-    assert any(len(payment.lines) > 1 for payment in company.records(payments)) or len(said_by_records) < 150
 
 
 def test_references_resolve(company: CompanyBooks) -> None:
@@ -226,7 +227,7 @@ def test_company_connection_and_info_belong_together(company: CompanyBooks, book
 def test_some_companies_have_a_second_connection_and_trade_abroad(books: Books) -> None:
     each = [books.company(company_id) for company_id in books.company_ids]
     assert {len(company.connections) for company in each} == {1, 2}
-    assert len({company.info.base_currency for company in each}) > 3
+    assert len({company.info.base_currency for company in each}) == 3
     currencies = [{invoice.currency for invoice in company.records("invoices")} for company in each]
     assert {len(names) for names in currencies} == {1, 2}
 
@@ -260,12 +261,12 @@ def test_a_few_records_have_files_of_the_size_they_say(company: CompanyBooks) ->
     files = [file for files in held for file in files]
     assert 0 < len(files) < len(held) / 2
     for file in files:
-        content = company.attachment_content(file)
-        assert len(content) == file.file_size
-        assert content == company.attachment_content(file)
+        held_bytes = content(file)
+        assert len(held_bytes) == file.file_size
+        assert held_bytes == content(file)
         if file.content_type == "application/pdf":
-            start = int(content.rpartition(b"startxref\n")[2].split()[0])
-            assert content[start:].startswith(b"xref")
+            start = int(held_bytes.rpartition(b"startxref\n")[2].split()[0])
+            assert held_bytes[start:].startswith(b"xref")
 
 
 def test_the_files_of_a_record_are_kept_and_new_records_have_none(books: Books) -> None:
@@ -316,30 +317,19 @@ def test_generated_records_do_not_depend_on_what_was_written_before() -> None:
 
 def test_a_size_is_met_by_every_type_that_is_long() -> None:
     books = Books(companies=2, size=25)
-    short = {
-        "accounts", "bank_accounts", "journals", "payment_methods", "tax_rates", "tracking_categories",
-        "journal_entries", "account_transactions",
-    }  # fmt: skip
     for company_id in books.company_ids:
         company = books.company(company_id)
-        for resource in set(RESOURCES) - short:
+        for resource in SIZES:
             assert len(company.records(resource)) == 25, resource
 
 
-@pytest.mark.parametrize(
-    "resource", [each for each in RESOURCES if each not in ("account_transactions", "journal_entries")]
-)
+@pytest.mark.parametrize("resource", SIZES)
 def test_the_size_of_one_type_is_met_and_leaves_the_others_alone(resource: str) -> None:
     books = Books(companies=1, size=20, sizes={resource: 230})
     company = books.company(books.company_ids[0])
     assert len(company.records(resource)) == 230
     other = "suppliers" if resource == "customers" else "customers"
     assert len(company.records(other)) == 20
-
-
-def test_a_number_of_journal_entries_is_met() -> None:
-    books = Books(companies=1, size=10, sizes={"journal_entries": 500})
-    assert len(books.company(books.company_ids[0]).records("journal_entries")) == 500
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
@@ -349,7 +339,7 @@ def test_tiny_books_still_hold_together(size: int) -> None:
         company = books.company(company_id)
         for resource in RESOURCES:
             assert len(company.records(resource)) >= 0
-        sheet = company.balance_sheet(period_length=1, periods_to_compare=1).reports[0]
+        sheet = company.statements.balance_sheet(1, 1).reports[0]
         assert sheet.equity is not None
         assert sheet.net_assets == sheet.equity.value
 

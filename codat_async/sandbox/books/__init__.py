@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from codat_async.sandbox.books.company import CompanyBooks
 from codat_async.sandbox.books.dates import REFERENCE_DATE
-from codat_async.sandbox.books.profile import RESOURCES, Profile
+from codat_async.sandbox.books.profile import RESOURCES, SIZES, Profile
 
 __all__ = ["REFERENCE_DATE", "RESOURCES", "Books", "CompanyBooks"]
 
@@ -14,12 +14,9 @@ class Books:
 
     The same arguments give the same books, byte for byte, in whatever order they are asked for.
 
-    :param companies: how many companies there are.
-    :param seed: another one makes other companies.
-    :param size: how many records of each type a company has, about; types that are short in
-        every company, such as tax rates, stay short. Left out, companies differ, from about
-        20 to 400 records a type.
-    :param sizes: the number of records of single types, by their names in the catalogue.
+    ``size`` is how many records of each type a company has; types that are short in every
+    company, such as tax rates, stay short. Without it companies differ, from about 20 to 400
+    records a type. ``sizes`` has the number for single types, by their names in the catalogue.
     """
 
     def __init__(
@@ -31,9 +28,11 @@ class Books:
         sizes: Mapping[str, int] | None = None,
     ) -> None:
         overrides = dict(sizes or {})
-        unknown = overrides.keys() - set(RESOURCES)
+        unknown = overrides.keys() - SIZES
         if unknown:
-            raise ValueError(f"no such type of record: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"no size can be set for {', '.join(sorted(unknown))}, only for {', '.join(SIZES)}"
+            )
         self._profiles = {
             profile.id: profile
             for profile in (Profile(seed, index, size, overrides) for index in range(companies))
@@ -42,8 +41,7 @@ class Books:
         self._companies: dict[str, CompanyBooks] = {}
 
     def company(self, company_id: str) -> CompanyBooks:
-        """The books of one company; a :exc:`KeyError` when there is none with that id."""
-        books = self._companies.get(company_id)
-        if books is None:
-            books = self._companies[company_id] = CompanyBooks(self._profiles[company_id])
-        return books
+        """The books of one company; a :exc:`KeyError` if there is none with that id."""
+        if company_id not in self._companies:
+            self._companies[company_id] = CompanyBooks(self._profiles[company_id])
+        return self._companies[company_id]

@@ -1,44 +1,31 @@
 """The books of one company: made on first use, kept, and open to change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from codat_async.models import (
-    AgedCreditor,
-    AgedCreditorReport,
-    AgedDebtor,
-    AgedDebtorReport,
-    Attachment,
-    BalanceSheets,
-    BankTransaction,
-    CashFlowStatements,
-    Company,
-    CompanyInfo,
-    Connection,
-    ConnectionStatus,
-    ProfitAndLossReports,
-    SourceType,
-    TrackingCategory,
-    TrackingCategoryTree,
-)
+from codat_async import models
+from codat_async.models import ConnectionStatus, SourceType
 from codat_async.sandbox.books import direct
-from codat_async.sandbox.books.ageing import by_age, by_party, outstanding
-from codat_async.sandbox.books.allocation import Allocations
-from codat_async.sandbox.books.attachments import attachments, content
+from codat_async.sandbox.books.ageing import by_age, outstanding
+from codat_async.sandbox.books.attachments import attachments
 from codat_async.sandbox.books.chart import Chart, tree
 from codat_async.sandbox.books.dates import FIRST_DATE, LAST_SYNC, REFERENCE_DATE, plain, stamps
 from codat_async.sandbox.books.goods import Goods
-from codat_async.sandbox.books.ledger import Ledger
-from codat_async.sandbox.books.parties import Customers, Suppliers, company_info
+from codat_async.sandbox.books.ledger import Journal
+from codat_async.sandbox.books.orders import Orders
+from codat_async.sandbox.books.parties import Parties, company_info, customers
 from codat_async.sandbox.books.profile import RESOURCES, Profile
-from codat_async.sandbox.books.projections import Derived
-from codat_async.sandbox.books.purchases import Purchases
+from codat_async.sandbox.books.projections import Projections
 from codat_async.sandbox.books.reports import Statements
-from codat_async.sandbox.books.sales import Sales
+from codat_async.sandbox.books.settlement import Settlement
+from codat_async.sandbox.books.trade import PURCHASES, SALES, Side, Trade
 
 _SALES: Final = frozenset({"invoices", "credit_notes", "payments", "sales_orders"})
+_PURCHASES: Final = frozenset(
+    {"bills", "bill_credit_notes", "bill_payments", "purchase_orders", "item_receipts"}
+)
 
 
 class CompanyBooks:
@@ -48,84 +35,60 @@ class CompanyBooks:
         self._profile = profile
         self._records: dict[str, list[Any]] = {}
         self._generated: dict[str, frozenset[str]] = {}
-        self._attachments: dict[tuple[str, str], list[Attachment]] = {}
-        self._receipts: Allocations
-        self._outlays: Allocations
+        self._attachments: dict[tuple[str, str], list[models.Attachment]] = {}
+        self._settlements: list[Settlement] = []
 
     @cached_property
     def _chart(self) -> Chart:
         return Chart(self._profile)
 
     @cached_property
-    def _customers(self) -> Customers:
-        return Customers(self._chart)
+    def _customers(self) -> Parties:
+        return customers(self._chart)
 
     @cached_property
-    def _suppliers(self) -> Suppliers:
-        return Suppliers(self._chart)
+    def _suppliers(self) -> Parties:
+        return Parties(self._chart, "suppliers", models.Supplier, models.SupplierRef)
 
     @cached_property
     def _goods(self) -> Goods:
         return Goods(self._chart)
 
     @cached_property
-    def _sales(self) -> Sales:
-        sales = Sales(self._chart, self._customers, self._goods)
-        self._receipts = Allocations(sales.payments, sales.invoices, sales.credit_notes, "Invoice")
-        return sales
-
-    @cached_property
-    def _purchases(self) -> Purchases:
-        made = Purchases(self._chart, self._suppliers, self._goods)
-        self._outlays = Allocations(made.bill_payments, made.bills, made.bill_credit_notes, "Bill")
-        return made
-
-    @cached_property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[models.Connection]:
         """The company's connections; the first is linked, to its accounting software."""
         profile = self._profile
-        created, _ = stamps(-3, profile.stream("connections"))
-        link = f"https://link.codat.io/company/{profile.id}"
-        connection_id = profile.uuid("connection")
-        linked = Connection(
-            id=connection_id,
-            integration_id=profile.uuid("integration"),
-            integration_key=profile.platform.key,
-            platform_name=profile.platform.name,
-            source_id=profile.uuid("source"),
-            source_type=SourceType.ACCOUNTING,
-            link_url=f"{link}/connections/{connection_id}/start",
-            status=ConnectionStatus.LINKED,
-            created=created,
-            last_sync=LAST_SYNC,
-        )
+        linked = self._connection("", profile.platform, profile.platform_key, ConnectionStatus.LINKED)
+        linked.last_sync = LAST_SYNC
         if profile.index % 4 != 1:
             return [linked]
-        connection_id = profile.uuid("second connection")
-        former = Connection(
+        return [linked, self._connection("second ", "Sandbox", "mqjo", ConnectionStatus.UNLINKED)]
+
+    def _connection(self, which: str, platform: str, key: str, status: ConnectionStatus) -> models.Connection:
+        profile = self._profile
+        connection_id = profile.uuid(f"{which}connection")
+        return models.Connection(
             id=connection_id,
-            integration_id=profile.uuid("second integration"),
-            integration_key="mqjo",
-            platform_name="Sandbox",
-            source_id=profile.uuid("second source"),
+            integration_id=profile.uuid(f"{which}integration"),
+            integration_key=key,
+            platform_name=platform,
+            source_id=profile.uuid(f"{which}source"),
             source_type=SourceType.ACCOUNTING,
-            link_url=f"{link}/connections/{connection_id}/start",
-            status=ConnectionStatus.UNLINKED,
-            created=created,
+            link_url=f"https://link.codat.io/company/{profile.id}/connections/{connection_id}/start",
+            status=status,
+            created=stamps(-3, profile.stream("connections"))["source_modified_date"],
         )
-        return [linked, former]
 
     @cached_property
-    def company(self) -> Company:
+    def company(self) -> models.Company:
         """The company as Codat keeps it."""
         profile = self._profile
-        created, _ = stamps(-3, profile.stream("connections"))
-        return Company(
+        return models.Company(
             id=profile.id,
             name=profile.name,
             description=f"{profile.region.country}, since {FIRST_DATE.year}",
             redirect=f"https://link.codat.io/company/{profile.id}",
-            created=created,
+            created=self.connections[0].created,
             created_by_user_name="Sandbox",
             last_sync=LAST_SYNC,
             products=[],
@@ -134,219 +97,154 @@ class CompanyBooks:
         )
 
     @cached_property
-    def info(self) -> CompanyInfo:
+    def info(self) -> models.CompanyInfo:
         """The company as its accounting software describes it."""
         return company_info(self._profile)
 
     def records(self, resource: str) -> list[Any]:
-        """All the records of a type, by its name in the catalogue; a :exc:`KeyError` for no such type.
+        """All the records of a type, by its name in the catalogue; an unknown one raises :exc:`KeyError`.
 
-        The list is the caller's to change, and always the same one. A record that is changed in
-        place must get a later ``modified_date``: that is what changes are recognised by.
+        The list is the caller's to change, and always the same one; :meth:`refresh` must be
+        called afterwards. A record that is changed in place must get a later
+        ``modified_date``: that is what changes are recognised by.
         """
         match resource:
             case "accounts":
-                return self._up_to_date.accounts
+                return self._projections.accounts
             case "bank_accounts":
-                return self._up_to_date.bank_accounts
+                return self._projections.bank_accounts
             case "account_transactions":
-                return self._up_to_date.transactions
+                return self._projections.transactions
             case "journal_entries":
-                self.refresh()
-                return self._ledger.entries
-        records = self._records.get(resource)
-        if records is None:
+                return self._journal.entries
+        if resource not in self._records:
             if resource not in RESOURCES:
                 raise KeyError(resource)
-            records = self._records[resource] = self._make(resource)
-            self._generated[resource] = frozenset(record.id for record in records)
-        return records
+            self._make(resource)
+        return self._records[resource]
 
-    def bank_transactions(self, account_id: str) -> list[BankTransaction]:
-        """The statement of a bank account; a :exc:`KeyError` for one that does not exist."""
-        return self._up_to_date.statement(account_id)
+    def bank_transactions(self, account_id: str) -> list[models.BankTransaction]:
+        """The statement of a bank account; a :exc:`KeyError` if there is no such account."""
+        return self._projections.statement(account_id)
 
-    def tracking_category_tree(self, record_id: str) -> TrackingCategoryTree:
-        """A tracking category with all below it; a :exc:`KeyError` for one that does not exist."""
-        categories: list[TrackingCategory] = self.records("tracking_categories")
+    def tracking_category_tree(self, record_id: str) -> models.TrackingCategoryTree:
+        """A tracking category with all below it; a :exc:`KeyError` if there is none with that id."""
+        categories: list[models.TrackingCategory] = self.records("tracking_categories")
         for category in categories:
             if category.id == record_id:
                 return tree(category, categories)
         raise KeyError(record_id)
 
-    def attachments(self, resource: str, record_id: str) -> list[Attachment]:
+    def attachments(self, resource: str, record_id: str) -> list[models.Attachment]:
         """The files of a record; some generated ones have any. The list is the caller's to change."""
         key = (resource, record_id)
         if key not in self._attachments:
-            if resource not in self._generated:
-                self.records(resource)
+            self.records(resource)
             is_generated = record_id in self._generated.get(resource, ())
             self._attachments[key] = attachments(self._profile, *key) if is_generated else []
         return self._attachments[key]
 
-    def attachment_content(self, attachment: Attachment) -> bytes:
-        """The bytes of a generated file."""
-        return content(attachment)
-
     def refresh(self) -> frozenset[str]:
-        """Let everything that follows from the records follow them, after any were written.
+        """Brings everything that follows from the records in step with them, after any were written.
 
-        Payments are set against the documents they are linked to, documents are posted, and
-        balances and bank movements follow the postings, all in the lists handed out before.
-        Returns the names of the types whose records changed (``bank_account_transactions``
-        for bank statements).
+        Payments are set against the documents they link to, documents are posted, and
+        balances and bank movements follow the postings. Returns the names of the types
+        whose records may have changed (``bank_account_transactions`` for bank statements).
         """
         changed: set[str] = set()
-        for names, side in self._sides():
-            if side.apply():
-                changed.update(names)
-        if "_ledger" in self.__dict__ and self._ledger.refresh():
+        for settlement in self._settlements:
+            if settlement.apply():
+                changed |= {settlement.side.documents, settlement.side.notes}
+        if "_journal" in self.__dict__ and self._journal.update():
             changed.add("journal_entries")
-        if "_derived" in self.__dict__:
-            changed |= self._derived.update()
+        if "_projections" in self.__dict__:
+            changed |= self._projections.update()
         return frozenset(changed)
 
-    def balance_sheet(
-        self, *, period_length: int, periods_to_compare: int, start_month: date | None = None
-    ) -> BalanceSheets:
-        """The balance sheet at the end of each period, going back from the month given or the latest one."""
-        return self._statements().balance_sheets(period_length, periods_to_compare, start_month)
-
-    def profit_and_loss(
-        self, *, period_length: int, periods_to_compare: int, start_month: date | None = None
-    ) -> ProfitAndLossReports:
-        """The profit and loss of each period, going back from the month given or the latest one."""
-        return self._statements().profit_and_loss(period_length, periods_to_compare, start_month)
-
-    def cash_flow_statement(
-        self, *, period_length: int, periods_to_compare: int, start_month: date | None = None
-    ) -> CashFlowStatements:
-        """The cash flow of each period, going back from the month given or the latest one."""
-        return self._statements().cash_flow(period_length, periods_to_compare, start_month)
-
     def aged_debtors(
-        self, *, report_date: date | None = None, number_of_periods: int = 4, period_length_days: int = 30
-    ) -> AgedDebtorReport:
+        self, on: date | None = None, periods: int = 4, days: int = 30
+    ) -> models.AgedDebtorReport:
         """What each customer owes at the end of a day, by how long it has been due."""
-        on = report_date or self._last_day("invoices", "credit_notes")
-        open_ = outstanding(
-            self.records("invoices"),
-            self.records("credit_notes"),
-            self.records("payments"),
-            on,
-            party="customer_ref",
-            link_type="Invoice",
-            names=("invoices", "creditNotes", "payments"),
-            base=self._chart.currency,
-        )
-        names = {customer.id: customer.customer_name for customer in self.records("customers")}
-        return AgedDebtorReport(
-            generated=LAST_SYNC,
-            report_date=datetime.combine(on, datetime.min.time()),
-            data=[
-                AgedDebtor(
-                    customer_id=party,
-                    customer_name=names.get(party),
-                    aged_currency_outstanding=by_age(amounts, on, number_of_periods, period_length_days),
-                )
-                for party, amounts in by_party(open_)
-            ],
-        )
+        day, rows = self._aged(SALES, "customer", on, periods, days)
+        data = [models.AgedDebtor(**row) for row in rows]
+        return models.AgedDebtorReport(generated=LAST_SYNC, report_date=day, data=data)
 
     def aged_creditors(
-        self, *, report_date: date | None = None, number_of_periods: int = 4, period_length_days: int = 30
-    ) -> AgedCreditorReport:
+        self, on: date | None = None, periods: int = 4, days: int = 30
+    ) -> models.AgedCreditorReport:
         """What the company owes each supplier at the end of a day, by how long it has been due."""
-        on = report_date or self._last_day("bills", "bill_credit_notes")
-        open_ = outstanding(
-            self.records("bills"),
-            self.records("bill_credit_notes"),
-            self.records("bill_payments"),
-            on,
-            party="supplier_ref",
-            link_type="Bill",
-            names=("bills", "billCreditNotes", "billPayments"),
-            base=self._chart.currency,
-        )
-        names = {supplier.id: supplier.supplier_name for supplier in self.records("suppliers")}
-        return AgedCreditorReport(
-            generated=LAST_SYNC,
-            report_date=datetime.combine(on, datetime.min.time()),
-            data=[
-                AgedCreditor(
-                    supplier_id=party,
-                    supplier_name=names.get(party),
-                    aged_currency_outstanding=by_age(amounts, on, number_of_periods, period_length_days),
-                )
-                for party, amounts in by_party(open_)
-            ],
-        )
+        day, rows = self._aged(PURCHASES, "supplier", on, periods, days)
+        data = [models.AgedCreditor(**row) for row in rows]
+        return models.AgedCreditorReport(generated=LAST_SYNC, report_date=day, data=data)
+
+    def _aged(
+        self, side: Side, party: str, on: date | None, periods: int, days: int
+    ) -> tuple[datetime, list[dict[str, Any]]]:
+        """What is open by party; unless a day is given, after the latest document that is not dated ahead."""
+        records = {name: self.records(name) for name in (side.documents, side.notes, side.payments)}
+        day = on or REFERENCE_DATE
+        for record in records[side.documents] if on is None else ():
+            written = plain(record.modified_date or record.issue_date).date()
+            day = max(day, min(record.issue_date.date(), written))
+        names = {each.id: getattr(each, f"{party}_name") for each in self.records(f"{party}s")}
+        rows = [
+            {
+                f"{party}_id": party_id,
+                f"{party}_name": names.get(party_id),
+                "aged_currency_outstanding": by_age(amounts, day, periods, days),
+            }
+            for party_id, amounts in outstanding(side, records, day, self._chart.currency)
+        ]
+        return datetime.combine(day, datetime.min.time()), rows
 
     @cached_property
-    def _ledger(self) -> Ledger:
-        return Ledger(self._chart, self.records)
+    def _journal(self) -> Journal:
+        return Journal(self._chart, self.records)
 
     @cached_property
-    def _derived(self) -> Derived:
-        return Derived(self._chart, self._ledger)
+    def _projections(self) -> Projections:
+        return Projections(self._chart, self._journal)
 
     @property
-    def _up_to_date(self) -> Derived:
-        derived = self._derived
-        self.refresh()
-        return derived
-
-    def _sides(self) -> Iterator[tuple[tuple[str, ...], Allocations]]:
-        """The sides of the books that have been made, with the types that payments change."""
-        if "_sales" in self.__dict__:
-            yield ("invoices", "credit_notes"), self._receipts
-        if "_purchases" in self.__dict__:
-            yield ("bills", "bill_credit_notes"), self._outlays
-
-    def _statements(self) -> Statements:
-        derived = self._up_to_date
+    def statements(self) -> Statements:
+        """The financial statements, as the ledger has them now."""
+        projections = self._projections
         return Statements(
-            derived.balances,
-            derived.accounts,
-            self._ledger.refs,
+            projections.balances,
+            projections.accounts,
+            self._journal.refs,
             currency=self._chart.currency,
             retained_id=self._chart.role("retained").id,
             year_start_month=self._profile.region.year_start_month,
         )
 
-    def _last_day(self, *resources: str) -> date:
-        """The reference date, or the day of the latest document where one was written since."""
-        days = (
-            # A document dated ahead does not make the present later than it is.
-            min(plain(record.issue_date), plain(record.modified_date or record.issue_date)).date()
-            for resource in resources
-            for record in self.records(resource)
-            if record.issue_date is not None
-        )
-        return max(REFERENCE_DATE, max(days, default=REFERENCE_DATE))
+    def _make(self, resource: str) -> None:
+        made: dict[str, list[Any]]
+        if resource in _SALES:
+            made = self._trade(SALES, self._customers)
+        elif resource in _PURCHASES:
+            made = self._trade(PURCHASES, self._suppliers)
+        else:
+            make: dict[str, Callable[[], list[Any]]] = {
+                "customers": lambda: self._customers.records,
+                "suppliers": lambda: self._suppliers.records,
+                "items": lambda: self._goods.records,
+                "direct_costs": lambda: direct.direct_costs(self._chart, self._suppliers),
+                "direct_incomes": lambda: direct.direct_incomes(self._chart, self._customers),
+                "transfers": lambda: direct.transfers(self._chart),
+            }
+            made = {resource: make[resource]() if resource in make else list(getattr(self._chart, resource))}
+        self._records |= made
+        for name, records in made.items():
+            self._generated[name] = frozenset(record.id for record in records)
 
-    def _make(self, resource: str) -> list[Any]:
-        match resource:
-            case "tax_rates":
-                return self._chart.taxes
-            case "tracking_categories":
-                return self._chart.tracking_categories
-            case "payment_methods":
-                return self._chart.payment_methods
-            case "journals":
-                return self._chart.journals
-            case "customers":
-                return self._customers.records
-            case "suppliers":
-                return self._suppliers.records
-            case "items":
-                return self._goods.records
-            case "direct_costs":
-                return direct.direct_costs(self._chart, self._suppliers)
-            case "direct_incomes":
-                return direct.direct_incomes(self._chart, self._customers)
-            case "transfers":
-                return direct.transfers(self._chart)
-        side = self._sales if resource in _SALES else self._purchases
-        records: list[Any] = getattr(side, resource)
-        return records
+    def _trade(self, side: Side, parties: Parties) -> dict[str, list[Any]]:
+        trade = Trade(side, self._chart, parties, self._goods)
+        orders = Orders(trade, self._goods)
+        made = trade.records(orders.refs)
+        settlement = Settlement(side, made)
+        settlement.apply()
+        self._settlements.append(settlement)
+        if trade.sells:
+            return made | {"sales_orders": orders.records}
+        return made | {"purchase_orders": orders.records, "item_receipts": orders.receipts()}

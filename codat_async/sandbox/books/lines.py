@@ -7,14 +7,8 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from codat_async.models import (
-    BilledToType,
-    BillingTracking,
-    DataType,
-    RecordReference,
-    Tracking,
-    TrackingCategoryRef,
-)
+from codat_async import models
+from codat_async.models import TrackingCategoryRef
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.goods import Good
 
@@ -75,13 +69,14 @@ def price(good: Good, lots: int, percentage: int, tax: int, tracking: int, chart
 
 
 def draw(goods: Sequence[Good], chart: Chart, stream: Random, *, discounted: bool) -> list[Line]:
-    """One to six lines of what is on offer."""
+    """One to six lines of what is on offer; what is sold comes ``discounted``, and in larger lots."""
     random = stream.random
+    most = 12 if discounted else 8
     trackings = len(chart.tracking_refs)
     lines: list[Line] = []
     for _ in range(_LINE_COUNTS[int(random() * 11)]):
         good = goods[int(random() * len(goods))]
-        lots = 1 + int(random() ** 2 * 12)
+        lots = 1 + int(random() ** 2 * most)
         percentage = _DISCOUNTS[int(random() * 10)] if discounted else 0
         # A draw below zero leaves the line without a category.
         tracking = int(random() * trackings * 3) - trackings * 2 if trackings else -1
@@ -101,7 +96,6 @@ def total(lines: Sequence[Line]) -> Totals:
 
 def part_of(lines: Sequence[Line], chart: Chart, stream: Random) -> list[Line]:
     """Some of the lines, with some of their quantities: what is sent back and credited."""
-    kept = lines[: 1 + int(stream.random() * len(lines))]
     return [
         price(
             line.good,
@@ -111,7 +105,7 @@ def part_of(lines: Sequence[Line], chart: Chart, stream: Random) -> list[Line]:
             line.tracking,
             chart,
         )
-        for line in kept
+        for line in lines[: 1 + int(stream.random() * len(lines))]
     ]
 
 
@@ -139,20 +133,21 @@ def categories(line: Line, chart: Chart) -> list[TrackingCategoryRef] | None:
     return [chart.tracking_refs[line.tracking]] if line.tracking >= 0 else None
 
 
-def billing(line: Line, chart: Chart) -> BillingTracking | None:
-    """The same, in the form that invoices, bills and credit notes also carry."""
-    if line.tracking < 0:
+def billing(line: Line, chart: Chart) -> dict[str, Any]:
+    """The fields for the category of a line of an invoice, a bill or a credit note."""
+    refs = categories(line, chart)
+    if refs is None:
+        return {}
+    nobody = models.BilledToType.NOT_APPLICABLE
+    tracking = models.BillingTracking(category_refs=refs, is_billed_to=nobody, is_rebilled_to=nobody)
+    return {"tracking": tracking, "tracking_category_refs": refs}
+
+
+def tracking(line: Line, chart: Chart) -> models.Tracking | None:
+    """The same category for a line of a direct cost, a sales order or an item receipt."""
+    refs = categories(line, chart)
+    if refs is None:
         return None
-    return BillingTracking(
-        category_refs=[chart.tracking_refs[line.tracking]],
-        is_billed_to=BilledToType.NOT_APPLICABLE,
-        is_rebilled_to=BilledToType.NOT_APPLICABLE,
+    return models.Tracking(
+        record_refs=[models.RecordReference(id=refs[0].id, data_type=models.DataType.TRACKING_CATEGORIES)]
     )
-
-
-def tracking(line: Line, chart: Chart) -> Tracking | None:
-    """The same, in the form that direct costs, sales orders and item receipts also carry."""
-    if line.tracking < 0:
-        return None
-    category = chart.tracking_refs[line.tracking]
-    return Tracking(record_refs=[RecordReference(id=category.id, data_type=DataType.TRACKING_CATEGORIES)])

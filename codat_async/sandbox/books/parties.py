@@ -1,26 +1,14 @@
 """Customers and suppliers, and the company itself as its accounting software describes it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from random import Random
+from typing import Any
 
 from msgspec import Struct
 
-from codat_async.models import (
-    Address,
-    AddressType,
-    CompanyInfo,
-    Contact,
-    Customer,
-    CustomerRef,
-    Metadata,
-    Phone,
-    PhoneNumberType,
-    RecordStatus,
-    Supplier,
-    SupplierRef,
-    Weblink,
-    WeblinkType,
-)
+from codat_async import models
+from codat_async.models import AddressType, PhoneNumberType, RecordStatus
 from codat_async.sandbox.books.chart import Chart
 from codat_async.sandbox.books.dates import FIRST_DATE, LAST_DAY, REFERENCE_DATE, stamps
 from codat_async.sandbox.books.profile import Profile
@@ -37,139 +25,96 @@ class Terms(Struct, frozen=True):
     """Until an invoice is due."""
 
 
-class Customers:
-    """The customers of a company, and what sales documents need to know of them."""
+class Parties:
+    """The customers or the suppliers of a company, and what documents need to know of them."""
 
-    def __init__(self, chart: Chart) -> None:
-        profile = chart.profile
-        stream = profile.stream("customers")
-        record_id = profile.ids("customers")
-        self.records: list[Customer] = []
-        self.terms: list[Terms] = []
-        self.refs: list[CustomerRef] = []
-        for number in range(profile.sizes["customers"]):
-            who = _Party(profile, chart, stream, record_id(number), private=0.25)
-            self.terms.append(who.terms)
-            self.refs.append(CustomerRef(id=who.terms.id, company_name=who.terms.name))
-            contacts = [_contact(profile, stream, who)] if stream.random() < 0.6 else None
-            if contacts and stream.random() < 0.3:
-                contacts.append(_contact(profile, stream, who))
-            self.records.append(
-                Customer(
-                    id=who.terms.id,
-                    customer_name=who.terms.name,
-                    contact_name=who.contact_name,
-                    email_address=who.email,
-                    phone=who.phone,
-                    default_currency=who.currency,
-                    registration_number=who.registration_number,
-                    tax_number=who.tax_number,
-                    addresses=who.addresses,
-                    contacts=contacts,
-                    status=who.status,
-                    modified_date=who.modified,
-                    source_modified_date=who.source,
-                    metadata=Metadata(is_deleted=False),
-                )
-            )
-
-
-class Suppliers:
-    """The suppliers of a company, and what purchase documents need to know of them."""
-
-    def __init__(self, chart: Chart) -> None:
-        profile = chart.profile
-        stream = profile.stream("suppliers")
-        record_id = profile.ids("suppliers")
-        self.records: list[Supplier] = []
-        self.terms: list[Terms] = []
-        self.refs: list[SupplierRef] = []
-        for number in range(profile.sizes["suppliers"]):
-            who = _Party(profile, chart, stream, record_id(number), private=0.05)
-            self.terms.append(who.terms)
-            self.refs.append(SupplierRef(id=who.terms.id, supplier_name=who.terms.name))
-            self.records.append(
-                Supplier(
-                    id=who.terms.id,
-                    supplier_name=who.terms.name,
-                    contact_name=who.contact_name,
-                    email_address=who.email,
-                    phone=who.phone,
-                    default_currency=who.currency,
-                    registration_number=who.registration_number,
-                    tax_number=who.tax_number,
-                    addresses=who.addresses,
-                    status=who.status,
-                    modified_date=who.modified,
-                    source_modified_date=who.source,
-                    metadata=Metadata(is_deleted=False),
-                )
-            )
-
-
-class _Party:
     def __init__(
-        self, profile: Profile, chart: Chart, stream: Random, party_id: str, *, private: float
+        self, chart: Chart, resource: str, model: Callable[..., Any], ref: Callable[..., Any]
     ) -> None:
-        region = profile.region
-        given, family = person(region, stream)
-        is_private = stream.random() < private
-        name = f"{given} {family}" if is_private else business(region, stream)
-        is_foreign = chart.foreign_bank is not None and stream.random() < 0.15
-        self.terms = Terms(party_id, name, is_foreign, (14, 30, 30, 30, 45, 60)[int(stream.random() * 6)])
-        self.contact_name = f"{given} {family}"
-        self.host = domain(family if is_private else name, region)
-        self.email = f"{'info' if not given.isascii() else given.lower()}@{self.host}"
-        self.phone = fill(region.phone, stream)
-        self.currency = chart.foreign_currency if is_foreign else chart.currency
-        self.registration_number = None if is_private else fill("########", stream)
-        self.tax_number = (
-            fill(region.tax_number, stream) if not is_private and stream.random() < 0.7 else None
-        )
-        self.addresses: list[Address] = [address(region, stream, AddressType.BILLING)]
-        if stream.random() < 0.35:
-            self.addresses.append(address(region, stream, AddressType.DELIVERY))
-        self.status = RecordStatus.ARCHIVED if stream.random() < 0.05 else RecordStatus.ACTIVE
-        self.source, self.modified = stamps(int(stream.random() * LAST_DAY), stream)
+        profile = chart.profile
+        stream = profile.stream(resource)
+        record_id = profile.ids(resource)
+        sells = resource == "customers"
+        name, ref_name = ("customer_name", "company_name") if sells else ("supplier_name", "supplier_name")
+        self.resource = resource
+        self.records: list[Any] = []
+        self.terms: list[Terms] = []
+        self.refs: list[Any] = []
+        for number in range(profile.sizes[resource]):
+            terms, fields = _party(chart, stream, record_id(number), private=0.25 if sells else 0.05)
+            self.terms.append(terms)
+            self.refs.append(ref(**{"id": terms.id, ref_name: terms.name}))
+            self.records.append(model(**{"id": terms.id, name: terms.name}, **fields))
 
 
-def _contact(profile: Profile, stream: Random, who: _Party) -> Contact:
+def customers(chart: Chart) -> Parties:
+    """The customers of a company; most have contacts, which only customers can have."""
+    parties = Parties(chart, "customers", models.Customer, models.CustomerRef)
+    stream = chart.profile.stream("contacts")
+    for customer in parties.records:
+        if stream.random() < 0.6:
+            customer.contacts = [_contact(chart.profile, stream, customer)]
+    return parties
+
+
+def _party(chart: Chart, stream: Random, party_id: str, *, private: float) -> tuple[Terms, dict[str, Any]]:
+    region = chart.profile.region
+    given, family = person(region, stream)
+    is_private = stream.random() < private
+    name = f"{given} {family}" if is_private else business(region, stream)
+    is_foreign = chart.foreign_bank is not None and stream.random() < 0.15
+    host = domain(family if is_private else name, region)
+    addresses = [address(region, stream, AddressType.BILLING)]
+    if stream.random() < 0.35:
+        addresses.append(address(region, stream, AddressType.DELIVERY))
+    has_tax_number = not is_private and stream.random() < 0.7
+    days = (14, 30, 30, 30, 45, 60)[int(stream.random() * 6)]
+    return Terms(party_id, name, is_foreign, days), {
+        "contact_name": f"{given} {family}",
+        "email_address": f"{given.lower() if given.isascii() else 'info'}@{host}",
+        "phone": fill(region.phone, stream),
+        "default_currency": chart.foreign_currency if is_foreign else chart.currency,
+        "registration_number": None if is_private else fill("########", stream),
+        "tax_number": fill(region.tax_number, stream) if has_tax_number else None,
+        "addresses": addresses,
+        "status": RecordStatus.ARCHIVED if stream.random() < 0.05 else RecordStatus.ACTIVE,
+        **stamps(int(stream.random() * LAST_DAY), stream),
+    }
+
+
+def _contact(profile: Profile, stream: Random, customer: models.Customer) -> models.Contact:
     given, family = person(profile.region, stream)
-    return Contact(
+    host = (customer.email_address or "").partition("@")[2]
+    return models.Contact(
         name=f"{given} {family}",
-        email=f"accounts@{who.host}",
-        phone=[Phone(number=fill(profile.region.phone, stream), type=PhoneNumberType.PRIMARY)],
+        email=f"accounts@{host}",
+        phone=[models.Phone(number=fill(profile.region.phone, stream), type=PhoneNumberType.PRIMARY)],
         status=RecordStatus.ACTIVE,
-        modified_date=who.modified,
+        modified_date=customer.modified_date,
     )
 
 
-def company_info(profile: Profile) -> CompanyInfo:
+def company_info(profile: Profile) -> models.CompanyInfo:
     """The company in its own accounting software."""
     region = profile.region
     stream = profile.stream("info")
     host = domain(profile.name, region)
-    year = REFERENCE_DATE.year if region.year_start_month <= REFERENCE_DATE.month else REFERENCE_DATE.year - 1
-    return CompanyInfo(
+    start, this = region.year_start_month, REFERENCE_DATE
+    return models.CompanyInfo(
         company_name=profile.name,
         company_legal_name=profile.name,
         accounting_platform_ref=profile.uuid("platform ref"),
         registration_number=fill("########", stream),
         tax_number=fill(region.tax_number, stream),
         base_currency=region.currency,
-        financial_year_start_date=datetime(year, region.year_start_month, 1),
+        financial_year_start_date=datetime(this.year - (start > this.month), start, 1),
         ledger_lock_date=datetime(FIRST_DATE.year - 1, 12, 31),
-        created_date=datetime(
-            FIRST_DATE.year - 1, 1 + int(stream.random() * 12), 1 + int(stream.random() * 28)
-        ),
-        addresses=[
-            address(region, stream, AddressType.BILLING),
-            address(region, stream, AddressType.DELIVERY),
-        ],
+        created_date=datetime(FIRST_DATE.year - 1, 1 + int(stream.random() * 12), 14),
+        addresses=[address(region, stream, kind) for kind in (AddressType.BILLING, AddressType.DELIVERY)],
         phone_numbers=[
-            Phone(number=fill(region.phone, stream), type=PhoneNumberType.PRIMARY),
-            Phone(number=fill(region.phone, stream), type=PhoneNumberType.MOBILE),
+            models.Phone(number=fill(region.phone, stream), type=kind)
+            for kind in (PhoneNumberType.PRIMARY, PhoneNumberType.MOBILE)
         ],
-        web_links=[Weblink(type=WeblinkType.WEBSITE, url=f"https://{host}")],
-        source_urls={"home": f"https://{profile.platform.key}.example/{profile.id}"},
+        web_links=[models.Weblink(type=models.WeblinkType.WEBSITE, url=f"https://{host}")],
+        source_urls={"home": f"https://{profile.platform_key}.example/{profile.id}"},
     )

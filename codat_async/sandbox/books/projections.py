@@ -1,165 +1,190 @@
 """The lists that follow from the journal: balances of accounts, and the movements on bank accounts."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
-from codat_async.models import (
-    Account,
-    AccountStatus,
-    AccountTransaction,
-    AccountType,
-    BankAccount,
-    BankTransaction,
-    Metadata,
-)
-from codat_async.sandbox.books.banking import (
-    Movement,
-    account_transactions,
-    bank_accounts,
-    movements,
-    statement,
-)
+from msgspec import Struct
+
+from codat_async import models
+from codat_async.models import JournalEntry
 from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.dates import plain
-from codat_async.sandbox.books.ledger import Balances, Ledger, fingerprint
+from codat_async.sandbox.books.dates import LAST_DAY, at, plain, stamps
+from codat_async.sandbox.books.ledger import Balances, Journal, account_of, counts, posted_at
+from codat_async.sandbox.books.lines import count, money
+from codat_async.sandbox.books.profile import uuid_of
+from codat_async.sandbox.books.regions import fill, pick
+
+_ZERO: Final = Decimal(0)
+_RECONCILED_UNTIL: Final = at(LAST_DAY) - timedelta(days=25)
+"""The statements after that day have not been matched with the ledger yet."""
+_INSTITUTIONS: Final = ("Harbour Bank", "First Meridian", "Linden Savings", "Union of Mills Bank")
 
 
-class Derived:
+class Movement(Struct, gc=False):
+    """What one journal entry does to one bank account."""
+
+    entry: JournalEntry
+    account_id: str
+    amount: Decimal
+    """In the account's currency."""
+
+
+class Projections:
     """Accounts with their balances, bank accounts, and what moved on them.
 
     The lists are made once and changed in place, so that whoever holds one sees the changes.
     """
 
-    def __init__(self, chart: Chart, ledger: Ledger) -> None:
+    def __init__(self, chart: Chart, journal: Journal) -> None:
         self._chart = chart
-        self._ledger = ledger
-        self.accounts: list[Account] = chart.accounts()
-        self.bank_accounts: list[BankAccount] = bank_accounts(chart)
+        self._journal = journal
+        self.accounts: list[models.Account] = chart.accounts()
+        self.bank_accounts: list[models.BankAccount] = _bank_accounts(chart)
         self._generated = {account.id for account in self.accounts}
-        self._transactions: list[AccountTransaction] | None = None
-        self._statements: dict[str, list[BankTransaction]] = {}
+        self._transactions: list[models.AccountTransaction] | None = None
+        self._statements: dict[str, list[models.BankTransaction]] = {}
         self._from_journal: dict[str, set[str | None]] = {}
-        self._state: object = None
-        self._moved: list[Movement] | None = None
-        self.update()
+        self.update(is_first=True)
 
     @property
-    def balances(self) -> Balances:
-        """The sums of the ledger as it stands."""
-        return self._ledger.balances([account.id or "" for account in self.bank_accounts])
-
-    @property
-    def transactions(self) -> list[AccountTransaction]:
+    def transactions(self) -> list[models.AccountTransaction]:
         """The movements on all bank accounts as the ledger has them."""
         if self._transactions is None:
-            self._transactions = account_transactions(self._movements(), self._banks(), self._rates())
+            self._transactions = list(self._ledger_side())
         return self._transactions
 
-    def statement(self, account_id: str) -> list[BankTransaction]:
-        """The statement of one bank account; a :exc:`KeyError` for one that does not exist."""
-        lines = self._statements.get(account_id)
-        if lines is None:
-            if account_id not in self._banks():
-                raise KeyError(account_id)
-            lines = self._statements[account_id] = statement(self._movements(), account_id)
-            self._from_journal[account_id] = {line.id for line in lines}
-        return lines
+    def statement(self, account_id: str) -> list[models.BankTransaction]:
+        """The statement of one bank account; a :exc:`KeyError` if there is no such account."""
+        if account_id not in self._rates:
+            raise KeyError(account_id)
+        if account_id not in self._statements:
+            self._statements[account_id] = []
+            self._update_statement(account_id)
+        return self._statements[account_id]
 
-    def update(self) -> set[str]:
-        """Bring the lists in step with the journal; the names of those that changed."""
-        state = (
-            fingerprint(self._ledger.entries),
-            [(bank.id, bank.currency) for bank in self.bank_accounts],
-            len(self.accounts),
-        )
-        if state == self._state:
-            return set()
-        is_first = self._state is None
-        self._moved = None
-        changed = self._open_ledger_accounts()
-        changed |= self._set_balances(newest=None if is_first else _newest(self._ledger.entries))
+    def update(self, *, is_first: bool = False) -> frozenset[str]:
+        """Brings the lists in step with the journal; returns the resources that may have changed."""
+        self._rates = {bank.id or "": self._chart.rate(bank.currency) for bank in self.bank_accounts}
+        self.balances = Balances(self._journal.entries, frozenset(self._rates))
+        self._moved = sorted(self._movements(), key=lambda movement: posted_at(movement.entry))
+        self._set_balances(is_first=is_first)
         if self._transactions is not None:
-            changed |= self._redo_transactions()
+            self._transactions[:] = self._ledger_side()
         for account_id in self._statements:
-            changed |= self._redo_statement(account_id)
-        self._state = (*state[:2], len(self.accounts))
-        return changed
+            self._update_statement(account_id)
+        return frozenset({"accounts", "bank_accounts", "account_transactions", "bank_account_transactions"})
 
-    def _banks(self) -> dict[str, BankAccount]:
-        return {account.id or "": account for account in self.bank_accounts}
-
-    def _rates(self) -> dict[str, Decimal | None]:
-        return {account.id or "": self._chart.rate(account.currency) for account in self.bank_accounts}
-
-    def _movements(self) -> list[Movement]:
-        if self._moved is None:
-            self._moved = movements(self._ledger.entries, self._rates())
-        return self._moved
-
-    def _open_ledger_accounts(self) -> set[str]:
-        """A bank account that was written from outside gets its account in the chart."""
-        known = {account.id for account in self.accounts}
-        new = [bank for bank in self.bank_accounts if bank.id not in known]
-        self.accounts += [
-            Account(
-                id=bank.id,
-                nominal_code=bank.nominal_code,
-                name=bank.account_name,
-                fully_qualified_category="Asset.Current.Bank",
-                fully_qualified_name=f"Asset.Current.Bank.{bank.account_name}",
-                type=AccountType.ASSET,
-                status=AccountStatus.ACTIVE,
-                is_bank_account=True,
-                currency=bank.currency,
-                modified_date=bank.modified_date,
-                source_modified_date=bank.source_modified_date,
-                metadata=Metadata(is_deleted=False),
-            )
-            for bank in new
-        ]
-        return {"accounts"} if new else set()
-
-    def _set_balances(self, newest: datetime | None) -> set[str]:
-        balances, rates, banks = self.balances, self._rates(), self._banks()
-        changed: set[str] = set()
-        for account in self.accounts:
-            # What was written from outside keeps the balance it came with until something is posted.
-            if account.id not in self._generated and account.id not in balances.by_account:
+    def _movements(self) -> Iterator[Movement]:
+        for entry in self._journal.entries:
+            if not counts(entry):
                 continue
-            balance = balances.balance(account.id or "")
-            rate = rates.get(account.id or "")
-            if rate is not None:
-                balance /= rate
-            if account.current_balance != balance:
-                account.current_balance = balance
-                changed.add("accounts")
-                if newest is not None:
-                    account.modified_date = newest
-            bank = banks.get(account.id or "")
+            amounts: dict[str, Decimal] = {}
+            for line in entry.journal_lines or ():
+                account = account_of(line)
+                if account in self._rates:
+                    amounts[account] = amounts.get(account, _ZERO) + line.net_amount
+            for account, amount in amounts.items():
+                if amount:
+                    yield Movement(entry, account, amount / (self._rates[account] or 1))
+
+    def _set_balances(self, *, is_first: bool) -> None:
+        dates = (entry.modified_date for entry in self._journal.entries if entry.modified_date is not None)
+        newest = None if is_first else max(dates, key=plain, default=None)
+        banks = {bank.id: bank for bank in self.bank_accounts}
+        for account in self.accounts:
+            account_id = account.id or ""
+            # An account that was written from outside keeps its balance until something is posted to it.
+            if account_id not in self._generated and account_id not in self.balances.by_account:
+                continue
+            balance = self.balances.balance(account_id) / (self._rates.get(account_id) or 1)
+            bank = banks.get(account_id)
             if bank is not None and bank.balance != balance:
                 bank.balance = balance
                 bank.available_balance = balance + (bank.overdraft_limit or 0)
-                changed.add("bank_accounts")
-                if newest is not None:
-                    bank.modified_date = newest
-        return changed
+                bank.modified_date = newest or bank.modified_date
+            if account.current_balance != balance:
+                account.current_balance = balance
+                account.modified_date = newest or account.modified_date
 
-    def _redo_transactions(self) -> set[str]:
-        assert self._transactions is not None
-        self._transactions[:] = account_transactions(self._movements(), self._banks(), self._rates())
-        return {"account_transactions"}
+    def _ledger_side(self) -> Iterator[models.AccountTransaction]:
+        banks = {bank.id: bank for bank in self.bank_accounts}
+        for moved in self._moved:
+            entry, bank = moved.entry, banks[moved.account_id]
+            ref = entry.record_ref or models.RecordReference(
+                id=entry.id, data_type=models.DataType.JOURNAL_ENTRIES
+            )
+            line = models.AccountTransactionLine(
+                amount=moved.amount, description=entry.description, record_ref=ref
+            )
+            is_reconciled, status = posted_at(entry) <= _RECONCILED_UNTIL, models.AccountTransactionStatus
+            yield models.AccountTransaction(
+                id=uuid_of(f"{entry.id}/{moved.account_id}"),
+                transaction_id=ref.id,
+                date_=posted_at(entry),
+                bank_account_ref=models.AccountRef(id=bank.id, name=bank.account_name),
+                note=entry.description,
+                status=status.RECONCILED if is_reconciled else status.UNRECONCILED,
+                currency=bank.currency,
+                currency_rate=self._rates[moved.account_id] or count(1),
+                total_amount=moved.amount,
+                lines=[line],
+                modified_date=entry.modified_date,
+                source_modified_date=entry.source_modified_date,
+                metadata=models.Metadata(is_deleted=False),
+            )
 
-    def _redo_statement(self, account_id: str) -> set[str]:
+    def _update_statement(self, account_id: str) -> None:
         lines = self._statements[account_id]
         # Lines that a bank feed delivered are not in the journal, and stay.
-        delivered = [line for line in lines if line.id not in self._from_journal[account_id]]
-        fresh = statement(self._movements(), account_id)
-        self._from_journal[account_id] = {line.id for line in fresh}
-        lines[:] = fresh + delivered
-        return {"bank_account_transactions"}
+        known = self._from_journal.get(account_id, set())
+        delivered = [line for line in lines if line.id not in known]
+        made = list(self._bank_side(account_id))
+        self._from_journal[account_id] = {line.id for line in made}
+        lines[:] = made + delivered
+
+    def _bank_side(self, account_id: str) -> Iterator[models.BankTransaction]:
+        balance = _ZERO
+        for moved in self._moved:
+            if moved.account_id != account_id:
+                continue
+            balance += moved.amount
+            entry = moved.entry
+            yield models.BankTransaction(
+                id=uuid_of(f"{entry.id}/{account_id}/statement"),
+                account_id=account_id,
+                amount=moved.amount,
+                balance=balance,
+                cleared_on_date=posted_at(entry),
+                description=(entry.description or "").upper(),
+                reconciled=posted_at(entry) <= _RECONCILED_UNTIL,
+                transaction_type=models.BankTransactionType.CREDIT
+                if moved.amount > 0
+                else models.BankTransactionType.DEBIT,
+                modified_date=entry.modified_date,
+                source_modified_date=entry.source_modified_date,
+            )
 
 
-def _newest(records: list[Any]) -> datetime | None:
-    dates = (record.modified_date for record in records if record.modified_date is not None)
-    return max(dates, key=plain, default=None)
+def _bank_accounts(chart: Chart) -> list[models.BankAccount]:
+    """The company's bank accounts, before balances; each has the id of its ledger account."""
+    stream = chart.profile.stream("bank_accounts")
+    return [
+        models.BankAccount(
+            id=ref.id,
+            account_name=nominal.name,
+            account_type=models.BankAccountType.DEBIT,
+            account_number=fill("########", stream),
+            sort_code=fill("##-##-##", stream),
+            # XX is no country, so that the number can never be somebody's.
+            i_ban="XX" + fill("## #### #### #### ####", stream) if number % 2 == 0 else None,
+            institution=pick(_INSTITUTIONS, stream),
+            nominal_code=nominal.code,
+            currency=chart.foreign_currency if number == chart.foreign_bank else chart.currency,
+            overdraft_limit=money(500_000 if number == 0 else 0),
+            status=models.AccountStatus.ACTIVE,
+            **stamps(-int(stream.random() * 300) - 2, stream),
+        )
+        for number, (nominal, ref) in enumerate(zip(chart.banks, chart.roles("bank"), strict=True))
+    ]

@@ -4,25 +4,10 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
-
-from codat_async.models import (
-    Account,
-    AccountRef,
-    AccountType,
-    BalanceSheet,
-    BalanceSheets,
-    CashFlowStatement,
-    CashFlowStatements,
-    ProfitAndLossReport,
-    ProfitAndLossReports,
-    ReportBasis,
-    ReportInput,
-    ReportLine,
-)
-from codat_async.sandbox.books.dates import FIRST_DATE, REFERENCE_DATE
+from codat_async import models
+from codat_async.models import AccountType, ReportLine
 from codat_async.sandbox.books.ledger import Balances, month_of
 
 _ZERO: Final = Decimal(0)
@@ -37,32 +22,32 @@ _GROUPS: Final = {
 }
 
 
-class Period(Struct, frozen=True):
+class Period(NamedTuple):
     """Whole months, both ends included, counted as :func:`month_of` does."""
 
     first: int
     last: int
 
     @property
-    def start(self) -> datetime:
-        """The first day."""
-        return datetime(self.first // 12, self.first % 12 + 1, 1)
-
-    @property
-    def end(self) -> datetime:
-        """The last day."""
+    def days(self) -> tuple[datetime, datetime]:
+        """The first and the last day."""
         year, month = self.last // 12, self.last % 12 + 1
-        return datetime(year, month, monthrange(year, month)[1])
+        end = datetime(year, month, monthrange(year, month)[1])
+        return datetime(self.first // 12, self.first % 12 + 1, 1), end
 
 
 class Statements:
-    """The financial statements of one company at one moment."""
+    """The financial statements of one company at one moment.
+
+    Each takes how many months a period has, how many periods there are, and the month of the
+    newest one (or ``None`` for the latest month there is); the newest comes first.
+    """
 
     def __init__(
         self,
         balances: Balances,
-        accounts: Iterable[Account],
-        refs: Mapping[str, AccountRef],
+        accounts: Iterable[models.Account],
+        refs: Mapping[str, models.AccountRef],
         *,
         currency: str,
         retained_id: str | None,
@@ -71,58 +56,51 @@ class Statements:
         self._balances = balances
         self._accounts = {account.id or "": account for account in accounts}
         self._refs = refs
-        self._currency = currency
         self._retained_id = retained_id
         self._year_start = year_start_month - 1
-        last = datetime.combine(REFERENCE_DATE, datetime.min.time())
-        if balances.last is not None:
-            last = max(last, balances.last)
-        first = balances.first or datetime.combine(FIRST_DATE, datetime.min.time())
-        self.earliest = datetime(first.year, first.month, 1)
-        self.latest = datetime(last.year, last.month, 1)
+        self._months: dict[str, Any] = {
+            "currency": currency,
+            "earliest_available_month": datetime(balances.first.year, balances.first.month, 1),
+            "most_recent_available_month": datetime(balances.last.year, balances.last.month, 1),
+        }
 
-    def balance_sheets(self, length: int, number: int, start: date | None) -> BalanceSheets:
-        """The balance sheet at the end of each period, the newest first."""
-        return BalanceSheets(
-            currency=self._currency,
-            reports=[self._balance_sheet(period) for period in self._periods(length, number, start)],
-            earliest_available_month=self.earliest,
-            most_recent_available_month=self.latest,
+    def balance_sheet(self, length: int, number: int, start: date | None = None) -> models.BalanceSheets:
+        """The balance sheet at the end of each period."""
+        reports = [self._balance_sheet(period) for period in self._periods(length, number, start)]
+        return models.BalanceSheets(reports=reports, **self._months)
+
+    def profit_and_loss(
+        self, length: int, number: int, start: date | None = None
+    ) -> models.ProfitAndLossReports:
+        """The profit and loss of each period."""
+        reports = [self._profit_and_loss(period) for period in self._periods(length, number, start)]
+        return models.ProfitAndLossReports(
+            report_basis=models.ReportBasis.ACCRUAL, reports=reports, **self._months
         )
 
-    def profit_and_loss(self, length: int, number: int, start: date | None) -> ProfitAndLossReports:
-        """The profit and loss of each period, the newest first."""
-        return ProfitAndLossReports(
-            currency=self._currency,
-            report_basis=ReportBasis.ACCRUAL,
-            reports=[self._profit_and_loss(period) for period in self._periods(length, number, start)],
-            earliest_available_month=self.earliest,
-            most_recent_available_month=self.latest,
-        )
-
-    def cash_flow(self, length: int, number: int, start: date | None) -> CashFlowStatements:
-        """The receipts and payments of each period, the newest first."""
-        return CashFlowStatements(
-            currency=self._currency,
-            report_basis=ReportBasis.CASH,
-            report_input=ReportInput.DIRECT,
+    def cash_flow_statement(
+        self, length: int, number: int, start: date | None = None
+    ) -> models.CashFlowStatements:
+        """The receipts and payments of each period."""
+        return models.CashFlowStatements(
+            report_basis=models.ReportBasis.CASH,
+            report_input=models.ReportInput.DIRECT,
             reports=[
-                CashFlowStatement(
-                    from_date=period.start,
-                    to_date=period.end,
+                models.CashFlowStatement(
+                    from_date=period.days[0],
+                    to_date=period.days[1],
                     cash_receipts=self._cash("Cash receipts", self._balances.receipts, period),
                     cash_payments=self._cash("Cash payments", self._balances.payments, period),
                 )
                 for period in self._periods(length, number, start)
             ],
-            earliest_available_month=self.earliest,
-            most_recent_available_month=self.latest,
+            **self._months,
         )
 
     def _periods(self, length: int, number: int, start: date | None) -> Iterator[Period]:
-        """Back in time from the month given, or from the latest there is."""
-        last = month_of(self.latest) if start is None else start.year * 12 + start.month - 1
+        last = month_of(self._balances.last) if start is None else start.year * 12 + start.month - 1
         for _ in range(max(1, number)):
+            # Year 1 is the first that a date can have.
             if last - length < 12:
                 return
             yield Period(last - length + 1, last)
@@ -131,21 +109,20 @@ class Statements:
     def _type(self, account_id: str) -> AccountType:
         account = self._accounts.get(account_id)
         known = (account.type if account is not None else None) or AccountType.UNKNOWN
-        # An account of no known type has to stand somewhere for the sheet to balance.
+        # An account of unknown type has to be somewhere for the sheet to balance.
         return known if known in _TYPES else AccountType.ASSET
 
-    def _name(self, account_id: str) -> str:
-        account = self._accounts.get(account_id)
-        if account is not None and account.name:
-            return account.name
-        ref = self._refs.get(account_id)
-        return (ref.name if ref is not None else None) or "Unallocated"
+    def _line_of(self, account_id: str | None, value: Decimal) -> ReportLine:
+        account = self._accounts.get(account_id or "")
+        ref = self._refs.get(account_id or "")
+        name = (account.name if account is not None else None) or (ref.name if ref is not None else None)
+        return ReportLine(name=name or "Unallocated", account_id=account_id, value=value)
 
     def _category(self, account_id: str) -> str:
         account = self._accounts.get(account_id)
         return (account.fully_qualified_category if account is not None else None) or ""
 
-    def _balance_sheet(self, period: Period) -> BalanceSheet:
+    def _balance_sheet(self, period: Period) -> models.BalanceSheet:
         groups: dict[AccountType, dict[str, list[ReportLine]]] = {
             AccountType.ASSET: {},
             AccountType.LIABILITY: {},
@@ -166,49 +143,41 @@ class Statements:
                 retained = value
             elif value:
                 group = _group(self._category(account_id)) if kind is not AccountType.EQUITY else ""
-                line = ReportLine(name=self._name(account_id), account_id=account_id, value=value)
-                groups[kind].setdefault(group, []).append(line)
-        equity = groups[AccountType.EQUITY].setdefault("", [])
-        equity.append(
-            ReportLine(
-                name=self._name(self._retained_id) if self._retained_id else "Retained earnings",
-                account_id=self._retained_id,
-                value=retained + earned_before,
-            )
+                groups[kind].setdefault(group, []).append(self._line_of(account_id, value))
+        groups[AccountType.EQUITY].setdefault("", []).extend(
+            [
+                self._line_of(self._retained_id, retained + earned_before),
+                ReportLine(name="Current year earnings", value=earned_now),
+            ]
         )
-        equity.append(ReportLine(name="Current year earnings", value=earned_now))
         assets = _tree("Assets", groups[AccountType.ASSET])
         liabilities = _tree("Liabilities", groups[AccountType.LIABILITY])
-        return BalanceSheet(
-            date_=period.end,
+        return models.BalanceSheet(
+            date_=period.days[1],
             assets=assets,
             liabilities=liabilities,
             equity=_tree("Equity", groups[AccountType.EQUITY]),
             net_assets=assets.value - liabilities.value,
         )
 
-    def _profit_and_loss(self, period: Period) -> ProfitAndLossReport:
+    def _profit_and_loss(self, period: Period) -> models.ProfitAndLossReport:
         sections: dict[str, list[ReportLine]] = {}
         for account_id, months in self._balances.by_account.items():
             kind = self._type(account_id)
-            if kind not in _EARNING:
-                continue
-            value = _sum(months, period.first, period.last)
+            value = _sum(months, period.first, period.last) if kind in _EARNING else _ZERO
             if value:
-                value = -value if kind is AccountType.INCOME else value
-                line = ReportLine(name=self._name(account_id), account_id=account_id, value=value)
+                line = self._line_of(account_id, -value if kind is AccountType.INCOME else value)
                 sections.setdefault(_section(kind, self._category(account_id)), []).append(line)
-        income = _line("Income", sections.get("income", ()))
-        cost_of_sales = _line("Cost of sales", sections.get("cost of sales", ()))
-        expenses = _line("Expenses", sections.get("expenses", ()))
-        other_income = _line("Other income", sections.get("other income", ()))
-        other_expenses = _line("Other expenses", sections.get("other expenses", ()))
+        income, cost_of_sales, expenses, other_income, other_expenses = (
+            _line(name, sections.get(name, ()))
+            for name in ("Income", "Cost of sales", "Expenses", "Other income", "Other expenses")
+        )
         gross = income.value - cost_of_sales.value
         operating = gross - expenses.value
         other = other_income.value - other_expenses.value
-        return ProfitAndLossReport(
-            from_date=period.start,
-            to_date=period.end,
+        return models.ProfitAndLossReport(
+            from_date=period.days[0],
+            to_date=period.days[1],
             income=income,
             cost_of_sales=cost_of_sales,
             gross_profit=gross,
@@ -221,12 +190,8 @@ class Statements:
         )
 
     def _cash(self, name: str, sums: Mapping[str, Mapping[int, Decimal]], period: Period) -> ReportLine:
-        lines = []
-        for account_id, months in sums.items():
-            value = _sum(months, period.first, period.last)
-            if value:
-                lines.append(ReportLine(name=self._name(account_id), account_id=account_id, value=value))
-        return _line(name, lines)
+        values = {account: _sum(months, period.first, period.last) for account, months in sums.items()}
+        return _line(name, [self._line_of(account, value) for account, value in values.items() if value])
 
 
 def _sum(months: Mapping[int, Decimal], first: int, last: int) -> Decimal:
@@ -241,10 +206,10 @@ def _section(kind: AccountType, category: str) -> str:
     parts = category.split(".")
     detail = parts[1] if len(parts) > 1 else ""
     if kind is AccountType.INCOME:
-        return "other income" if detail == "Other" else "income"
+        return "Other income" if detail == "Other" else "Income"
     if detail == "CostOfSales":
-        return "cost of sales"
-    return "other expenses" if detail == "Other" else "expenses"
+        return "Cost of sales"
+    return "Other expenses" if detail == "Other" else "Expenses"
 
 
 def _line(name: str, items: Sequence[ReportLine]) -> ReportLine:

@@ -1,229 +1,96 @@
-"""Who has paid what: documents, credit notes and payments, planned in cents for either side of the books."""
+"""Sets payments against the documents that they link to: open amounts and statuses follow."""
 
 from collections.abc import Sequence
-from random import Random
-from typing import Final
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
 
-from msgspec import Struct, field
+from codat_async.models import Allocation, PaymentAllocation, PaymentAllocationPayment
+from codat_async.sandbox.books.dates import plain
+from codat_async.sandbox.books.trade import Side
 
-from codat_async.sandbox.books.chart import Chart
-from codat_async.sandbox.books.dates import LAST_DAY
-from codat_async.sandbox.books.goods import Good
-from codat_async.sandbox.books.lines import Line, Totals, draw, part_of, total
-from codat_async.sandbox.books.parties import Terms
+_ZERO: Final = Decimal(0)
 
-DRAFT: Final = "Draft"
-POSTED: Final = "Posted"
-VOID: Final = "Void"
+Key = tuple[bool, str]
+"""Whether it is a credit note, and the record's id."""
 
 
-class Document(Struct):
-    """An invoice or a bill before it is written out. Amounts are in cents."""
-
-    number: int
-    party: int
-    day: int
-    due: int
-    state: str
-    lines: list[Line]
-    totals: Totals
-    left: int
-    shares: "list[Share]" = field(default_factory=list)
-    is_deleted: bool = False
-
-
-class Credit(Struct):
-    """A credit note before it is written out."""
-
-    number: int
-    party: int
-    day: int
-    state: str
-    lines: list[Line]
-    totals: Totals
-    left: int
-    document: Document
-    shares: "list[Share]" = field(default_factory=list)
-    is_deleted: bool = False
+def links_of(side: Side, payment: Any) -> Sequence[tuple[Key, Decimal]]:
+    """What a payment settles, and by how much."""
+    found = []
+    for line in payment.lines or ():
+        for link in line.links or ():
+            if link.id is None or link.amount is None:
+                continue
+            if link.type == side.link_type:
+                found.append(((False, link.id), -link.amount))
+            elif link.type == "CreditNote":
+                found.append(((True, link.id), link.amount))
+    return found
 
 
-class Share(Struct):
-    """The part of a payment that settles one document, or uses up one credit note."""
+class Settlement:
+    """The payments of one side and what they were set against so far."""
 
-    payment: "Settlement"
-    amount: int
+    def __init__(self, side: Side, records: dict[str, list[Any]]) -> None:
+        self.side = side
+        self._records = records
+        self._applied: dict[Key, list[tuple[str, Decimal]]] = {}
 
+    def apply(self) -> bool:
+        """Brings documents and credit notes in step with the payments; whether any changed."""
+        shares: dict[Key, list[tuple[Any, Decimal]]] = {}
+        changed_on: dict[Key, datetime] = {}
+        for payment in self._records[self.side.payments]:
+            for key, amount in links_of(self.side, payment):
+                if not payment.is_deleted:
+                    shares.setdefault(key, []).append((payment, amount))
+                if payment.modified_date is not None:
+                    changed_on[key] = max(
+                        payment.modified_date, changed_on.get(key, payment.modified_date), key=plain
+                    )
+        applied = {key: [(payment.id, amount) for payment, amount in of] for key, of in shares.items()}
+        changed = {
+            key for key in applied.keys() | self._applied if applied.get(key) != self._applied.get(key)
+        }
+        self._applied = applied
+        if changed:
+            for is_note, resource in ((False, self.side.documents), (True, self.side.notes)):
+                for record in self._records[resource]:
+                    key = (is_note, record.id)
+                    if key in changed:
+                        self._update(record, shares.get(key, []), changed_on.get(key), is_note=is_note)
+        return bool(changed)
 
-class Settlement(Struct):
-    """A payment before it is written out; one that only sets credit against a document moves no money."""
-
-    number: int
-    party: int
-    day: int
-    total: int
-    bank: int
-    method: int
-    documents: list[tuple[Document, int]]
-    credit: Credit | None = None
-
-
-def plan_documents(
-    amount: int,
-    terms: Sequence[Terms],
-    goods: Sequence[Good],
-    chart: Chart,
-    stream: Random,
-    *,
-    discounted: bool,
-) -> list[Document]:
-    """Documents spread over the years, in the order of their dates."""
-    if not terms:
-        return []
-    random = stream.random
-    documents: list[Document] = []
-    for number in range(amount):
-        party = int(random() ** 1.5 * len(terms))
-        day = min(LAST_DAY, max(0, number * LAST_DAY // amount + int(random() * 5) - 2))
-        lines = draw(goods, chart, stream, discounted=discounted)
-        totals = total(lines)
-        lot = random()
-        state = DRAFT if lot < 0.03 else VOID if lot < 0.06 else POSTED
-        documents.append(
-            Document(number, party, day, day + terms[party].days, state, lines, totals, totals.total)
-        )
-        if state is not POSTED:
-            documents[-1].is_deleted = random() < 0.4
-    return documents
-
-
-def plan_credits(amount: int, documents: Sequence[Document], chart: Chart, stream: Random) -> list[Credit]:
-    """Credit notes for some of the documents."""
-    if not documents:
-        return []
-    credits: list[Credit] = []
-    for number in range(amount):
-        document = documents[number * len(documents) // amount]
-        lines = part_of(document.lines, chart, stream)
-        totals = total(lines)
-        day = min(LAST_DAY, document.day + int(stream.random() * 25))
-        lot = stream.random()
-        state = DRAFT if lot < 0.04 else VOID if lot < 0.08 else POSTED
-        credit = Credit(number, document.party, day, state, lines, totals, totals.total, document)
-        credit.is_deleted = state is not POSTED and stream.random() < 0.4
-        credits.append(credit)
-    return credits
-
-
-class Settler:
-    """Settles documents in their order until the payments run out."""
-
-    def __init__(
-        self, terms: Sequence[Terms], chart: Chart, stream: Random, *, limit: int, exact: bool
+    def _update(
+        self, record: Any, shares: list[tuple[Any, Decimal]], moment: datetime | None, *, is_note: bool
     ) -> None:
-        self.payments: list[Settlement] = []
-        self._terms = terms
-        self._chart = chart
-        self._stream = stream
-        self._limit = limit
-        self._exact = exact
-        self._waiting: dict[int, tuple[Document, int]] = {}
+        left = record.total_amount - sum((amount for _, amount in shares), _ZERO)
+        last = max((payment.date_ for payment, _ in shares), key=plain, default=None)
+        status = "Paid" if left <= 0 else "PartiallyPaid" if shares else self.side.unpaid
+        record.status = type(record.status)("Submitted" if is_note and status == "Open" else status)
+        record.payment_allocations = [_allocation(payment, amount) for payment, amount in shares]
+        if is_note:
+            record.remaining_credit = left
+            record.allocated_on_date = last
+        else:
+            record.amount_due = left
+        if hasattr(record, "paid_on_date"):
+            record.paid_on_date = last if left <= 0 else None
+        if moment is not None:
+            record.modified_date = max(record.modified_date or moment, moment, key=plain)
 
-    def settle(self, documents: Sequence[Document], credits: Sequence[Credit]) -> list[Settlement]:
-        """Plan every payment; exactly as many as the limit where that was asked for."""
-        by_document: dict[int, list[Credit]] = {}
-        for credit in credits:
-            by_document.setdefault(credit.document.number, []).append(credit)
-        for document in documents:
-            if len(self.payments) >= self._limit:
-                break
-            if document.state is POSTED:
-                for credit in by_document.get(document.number, ()):
-                    self._use(credit, document)
-                if len(self.payments) < self._limit:
-                    self._pay(document, len(documents) - document.number)
-        for party, (document, day) in self._waiting.items():
-            if len(self.payments) < self._limit:
-                self._record(party, day, [(document, document.left)])
-        if self._exact and self._terms:
-            while len(self.payments) < self._limit:
-                self._pay_on_account()
-        return self.payments
 
-    def _use(self, credit: Credit, document: Document) -> None:
-        amount = min(credit.left, document.left)
-        if credit.state is not POSTED or amount <= 0 or self._stream.random() < 0.2:
-            return
-        if len(self.payments) >= self._limit:
-            return
-        if amount > 1 and self._stream.random() < 0.2:
-            amount //= 2
-        self._record(document.party, max(credit.day, document.day), [(document, amount)], credit)
-
-    def _pay(self, document: Document, remaining: int) -> None:
-        random = self._stream.random
-        day = document.due + int(random() * 40) - 10
-        lot = random()
-        if document.left <= 0 or lot < 0.05 or day > LAST_DAY:
-            return
-        day = max(day, document.day)
-        instalments = 2 if lot < 0.15 else 1
-        if self._exact:
-            # Short of payments for the documents that are left, so each has to take more of them.
-            missing = self._limit - len(self.payments)
-            instalments = max(instalments, min(6, -(-missing * 115 // (remaining * 100))))
-        is_partial = lot > 0.94
-        waiting = self._waiting.get(document.party)
-        if instalments == 1 and not is_partial:
-            if waiting is not None:
-                del self._waiting[document.party]
-                other, other_day = waiting
-                self._record(
-                    document.party, max(day, other_day), [(other, other.left), (document, document.left)]
-                )
-            elif lot > 0.84:
-                self._waiting[document.party] = (document, day)
-            else:
-                self._record(document.party, day, [(document, document.left)])
-            return
-        payable = document.left // 2 if is_partial else document.left
-        for instalment in range(instalments):
-            if day > LAST_DAY or len(self.payments) >= self._limit or payable <= 0:
-                break
-            amount = payable if instalment == instalments - 1 else payable // (instalments - instalment)
-            if amount > 0:
-                self._record(document.party, day, [(document, amount)])
-                payable -= amount
-            day += 5 + int(random() * 20)
-
-    def _record(
-        self, party: int, day: int, documents: list[tuple[Document, int]], credit: Credit | None = None
-    ) -> None:
-        paid = 0 if credit else sum(amount for _, amount in documents)
-        payment = Settlement(
-            len(self.payments), party, day, paid, self._bank(party), self._method(), documents, credit
-        )
-        for document, amount in documents:
-            document.left -= amount
-            document.shares.append(Share(payment, amount))
-            if credit is not None:
-                credit.left -= amount
-                credit.shares.append(Share(payment, amount))
-        self.payments.append(payment)
-
-    def _pay_on_account(self) -> None:
-        random = self._stream.random
-        party, day = int(random() * len(self._terms)), int(random() * LAST_DAY)
-        cents = 1_000 + int(random() * 50_000)
-        self.payments.append(
-            Settlement(len(self.payments), party, day, cents, self._bank(party), self._method(), [])
-        )
-
-    def _bank(self, party: int) -> int:
-        foreign = self._chart.foreign_bank
-        if self._terms[party].is_foreign and foreign is not None:
-            return foreign
-        own = len(self._chart.banks) - (foreign is not None)
-        return int(self._stream.random() * own) if self._stream.random() < 0.1 else 0
-
-    def _method(self) -> int:
-        return int(self._stream.random() ** 2 * len(self._chart.method_refs))
+def _allocation(payment: Any, amount: Decimal) -> PaymentAllocation:
+    money = {"currency": payment.currency, "currency_rate": payment.currency_rate}
+    return PaymentAllocation(
+        payment=PaymentAllocationPayment(
+            id=payment.id,
+            account_ref=payment.account_ref,
+            paid_on_date=payment.date_,
+            reference=payment.reference,
+            total_amount=payment.total_amount,
+            **money,
+        ),
+        allocation=Allocation(allocated_on_date=payment.date_, total_amount=amount, **money),
+    )
