@@ -70,14 +70,11 @@ TO_DO: Final = {
     "codat_async/bulk",
     "codat_async/codec",
     "codat_async/models",
-    "codat_async/sandbox",
     "tests/bulk",
     "tests/contract",
     "tests/core",
-    "tests/faults",
     "tests/middleware",
     "tests/models",
-    "tests/sandbox",
 }
 
 

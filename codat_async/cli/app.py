@@ -419,7 +419,7 @@ def _convert(
 @click.option("--limits", is_flag=True, help="Enforce the API's rate limits.")
 @click.option(
     "--faults",
-    help="A profile (flaky, storm, dirty, shifting…), or faults such as '503;rate=0.1,latency=0.5'.",
+    help="A profile (flaky, storm), or faults such as '503;rate=0.1,latency=0.5'.",
 )
 @click.option("--api-key", help="The API key to accept. [default: derived from the seed]")
 def sandbox(**options: Any) -> int:

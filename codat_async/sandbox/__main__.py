@@ -7,7 +7,9 @@ import threading
 
 import msgspec
 
-from codat_async.sandbox.background import Address, Options
+from codat_async.sandbox.background import Address
+from codat_async.sandbox.faults import Fault
+from codat_async.sandbox.limits import RateLimits
 from codat_async.sandbox.server import Sandbox
 
 
@@ -15,15 +17,16 @@ async def _run() -> None:
     line = sys.stdin.buffer.readline()
     if not line:
         return
-    options = msgspec.json.decode(line, type=Options)
-    settings = {name: getattr(options, name) for name in options.__struct_fields__}
-    async with Sandbox(**settings) as sandbox:
+    options = msgspec.json.decode(line)
+    for name, kind in (("limits", RateLimits | bool | None), ("faults", str | list[Fault | str] | None)):
+        options[name] = msgspec.convert(options.get(name), kind)
+    async with Sandbox(**options) as sandbox:
         address = Address(base_url=sandbox.base_url, api_key=sandbox.api_key, company_ids=sandbox.company_ids)
         try:
             sys.stdout.buffer.write(msgspec.json.encode(address) + b"\n")
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # Whoever started it has gone; what is buffered would fail once more when Python exits.
+            # The process that started it is gone; what is buffered would fail once more when Python exits.
             with contextlib.suppress(BrokenPipeError):
                 sys.stdout.close()
             return

@@ -11,22 +11,21 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from codat_async.models import Attachment, Attachments, PushChangeType
 from codat_async.operations import Operation
+from codat_async.sandbox.books.attachments import content
 from codat_async.sandbox.call import Call, Handler
-from codat_async.sandbox.errors import ApiError
-from codat_async.sandbox.idempotency import fingerprint
+from codat_async.sandbox.idempotency import request_digest
 from codat_async.sandbox.reads import Reads, find
-from codat_async.sandbox.replies import FileReply, Reply, json_reply, now
+from codat_async.sandbox.replies import ApiError, FileReply, Reply, json_reply, now
 from codat_async.sandbox.state import CompanyState
 from codat_async.sandbox.writes import Writes
 
-__all__ = ["Files"]
-
 _CHUNK: Final = 262144
 _LONGEST_NAME: Final = 1000
+_UNREADABLE: Final = (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError, RuntimeError)
 
 
 class _Received:
-    """A file that a request brought, on the disk."""
+    """A file on the disk, with the name and content type that it came with."""
 
     def __init__(self, folder: Path, name: str, content_type: str) -> None:
         self.name = name
@@ -48,9 +47,9 @@ class _Received:
         self.close()
         self.path.unlink(missing_ok=True)
 
-    def mark(self, *parts: str) -> bytes:
+    def digest(self, *parts: str) -> bytes:
         # Not of the body as it was sent: the boundary between its parts is another each time.
-        return fingerprint(*parts, self.name, self._digest.digest())
+        return request_digest(*parts, self.name, self._digest.digest())
 
 
 class Files:
@@ -61,7 +60,6 @@ class Files:
         self._writes = writes
         self._folder: TemporaryDirectory[str] | None = None
         self._paths: dict[tuple[str, str, str, str], Path] = {}
-        self._own: dict[tuple[str, str, str], list[Attachment]] = {}
 
     def close(self) -> None:
         """Removes everything that was uploaded from the disk."""
@@ -79,37 +77,25 @@ class Files:
 
     def list(self, operation: Operation) -> Handler:
         """Lists the files attached to a record."""
-
-        def handler(call: Call) -> Reply:
-            _, _, held = self._attached(call, operation)
-            return json_reply(Attachments(attachments=list(held)))
-
-        return handler
+        return lambda call: json_reply(Attachments(attachments=list(self._attached(call, operation)[2])))
 
     def get(self, operation: Operation) -> Handler:
         """Reads what is known of one file."""
-
-        def handler(call: Call) -> Reply:
-            _, _, held = self._attached(call, operation)
-            return json_reply(_pick(held, call.ids["attachmentId"]))
-
-        return handler
+        return lambda call: json_reply(_pick(call, self._attached(call, operation)[2]))
 
     def download(self, operation: Operation) -> Handler:
         """Streams a file from the disk."""
 
         def handler(call: Call) -> FileReply:
-            state, record_id, held = self._attached(call, operation)
-            attachment = _pick(held, call.ids["attachmentId"])
-            key = (state.id, operation.resource, record_id, call.ids["attachmentId"])
-            path = self._paths.get(key)
-            if path is None:
-                content = state.read_books().attachment_content(attachment)
+            company, record_id, held = self._attached(call, operation)
+            attachment = _pick(call, held)
+            key = (company.id, operation.resource, record_id, call.ids["attachmentId"])
+            if key not in self._paths:
                 received = _Received(self.folder, "", "")
-                received.write(content)
+                received.write(content(attachment))
                 received.close()
-                path = self._paths[key] = received.path
-            return FileReply(path=path, name=attachment.name or "attachment")
+                self._paths[key] = received.path
+            return FileReply(path=self._paths[key], name=attachment.name or "attachment")
 
         return handler
 
@@ -117,19 +103,19 @@ class Files:
         """Receives a file and attaches it, which is a write like others."""
 
         async def handler(call: Call) -> Reply:
-            state, record_id, held = self._attached(call, operation)
+            company, record_id, held = self._attached(call, operation)
             received = await self._receive(call)
-            kept = False
+            is_kept = False
             try:
                 if call.claim is not None:
-                    replayed = call.claim.replay(received.mark(call.request.method, call.raw_path))
+                    replayed = call.claim.replay(received.digest(call.request.method, call.raw_path))
                     if replayed is not None:
                         return replayed
-                reply = self._attach(call, operation.resource, state, record_id, held, received)
-                kept = True
+                reply = self._attach(call, operation.resource, company, record_id, held, received)
+                is_kept = True
                 return reply
             finally:
-                if not kept:
+                if not is_kept:
                     received.drop()
 
         return handler
@@ -155,7 +141,7 @@ class Files:
         self,
         call: Call,
         resource: str,
-        state: CompanyState,
+        company: CompanyState,
         record_id: str,
         held: MutableSequence[Attachment],
         received: _Received,
@@ -174,68 +160,51 @@ class Files:
                 source_modified_date=moment,
                 include_when_sent=False,
             )
-            self._paths[state.id, resource, record_id, attachment_id] = received.path
+            self._paths[company.id, resource, record_id, attachment_id] = received.path
             held.append(attachment)
             return record_id, attachment
 
-        return self._writes.start(call, state, resource, PushChangeType.ATTACHMENT_UPLOADED, change, None, [])
+        kind = PushChangeType.ATTACHMENT_UPLOADED
+        return self._writes.start(call, company, resource, kind, change, None, [])
 
     def _attached(
         self, call: Call, operation: Operation
     ) -> tuple[CompanyState, str, MutableSequence[Attachment]]:
         """The company, the record's id and the files attached to it; raises 404."""
-        state = self._reads.state(call)
+        company = self._reads.company(call)
         resource = operation.resource
         names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
         record_id = call.ids[names[2]]
-        find(state.collection(resource), resource, record_id)
-        try:
-            return state, record_id, state.read_books().attachments(resource, record_id)
-        except KeyError:
-            # The books attach nothing to records of this kind; users may.
-            return state, record_id, self._own.setdefault((state.id, resource, record_id), [])
+        find(company.collection(resource), resource, record_id)
+        return company, record_id, company.read_books().attachments(resource, record_id)
 
     async def _receive(self, call: Call) -> _Received:
         if not call.body_type.startswith("multipart/"):
             raise ApiError(400, "The file must be sent as multipart/form-data.")
         received = None
+        is_whole = False
         try:
             reader = MultipartReader(call.request.headers, call.request.content)
             async for part in reader:
                 if received is None and isinstance(part, BodyPartReader) and part.filename:
-                    received = self._open(part)
-                    await _store(part, received)
-        except (
-            ValueError,
-            AssertionError,
-            HttpProcessingError,
-            web.RequestPayloadError,
-            RuntimeError,
-        ) as error:
-            if received is not None:
-                received.drop()
+                    content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
+                    received = _Received(self.folder, part.filename[:_LONGEST_NAME], content_type)
+                    while not part.at_eof():
+                        received.write(part.decode(await part.read_chunk(_CHUNK)))
+            is_whole = True
+        except _UNREADABLE as error:
             raise ApiError(400, "The request body is not valid multipart/form-data.") from error
-        except BaseException:
-            if received is not None:
+        finally:
+            if received is not None and not is_whole:
                 received.drop()
-            raise
         if received is None:
             raise ApiError(400, "The request body holds no file.")
         received.close()
         return received
 
-    def _open(self, part: BodyPartReader) -> _Received:
-        content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
-        name = (part.filename or "")[:_LONGEST_NAME]
-        return _Received(self.folder, name, content_type)
 
-
-async def _store(part: BodyPartReader, received: _Received) -> None:
-    while not part.at_eof():
-        received.write(part.decode(await part.read_chunk(_CHUNK)))
-
-
-def _pick(held: MutableSequence[Attachment], attachment_id: str) -> Attachment:
+def _pick(call: Call, held: MutableSequence[Attachment]) -> Attachment:
+    attachment_id = call.ids["attachmentId"]
     for attachment in held:
         if attachment.id == attachment_id:
             return attachment

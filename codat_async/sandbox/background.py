@@ -6,21 +6,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from inspect import signature
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from codat_async.sandbox.faults import Fault
-from codat_async.sandbox.limits import Limits
 from codat_async.sandbox.server import Sandbox
-
-__all__ = ["Address", "Options", "SandboxThread", "run_in_background"]
 
 T = TypeVar("T")
 
-_START_SECONDS: Final = 120.0
+_STOP_SECONDS: Final = 120.0
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -42,13 +38,12 @@ class SandboxThread:
         self._options = options
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="codat-sandbox", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="codat-sandbox", daemon=True
+        )
         self._loop: asyncio.AbstractEventLoop
         self._sandbox: Sandbox
         self._stopped: asyncio.Event
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -62,28 +57,19 @@ class SandboxThread:
         finally:
             self._ready.set()
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         """Starts it and waits until it listens; raises what kept it from starting."""
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
             self._thread.join()
             raise self._failure
+        return self
 
-    def stop(self) -> None:
-        """Stops it and waits until it has."""
+    def __exit__(self, *_: object) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def base_url(self) -> str:
@@ -114,35 +100,20 @@ class SandboxThread:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
 
-class Options(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What crosses to the other process: the options of :class:`Sandbox`."""
-
-    companies: int = 3
-    seed: int = 7
-    size: int | None = None
-    sizes: dict[str, int] | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-    api_key: str | None = None
-    limits: Limits | bool | None = None
-    faults: str | list[Fault | str] | None = None
-    push_delay: float = 0.05
-    warm: list[str] = []
-
-
 @contextmanager
 def run_in_background(**options: Any) -> Iterator[Address]:
     """A sandbox in a process of its own, so that it takes no time from this one.
 
-    Takes the options of :class:`Sandbox` but ``books``. It ends with the ``with`` block,
-    and by itself where this process dies.
+    Takes the options of :class:`Sandbox`. It ends with the ``with`` block, and by itself if
+    this process dies. Raises :class:`RuntimeError` if it does not start.
     """
-    sent = msgspec.json.encode(Options(**options))
+    signature(Sandbox).bind(**options)
+    sent = msgspec.json.encode(options)
     process = subprocess.Popen(
         [sys.executable, "-m", "codat_async.sandbox"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C is for this process; the sandbox ends when this one tells it.
+        # Ctrl-C is for this process; the sandbox ends when its input does.
         start_new_session=True,
     )
     with process:
@@ -156,9 +127,8 @@ def run_in_background(**options: Any) -> Iterator[Address]:
                 raise RuntimeError(f"the sandbox did not start (exit status {process.wait()})")
             yield msgspec.json.decode(line, type=Address)
         finally:
-            # The child ends when its input does.
             process.stdin.close()
             try:
-                process.wait(_START_SECONDS)
+                process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()

@@ -1,10 +1,12 @@
-"""Carries out the faults of the connection: waits, resets, stalls and bodies that break off."""
+"""Sends answers, and breaks them off as faults ask: waits, resets, stalls, and bodies cut short.
+
+The waits end with the request: aiohttp cancels it when the client goes or the sandbox stops.
+"""
 
 import asyncio
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -13,116 +15,71 @@ from aiohttp import hdrs, web
 from codat_async.sandbox.faults import Fault
 from codat_async.sandbox.replies import FileReply, Reply
 
-__all__ = ["Sabotage"]
-
 _BREAKS_BODY: Final = frozenset({"reset-body", "truncate", "stall-body", "drip"})
 _DRIPS: Final = 20
 
 
-class Sabotage:
-    """Breaks answers as faults say; the waits among them end at once when the sandbox stops."""
+async def before(request: web.BaseRequest, struck: Sequence[Fault]) -> web.StreamResponse | None:
+    """Waits as long as the faults say; a response only if the connection breaks before the work."""
+    for fault in struck:
+        if fault.kind == "latency":
+            await asyncio.sleep(fault.amount)
+        elif fault.kind == "stall":
+            await asyncio.sleep(fault.amount)
+            return _hang_up(request)
+        elif fault.kind == "reset":
+            return _reset(request)
+    return None
 
-    def __init__(self) -> None:
-        self._stopping = asyncio.Event()
 
-    def start(self) -> None:
-        """Lets waits last as long as they should."""
-        self._stopping.clear()
-
-    def stop(self) -> None:
-        """Ends all waits."""
-        self._stopping.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Sleeps, but not beyond the sandbox's stop."""
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
-
-    async def before(self, request: web.BaseRequest, struck: Sequence[Fault]) -> web.StreamResponse | None:
-        """Waits as long as the faults say; an answer only where the connection breaks before the work."""
-        for fault in struck:
-            if fault.kind == "latency":
-                await self.wait(fault.amount)
-            elif fault.kind == "stall":
-                await self.wait(fault.amount)
-                return _hang_up(request)
-            elif fault.kind == "reset":
-                return _reset(request)
-        return None
-
-    @staticmethod
-    def instead(struck: Sequence[Fault]) -> Fault | None:
-        """The fault that is answered in place of the real answer, if one is."""
-        for fault in struck:
-            if fault.status is not None or fault.kind in ("html", "empty"):
-                return fault
-        return None
-
-    async def after(
-        self, request: web.BaseRequest, reply: Reply, limits: Mapping[str, str], struck: Sequence[Fault]
-    ) -> web.StreamResponse:
-        """Sends a finished answer, or the part of it that the faults let through."""
-        headers = dict(limits) | dict(reply.headers or {})
-        if reply.content_type is not None:
-            headers[hdrs.CONTENT_TYPE] = reply.content_type
-        for fault in struck:
-            if fault.kind == "lost":
-                return _reset(request)
-            if fault.kind in _BREAKS_BODY:
-                response = web.StreamResponse(status=reply.status, headers=headers)
-                response.content_length = len(reply.body)
-                await response.prepare(request)
-                return await self._break(request, response, reply.body, fault)
-        return web.Response(status=reply.status, body=reply.body, headers=headers)
-
-    async def after_file(
-        self, request: web.BaseRequest, reply: FileReply, limits: Mapping[str, str], struck: Sequence[Fault]
-    ) -> web.StreamResponse:
-        """Sends a file, or the part of it that the faults let through."""
-        headers = dict(limits) | {
-            hdrs.CONTENT_TYPE: reply.content_type,
-            hdrs.CONTENT_DISPOSITION: disposition(reply.name),
-        }
-        for fault in struck:
-            if fault.kind == "lost":
-                return _reset(request)
-            if fault.kind in _BREAKS_BODY:
-                body = await asyncio.to_thread(_head, reply.path)
-                response = web.StreamResponse(headers=headers)
-                response.content_length = body[1]
-                await response.prepare(request)
-                return await self._break(request, response, body[0], fault)
+async def send(
+    request: web.BaseRequest,
+    reply: Reply | FileReply,
+    limits: Mapping[str, str],
+    struck: Sequence[Fault],
+) -> web.StreamResponse:
+    """Sends an answer, or the part of it that the faults let through."""
+    headers = dict(limits)
+    if reply.content_type is not None:
+        headers[hdrs.CONTENT_TYPE] = reply.content_type
+    if isinstance(reply, FileReply):
+        headers[hdrs.CONTENT_DISPOSITION] = disposition(reply.name)
+    elif reply.headers:
+        headers |= reply.headers
+    for fault in struck:
+        if fault.kind == "lost":
+            return _reset(request)
+        if fault.kind in _BREAKS_BODY:
+            return await _break(request, reply, headers, fault)
+    if isinstance(reply, FileReply):
         return web.FileResponse(reply.path, headers=headers, chunk_size=262144)
-
-    async def _break(
-        self, request: web.BaseRequest, response: web.StreamResponse, body: bytes, fault: Fault
-    ) -> web.StreamResponse:
-        if fault.kind == "drip":
-            size = max(len(body) // _DRIPS, 1)
-            for start in range(0, len(body), size):
-                await response.write(body[start : start + size])
-                await self.wait(fault.amount / _DRIPS)
-            if (response.content_length or 0) > len(body):
-                return _hang_up(request, response)
-            return response
-        await response.write(body[: max(len(body) // 2, 1)])
-        if fault.kind == "reset-body":
-            # What was written has to leave the buffer first, or nothing of it arrives.
-            await asyncio.sleep(0.01)
-            return _reset(request, response)
-        if fault.kind == "stall-body":
-            await self.wait(fault.amount)
-        return _hang_up(request, response)
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
-_HEAD: Final = 1 << 20
-
-
-def _head(path: Path) -> tuple[bytes, int]:
-    with path.open("rb") as file:
-        return file.read(_HEAD), path.stat().st_size
+async def _break(
+    request: web.BaseRequest, reply: Reply | FileReply, headers: dict[str, str], fault: Fault
+) -> web.StreamResponse:
+    if isinstance(reply, FileReply):
+        body, status = await asyncio.to_thread(reply.path.read_bytes), 200
+    else:
+        body, status = reply.body, reply.status
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    if fault.kind == "drip":
+        size = max(len(body) // _DRIPS, 1)
+        for start in range(0, len(body), size):
+            await response.write(body[start : start + size])
+            await asyncio.sleep(fault.amount / _DRIPS)
+        return response
+    await response.write(body[: max(len(body) // 2, 1)])
+    if fault.kind == "reset-body":
+        # What was written has to leave the buffer first, or nothing of it arrives.
+        await asyncio.sleep(0.01)
+        return _reset(request, response)
+    if fault.kind == "stall-body":
+        await asyncio.sleep(fault.amount)
+    return _hang_up(request, response)
 
 
 def disposition(name: str) -> str:
@@ -145,9 +102,8 @@ def _reset(request: web.BaseRequest, response: web.StreamResponse | None = None)
 
 def _hang_up(request: web.BaseRequest, response: web.StreamResponse | None = None) -> web.StreamResponse:
     """Closes the connection once what was written has left."""
-    transport = request.transport
-    if transport is not None:
-        transport.close()
+    if request.transport is not None:
+        request.transport.close()
     return _ended(response)
 
 

@@ -6,34 +6,27 @@ import hmac
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from http import HTTPStatus
 from inspect import isawaitable
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from codat_async.sandbox.call import Call, Handler, parse_parameters
-from codat_async.sandbox.connection_faults import Sabotage
-from codat_async.sandbox.errors import ApiError, error_body
+from codat_async.sandbox import connection_faults
+from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.faults import Fault, FaultError, FaultPlan, parse_faults
-from codat_async.sandbox.idempotency import KEY_HEADER, Replays, fingerprint
-from codat_async.sandbox.limits import Governor
-from codat_async.sandbox.record_faults import spoil
-from codat_async.sandbox.replies import FileReply, Reply
+from codat_async.sandbox.idempotency import KEY_HEADER, Replays, request_digest
+from codat_async.sandbox.limits import RateLimiter
+from codat_async.sandbox.replies import ApiError, FileReply, Reply, error_body
 from codat_async.sandbox.routing import Match, Router, split_path
-
-__all__ = ["FAULT_HEADER", "Dispatcher", "Route"]
 
 logger = logging.getLogger(__name__)
 
 FAULT_HEADER: Final = "X-Sandbox-Fault"
-"""A header that spoils the answer to the request that carries it, such as ``503`` or ``latency=2``."""
+"""A header that breaks the answer to the request that carries it, such as ``503`` or ``latency=2``."""
 
-CONTROL_PREFIX: Final = "/_sandbox"
-
-# Told apart by the API's documentation on idempotency: only these take the key.
+# The API's documentation on idempotency: only these take the key.
 _KEYED_METHODS: Final = frozenset({"POST", "PATCH"})
 _LONGEST_PATH: Final = 8000
 
@@ -46,9 +39,7 @@ class Route(Struct, frozen=True, gc=False):
     """What it is called in statistics, such as ``invoices.list``."""
     multipart: bool = False
     """Whether the handler takes the body from the stream itself."""
-    required: tuple[str, ...] = ()
-    """The fields that the record it answers with must have: what the fault of a missing field takes."""
-    control: bool = False
+    admin: bool = False
     """Whether it belongs to the sandbox and not to the API: no limits and faults there."""
 
 
@@ -56,108 +47,122 @@ class Dispatcher:
     """The server's one handler."""
 
     def __init__(
-        self, router: Router[Route], governor: Governor, plan: FaultPlan, api_key: str, seed: int
+        self, router: Router[Route], limiter: RateLimiter, plan: FaultPlan, api_key: str, seed: int
     ) -> None:
-        self.governor = governor
+        self.limiter = limiter
         self.plan = plan
+        self.received = 0
+        """Requests, answered or not."""
         self.requests: Counter[tuple[str, int]] = Counter()
-        self.sabotage = Sabotage()
-        self.replays = Replays()
+        """By the route's label and the status; status 0 is a connection that broke before the answer."""
+        self._replays = Replays()
         self._router = router
         self._api_key = api_key
-        self._authorised = f"Basic {base64.b64encode(api_key.encode()).decode()}"
         self._correlations = (f"{seed & 0xFFFFFFFF:08x}{number:024x}" for number in itertools.count(1))
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Requests by operation and status, and what is under way."""
+        operations: dict[str, dict[str, int]] = {}
+        statuses: Counter[str] = Counter()
+        for (label, status), number in sorted(self.requests.items()):
+            operations.setdefault(label, {})[str(status)] = number
+            statuses[str(status)] += number
+        return {
+            "requests": self.received,
+            "operations": operations,
+            "statuses": statuses,
+            "quotaUsed": self.limiter.used,
+            "inFlight": dict(self.limiter.in_flight),
+            "mostInFlight": self.limiter.most_in_flight,
+        }
+
+    def reset_stats(self) -> None:
+        """Begins to count from zero; the day's quota goes on."""
+        self.received = 0
+        self.requests.clear()
+        self.limiter.most_in_flight = 0
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers a request; whatever it holds, the answer is in the API's shape."""
         raw_path, query_string = _target(request)
+        self.received += 1
         label = "(none)"
-        route: Route | None = None
         struck: list[Fault] = []
         reply: Reply | FileReply
         try:
             self._authorise(request)
             match = self._find(request.method, raw_path)
             route = match.target if match is not None else None
-            if route is not None:
-                label = route.label
-            if route is not None and route.control and match is not None:
-                reply = await self._answer(request, raw_path, query_string, match, route, struck)
+            label = route.label if route is not None else label
+            if match is not None and route is not None and route.admin:
+                call = Call(request, raw_path, query_string, match.parameters, ())
+                reply = await self._answer(call, match)
             else:
                 struck = self._faults(request, raw_path, query_string)
                 company_id = match.parameters.get("companyId") if match is not None else None
-                place = self.governor.enter(request.remote or "", company_id)
-                try:
-                    broken = await self.sabotage.before(request, struck)
+                with self.limiter.place(request.remote or "", company_id):
+                    broken = await connection_faults.before(request, struck)
                     if broken is not None:
                         self.requests[label, 0] += 1
                         return broken
-                    reply = await self._answer(request, raw_path, query_string, match, route, struck)
-                finally:
-                    self.governor.leave(place)
+                    ids = match.parameters if match is not None else {}
+                    reply = await self._answer(Call(request, raw_path, query_string, ids, struck), match)
         except ApiError as error:
-            reply = self._refusal(error)
+            reply = self._failure(error)
         except ConnectionError:
             # The client is gone; nobody is left to answer.
             raise
         except Exception:
             logger.exception("the sandbox failed on %s %s", request.method, raw_path[:200])
-            reply = self._refusal(ApiError(500, "The sandbox failed; its log says why."))
-        if isinstance(reply, FileReply):
-            self.requests[label, 200] += 1
-            return await self.sabotage.after_file(request, reply, self.governor.headers(), struck)
-        self.requests[label, reply.status] += 1
-        if struck and reply.status < 300:
-            reply = self._spoil(reply, struck, route.required if route is not None else ())
-            return await self.sabotage.after(request, reply, self.governor.headers(), struck)
-        return response(reply, self.governor.headers())
+            reply = self._failure(ApiError(500, "The sandbox failed; its log says why."))
+        self.requests[label, reply.status if isinstance(reply, Reply) else 200] += 1
+        if isinstance(reply, Reply) and reply.status >= 300:
+            struck = []
+        return await connection_faults.send(request, reply, self.limiter.headers(), struck)
 
-    async def _answer(
-        self,
-        request: web.BaseRequest,
-        raw_path: str,
-        query_string: str,
-        match: Match[Route] | None,
-        route: Route | None,
-        struck: list[Fault],
-    ) -> Reply | FileReply:
+    async def _answer(self, call: Call, match: Match[Route] | None) -> Reply | FileReply:
+        request = call.request
         if match is None:
             raise ApiError(404, "The requested address does not exist.")
+        route = match.target
         if route is None:
             allowed = ", ".join(sorted(match.methods))
             raise ApiError(405, f"{request.method[:20]} is not allowed here.", headers={"Allow": allowed})
-        call = Call(request, raw_path, match.parameters, parse_parameters(query_string))
-        call.faults = struck
-        for fault in struck:
-            if fault.kind == "shift" and call.parameters.get("page", "1") != "1":
-                call.shift = int(fault.amount)
         key = request.headers.get(KEY_HEADER) if request.method in _KEYED_METHODS else None
-        if key is None:
+        if not key:
             if not route.multipart and request.body_exists:
-                call.payload = await call.read()
-            return await self._carry_out(call, route, struck)
-        with self.replays.claim(key) as claim:
-            if not route.multipart:
-                call.payload = await call.read()
-                kept = claim.replay(fingerprint(request.method, raw_path, call.payload))
+                await call.receive()
+            return await self._carry_out(call, route)
+        with self._replays.claim(key) as claim:
+            if route.multipart:
+                call.claim = claim
+            else:
+                kept = claim.replay(request_digest(request.method, call.raw_path, await call.receive()))
                 if kept is not None:
                     return kept
-            else:
-                call.claim = claim
             try:
-                reply = await self._carry_out(call, route, struck)
+                reply = await self._carry_out(call, route)
             except ApiError as error:
-                reply = self._refusal(error)
+                reply = self._failure(error)
             if isinstance(reply, Reply):
                 claim.keep(reply)
             return reply
 
-    async def _carry_out(self, call: Call, route: Route, struck: list[Fault]) -> Reply | FileReply:
-        fault = self.sabotage.instead(struck)
-        if fault is not None:
-            return self._failure(fault)
+    async def _carry_out(self, call: Call, route: Route) -> Reply | FileReply:
+        """The handler's answer, or that of a fault in its place."""
+        for fault in call.faults:
+            if fault.status is not None:
+                headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+                error = f"{_phrase(fault.status)} (asked for by a fault)"
+                raise ApiError(fault.status, error, headers=headers)
+            if fault.kind == "html":
+                return _proxy_page(int(fault.amount))
         answer = route.handler(call)
-        return await answer if isawaitable(answer) else answer
+        reply = await answer if isawaitable(answer) else answer
+        if isinstance(reply, Reply) and any(fault.kind == "bad-json" for fault in call.faults):
+            return Reply(status=reply.status, body=b'{"results": [{"id": ' + reply.body[:100])
+        return reply
 
     def _find(self, method: str, raw_path: str) -> Match[Route] | None:
         if len(raw_path) > _LONGEST_PATH:
@@ -166,10 +171,7 @@ class Dispatcher:
         return None if segments is None else self._router.find(method, segments)
 
     def _authorise(self, request: web.BaseRequest) -> None:
-        given = request.headers.get(hdrs.AUTHORIZATION)
-        if given == self._authorised:
-            return
-        scheme, _, encoded = (given or "").partition(" ")
+        scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         try:
             key = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
         except (UnicodeEncodeError, binascii.Error):
@@ -178,54 +180,25 @@ class Dispatcher:
             raise ApiError(401, "Unauthorized", headers={"WWW-Authenticate": "Basic"})
 
     def _faults(self, request: web.BaseRequest, raw_path: str, query_string: str) -> list[Fault]:
-        identity = (
-            f"{request.method} {raw_path}?{query_string}" if query_string else f"{request.method} {raw_path}"
-        )
-        struck = self.plan.strikes(identity)
-        asked = request.headers.get(FAULT_HEADER)
-        if asked:
-            try:
-                struck = struck + list(parse_faults(asked))
-            except FaultError as error:
-                raise ApiError(400, f"{FAULT_HEADER}: {error}") from error
-        return struck
+        query = f"?{query_string}" if query_string else ""
+        struck = self.plan.strikes(f"{request.method} {raw_path}{query}")
+        try:
+            return struck + list(parse_faults(request.headers.get(FAULT_HEADER)))
+        except FaultError as error:
+            raise ApiError(400, f"{FAULT_HEADER}: {error}") from error
 
-    def _spoil(self, reply: Reply, struck: list[Fault], required: tuple[str, ...]) -> Reply:
-        body = spoil(reply.body, struck, self.plan.seed, page=reply.page, required=required)
-        for fault in struck:
-            if fault.kind == "bad-json":
-                body = b'{"results": [{"id": ' + body[:100]
-            elif fault.kind == "no-results" and reply.page and body.startswith(b'{"results":[],'):
-                body = b"{" + body[len(b'{"results":[],') :]
-        if body is reply.body:
-            return reply
-        return Reply(
-            status=reply.status,
-            body=body,
-            content_type=reply.content_type,
-            headers=reply.headers,
-            page=reply.page,
-        )
-
-    def _failure(self, fault: Fault) -> Reply:
-        """The answer that a fault gives in place of the real one."""
-        if fault.kind == "html":
-            status = int(fault.amount)
-            phrase = _phrase(status)
-            page = (
-                f"<!DOCTYPE html><html><head><title>{status} {phrase}</title></head>"
-                f"<body><h1>{phrase}</h1><p>The gateway could not reach the service.</p></body></html>"
-            )
-            return Reply(status=status, body=page.encode(), content_type="text/html; charset=utf-8")
-        if fault.kind == "empty":
-            return Reply(status=int(fault.amount), content_type=None)
-        headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-        status = fault.status or 500
-        return self._refusal(ApiError(status, f"{_phrase(status)} (asked for by a fault)", headers=headers))
-
-    def _refusal(self, error: ApiError) -> Reply:
-        body = error_body(error.status, error.error, next(self._correlations), error.validation)
+    def _failure(self, error: ApiError) -> Reply:
+        body = error_body(error.status, error.error, next(self._correlations))
         return Reply(status=error.status, body=body, headers=error.headers)
+
+
+def _proxy_page(status: int) -> Reply:
+    phrase = _phrase(status)
+    page = (
+        f"<!DOCTYPE html><html><head><title>{status} {phrase}</title></head>"
+        f"<body><h1>{phrase}</h1><p>The gateway could not reach the service.</p></body></html>"
+    )
+    return Reply(status=status, body=page.encode(), content_type="text/html; charset=utf-8")
 
 
 def _phrase(status: int) -> str:
@@ -242,13 +215,3 @@ def _target(request: web.BaseRequest) -> tuple[str, str]:
         target = "/" + target.split("://", 1)[1].partition("/")[2]
     path, _, query_string = target.partition("?")
     return path, query_string
-
-
-def response(reply: Reply, limits: Mapping[str, str]) -> web.Response:
-    """What aiohttp sends for a reply."""
-    headers = dict(limits)
-    if reply.content_type is not None:
-        headers[hdrs.CONTENT_TYPE] = reply.content_type
-    if reply.headers:
-        headers.update(reply.headers)
-    return web.Response(status=reply.status, body=reply.body, headers=headers)

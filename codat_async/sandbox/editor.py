@@ -1,28 +1,31 @@
-"""What tests do to a running sandbox: change, add, move and remove records behind the clients' backs."""
+"""Changes to a running sandbox's books from outside the API: change, add, move, delete and remove records."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from codat_async.codec import decoder
+from codat_async.sandbox.books.profile import uuid_of
 from codat_async.sandbox.collection import Collection
-from codat_async.sandbox.replies import now, stable_uuid
-from codat_async.sandbox.state import CompanyState, World
+from codat_async.sandbox.replies import now
+from codat_async.sandbox.state import CompanyState, State
 from codat_async.sandbox.writes import mark_deleted
 
-__all__ = ["Levers"]
+_NOT_RECORDS: Final = frozenset({"companies", "connections", "push_operations"})
+_UNDER_ACCOUNTS: Final = "bank_account_transactions"
 
-_NOT_RECORDS = frozenset({"companies", "connections", "push_operations", "bank_account_transactions"})
 
+class Editor:
+    """Changes to the books from outside the API; each shows at once in what is read.
 
-class Levers:
-    """Changes to the books from outside the API; each shows at once in what is read."""
+    Everywhere ``resource`` is a name of the catalogue, such as ``invoices``; one that has no
+    records raises :class:`ValueError`, and an unknown company the API's 404.
+    """
 
-    def __init__(self, world: World, resources: Iterable[str], seed: int) -> None:
-        self._world = world
-        self._resources = [each for each in resources if each not in _NOT_RECORDS]
+    def __init__(self, state: State, resources: Iterable[str], seed: int) -> None:
+        self._state = state
+        self._resources = [each for each in resources if each not in (*_NOT_RECORDS, _UNDER_ACCOUNTS)]
         self._seed = seed
         self._turn = 0
 
@@ -32,72 +35,83 @@ class Levers:
             for _ in self._all(None, resource):
                 pass
 
-    def shift_rows(self, company_id: str, resource: str, rows: int = 1) -> None:
-        """Moves the first rows of a list to its end, as changes do in an order by ``modifiedDate``."""
-        collection = self._collection(company_id, resource)
-        records = collection.records
-        moved = [records.pop(0) for _ in range(min(max(rows, 0), len(records)))]
-        records.extend(moved)
-        collection.changed(moved=True)
-        self._written(company_id)
-
     def touch(
         self,
         share: float = 0.01,
         *,
         company_id: str | None = None,
         resource: str | None = None,
-        moment: datetime | None = None,
     ) -> int:
         """Changes that share of the records, drawn by seed; returns how many.
 
         A changed record has a new ``modifiedDate`` and ``sourceModifiedDate``, and another
-        ``note`` where it has one.
+        ``note`` if its type has one.
         """
         self._turn += 1
-        when = moment or now()
+        moment = now()
         touched = 0
-        for state, name, collection in self._all(company_id, resource):
-            draw = random.Random(f"{self._seed}/{self._turn}/{state.id}/{name}")
+        for company, name, collection in self._all(company_id, resource):
+            draw = random.Random(f"{self._seed}/{self._turn}/{company.id}/{name}")
             records = collection.records
             chosen = draw.sample(range(len(records)), round(len(records) * min(max(share, 0), 1)))
             for at in chosen:
                 record = records[at]
-                record.modified_date = record.source_modified_date = when
+                record.modified_date = record.source_modified_date = moment
                 if hasattr(record, "note"):
                     record.note = f"Changed in the sandbox, {self._turn}"
             if chosen:
                 collection.changed()
-                state.written()
+                company.written()
                 touched += len(chosen)
         return touched
 
-    def add_records(self, company_id: str, resource: str, records: int | Sequence[Any] = 1) -> list[str]:
-        """Adds records, or a number of copies of the newest one with ids of their own; returns the ids."""
+    def shift_rows(self, company_id: str, resource: str, rows: int = 1) -> None:
+        """Moves the first rows of a list to its end, as changes do in an order by ``modifiedDate``."""
+        records = self._collection(company_id, resource).records
+        moved = min(max(rows, 0), len(records))
+        self.set_records(company_id, resource, [*records[moved:], *records[:moved]])
+
+    def set_records(
+        self, company_id: str, resource: str, records: Sequence[Any] | bytes, *, account_id: str = ""
+    ) -> None:
+        """Makes a list hold these records and no others: models, or a JSON array of them.
+
+        ``account_id`` is needed for ``bank_account_transactions`` alone.
+        """
+        company = self._state.company(company_id)
+        if resource == _UNDER_ACCOUNTS:
+            collection = company.collection(resource, account_id)
+        else:
+            collection = self._collection(company_id, resource)
+        collection.records[:] = _decoded(collection, records)
+        collection.changed()
+        company.written()
+
+    def add_records(
+        self, company_id: str, resource: str, records: int | Sequence[Any] | bytes = 1
+    ) -> list[str]:
+        """Adds records: models, a JSON array of them, or a number of copies of the newest one.
+
+        Returns their ids. Copies get ids of their own. Raises :class:`msgspec.DecodeError` for
+        JSON that does not hold records of the resource's type.
+        """
         collection = self._collection(company_id, resource)
         if isinstance(records, int):
             if not collection.records:
                 raise ValueError(f"there is no record in {resource} to copy")
-            records = [self._copy(collection, company_id, resource) for _ in range(records)]
-        for record in records:
+            records = [self._copy(collection.records[-1], company_id, resource) for _ in range(records)]
+        added = _decoded(collection, records)
+        for record in added:
             collection.add(record)
-        self._written(company_id)
-        return [record.id for record in records]
+        self._state.company(company_id).written()
+        return [record.id for record in added]
 
-    def _copy(self, collection: Collection, company_id: str, resource: str) -> Any:
+    def _copy(self, record: Any, company_id: str, resource: str) -> Any:
         self._turn += 1
-        copy = deepcopy(collection.records[-1])
-        copy.id = stable_uuid(self._seed, "copy", company_id, resource, self._turn)
+        copy = deepcopy(record)
+        copy.id = uuid_of(self._seed, "copy", company_id, resource, self._turn)
         copy.modified_date = copy.source_modified_date = now()
         return copy
-
-    def decode_records(self, company_id: str, resource: str, body: bytes) -> list[Any]:
-        """Records from a JSON array, each of the resource's type; raises :class:`msgspec.DecodeError`."""
-        model = self._collection(company_id, resource).model
-        records: list[Any] = decoder(list[model]).decode(body)  # type: ignore[valid-type]
-        for record in records:
-            record.modified_date = record.modified_date or now()
-        return records
 
     def delete_records(self, company_id: str, resource: str, ids: Iterable[str]) -> int:
         """Deletes records as the accounting software would: they stay, marked; returns how many."""
@@ -105,45 +119,46 @@ class Levers:
         found = [record for each in ids if (record := collection.find(each)) is not None]
         for record in found:
             mark_deleted(record)
-        collection.changed()
-        self._written(company_id)
+        self.changed(company_id, resource)
         return len(found)
 
     def remove_records(self, company_id: str, resource: str, ids: Iterable[str]) -> int:
-        """Takes records out without a trace, so that the rest move up; returns how many."""
-        collection = self._collection(company_id, resource)
+        """Removes records without a trace, so that the rest move up; returns how many."""
+        records = self._collection(company_id, resource).records
         gone = set(ids)
-        records = collection.records
         kept = [record for record in records if record.id not in gone]
         removed = len(records) - len(kept)
-        records[:] = kept
-        collection.changed(moved=True)
-        self._written(company_id)
+        self.set_records(company_id, resource, kept)
         return removed
 
     def changed(self, company_id: str, resource: str) -> None:
         """To be called after records were changed in place through :attr:`Sandbox.books`."""
-        for _, collection in self._world.company(company_id).collections(resource):
-            collection.changed(moved=True)
-        self._written(company_id)
-
-    def _written(self, company_id: str) -> None:
-        self._world.company(company_id).written()
+        company = self._state.company(company_id)
+        for collection in company.collections(resource):
+            collection.changed()
+        company.written()
 
     def _collection(self, company_id: str, resource: str) -> Collection:
         if resource not in self._resources:
             raise ValueError(
                 f"'{resource}' is not a resource with records; there are {', '.join(self._resources)}"
             )
-        return self._world.company(company_id).collection(resource)
+        return self._state.company(company_id).collection(resource)
 
     def _all(
         self, company_id: str | None, resource: str | None
     ) -> Iterator[tuple[CompanyState, str, Collection]]:
-        names = self._resources if resource is None else [resource]
-        ids = self._world.company_ids if company_id is None else [company_id]
-        for each in ids:
-            state = self._world.company(each)
-            if state.books is not None:
-                for name in names:
-                    yield state, name, self._collection(each, name)
+        for each in self._state.company_ids if company_id is None else [company_id]:
+            company = self._state.company(each)
+            if company.books is not None:
+                for name in self._resources if resource is None else [resource]:
+                    yield company, name, self._collection(each, name)
+
+
+def _decoded(collection: Collection, records: Sequence[Any] | bytes) -> Sequence[Any]:
+    if not isinstance(records, bytes):
+        return records
+    decoded: list[Any] = decoder(list[collection.model]).decode(records)  # type: ignore[name-defined]
+    for record in decoded:
+        record.modified_date = record.modified_date or now()
+    return decoded

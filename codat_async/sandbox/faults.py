@@ -7,12 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["KINDS", "PROFILES", "Fault", "FaultError", "FaultPlan", "parse_fault", "parse_faults"]
-
 KINDS: Final[dict[str, str]] = {
-    "latency": "the answer comes after this many seconds",
+    "latency": "the answer comes after this many seconds (0.1)",
     "html": "an error page of a proxy, HTML, with this status (502)",
-    "empty": "an error without a body, with this status (502)",
+    "bad-json": "the body of a success is not JSON",
     "reset": "the connection is reset before any of the answer",
     "lost": "the request is carried out, then the connection is reset before any of the answer",
     "reset-body": "the connection is reset within the body",
@@ -20,35 +18,18 @@ KINDS: Final[dict[str, str]] = {
     "stall": "nothing is answered for this many seconds (3600), then the connection is closed",
     "stall-body": "the body stops half way for this many seconds (3600), then the connection is closed",
     "drip": "the body comes in small pieces over this many seconds (5)",
-    "bad-json": "the body of a success is not JSON",
-    "bad-enum": "a record holds a number where a status or type belongs",
-    "unknown-enum": "a record holds a status or type that no version of the API has listed",
-    "bad-date": "a record holds a date that is none",
-    "date-only": "a record's dates come without a time",
-    "missing-field": "a record lacks a field that it must have",
-    "unknown-field": "a record holds fields that no version of the API has listed",
-    "shift": "the page is as if this many rows (1) had appeared on earlier ones; negative: vanished",
     "push-failed": "a write that the platform would take ends as failed",
     "push-timed-out": "a write ends as timed out",
-    "push-pending": "a write stays pending for ever",
-    "no-results": "an empty page comes without its results",
+    "push-pending": "a write stays pending",
 }
-"""The faults by name, beside every status from 400 to 599."""
+"""The faults by name, beside every status from 400 to 599; in brackets, the value unless one is given."""
 
+_DEFAULTS: Final = {"latency": 0.1, "html": 502, "stall": 3600, "stall-body": 3600, "drip": 5}
 _STATUS: Final = re.compile(r"[45]\d\d")
-_DEFAULTS: Final = {
-    "latency": 0.1,
-    "html": 502,
-    "empty": 502,
-    "stall": 3600,
-    "stall-body": 3600,
-    "drip": 5,
-    "shift": 1,
-}
 
 
 class FaultError(ValueError):
-    """A fault or profile that there is not."""
+    """A fault or profile that does not exist."""
 
 
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -57,13 +38,13 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     kind: str
     """A name of :data:`KINDS`, or a status from 400 to 599."""
     value: float | None = None
-    """What the kind's description says; unless given, the number in brackets there."""
+    """See the kind's description."""
     rate: float = 1.0
-    """The share of answers, or for faults in records of records, that it strikes."""
+    """The share of answers that it strikes."""
     only: str = ""
     """Strikes only requests whose method and path (``GET /companies/…?page=2``) match this expression."""
     times: int | None = None
-    """Strikes a request, told apart by method, path and query, only as long as faults with such a
+    """Strikes a request, identified by method, path and query, only while faults with such a
     bound have struck it less often than this: a client with one attempt more comes through."""
     retry_after: str | None = None
     """For a status: the ``Retry-After`` header, as it is to be sent."""
@@ -74,10 +55,10 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
                 f"there is no fault '{self.kind}'; there are {', '.join(KINDS)} and any 4xx or 5xx"
             )
         if not 0 <= self.rate <= 1:
-            raise FaultError(f"the rate of a fault lies between 0 and 1, not {self.rate}")
-        if self.value is not None and not abs(self.value) <= 86400:
-            raise FaultError(f"{self.value} is out of bounds")
-        if self.kind in ("html", "empty") and not 400 <= self.amount <= 599:
+            raise FaultError(f"the rate of a fault must be between 0 and 1, not {self.rate}")
+        if self.value is not None and not 0 <= self.value <= 86400:
+            raise FaultError(f"the value of a fault must be from 0 to 86400, not {self.value}")
+        if self.kind == "html" and not 400 <= self.amount <= 599:
             raise FaultError(f"an error has a status from 400 to 599, not {self.amount:g}")
         if self.retry_after is not None and not self.retry_after.isprintable():
             raise FaultError("a header holds printable characters only")
@@ -88,26 +69,18 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
 
     @property
     def amount(self) -> float:
-        """The value, or what stands for it where none is given."""
+        """The value, or the default of the kind."""
         return self.value if self.value is not None else _DEFAULTS.get(self.kind, 0)
 
     @property
     def status(self) -> int | None:
-        """The status that is answered instead, where the fault is one."""
+        """The status that is answered instead, if the fault is one."""
         return int(self.kind) if self.kind.isdigit() else None
 
 
-# The accounting software's own records; what the API says of companies and pulls stays clean.
-_RECORDS: Final = r"^GET \S*/data/(?!financials/|info|history)"
-
 PROFILES: Final[dict[str, tuple[Fault, ...]]] = {
     "none": (),
-    "slow": (
-        Fault(kind="latency", value=0.05),
-        Fault(kind="latency", value=0.5, rate=0.1),
-        Fault(kind="latency", value=3.0, rate=0.005),
-    ),
-    # What a night job over a bad line meets.
+    # What a night job over a bad line has to expect.
     "flaky": (
         Fault(kind="latency", value=0.05, rate=0.1),
         Fault(kind="429", rate=0.02, times=2, retry_after="1"),
@@ -118,32 +91,6 @@ PROFILES: Final[dict[str, tuple[Fault, ...]]] = {
         Fault(kind="truncate", rate=0.01, times=2),
     ),
     "storm": (Fault(kind="429", rate=0.5, times=3, retry_after="1"),),
-    "outage": (Fault(kind="503"),),
-    "broken-line": (
-        Fault(kind="reset", rate=0.05, times=2),
-        Fault(kind="lost", rate=0.03, times=2),
-        Fault(kind="reset-body", rate=0.05, times=2),
-        Fault(kind="truncate", rate=0.05, times=2),
-        Fault(kind="empty", rate=0.03, times=2),
-        Fault(kind="bad-json", rate=0.02, times=2),
-    ),
-    "stalls": (
-        Fault(kind="stall", rate=0.01, times=1),
-        Fault(kind="stall-body", rate=0.01, times=1),
-        Fault(kind="drip", value=2, rate=0.02),
-    ),
-    "dirty": (
-        Fault(kind="unknown-enum", rate=0.02, only=_RECORDS),
-        Fault(kind="unknown-field", rate=0.05, only=_RECORDS),
-        Fault(kind="date-only", rate=0.05, only=_RECORDS),
-        Fault(kind="bad-enum", rate=0.005, only=_RECORDS),
-        Fault(kind="bad-date", rate=0.005, only=_RECORDS),
-        Fault(kind="missing-field", rate=0.005, only=_RECORDS),
-    ),
-    "shifting": (
-        Fault(kind="shift", value=1, rate=0.1, times=1),
-        Fault(kind="shift", value=-1, rate=0.1, times=1),
-    ),
 }
 """Faults that belong together, for ``--faults`` and ``Sandbox(faults=…)``."""
 
@@ -152,36 +99,30 @@ def parse_fault(text: str) -> Fault:
     """A fault from text: ``503``, ``latency=0.5``, ``429;retryAfter=2``, ``reset;rate=0.1;only=bills``."""
     head, *options = (part.strip() for part in text.split(";"))
     kind, _, value = head.partition("=")
-    settings: dict[str, str] = {}
-    for option in options:
-        name, equals, setting = option.partition("=")
-        if not equals:
-            raise FaultError(f"'{option}' is not a setting of a fault")
-        settings[name.strip()] = setting.strip()
+    settings = {
+        name.strip(): setting.strip() for name, _, setting in (each.partition("=") for each in options)
+    }
+    unknown = settings.keys() - {"rate", "only", "times", "retryAfter"}
+    if unknown or "" in settings.values():
+        raise FaultError(f"'{text}': the settings of a fault are rate=, only=, times= and retryAfter=")
     try:
-        fault = Fault(
+        return Fault(
             kind=kind.strip(),
             value=float(value) if value.strip() else None,
-            rate=float(settings.pop("rate", "1")),
-            only=settings.pop("only", ""),
-            times=int(settings["times"]) if settings.get("times") else None,
-            retry_after=settings.pop("retryAfter", None),
+            rate=float(settings.get("rate", "1")),
+            only=settings.get("only", ""),
+            times=int(settings["times"]) if "times" in settings else None,
+            retry_after=settings.get("retryAfter"),
         )
     except FaultError:
         raise
     except ValueError as error:
         raise FaultError(f"'{text}': {error}") from error
-    settings.pop("times", None)
-    if settings:
-        raise FaultError(f"a fault has no setting '{next(iter(settings))}'")
-    return fault
 
 
 def parse_faults(faults: "str | Iterable[Fault | str] | None") -> tuple[Fault, ...]:
     """Faults from a profile's name, comma-separated text, or several of either."""
-    if faults is None:
-        return ()
-    parts: Iterable[Fault | str] = faults.split(",") if isinstance(faults, str) else faults
+    parts: Iterable[Fault | str] = faults.split(",") if isinstance(faults, str) else faults or ()
     parsed: list[Fault] = []
     for part in parts:
         if isinstance(part, Fault):
@@ -204,38 +145,30 @@ class FaultPlan:
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
         self.faults = tuple(faults)
         self.seed = seed
-        self._patterns = [re.compile(fault.only) if fault.only else None for fault in self.faults]
         # By the hash of the request, since a long run asks for millions.
         self._seen: dict[int, int] = {}
         self._struck: dict[int, int] = {}
 
     def strikes(self, request: str) -> list[Fault]:
-        """The faults that strike this coming of a request, given as its method, path and query."""
+        """The faults that strike this occurrence of a request, given as its method, path and query."""
         if not self.faults:
             return []
         identity = hash(request)
-        coming = self._seen[identity] = self._seen.get(identity, 0) + 1
+        seen = self._seen[identity] = self._seen.get(identity, 0) + 1
         times = self._struck.get(identity, 0)
-        struck = []
-        for number, (fault, pattern) in enumerate(zip(self.faults, self._patterns, strict=True)):
-            if pattern is not None and not pattern.search(request):
-                continue
-            if fault.times is not None and times >= fault.times:
-                continue
-            if fault.kind in IN_RECORDS or chance(self.seed, number, request, coming) < fault.rate:
-                struck.append(fault)
+        struck = [
+            fault
+            for number, fault in enumerate(self.faults)
+            if re.search(fault.only, request)
+            and (fault.times is None or times < fault.times)
+            and _chance(self.seed, number, request, seen) < fault.rate
+        ]
         if any(fault.times is not None for fault in struck):
             self._struck[identity] = times + 1
         return struck
 
 
-IN_RECORDS: Final = frozenset(
-    {"bad-enum", "unknown-enum", "bad-date", "date-only", "missing-field", "unknown-field"}
-)
-"""Faults whose rate is that of records, not of answers."""
-
-
-def chance(*parts: object) -> float:
+def _chance(*parts: object) -> float:
     """A number from 0 to 1 that depends on nothing but its parts."""
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8)
     return int.from_bytes(digest.digest()) / 2**64

@@ -1,17 +1,17 @@
-"""Dotted paths into records by wire names, and values made comparable, for filters and orderings."""
+"""Dotted paths into records by wire names, values made comparable, and orders by them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from operator import attrgetter, methodcaller
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-__all__ = ["FieldError", "Kind", "Property", "comparable", "resolve", "without_null"]
+Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class FieldError(ValueError):
@@ -27,64 +27,6 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
 
 
-class Property:
-    """A place in a type's records that filters and orderings may name."""
-
-    __slots__ = ("kind", "read")
-
-    def __init__(self, kind: Kind, read: Callable[[Any], Any]) -> None:
-        self.kind = kind
-        self.read = read
-
-    def comparable(self, record: Any) -> Any:
-        """The record's value here, ready to be compared with others of its kind; ``None`` where absent."""
-        return comparable(self.read(record))
-
-
-def comparable(value: Any) -> Any:
-    """A value that compares with every other of its kind.
-
-    Dates without a zone are the company's own time, which is unknown here; they compare
-    as if they were UTC.
-    """
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
-    if isinstance(value, bool | Decimal):
-        return value
-    if isinstance(value, int | float):
-        return Decimal(str(value))
-    if isinstance(value, str):
-        return str(value)
-    return None
-
-
-@lru_cache(maxsize=1024)
-def resolve(model: type[msgspec.Struct], path: str) -> Property:
-    """The property at a dotted path of wire names, such as ``customerRef.id``.
-
-    Raises :class:`FieldError` where there is none, or where it is an object or an array:
-    the query language reaches into objects, not into arrays.
-    """
-    steps: list[Callable[[Any], Any]] = []
-    here: inspect.Type = inspect.type_info(model)
-    for name in path.split("."):
-        if isinstance(here, inspect.StructType):
-            known = {each.encode_name: each for each in here.fields}
-            if name not in known:
-                raise FieldError(f"there is no property '{path}'")
-            steps.append(attrgetter(known[name].name))
-            here = without_null(known[name].type)
-        elif isinstance(here, inspect.DictType):
-            steps.append(_key(name))
-            here = without_null(here.value_type)
-        else:
-            raise FieldError(f"'{path}' does not lead through objects alone")
-    kind = _KINDS.get(type(here))
-    if kind is None:
-        raise FieldError(f"'{path}' is not a value that can be compared")
-    return Property(kind, _chain(steps))
-
-
 _KINDS: dict[type[inspect.Type], Kind] = {
     inspect.StrType: Kind.TEXT,
     inspect.EnumType: Kind.TEXT,
@@ -98,6 +40,61 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 }
 
 
+class Property:
+    """A place in a type's records that filters and orders may name."""
+
+    def __init__(self, kind: Kind, steps: Sequence[Callable[[Any], Any]]) -> None:
+        self.kind = kind
+        self._steps = steps
+
+    def read(self, record: Any) -> Any:
+        """The record's value here, ready to be compared with others of its kind; ``None`` if absent."""
+        value = record
+        for step in self._steps:
+            if value is None:
+                return None
+            value = step(value)
+        return _comparable(value)
+
+
+def _comparable(value: Any) -> Any:
+    # Dates without a zone are the company's own time, which is unknown here.
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    if isinstance(value, bool | Decimal):
+        return value
+    if isinstance(value, int | float):
+        return Decimal(str(value))
+    return str(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1024)
+def resolve(model: type[msgspec.Struct], path: str) -> Property:
+    """The property at a dotted path of wire names, such as ``customerRef.id``.
+
+    Raises :class:`FieldError` if there is none, or if it is an object or an array: the query
+    language reaches into objects, not into arrays.
+    """
+    steps: list[Callable[[Any], Any]] = []
+    here: inspect.Type = inspect.type_info(model)
+    for name in path.split("."):
+        if isinstance(here, inspect.StructType):
+            field = next((each for each in here.fields if each.encode_name == name), None)
+            if field is None:
+                raise FieldError(f"there is no property '{path}'")
+            steps.append(attrgetter(field.name))
+            here = without_null(field.type)
+        elif isinstance(here, inspect.DictType):
+            steps.append(methodcaller("get", name))
+            here = without_null(here.value_type)
+        else:
+            raise FieldError(f"'{path}' does not lead through objects alone")
+    kind = _KINDS.get(type(here))
+    if kind is None:
+        raise FieldError(f"'{path}' is not a value that can be compared")
+    return Property(kind, steps)
+
+
 def without_null(described: inspect.Type) -> inspect.Type:
     """What a type is apart from being optional."""
     if isinstance(described, inspect.Metadata):
@@ -109,22 +106,22 @@ def without_null(described: inspect.Type) -> inspect.Type:
     return described
 
 
-def _key(name: str) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        return value.get(name)
+def order(records: Sequence[Record], order_by: str, model: type[msgspec.Struct]) -> list[Record]:
+    """The records by an ``orderBy`` parameter: a dotted path, descending with a ``-`` in front.
 
-    return read
-
-
-def _chain(steps: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    if len(steps) == 1:
-        return steps[0]
-
-    def read(record: Any) -> Any:
-        for step in steps:
-            if not record:
-                return None
-            record = step(record)
-        return record
-
-    return read
+    The sort is stable, so ties keep the order that they had. Records without the value come
+    first when ascending and last when descending. Raises :class:`FieldError`.
+    """
+    descending = order_by.startswith("-")
+    read = resolve(model, order_by.removeprefix("-").strip()).read
+    missing = []
+    present = []
+    for record in records:
+        value = read(record)
+        if value is None:
+            missing.append(record)
+        else:
+            present.append((value, record))
+    present.sort(key=lambda pair: pair[0], reverse=descending)
+    ordered = [record for _, record in present]
+    return ordered + missing if descending else missing + ordered

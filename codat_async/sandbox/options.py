@@ -5,30 +5,24 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
-from codat_async.codec import decoder
-from codat_async.codec.lenient import expand_bare_dates
-from codat_async.models import (
-    PushFieldValidation,
-    PushOption,
-    PushOptionChoice,
-    PushOptionProperty,
-    PushOptionType,
-    PushValidationInfo,
-    ValidationItem,
-)
+from codat_async import models
+from codat_async.codec import decode
+from codat_async.models import PushOptionProperty, PushOptionType, ValidationItem
 from codat_async.sandbox.fields import without_null
-
-__all__ = ["check", "option_tree"]
 
 # Set by the API, so that no write may bring them (the API's documentation on creating records).
 _READ_ONLY: Final = frozenset({"id", "modifiedDate", "sourceModifiedDate", "metadata", "~unknown"})
 _MOST_ERRORS: Final = 50
+_LARGEST_NUMBER: Final = Decimal(10) ** 15
+"""Books of larger amounts could not be added up exactly."""
 _VALIDATOR: Final = "OptionsValidator"
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _SIMPLE: Final[dict[type[inspect.Type], PushOptionType]] = {
     inspect.StrType: PushOptionType.STRING,
@@ -38,26 +32,23 @@ _SIMPLE: Final[dict[type[inspect.Type], PushOptionType]] = {
     inspect.DecimalType: PushOptionType.NUMBER,
     inspect.BoolType: PushOptionType.BOOLEAN,
     inspect.DateTimeType: PushOptionType.DATE_TIME,
-    inspect.DictType: PushOptionType.OBJECT,
     inspect.ListType: PushOptionType.ARRAY,
-    inspect.StructType: PushOptionType.OBJECT,
 }
 
 
 @lru_cache(maxsize=256)
-def option_tree(model: type[msgspec.Struct]) -> PushOption:
+def option_tree(model: type[msgspec.Struct]) -> models.PushOption:
     """The tree for records of that type: their fields, which are required, and the values they take.
 
-    A type within itself is described once: the inner one tells its kind, not its fields.
+    A type within itself is described once: the inner one has its kind, not its fields.
     """
-    described = inspect.type_info(model)
     title = _title(model.__name__)
-    return PushOption(
+    return models.PushOption(
         type=PushOptionType.OBJECT,
         display_name=title,
         description=f"{title} as the accounting software takes it",
         required=True,
-        properties=_properties(described, title, (model,)),
+        properties=_properties(inspect.type_info(model), title, (model,)),
     )
 
 
@@ -80,7 +71,7 @@ def _property(field: inspect.Field, owner: str, within: tuple[type, ...]) -> Pus
     properties = None
     if isinstance(inner, inspect.StructType) and inner.cls not in within:
         properties = _properties(inner, name, (*within, inner.cls))
-    warning = PushFieldValidation(field=field.encode_name, details=f"{name} must be provided.")
+    warning = models.PushFieldValidation(field=field.encode_name, details=f"{name} must be provided.")
     return PushOptionProperty(
         type=_SIMPLE.get(type(described), PushOptionType.OBJECT),
         display_name=name,
@@ -88,26 +79,23 @@ def _property(field: inspect.Field, owner: str, within: tuple[type, ...]) -> Pus
         required=field.required,
         properties=properties,
         options=_choices(described),
-        validation=PushValidationInfo(warnings=[warning] if field.required else [], information=[]),
+        validation=models.PushValidationInfo(warnings=[warning] if field.required else [], information=[]),
     )
 
 
-def _choices(described: inspect.Type) -> list[PushOptionChoice] | None:
+def _choices(described: inspect.Type) -> list[models.PushOptionChoice] | None:
     if not isinstance(described, inspect.EnumType):
         return None
     return [
-        PushOptionChoice(
-            value=str(member.value),
+        models.PushOptionChoice(
+            value=value,
             type=PushOptionType.STRING,
-            display_name=_title(str(member.value)),
-            description=_title(str(member.value)),
+            display_name=_title(value),
+            description=_title(value),
             required=False,
         )
-        for member in described.cls
+        for value in (str(member.value) for member in described.cls)
     ]
-
-
-_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def _title(name: str) -> str:
@@ -121,49 +109,10 @@ _parse = msgspec.json.Decoder(float_hook=Decimal).decode
 def check(body: bytes, model: type[msgspec.Struct]) -> tuple[Any, list[ValidationItem]]:
     """The body as a record, or ``None`` and what is wrong with it.
 
-    Raises :class:`msgspec.DecodeError` where the body is not JSON.
+    Raises :class:`msgspec.DecodeError` if the body is not JSON.
     """
-    value = _parse(body)
-    errors = []
-    for error in _errors(value, option_tree(model), ""):
-        errors.append(error)
-        if len(errors) == _MOST_ERRORS:
-            break
-    if errors:
-        return None, errors
-    try:
-        return decoder(model).decode(expand_bare_dates(body, model)), []
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
-        # What the tree does not describe: the fields of a type within itself.
-        return None, [_item("", str(error))]
-
-
-def _errors(value: Any, option: PushOption | PushOptionProperty, path: str) -> Iterator[ValidationItem]:
-    name = path or "The record"
-    match option.type:
-        case PushOptionType.ARRAY:
-            if not isinstance(value, list):
-                yield _item(path, f"{name} must be an array.")
-            elif option.properties is not None:
-                for at, each in enumerate(value):
-                    yield from _object_errors(each, option.properties, f"{path}[{at}]")
-        case PushOptionType.OBJECT:
-            yield from _object_errors(value, option.properties, path)
-        case PushOptionType.NUMBER:
-            if isinstance(value, bool) or not isinstance(value, int | Decimal):
-                yield _item(path, f"{name} must be a number.")
-        case PushOptionType.BOOLEAN:
-            if not isinstance(value, bool):
-                yield _item(path, f"{name} must be true or false.")
-        case PushOptionType.DATE_TIME:
-            if not _is_date(value):
-                yield _item(path, f"{name} must be a date.")
-        case _:
-            if not isinstance(value, str):
-                yield _item(path, f"{name} must be text.")
-            elif option.options is not None and value not in {each.value for each in option.options}:
-                allowed = ", ".join(each.value or "" for each in option.options)
-                yield _item(path, f"{name} must be one of {allowed}.")
+    errors = list(islice(_object_errors(_parse(body), option_tree(model).properties, ""), _MOST_ERRORS))
+    return (None, errors) if errors else (decode(body, model), [])
 
 
 def _object_errors(
@@ -181,12 +130,42 @@ def _object_errors(
             yield _item(inner, f"{inner} must be provided.")
 
 
-def _is_date(value: Any) -> bool:
+def _errors(value: Any, option: PushOptionProperty, path: str) -> Iterator[ValidationItem]:
+    match option.type:
+        case PushOptionType.OBJECT:
+            yield from _object_errors(value, option.properties, path)
+        case PushOptionType.ARRAY if isinstance(value, list):
+            for at, each in enumerate(value):
+                if option.properties is not None:
+                    yield from _object_errors(each, option.properties, f"{path}[{at}]")
+        case _:
+            wanted = _wanted(value, option)
+            if wanted is not None:
+                yield _item(path, f"{path} must be {wanted}.")
+
+
+def _wanted(value: Any, option: PushOptionProperty) -> str | None:
+    """What a value should have been, or ``None`` if it is right."""
+    match option.type:
+        case PushOptionType.ARRAY:
+            return "an array"
+        case PushOptionType.NUMBER:
+            is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+            return None if is_number and abs(value) < _LARGEST_NUMBER else "a number below 10^15"
+        case PushOptionType.BOOLEAN:
+            return None if isinstance(value, bool) else "true or false"
+        case PushOptionType.DATE_TIME:
+            return None if _is_date(value) else "a date"
     if not isinstance(value, str):
-        return False
+        return "text"
+    choices = [each.value or "" for each in option.options or ()]
+    return f"one of {', '.join(choices)}" if choices and value not in choices else None
+
+
+def _is_date(value: Any) -> bool:
     try:
         datetime.fromisoformat(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
 

@@ -3,7 +3,7 @@
 import operator
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -11,8 +11,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from codat_async.sandbox.fields import FieldError, Kind, Property, resolve
-
-__all__ = ["MAX_LENGTH", "QueryError", "Token", "compile_query", "tokenise"]
 
 MAX_LENGTH: Final = 2048
 """A query must be shorter than this many characters (the API's documentation on querying)."""
@@ -23,10 +21,12 @@ _MAX_DEPTH: Final = 64
 
 Predicate = Callable[[Any], bool]
 
-_MALFORMED: Final = "Malformed query"
-_PATH = re.compile(r"\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*(!=|>=|<=|=|~|>|<)")
-_VALUE = re.compile(r"(?:(?!&&|\|\||[{}]).)*", re.DOTALL)
-_BLANK = re.compile(r"\s*")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<mark>&&|\|\||[{}])"
+    r"|(?P<path>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*(?P<operator>!=|>=|<=|=|~|>|<)"
+    r"(?P<value>(?:(?!&&|\|\||[{}]).)*))",
+    re.DOTALL,
+)
 _ORDERED: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -39,7 +39,7 @@ class QueryError(ValueError):
     """A query that does not parse; the API answers it with 400 "Malformed query"."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{_MALFORMED}: {reason}")
+        super().__init__(f"Malformed query: {reason}")
 
 
 class Token(NamedTuple):
@@ -55,52 +55,33 @@ class Token(NamedTuple):
 def tokenise(query: str) -> list[Token]:
     """Splits a query into braces, ``&&``, ``||`` and comparisons."""
     tokens = []
-    at = _skip_blank(query, 0)
-    while at < len(query):
-        if query[at] in "{}":
-            tokens.append(Token(query[at], at))
-            at += 1
-        elif query.startswith(("&&", "||"), at):
-            tokens.append(Token(query[at : at + 2], at))
-            at += 2
+    at, end = 0, len(query.rstrip())
+    while at < end:
+        piece = _TOKEN.match(query, at)
+        if piece is None:
+            raise QueryError(f"a property and an operator are expected at position {at}")
+        value = (piece["value"] or "").strip()
+        if piece["mark"]:
+            tokens.append(Token(piece["mark"], at))
+        # "==" is a slip of the pen, not a value that begins with "=".
+        elif not value or value.startswith("="):
+            raise QueryError(f"a value is expected at position {piece.start('value')}")
         else:
-            token, at = _comparison(query, at)
-            tokens.append(token)
-        at = _skip_blank(query, at)
+            tokens.append(Token("comparison", at, piece["path"], piece["operator"], value))
+        at = piece.end()
     return tokens
-
-
-def _skip_blank(query: str, at: int) -> int:
-    blank = _BLANK.match(query, at)
-    return blank.end() if blank else at
-
-
-def _comparison(query: str, at: int) -> tuple[Token, int]:
-    head = _PATH.match(query, at)
-    if head is None:
-        raise QueryError(f"a property and an operator are expected at position {at}")
-    body = _VALUE.match(query, head.end())
-    value = body.group().strip() if body else ""
-    # "==" is a slip of the pen, not a value that begins with "=".
-    if not value or value.startswith("="):
-        raise QueryError(f"a value is expected at position {head.end()}")
-    end = body.end() if body else head.end()
-    return Token("comparison", at, head.group(1), head.group(2), value), end
 
 
 @lru_cache(maxsize=512)
 def compile_query(query: str, model: type[msgspec.Struct]) -> Predicate:
-    """A function that tells whether a record of that type matches the query.
+    """A function that says whether a record of that type matches the query.
 
     ``&&`` binds more tightly than ``||``, braces group. A record without the value
     matches ``!=`` and no other operator. Raises :class:`QueryError`.
     """
     if len(query) >= MAX_LENGTH:
         raise QueryError(f"a query must be shorter than {MAX_LENGTH} characters")
-    tokens = tokenise(query)
-    if not tokens:
-        raise QueryError("it is empty")
-    parser = _Parser(tokens, model)
+    parser = _Parser(tokenise(query), model)
     predicate = parser.alternatives(0)
     parser.finish()
     return predicate
@@ -160,7 +141,7 @@ def _predicate(token: Token, model: type[msgspec.Struct]) -> Predicate:
         found = resolve(model, token.path)
     except FieldError as error:
         raise QueryError(str(error)) from error
-    read = found.comparable
+    read = found.read
     if token.operator == "~":
         if found.kind is not Kind.TEXT:
             raise QueryError(f"'~' takes text, '{token.path}' is a {found.kind}")
@@ -183,42 +164,21 @@ def _predicate(token: Token, model: type[msgspec.Struct]) -> Predicate:
 
 
 def _literal(token: Token, found: Property) -> Any:
-    match found.kind:
-        case Kind.NUMBER:
-            return _number(token)
-        case Kind.DATE:
-            return _date(token)
-        case Kind.BOOLEAN:
-            truth = {"true": True, "false": False}.get(token.value.lower())
-            if truth is None:
-                raise QueryError(f"'{token.value}' is neither true nor false")
-            return truth
-        case _:
-            return token.value
-
-
-def _number(token: Token) -> Decimal:
+    text = token.value
     try:
-        number = Decimal(token.value)
-    except InvalidOperation as error:
-        raise QueryError(f"'{token.value}' is not a number") from error
-    # A NaN would raise as soon as it is compared.
-    if not number.is_finite():
-        raise QueryError(f"'{token.value}' is not a number")
-    return number
-
-
-_FRACTION = re.compile(r"(\.\d{6})\d+")
-
-
-def _date(token: Token) -> datetime:
-    # The API writes up to seven digits of a second; Python reads six.
-    text = _FRACTION.sub(r"\1", token.value)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = datetime.combine(date.fromisoformat(text), datetime.min.time())
-        except ValueError as error:
-            raise QueryError(f"'{token.value}' is not a date") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        match found.kind:
+            case Kind.NUMBER:
+                number = Decimal(text)
+                # A NaN would raise as soon as it is compared.
+                if number.is_finite():
+                    return number
+            case Kind.DATE:
+                moment = datetime.fromisoformat(text)
+                return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+            case Kind.BOOLEAN:
+                return {"true": True, "false": False}[text.lower()]
+            case _:
+                return text
+    except (ValueError, InvalidOperation, KeyError):
+        pass
+    raise QueryError(f"'{text}' is not a {found.kind}")

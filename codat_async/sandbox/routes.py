@@ -1,10 +1,7 @@
 """Turns the client's catalogue into the server's routes: one handler a kind of operation."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from typing import Any, Final
-
-from msgspec import inspect
 
 from codat_async.models import DataType
 from codat_async.operations import Operation
@@ -16,19 +13,17 @@ from codat_async.sandbox.reads import Reads
 from codat_async.sandbox.routing import Router
 from codat_async.sandbox.writes import Writes, data_type_of
 
-__all__ = ["add_catalogue", "body_types", "makers", "record_types"]
-
 Make = Callable[[Operation], Handler]
 
 _MULTIPART: Final = frozenset({"upload_attachment"})
 
 
-def record_types(operations: Iterable[Operation]) -> dict[str, Any]:
+def record_models(operations: Iterable[Operation]) -> dict[str, Any]:
     """The type of the records of each resource that has a list."""
     return {operation.resource: operation.model for operation in operations if operation.name == "list"}
 
 
-def body_types(operations: Iterable[Operation]) -> dict[DataType, Any]:
+def body_models(operations: Iterable[Operation]) -> dict[DataType, Any]:
     """The type of what is sent to create a record, by data type."""
     return {
         data_type_of(operation.resource): operation.body_model
@@ -55,24 +50,14 @@ def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Ma
         "get_create_update_model": writes.options,
         "push_operations.list": writes.history,
         "push_operations.get": writes.get,
-        "push_operations.get_model_options": writes.options_by_type,
+        "push_operations.get_model_options": writes.options,
         "list_attachments": files.list,
         "get_attachment": files.get,
         "download_attachment": files.download,
         "upload_attachment": files.upload,
         "delete_attachment": files.delete,
     }
-    for name, handler in platform.handlers().items():
-        by_kind[name] = _always(handler)
-    return by_kind
-
-
-@cache
-def _required_fields(model: Any) -> tuple[str, ...]:
-    described = inspect.type_info(model)
-    if not isinstance(described, inspect.StructType):
-        return ()
-    return tuple(field.encode_name for field in described.fields if field.required)
+    return by_kind | {name: _always(handler) for name, handler in platform.handlers().items()}
 
 
 def _always(handler: Handler) -> Make:
@@ -88,10 +73,5 @@ def add_catalogue(
         make = by_kind.get(label) or by_kind.get(operation.resource) or by_kind.get(operation.name)
         if make is None:
             raise LookupError(f"the sandbox has no handler for {operation!r}")
-        route = Route(
-            make(operation),
-            label,
-            multipart=operation.name in _MULTIPART,
-            required=_required_fields(operation.model),
-        )
+        route = Route(make(operation), label, multipart=operation.name in _MULTIPART)
         router.add(operation.method, operation.path, route)

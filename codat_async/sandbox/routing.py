@@ -4,23 +4,18 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
-__all__ = ["Router", "split_path"]
-
 Target = TypeVar("Target")
 
 
 def split_path(raw_path: str) -> list[str] | None:
-    """The decoded segments of a raw path, or ``None`` where it is no path of this API.
+    """The decoded segments of a raw path, or ``None`` if it is not a path of this API.
 
     Segments are split before they are decoded, so that a record id with ``%2F`` in it
     stays one segment.
     """
     if not raw_path.startswith("/"):
         return None
-    segments = raw_path[1:].split("/")
-    if "%" in raw_path:
-        segments = [unquote(segment) if "%" in segment else segment for segment in segments]
-    return segments
+    return [unquote(segment) if "%" in segment else segment for segment in raw_path[1:].split("/")]
 
 
 class _Node(Generic[Target]):
@@ -29,29 +24,25 @@ class _Node(Generic[Target]):
     def __init__(self) -> None:
         self.by_name: dict[str, _Node[Target]] = {}
         self.by_parameter: _Node[Target] | None = None
-        self.routes: dict[str, tuple[str, tuple[str, ...], Target]] = {}
+        self.routes: dict[str, tuple[tuple[str, ...], Target]] = {}
 
 
 class Match(Generic[Target]):
     """A path that the tree knows: the methods it takes and, for the one asked, its target and parameters."""
 
-    __slots__ = ("methods", "parameters", "target", "template")
-
     def __init__(self, node: _Node[Target], method: str, values: tuple[str, ...]) -> None:
         self.methods = tuple(node.routes)
-        route = node.routes.get(method)
         self.target: Target | None = None
-        self.parameters: dict[str, str] = {}
-        self.template = ""
-        if route is not None:
-            self.template, names, self.target = route
-            self.parameters = dict(zip(names, values, strict=True))
+        names: tuple[str, ...] = ()
+        if method in node.routes:
+            names, self.target = node.routes[method]
+        self.parameters = dict(zip(names, values, strict=False))
 
 
 class Router(Generic[Target]):
     """Maps a method and the segments of a path to a target.
 
-    A literal segment wins over a parameter in the same place; where the literal leads
+    A literal segment wins over a parameter in the same place; if the literal leads
     nowhere, the parameter is tried.
     """
 
@@ -65,24 +56,21 @@ class Router(Generic[Target]):
         for segment in template.strip("/").split("/"):
             if segment.startswith("{"):
                 names.append(segment[1:-1])
-                if node.by_parameter is None:
-                    node.by_parameter = _Node()
+                node.by_parameter = node.by_parameter or _Node()
                 node = node.by_parameter
             else:
                 node = node.by_name.setdefault(segment, _Node())
         if method in node.routes:
             raise ValueError(f"two targets for {method} {template}")
-        node.routes[method] = (template, tuple(names), target)
+        node.routes[method] = (tuple(names), target)
 
     def find(self, method: str, segments: list[str]) -> Match[Target] | None:
-        """The match for those segments, or ``None``; without a target where only other methods are taken."""
-        second_best = None
-        for node, values in _walk(self._root, segments, 0, ()):
+        """The match for those segments, or ``None``; without a target if only other methods are taken."""
+        known = [(node, values) for node, values in _walk(self._root, segments, 0, ()) if node.routes]
+        for node, values in known:
             if method in node.routes:
                 return Match(node, method, values)
-            if node.routes and second_best is None:
-                second_best = Match(node, method, values)
-        return second_best
+        return Match(known[0][0], method, ()) if known else None
 
 
 def _walk(

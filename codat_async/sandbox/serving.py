@@ -1,4 +1,4 @@
-"""Runs a sandbox until it is told to stop, as the command line does."""
+"""Runs a sandbox until it is interrupted, as the command line does."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from codat_async.sandbox.server import Sandbox
-
-__all__ = ["serve"]
 
 
 async def serve(*, on_ready: Callable[[Sandbox], object] | None = None, **options: Any) -> None:

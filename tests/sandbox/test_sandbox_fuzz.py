@@ -9,10 +9,9 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 import pytest
-from conftest import Api, credential
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stand_in import SmallBooks
+from small_books import Api, credential, fill
 
 from codat_async.resources import catalogue
 from codat_async.sandbox import Sandbox, SandboxThread
@@ -57,7 +56,8 @@ bodies = st.one_of(
 @pytest.fixture(scope="module")
 def running() -> Any:
     """One sandbox for all examples: each must leave it fit for the next."""
-    with SandboxThread(books=SmallBooks(), push_delay=0.001) as sandbox:
+    with SandboxThread(companies=2, size=0, push_delay=0.001) as sandbox:
+        sandbox.call(fill)
         yield sandbox
 
 
@@ -113,12 +113,13 @@ async def exchange(port: int, request: bytes) -> bytes:
 def test_no_request_makes_it_fail(data: st.DataObject, running: SandboxThread, caplog: Any) -> None:
     """Random methods, paths, queries, headers and bodies never give a 500, nor anything in the log."""
     company = running.company_ids[0]
+    port = running.call(lambda sandbox: sandbox.port)
     connection = running.call(lambda sandbox: sandbox.connection_ids(company)[0])
     ids = {"{companyId}": [company], "{connectionId}": [connection]}
     method, target, headers, body = data.draw(requests(ids))
     request = raw_request(method, target, headers, body, credential(running.api_key))
     with caplog.at_level(logging.WARNING):
-        answer = asyncio.run(exchange(running.port, request))
+        answer = asyncio.run(exchange(port, request))
     if answer:
         status = int(answer.split(b" ", 2)[1])
         assert status < 500, answer
@@ -132,9 +133,10 @@ def test_no_request_makes_it_fail(data: st.DataObject, running: SandboxThread, c
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(noise=st.binary(max_size=200))
 def test_noise_on_the_line(noise: bytes, running: SandboxThread, caplog: Any) -> None:
-    """Bytes that are no HTTP at all end in a 400 or a closed connection."""
+    """Bytes that are not HTTP at all end in a 400 or a closed connection."""
+    port = running.call(lambda sandbox: sandbox.port)
     with caplog.at_level(logging.WARNING):
-        answer = asyncio.run(exchange(running.port, noise))
+        answer = asyncio.run(exchange(port, noise))
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], caplog.text
     caplog.clear()

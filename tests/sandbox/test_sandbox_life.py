@@ -14,8 +14,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import credential
-from stand_in import SmallBooks
+from small_books import credential, small_sandbox
 
 from codat_async.sandbox import Sandbox, SandboxThread, run_in_background, serve
 
@@ -40,8 +39,8 @@ def listening(port: int) -> bool:
 
 
 async def test_it_listens_on_this_machine_alone() -> None:
-    """Unless told otherwise it binds 127.0.0.1, on a free port, and is gone after the stop."""
-    async with Sandbox(books=SmallBooks()) as sandbox:
+    """By default it binds 127.0.0.1, on a free port, and is gone after the stop."""
+    async with small_sandbox() as sandbox:
         assert sandbox.base_url == f"http://127.0.0.1:{sandbox.port}"
         addresses = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
         for address in addresses - {"127.0.0.1", "127.0.1.1"}:
@@ -51,24 +50,22 @@ async def test_it_listens_on_this_machine_alone() -> None:
     assert not listening(sandbox.port)
 
 
-async def test_keys_follow_from_the_seed() -> None:
-    """The key is the same for the same seed, and one's own where given."""
-    keys = [Sandbox(books=SmallBooks(), seed=seed).api_key for seed in (1, 1, 2)]
-    assert keys[0] == keys[1] != keys[2]
-    assert keys[0].startswith("sandbox-")
-    assert Sandbox(books=SmallBooks(), api_key="mine").api_key == "mine"
+async def test_the_key_is_the_one_given() -> None:
+    """A key that is given is the one that is accepted."""
+    assert small_sandbox(api_key="mine").api_key == "mine"
+    assert small_sandbox().api_key.startswith("sandbox-")
 
 
 async def test_a_taken_port_is_an_error() -> None:
     """A port that is taken raises, and nothing stays behind."""
-    async with Sandbox(books=SmallBooks()) as sandbox:
+    async with small_sandbox() as sandbox:
         with pytest.raises(OSError, match="address already in use"):
-            await Sandbox(books=SmallBooks(), port=sandbox.port).start()
+            await small_sandbox(port=sandbox.port).start()
 
 
 async def test_it_can_be_started_again() -> None:
     """After a stop it starts again, on the same port, with what was written before."""
-    sandbox = Sandbox(books=SmallBooks(), warm=["invoices"])
+    sandbox = small_sandbox(warm=["invoices"])
     for _ in range(2):
         async with sandbox, aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session:
             url = f"{sandbox.base_url}/companies"
@@ -107,12 +104,13 @@ async def test_the_same_seed_serves_the_same_bytes() -> None:
 
 def test_on_a_thread() -> None:
     """Synchronous code has a sandbox on a thread, and reaches into it."""
-    with SandboxThread(books=SmallBooks()) as sandbox:
+    with SandboxThread(companies=2, size=0) as sandbox:
         assert get(sandbox.base_url, sandbox.api_key) == 200
         sandbox.call(lambda running: running.set_faults("503"))
         assert get(sandbox.base_url, sandbox.api_key) == 503
         assert len(sandbox.company_ids) == 2
-    assert not listening(sandbox.port)
+        port = sandbox.call(lambda running: running.port)
+    assert not listening(port)
     assert all(thread.name != "codat-sandbox" for thread in threading.enumerate())
 
 
@@ -132,16 +130,18 @@ def test_in_a_process() -> None:
 
 
 def test_a_process_that_cannot_start(capfd: pytest.CaptureFixture[str]) -> None:
-    """A process that fails is told apart from one that serves."""
+    """A process that fails raises, and an unknown option does before one is started."""
     with pytest.raises(RuntimeError, match="did not start"), run_in_background(faults="nothing"):
         pass
     assert "there is no fault" in capfd.readouterr().err
+    with pytest.raises(TypeError, match="colour"), run_in_background(colour="red"):
+        pass
 
 
 async def test_serving_until_cancelled() -> None:
-    """It serves until it is cancelled, having told when it was ready."""
+    """It reports when it is ready, and serves until it is cancelled."""
     ready: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(on_ready=ready.set_result, books=SmallBooks()))
+    task = asyncio.create_task(serve(on_ready=ready.set_result, companies=1, size=0))
     sandbox = await asyncio.wait_for(ready, 5)
     assert listening(sandbox.port)
     task.cancel()
@@ -172,7 +172,7 @@ def test_serving_until_a_signal(number: signal.Signals) -> None:
 PLUGIN_TESTS = """
 import pytest
 
-@pytest.mark.codat_sandbox(companies=1, size=12, faults="unknown-field;only=nothing")
+@pytest.mark.codat_sandbox(companies=1, size=12, faults="503;only=nothing")
 async def test_both(codat, codat_sandbox):
     assert len(codat_sandbox.company_ids) == 1
     invoices = [each async for each in codat.invoices.list(codat_sandbox.company_ids[0])]

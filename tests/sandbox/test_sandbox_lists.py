@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from conftest import Api
+from small_books import Api
 
 
 async def test_wrong_credentials_are_refused(api: Api) -> None:
@@ -77,7 +77,7 @@ async def test_malformed_query(api: Api, query: str) -> None:
 
 @pytest.mark.parametrize("order", ["nothing", "-", "lineItems", "customerRef", "customerRef.nothing"])
 async def test_order_by_nothing(api: Api, order: str) -> None:
-    """An order by what is no comparable property answers 400."""
+    """An order by something that is not a comparable property answers 400."""
     assert (await api.refused(f"{api.data}/invoices", orderBy=order))[0] == 400
 
 
@@ -133,7 +133,7 @@ async def test_report_parameters_are_checked(api: Api) -> None:
     assert await api.get(f"/companies/{api.company}/reports/agedDebtor/available") is True
 
 
-async def test_limits_are_told_on_every_answer(api: Api) -> None:
+async def test_limits_are_announced_on_every_answer(api: Api) -> None:
     """Every answer carries the three headers of the quota, errors included."""
     for path in ("/companies", "/nothing"):
         async with api.session.get(api.sandbox.base_url + path) as response:

@@ -7,8 +7,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from conftest import Api, credential
-from stand_in import SmallBooks, invoice
+from small_books import Api, credential, invoice
 
 from codat_async.models import Invoice, TrackingCategoryTree
 from codat_async.resources import catalogue
@@ -28,7 +27,7 @@ def routed(router: Router[str], method: str, path: str) -> tuple[str | None, dic
 
 
 def test_routes() -> None:
-    """Literals win over parameters, but not where only the parameter leads on; methods share a path."""
+    """Literals win over parameters, unless only the parameter leads on; methods share a path."""
     router: Router[str] = Router()
     router.add("GET", "/a/{id}", "one")
     router.add("POST", "/a/{name}", "make")
@@ -66,15 +65,16 @@ def test_the_cache_keeps_to_its_size() -> None:
     assert (cache.get("d"), cache.size) == (None, 6)
 
 
-def test_collections_see_what_others_do_to_their_rows() -> None:
-    """Rows put in or taken out behind its back are found, and views follow."""
+def test_collections_keep_their_views_until_they_change() -> None:
+    """A filtered view is worked out once; after a change, views and ids are worked out again."""
     rows = [invoice(number) for number in range(4)]
     collection = Collection(rows, Invoice)
     assert collection.view("status=Paid", None) is collection.view("status=Paid", None)
-    rows.append(invoice(5))
+    collection.add(invoice(5))
     assert collection.find("inv-5") is rows[4]
     assert len(collection.view("status=Paid", None)) == 3
     del rows[0]
+    collection.changed()
     assert collection.find("inv-5") is rows[3]
     for number in range(40):
         collection.view(f"totalAmount>{number}", "-issueDate")
@@ -90,7 +90,7 @@ def wrong(body: Any, **changes: Any) -> set[str]:
 
 
 def test_what_a_write_must_hold() -> None:
-    """Each kind of value is checked where it stands, and nothing else is demanded."""
+    """Each kind of value is checked in its place, and nothing else is demanded."""
     good = {
         "issueDate": "2026-01-31",
         "status": "Draft",
@@ -105,6 +105,7 @@ def test_what_a_write_must_hold() -> None:
     record, _ = check(msgspec.json.encode(good), Invoice)
     assert record.total_tax_amount == Decimal("0.1")
     assert wrong(good, issueDate=5, totalAmount=True, status=["x"]) == {"issueDate", "totalAmount", "status"}
+    assert wrong(good, totalAmount=10**15, amountDue=-(10**400)) == {"totalAmount", "amountDue"}
     assert wrong(good, lineItems={}, customerRef=[], note=1) == {"lineItems", "customerRef", "note"}
     assert wrong(good, lineItems=[{"quantity": 1, "unitAmount": 2, "isDirectIncome": "yes"}]) == {
         "lineItems[0].isDirectIncome"
@@ -114,13 +115,11 @@ def test_what_a_write_must_hold() -> None:
     assert len(wrong(good, lineItems=[{"quantity": "x"}] * 1000)) == 50
 
 
-def test_trees_end_where_a_type_is_within_itself() -> None:
+def test_trees_end_at_a_type_within_itself() -> None:
     """A type that holds itself is described once."""
     tree = option_tree(TrackingCategoryTree)
     assert tree.properties is not None
     assert tree.properties["subCategories"].properties is None
-    record, errors = check(b'{"subCategories":[{"subCategories":[5]}]}', TrackingCategoryTree)
-    assert (record, len(errors)) == (None, 1)
 
 
 async def test_what_is_too_large(api: Api) -> None:
@@ -181,8 +180,3 @@ def test_other_names_are_not_there() -> None:
     assert all(getattr(package, name) is not None for name in package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = package.nothing
-
-
-def test_small_books_will_do() -> None:
-    """Anything shaped like the books can be served in their place."""
-    assert Sandbox(books=SmallBooks(companies=4)).company_ids == SmallBooks(companies=4).company_ids
