@@ -15,11 +15,12 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from codat_async import Codat, errors
-from codat_async.models import Account
+from codat_async.models import Account, Customer, PushOperation, RecordStatus
+from codat_async.sandbox import Fault, Sandbox
 from codat_middleware import Limits, Request, RetryPolicy, Timeout
 from tests.faults import server as acts
-from tests.faults.conftest import QUICK, Scene, assert_nothing_left
-from tests.faults.server import Act, Exchange, ok, status
+from tests.faults.conftest import QUICK, RawScene, Scene, arrivals, assert_nothing_left
+from tests.faults.server import Act, answer, ok
 
 COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 HTML = b"<html><body>Bad Gateway</body></html>"
@@ -34,73 +35,100 @@ def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
     assert least <= took < seconds
 
 
-async def fetch(codat: Codat) -> str | None:
-    """A GET, decoded."""
-    return (await codat.customers.get(COMPANY, "1")).id
+async def fetch(codat: Codat, sandbox: Sandbox | None = None) -> str | None:
+    """A GET, decoded: of the sandbox's first customer, or of a raw server's."""
+    if sandbox is None:
+        return (await codat.customers.get(COMPANY, "1")).id
+    company = sandbox.company_ids[0]
+    wanted = sandbox.books.company(company).records("customers")[0]
+    found = await codat.customers.get(company, wanted.id)
+    assert found.customer_name == wanted.customer_name
+    return "1"
 
 
-def write() -> Request:
+async def create(codat: Codat, sandbox: Sandbox) -> PushOperation[Customer]:
     """A POST."""
-    return Request(method="POST", path=f"/companies/{COMPANY}/x", company_id=COMPANY)
+    company = sandbox.company_ids[0]
+    record = Customer(customer_name="New", status=RecordStatus.ACTIVE)
+    return await codat.customers.create(company, sandbox.connection_ids(company)[0], record)
 
 
-LOST = [
-    acts.reset_before_answer,
-    acts.reset_in_body,
-    acts.hang_up,
-    acts.truncated,
-    acts.truncated_chunks,
-    acts.length_too_small,
-    acts.length_not_a_number,
-    acts.not_http,
-]
-SLOW = [acts.stall_before_headers, acts.stall_in_headers, acts.stall_in_body, acts.drip]
+async def writes(codat: Codat, sandbox: Sandbox) -> int:
+    """How many writes the sandbox took."""
+    sandbox.set_faults(None)
+    return len(await codat.push_operations.list(sandbox.company_ids[0]).collect())
 
 
-@pytest.mark.parametrize("act", LOST + SLOW)
-async def test_one_fault_is_overcome(scene: Scene, act: Act) -> None:
+# The value of a stall is how long it lasts: with none at all the server hangs up at once.
+LOST = ["reset", "reset-body", "stall=0", "truncate"]
+SLOW = ["stall", "stall-body", "drip=2"]
+RAW_LOST = [acts.truncated_chunks, acts.length_too_small, acts.length_not_a_number, acts.not_http]
+
+
+@pytest.mark.parametrize("fault", LOST + SLOW)
+async def test_one_fault_is_overcome(scene: Scene, fault: str) -> None:
     """After a single broken answer the second attempt succeeds."""
-    async with scene(act, ok) as (codat, server):
+    async with scene(f"{fault};times=1") as (codat, sandbox):
+        with within(1.5):
+            assert await fetch(codat, sandbox) == "1"
+        assert sandbox.stats["requests"] == 2
+
+
+@pytest.mark.parametrize("act", [*RAW_LOST, acts.stall_in_headers])
+async def test_one_broken_protocol_is_overcome(raw_scene: RawScene, act: Act) -> None:
+    """After a single answer that breaks the protocol the second attempt succeeds."""
+    async with raw_scene(act, ok) as (codat, server):
         with within(1.5):
             assert await fetch(codat) == "1"
-        assert len(server.exchanges) == 2
+        assert server.requests == 2
 
 
-@pytest.mark.parametrize("act", LOST)
-async def test_connection_that_always_breaks(scene: Scene, act: Act) -> None:
+@pytest.mark.parametrize("fault", LOST)
+async def test_connection_that_always_breaks(scene: Scene, fault: str) -> None:
     """When every answer breaks the error is ConnectionLost, after as many attempts as allowed."""
-    async with scene(act) as (codat, server):
+    async with scene(fault) as (codat, sandbox):
+        with within(1.5), pytest.raises(errors.ConnectionLost) as caught:
+            await fetch(codat, sandbox)
+        assert caught.value.sent
+        # aiohttp sends a GET once more by itself if the connection closed without an answer.
+        assert sandbox.stats["requests"] in (3, 6)
+
+
+@pytest.mark.parametrize("act", RAW_LOST)
+async def test_protocol_that_always_breaks(raw_scene: RawScene, act: Act) -> None:
+    """Answers that break the protocol are a ConnectionLost too."""
+    async with raw_scene(act) as (codat, server):
         with within(1.5), pytest.raises(errors.ConnectionLost) as caught:
             await fetch(codat)
         assert caught.value.sent
-        # aiohttp sends a GET once more by itself where the connection closed without an answer.
-        assert len(server.exchanges) in (3, 6)
+        assert server.requests in (3, 6)
 
 
-@pytest.mark.parametrize(
-    ("act", "phase"),
-    [
-        (acts.stall_before_headers, "read"),
-        (acts.stall_in_headers, "read"),
-        (acts.stall_in_body, "read"),
-        (acts.drip, "total"),
-    ],
-)
-async def test_silence_that_lasts(scene: Scene, act: Act, phase: str) -> None:
-    """A server that stalls or drips ends in RequestTimeout, which tells what took too long."""
-    async with scene(act) as (codat, server):
+@pytest.mark.parametrize(("fault", "phase"), [("stall", "read"), ("stall-body", "read"), ("drip=2", "total")])
+async def test_silence_that_lasts(scene: Scene, fault: str, phase: str) -> None:
+    """A server that stalls or drips ends in RequestTimeout, which names what took too long."""
+    async with scene(fault) as (codat, sandbox):
+        with within(2.5), pytest.raises(errors.RequestTimeout) as caught:
+            await fetch(codat, sandbox)
+        assert caught.value.phase == phase
+        assert sandbox.stats["requests"] == 3
+
+
+async def test_silence_within_headers(raw_scene: RawScene) -> None:
+    """A server that stalls within the headers ends in RequestTimeout."""
+    async with raw_scene(acts.stall_in_headers) as (codat, server):
         with within(2.5), pytest.raises(errors.RequestTimeout) as caught:
             await fetch(codat)
-        assert caught.value.phase == phase
-        assert len(server.exchanges) == 3
+        assert caught.value.phase == "read"
+        assert server.requests == 3
 
 
-async def test_refused(scene: Scene) -> None:
-    """A port where nobody listens ends in ConnectError, with nothing sent."""
+async def test_connection_refused(scene: Scene) -> None:
+    """A port without a server ends in ConnectError, with nothing sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    async with scene(ok, base_url=f"http://127.0.0.1:{port}") as (codat, _):
+    async with scene("", base_url=f"http://127.0.0.1:{port}") as (codat, _):
         with within(1.0), pytest.raises(errors.ConnectError) as caught:
             await fetch(codat)
         assert not caught.value.sent
@@ -110,11 +138,11 @@ async def test_refused(scene: Scene) -> None:
 async def test_connecting_takes_too_long(scene: Scene) -> None:
     """A connection that is never made ends in RequestTimeout, with nothing sent."""
     timeout = Timeout(connect=0.1, read=1, total=5)
-    async with scene(acts.stall_before_headers, max_connections=1, timeout=timeout) as (codat, server):
-        holding = asyncio.ensure_future(fetch(codat))
-        await server.arrivals(1)
+    async with scene("stall", max_connections=1, timeout=timeout) as (codat, sandbox):
+        holding = asyncio.ensure_future(fetch(codat, sandbox))
+        await arrivals(sandbox, 1)
         with within(1.5), pytest.raises(errors.RequestTimeout) as caught:
-            await fetch(codat)
+            await fetch(codat, sandbox)
         holding.cancel()
         await asyncio.wait([holding])
         assert caught.value.phase == "connect"
@@ -136,7 +164,7 @@ class NoSuchName(AbstractResolver):
 async def test_name_does_not_resolve(scene: Scene) -> None:
     """A name that does not resolve ends in ConnectError."""
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoSuchName()))
-    async with session, scene(ok, base_url="http://codat.invalid", session=session) as (codat, _):
+    async with session, scene("", base_url="http://codat.invalid", session=session) as (codat, _):
         with within(1.0), pytest.raises(errors.ConnectError) as caught:
             await fetch(codat)
         assert not caught.value.sent
@@ -150,42 +178,26 @@ def self_signed() -> ssl.SSLContext:
     return context
 
 
-async def test_certificate_is_not_trusted(scene: Scene, self_signed: ssl.SSLContext) -> None:
+async def test_certificate_is_not_trusted(raw_scene: RawScene, self_signed: ssl.SSLContext) -> None:
     """A self-signed certificate ends in TLSError at once: trying again does not help."""
-    async with scene(ok, tls=self_signed) as (codat, server):
+    async with raw_scene(ok, tls=self_signed) as (codat, server):
         with within(1.0), pytest.raises(errors.TLSError) as caught:
             await fetch(codat)
         assert not caught.value.sent
         assert not hasattr(caught.value, "__notes__")
-        assert server.exchanges == []
+        assert server.requests == 0
 
 
 async def test_plain_server_behind_https(scene: Scene) -> None:
     """A server that does not speak TLS is an error of connecting."""
-    async with scene(ok) as (_, server):
+    async with scene("") as (_, sandbox):
         timeout = Timeout(connect=0.2, read=0.2, total=2)
-        other = Codat("key", base_url=server.url.replace("http:", "https:"), retry=QUICK, timeout=timeout)
-        async with other:
+        https = sandbox.base_url.replace("http:", "https:")
+        async with Codat("key", base_url=https, retry=QUICK, timeout=timeout) as other:
             with within(2.0), pytest.raises(errors.TransportError) as caught:
                 await fetch(other)
             assert not caught.value.sent
             await assert_nothing_left(other)
-
-
-def refuse_for(seconds: float, retry_after: Callable[[], str | None]) -> Act:
-    """Answers 429 until so long after the first request."""
-    first: list[float] = []
-
-    async def act(exchange: Exchange) -> None:
-        now = time.monotonic()
-        first.append(now)
-        told = retry_after()
-        if now - first[0] >= seconds:
-            await exchange.answer()
-        else:
-            await exchange.answer(429, b"{}", **({} if told is None else {"Retry_After": told}))
-
-    return act
 
 
 def in_two_seconds() -> str:
@@ -196,48 +208,50 @@ def in_two_seconds() -> str:
 @pytest.mark.parametrize(
     "retry_after", [lambda: "1", in_two_seconds, lambda: None], ids=["seconds", "date", "without"]
 )
-async def test_storm_of_refusals(scene: Scene, retry_after: Callable[[], str | None]) -> None:
-    """Forty calls in a storm of a second wait as long as told, and all succeed."""
-    async with scene(refuse_for(0.9, retry_after), limits=Limits(per_minute=60_000)) as (codat, server):
-        with within(3.0, least=0.9):
-            assert await asyncio.gather(*(fetch(codat) for _ in range(40))) == ["1"] * 40
-        assert len(server.exchanges) <= 50
+async def test_storm_of_429(scene: Scene, retry_after: Callable[[], str | None]) -> None:
+    """Forty calls in a storm of a second wait as long as asked, and all succeed."""
+    storm = [Fault(kind="429", retry_after=retry_after())]
+    async with scene(storm, limits=Limits(per_minute=60_000)) as (codat, sandbox):
+        asyncio.get_running_loop().call_later(0.9, sandbox.set_faults, None)
+        with within(3.5, least=0.9):
+            assert await asyncio.gather(*(fetch(codat, sandbox) for _ in range(40))) == ["1"] * 40
+        assert sandbox.stats["requests"] <= 50
 
 
-async def test_refused_for_hours(scene: Scene) -> None:
-    """A Retry-After of hours raises at once, with the time; the next call is not even sent."""
-    async with scene(status(429, Retry_After="7200")) as (codat, server):
+async def test_retry_after_of_hours(raw_scene: RawScene) -> None:
+    """A Retry-After of hours without a word on the quota raises at once; the next call is not even sent."""
+    async with raw_scene(answer(429, Retry_After="7200")) as (codat, server):
         with within(1.0), pytest.raises(errors.RateLimited) as caught:
             await fetch(codat)
         assert caught.value.retry_after == 7200
         with within(1.0), pytest.raises(errors.QuotaExhausted):
             await fetch(codat)
-        assert len(server.exchanges) == 1
+        assert server.requests == 1
 
 
-async def test_quota_spent(scene: Scene) -> None:
+async def test_quota_spent(raw_scene: RawScene) -> None:
     """A spent quota raises with its reset for all, those under way included."""
     resets_at = (datetime.now(UTC) + timedelta(hours=5)).replace(microsecond=0)
-    spent = status(
+    spent = answer(
         429, X_Rate_Limit_Limit="5000", X_Rate_Limit_Remaining="0", X_Rate_Limit_Reset=resets_at.isoformat()
     )
-    async with scene(spent) as (codat, server):
+    async with raw_scene(spent) as (codat, server):
         with within(1.0):
             outcomes = await asyncio.gather(*(fetch(codat) for _ in range(30)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {errors.QuotaExhausted}
         assert {outcome.resets_at for outcome in outcomes if isinstance(outcome, errors.QuotaExhausted)} == {
             resets_at
         }
-        assert len(server.exchanges) <= 10
+        assert server.requests <= 10
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 504])
 async def test_flapping(scene: Scene, code: int) -> None:
-    """Two failures and a success are a success."""
-    async with scene(status(code), status(code, HTML), ok) as (codat, server):
+    """Two failures, one of them a proxy's, and a success are a success."""
+    async with scene(f"{code};times=1,html={code};times=2") as (codat, sandbox):
         with within(1.0):
-            assert await fetch(codat) == "1"
-        assert len(server.exchanges) == 3
+            assert await fetch(codat, sandbox) == "1"
+        assert sandbox.stats["requests"] == 3
 
 
 @pytest.mark.parametrize(
@@ -250,117 +264,143 @@ async def test_flapping(scene: Scene, code: int) -> None:
     ],
 )
 async def test_failing_for_good(scene: Scene, code: int, kind: type[errors.StatusError]) -> None:
-    """Failures without end are the error of their status, HTML or not."""
-    async with scene(status(code, HTML, Content_Type="text/html")) as (codat, server):
+    """Failures without end are the error of their status, though a proxy answers in HTML."""
+    async with scene(f"html={code}") as (codat, sandbox):
         with within(1.0), pytest.raises(kind) as caught:
-            await fetch(codat)
+            await fetch(codat, sandbox)
         assert caught.value.status == code
-        assert len(server.exchanges) == 3
+        assert sandbox.stats["requests"] == 3
 
 
 async def test_html_error(scene: Scene) -> None:
     """A proxy's HTML with a final status is the error of its status."""
-    async with scene(status(403, HTML, Content_Type="text/html")) as (codat, server):
+    async with scene("html=403") as (codat, sandbox):
         with pytest.raises(errors.Forbidden):
-            await fetch(codat)
-        assert len(server.exchanges) == 1
+            await fetch(codat, sandbox)
+        assert sandbox.stats["requests"] == 1
 
 
-@pytest.mark.parametrize("act", [status(200, b"{"), status(200, HTML), status(200, b"")])
-async def test_success_that_is_none(scene: Scene, act: Act) -> None:
+async def test_success_that_is_not_json(scene: Scene) -> None:
     """A 200 whose body is not JSON is a DecodingError, and is not asked for again."""
-    async with scene(act, ok) as (codat, server):
+    async with scene("bad-json;times=1") as (codat, sandbox):
+        with within(1.0), pytest.raises(errors.DecodingError):
+            await fetch(codat, sandbox)
+        assert sandbox.stats["requests"] == 1
+
+
+@pytest.mark.parametrize("body", [HTML, b""])
+async def test_success_without_json(raw_scene: RawScene, body: bytes) -> None:
+    """So is a 200 with HTML, or with no body at all."""
+    async with raw_scene(answer(200, body), ok) as (codat, server):
         with within(1.0), pytest.raises(errors.DecodingError):
             await fetch(codat)
-        assert len(server.exchanges) == 1
+        assert server.requests == 1
 
 
-@pytest.mark.parametrize("act", [acts.reset_before_answer, acts.stall_before_headers, acts.truncated])
-async def test_write_without_an_answer(scene: Scene, act: Act) -> None:
-    """A POST that got no answer is sent again with its key; a 409 then means: still in progress."""
-    async with scene(act, status(409), ok) as (codat, server):
+@pytest.mark.parametrize("fault", ["reset", "stall", "lost"])
+async def test_write_without_an_answer(scene: Scene, fault: str) -> None:
+    """A POST that got no answer is sent again with its key, and done once.
+
+    The 409 in between means: still in progress.
+    """
+    async with scene(f"{fault};times=1,409;times=2;only=POST") as (codat, sandbox):
+        if fault == "lost":
+            # The first attempt is carried out, so that the second is its replay.
+            sandbox.set_faults("lost;times=1")
         with within(1.5):
-            assert (await codat.send(write())).status == 200
-        keys = {exchange.headers["idempotency-key"] for exchange in server.exchanges}
-        assert (len(server.exchanges), len(keys)) == (3, 1)
+            operation = await create(codat, sandbox)
+        assert operation.status == "Pending"
+        assert sandbox.stats["requests"] == (2 if fault == "lost" else 3)
+        assert await writes(codat, sandbox) == 1
 
 
 async def test_write_that_never_gets_an_answer(scene: Scene) -> None:
     """Its error says that the outcome is unknown."""
-    async with scene(acts.reset_before_answer) as (codat, _):
+    async with scene("reset") as (codat, sandbox):
         with within(1.0), pytest.raises(errors.ConnectionLost) as caught:
-            await codat.send(write())
+            await create(codat, sandbox)
         assert caught.value.outcome_unknown
 
 
 @pytest.mark.parametrize("code", [500, 503])
 async def test_write_that_failed_is_not_repeated(scene: Scene, code: int) -> None:
     """A POST answered by 5xx is sent once, and its outcome said to be unknown."""
-    async with scene(status(code), ok) as (codat, server):
+    async with scene(f"{code};times=1") as (codat, sandbox):
         with within(1.0), pytest.raises(errors.ServerError) as caught:
-            await codat.send(write())
+            await create(codat, sandbox)
         assert caught.value.outcome_unknown
         assert "it was not sent again" in str(caught.value)
-        assert len(server.exchanges) == 1
+        assert sandbox.stats["requests"] == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 async def test_idempotent_write_that_failed(scene: Scene, method: str) -> None:
     """A PUT or DELETE answered by 5xx is sent again, and its error does not say otherwise."""
-    async with scene(status(503)) as (codat, server):
+    async with scene("503") as (codat, sandbox):
+        company = sandbox.company_ids[0]
+        request = Request(method=method, path=f"/companies/{company}", company_id=company)
         with within(1.0), pytest.raises(errors.ServerError) as caught:
-            await codat.send(write().copy(method=method))
+            await codat.send(request)
         assert caught.value.outcome_unknown
         assert "the outcome of this write is unknown" in str(caught.value)
         assert "not sent again" not in str(caught.value)
-        assert len(server.exchanges) == 3
+        assert sandbox.stats["requests"] == 3
 
 
 @pytest.mark.parametrize("blank", ["", " "])
 async def test_write_with_a_blank_key(scene: Scene, blank: str) -> None:
-    """A blank key, by which no second try can be told from a second write, is refused before it is sent."""
-    async with scene(acts.reset_before_answer) as (codat, server):
+    """A blank key, which cannot identify a second try, is rejected before anything is sent."""
+    async with scene("reset") as (codat, sandbox):
         with pytest.raises(ValueError, match="idempotency key is blank"):
             await codat.accounts.create(COMPANY, "c", Account(name="x"), idempotency_key=blank)
         with pytest.raises(ValueError, match="idempotency key is blank"):
             await codat.bills.upload_attachment(COMPANY, "c", "b", b"x", name="x.txt", idempotency_key=blank)
-        assert server.exchanges == []
+        assert sandbox.stats["requests"] == 0
 
 
-@pytest.mark.parametrize("act", [acts.reset_in_body, acts.truncated, acts.stall_in_body])
-async def test_download_that_breaks(scene: Scene, act: Act) -> None:
+def attached(sandbox: Sandbox) -> tuple[str, str, str, str]:
+    """Where the first file of an invoice is: company, connection, invoice and attachment."""
+    company = sandbox.company_ids[0]
+    books = sandbox.books.company(company)
+    for invoice in books.records("invoices"):
+        for attachment in books.attachments("invoices", invoice.id):
+            return company, sandbox.connection_ids(company)[0], invoice.id, attachment.id or ""
+    raise AssertionError("no invoice has a file")
+
+
+@pytest.mark.parametrize("fault", ["reset-body", "truncate", "stall-body"])
+async def test_download_that_breaks(scene: Scene, fault: str) -> None:
     """A download that breaks off and cannot go on is an error in time, and holds nothing."""
-    async with scene(act) as (codat, _):
-        with within(2.0), pytest.raises((errors.TransportError, errors.DownloadError)):
-            async with codat.customers.download_attachment(COMPANY, "c", "1", "a") as download:
+    async with scene(fault) as (codat, sandbox):
+        with within(3.0), pytest.raises((errors.TransportError, errors.DownloadError)):
+            async with codat.invoices.download_attachment(*attached(sandbox)) as download:
                 await download.read()
 
 
 async def test_download_in_drips(scene: Scene) -> None:
     """A slow download is no fault: what is streamed has no time for the whole."""
-    async with scene(acts.drip) as (codat, _):
-        with within(2.0, least=0.5):
-            async with codat.customers.download_attachment(COMPANY, "c", "1", "a") as download:
-                assert await download.read() == acts.OK
+    async with scene("drip=1") as (codat, sandbox):
+        with within(3.0, least=0.6):
+            async with codat.invoices.download_attachment(*attached(sandbox)) as download:
+                body = await download.read()
+        assert len(body) > 1000
 
 
 async def test_download_that_is_abandoned(scene: Scene) -> None:
-    """Leaving a download early gives place and connection back."""
-    async with scene(acts.drip) as (codat, _):
-        async with codat.customers.download_attachment(COMPANY, "c", "1", "a"):
+    """Leaving a download early releases its place and connection."""
+    async with scene("drip=1") as (codat, sandbox):
+        async with codat.invoices.download_attachment(*attached(sandbox)):
             assert codat.governor.state().in_flight == 1
         await assert_nothing_left(codat)
 
 
-@pytest.mark.parametrize(
-    "act", [acts.stall_before_headers, acts.stall_in_body, status(503), status(429, Retry_After="3")]
-)
-async def test_cancelled(scene: Scene, act: Act) -> None:
+@pytest.mark.parametrize("fault", ["stall", "stall-body", "503", "429;retryAfter=3"])
+async def test_cancelled(scene: Scene, fault: str) -> None:
     """Cancelling a call in any phase ends it at once: waiting for an answer, a body, or a retry."""
     slow = RetryPolicy(attempts=50, max_elapsed=60, wait_initial=1, wait_max=1)
-    async with scene(act, retry=slow, timeout=Timeout()) as (codat, server):
-        tasks = [asyncio.ensure_future(fetch(codat)) for _ in range(30)]
-        await server.arrivals(10)
+    async with scene(fault, retry=slow, timeout=Timeout()) as (codat, sandbox):
+        tasks = [asyncio.ensure_future(fetch(codat, sandbox)) for _ in range(30)]
+        await arrivals(sandbox, 10)
         with within(0.5):
             for task in tasks:
                 task.cancel()
@@ -370,8 +410,8 @@ async def test_cancelled(scene: Scene, act: Act) -> None:
 
 async def test_one_connection_is_enough(scene: Scene) -> None:
     """With a pool of one, retries and errors never wait for a connection they hold themselves."""
-    async with scene(
-        status(503), acts.truncated, status(503, HTML), ok, max_connections=1, limits=Limits(in_flight=1)
-    ) as (codat, _):
+    faults = "503;times=1,html=503;times=2,truncate;times=3"
+    async with scene(faults, max_connections=1, limits=Limits(in_flight=1)) as (codat, sandbox):
         with within(3.0):
-            assert await asyncio.gather(*(fetch(codat) for _ in range(5))) == ["1"] * 5
+            assert await asyncio.gather(*(fetch(codat, sandbox) for _ in range(5))) == ["1"] * 5
+        assert sandbox.stats["requests"] == 8
