@@ -125,7 +125,7 @@ class Files:
 
         def handler(call: Call) -> Reply:
             state, record_id, held = self._attached(call, operation)
-            attachment = _pick(held, call.ids["attachmentId"])
+            attachment = _pick(call, held)
 
             def change() -> tuple[str, Any]:
                 held.remove(attachment)

@@ -104,10 +104,11 @@ class _Accounts:
         connection_id: str,
         body: models.Account,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Account]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
 
 class _BankAccountTransactions:
     """What the bank's statement shows on a bank account."""
@@ -140,7 +141,7 @@ class _BankAccountTransactions:
         parent_id: str,
         body: models.CreateBankTransactions,
         *,
-        allow_sync_on_push_complete: bool = True,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.CreateBankTransactions]:
@@ -181,11 +182,11 @@ class _BankAccounts:
         connection_id: str,
         body: models.BankAccount,
         *,
-        allow_sync_on_push_complete: bool = True,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.BankAccount]:
-        """A new record that Codat can read back as soon as it is written."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def update(
         self,
         company_id: str,
@@ -382,6 +383,14 @@ class _Bills:
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
         """A file to attach to a record."""
+    def delete_attachment(
+        self,
+        company_id: str,
+        connection_id: str,
+        record_id: str,
+        attachment_id: str,
+    ) -> models.PushOperation[models.Attachment]:
+        """The deletion of a file that is attached to a record."""
 
 class _CompanyInfo:
     """The company as its accounting software describes it."""
@@ -464,10 +473,11 @@ class _Customers:
         connection_id: str,
         body: models.Customer,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Customer]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def update(
         self,
         company_id: str,
@@ -475,10 +485,11 @@ class _Customers:
         record_id: str,
         body: models.Customer,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         force_update: bool = False,
         timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.Customer]:
-        """A change to a record in the accounting software."""
+        """A change to a record in the accounting software, which Codat can read back once it is written."""
     def list_attachments(
         self,
         company_id: str,
@@ -538,10 +549,11 @@ class _DirectCosts:
         connection_id: str,
         body: models.DirectCost,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.DirectCost]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def delete(
         self,
         company_id: str,
@@ -838,17 +850,21 @@ class _JournalEntries:
         connection_id: str,
         body: models.JournalEntry,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.JournalEntry]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def delete(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
+        *,
+        allow_sync_on_push_complete: bool | None = None,
+        timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.JournalEntry]:
-        """A deletion in the accounting software."""
+        """A deletion in the accounting software, which Codat can read back once it is done."""
 
 class _Journals:
     """The books that journal entries are kept in."""
@@ -879,10 +895,11 @@ class _Journals:
         connection_id: str,
         body: models.Journal,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Journal]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
 
 class _PaymentMethods:
     """The ways that payments are made."""
@@ -946,10 +963,11 @@ class _Payments:
         connection_id: str,
         body: models.Payment,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Payment]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
 
 class _PurchaseOrders:
     """Orders to suppliers."""
@@ -1120,10 +1138,11 @@ class _Suppliers:
         connection_id: str,
         body: models.Supplier,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Supplier]:
-        """A new record in the accounting software."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def update(
         self,
         company_id: str,
@@ -1131,10 +1150,11 @@ class _Suppliers:
         record_id: str,
         body: models.Supplier,
         *,
+        allow_sync_on_push_complete: bool | None = None,
         force_update: bool = False,
         timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.Supplier]:
-        """A change to a record in the accounting software."""
+        """A change to a record in the accounting software, which Codat can read back once it is written."""
     def list_attachments(
         self,
         company_id: str,
@@ -1230,9 +1250,11 @@ class _Transfers:
         connection_id: str,
         body: models.Transfer,
         *,
+        allow_sync_on_push_complete: bool | None = None,
+        timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Transfer]:
-        """A new record, at an endpoint that takes no time-out."""
+        """A new record in the accounting software, which Codat can read back once it is written."""
     def upload_attachment(
         self,
         company_id: str,
@@ -1342,7 +1364,7 @@ class _Connections:
         """A change to a connection."""
 
 class _RefreshData:
-    """How fresh Codat's copy of the books is, and making it fresher."""
+    """The freshness of Codat's copy of the books, and syncs that refresh it."""
     def all(self, company_id: str) -> None:
         """An operation on a company as a whole, or on what it has one of."""
     def by_data_type(
@@ -1373,6 +1395,24 @@ class _RefreshData:
         company_id: str,
         record_id: str,
     ) -> models.PullOperation:
+        """An operation on one record of a company."""
+    def wait(
+        self,
+        company_id: str,
+        data_types: collections.abc.Iterable[str],
+        *,
+        refresh: bool = False,
+        timeout: float | None = 600.0,
+    ) -> dict[str, models.DataStatus]:
+        """Wait until the data types of a company are synced, and return their status by data type."""
+
+class _ReadData:
+    """The quality of the data that was synced."""
+    def get_validation_results(
+        self,
+        company_id: str,
+        record_id: str,
+    ) -> models.Validation:
         """An operation on one record of a company."""
 
 class _PushOperations:
@@ -1464,6 +1504,7 @@ class Codat:
     companies: _Companies
     connections: _Connections
     refresh_data: _RefreshData
+    read_data: _ReadData
     push_operations: _PushOperations
     def __init__(
         self,
