@@ -14,7 +14,7 @@ from msgspec import Struct
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.progress import Counts
 from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
-from codat_async.bulk.store.directory import REPORT, DirectoryError, lock_holder, open_checkpoint
+from codat_async.bulk.store.directory import REPORT, DirectoryError, open_checkpoint, pull_process
 from codat_async.bulk.units import Unit
 
 __all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
@@ -148,7 +148,7 @@ def status(directory: Path | str) -> Report:
         run = checkpoint.current_run()
         if run is None:
             raise DirectoryError(f"{directory} has a pull that has not started yet; try again in a moment")
-        process = lock_holder(path)
+        process = pull_process(path)
         written = _written(path / REPORT, run) if process is None else None
         if written is None:
             report = make_report(checkpoint, run, missing_companies=[])

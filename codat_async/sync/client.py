@@ -102,7 +102,7 @@ async def _make(api_key: Any, options: dict[str, Any]) -> AsyncCodat:
     return AsyncCodat(api_key, **options)
 
 
-def _in_thread(function: Callable[[], str]) -> Callable[[], Coroutine[Any, Any, str]]:
+def _in_thread(function: Callable[..., Any]) -> Callable[[], Coroutine[Any, Any, str]]:
     @wraps(function)
     async def credential() -> str:
         return await asyncio.to_thread(function)

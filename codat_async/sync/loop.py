@@ -25,6 +25,7 @@ class Closable(Protocol):
 
     def aclose(self) -> Coroutine[Any, Any, None]:
         """Close it."""
+        raise NotImplementedError
 
 
 class BackgroundLoop:

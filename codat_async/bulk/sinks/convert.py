@@ -1,6 +1,6 @@
 """Converts raw files to Parquet files and DuckDB tables; it can be repeated at any time."""
 
-import fcntl
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ from msgspec import Struct
 from codat_async.bulk.plan.data_types import PullType, pull_types, resolve_types
 from codat_async.bulk.store.compression import DamagedFile, read_lines
 from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.rawfiles import RawFile, raw_files
 from codat_async.errors import ConfigurationError
 
@@ -143,8 +144,7 @@ def convert(
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     # One conversion could replace a file while another merges it and marks it as merged.
-    with (root / _LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.closing(FileLock(root / _LOCK, wait=True)):
         yield
 
 

@@ -1,8 +1,5 @@
 """The directory that a pull writes to: checked, locked, and recovered after a crash."""
 
-import contextlib
-import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,16 +12,17 @@ import msgspec
 
 from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
 from codat_async.bulk.store.compression import SUFFIXES, read_ranges
+from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
 from codat_async.bulk.store.rawfiles import file_stem
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
-__all__ = ["CHECKPOINT", "REPORT", "Directory", "DirectoryError", "lock_holder", "open_checkpoint"]
+__all__ = ["CHECKPOINT", "REPORT", "Directory", "DirectoryError", "open_checkpoint", "pull_process"]
 
 CHECKPOINT: Final = "checkpoint.sqlite"
 REPORT: Final = "report.json"
 _LOCK: Final = "pull.lock"
-_OWN: Final = {_LOCK, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm"}
+_OWN: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm"}
 
 
 class DirectoryError(CodatError):
@@ -36,7 +34,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
         self._made = False
         self._reader: Checkpoint | None = None
         self._reading = threading.Lock()
@@ -54,33 +52,20 @@ class Directory:
             self._made = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
             names = {entry.name for entry in path.iterdir()}
-            if names - _OWN and CHECKPOINT not in names:
+            if names - _OWN - {file.name for file in lock_files(path / _LOCK)} and CHECKPOINT not in names:
                 raise DirectoryError(
                     f"{path} holds something else than a pull; nothing was written, choose another directory"
                 )
-            self._take_lock()
+            try:
+                self._lock = FileLock(path / _LOCK)
+            except Held as held:
+                raise DirectoryError(f"another pull (process {held.holder}) is running in {path}") from None
         except OSError as error:
             raise DirectoryError(f"cannot write to {path}: {error.strerror or error}") from error
         try:
             self.checkpoint = Checkpoint(path / CHECKPOINT)
         except sqlite3.Error as error:
             raise DirectoryError(f"{path / CHECKPOINT} is not a checkpoint of a pull: {error}") from error
-
-    def _take_lock(self) -> None:
-        lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
-            os.close(lock)
-            if not isinstance(error, BlockingIOError):
-                raise
-            raise DirectoryError(
-                f"another pull (process {holder or 'unknown'}) is running in {self.path}"
-            ) from None
-        self._lock = lock
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
         """Close the checkpoint and release the lock; if no run has started, remove what was created."""
@@ -97,7 +82,7 @@ class Directory:
                 for name in _OWN:
                     (self.path / name).unlink(missing_ok=True)
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close(remove=unused)
             self._lock = None
         if self._made and unused:
             self.path.rmdir()
@@ -166,27 +151,9 @@ class Directory:
                 checkpoint.save(key, state)
 
 
-def lock_holder(directory: Path) -> int | None:
-    """The id of the process that pulls into a directory; None if none does."""
-    try:
-        lock = os.open(directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        process = int(os.pread(lock, 32, 0))
-        # Trying the lock takes it for a moment, and a pull could not start then. So it is tried only if
-        # the process in the lock file exists.
-        with contextlib.suppress(PermissionError):
-            os.kill(process, 0)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return process
-    except (OSError, OverflowError, ValueError):
-        pass
-    finally:
-        os.close(lock)
-    return None
+def pull_process(directory: Path) -> int | None:
+    """Return the id of the process that pulls into a directory; None if none does."""
+    return lock_holder(directory / _LOCK)
 
 
 def _listed(checkpoint: Checkpoint, key: int, unit: Unit) -> Iterator[bytes]:

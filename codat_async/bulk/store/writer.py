@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.system import OPEN_FLAGS, sync_data, write_at
 from codat_async.errors import CodatError
 
 __all__ = ["DiskFull", "WriteBatch", "WriteError", "Writer", "write_error"]
@@ -47,14 +48,10 @@ class WriteBatch:
             file = self._open(path)
             if os.fstat(file).st_size > begins:
                 os.ftruncate(file, begins)
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(file, view, begins)
-            begins += written
-            view = view[written:]
+        write_at(file, data, begins)
 
     def _open(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | OPEN_FLAGS
         try:
             file = os.open(path, flags, 0o644)
         except FileNotFoundError:
@@ -82,7 +79,7 @@ class WriteBatch:
                 for job in jobs:
                     job(self)
                 for file in self._files.values():
-                    os.fdatasync(file)
+                    sync_data(file)
         finally:
             while self._files:
                 os.close(self._files.popitem()[1])
