@@ -38,7 +38,7 @@ def test_unusable_duckdb_file_is_reported_before_the_pull(
         assert holder.stdout is not None
         holder.stdout.readline()
         (tmp_path / "letter.txt").write_text("dear")
-        for file in (in_use, tmp_path / "letter.txt", tmp_path, Path("/proc/books.duckdb")):
+        for file in (in_use, tmp_path / "letter.txt", tmp_path, tmp_path / "letter.txt" / "books.duckdb"):
             assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--duckdb", file) == 2
             assert f"cannot write to the DuckDB file {file}: " in error_line(capsys)
         holder.communicate(b"\n")

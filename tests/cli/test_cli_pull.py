@@ -152,8 +152,8 @@ def test_unusable_target_directories(
     assert str(tmp_path) in error_line(capsys)
     assert os.listdir(tmp_path) == ["letter.txt"]
     assert letter.read_text() == "dear"
-    assert command("pull", "--into", "/proc/books") == 2
-    assert "cannot write to /proc/books" in error_line(capsys)
+    assert command("pull", "--into", letter / "books") == 2
+    assert f"cannot write to {letter / 'books'}" in error_line(capsys)
     assert command("pull", "--into", tmp_path / "books", "--types", "bills") == 0
     capsys.readouterr()
     with SandboxThread(companies=1, seed=8) as other:

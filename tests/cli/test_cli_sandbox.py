@@ -11,6 +11,7 @@ from cli_runner import command, error_line
 from codat_async.sandbox import SandboxThread
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot signal a single process")
 def test_sandbox_prints_export_lines() -> None:
     """Two lines to paste once it listens, and status 0 after Ctrl-C."""
     arguments = [sys.executable, "-m", "codat_async.cli", "sandbox", "--port", "0", "--companies", "1"]

@@ -15,6 +15,8 @@ from cli_runner import command, error_line
 from codat_async.cli import progress
 from codat_async.sandbox import Address
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot signal a single process")
+
 _CPYTHON_109564 = r"(?s)Exception ignored in: <function _SelectorTransport.__del__.*?TypeError: [^\n]*\n"
 """What the sandbox's process may print when its server closes: https://github.com/python/cpython/issues/109564."""
 

@@ -643,16 +643,21 @@ async def creating(
     raise NotImplementedError
 
 
+def help_text(thing: object) -> str:
+    """What help() shows, without line breaks and margins: Python 3.13 breaks long signatures."""
+    return re.sub(r"[\s|]+", " ", plain(render_doc(thing))).replace("( ", "(").replace(", )", ")")
+
+
 def test_operations_have_help() -> None:
     """help() shows the signature, the purpose, the path, and the options of a list."""
     codat = client(Api({}))
-    text = plain(render_doc(codat.bills.list))
-    assert re.search(r"^list\(company_id: str, \*, query: .*-> .*Pager\[.*Bill\]$", text, re.MULTILINE)
+    text = help_text(codat.bills.list)
+    assert re.search(r" list\(company_id: str, \*, query: [^()]*\) -> \S*Pager\[\S*Bill\] ", text)
     assert "A pager over the company's records" in text
     assert "GET /companies/{companyId}/data/bills" in text
     for option in ListOptions.__annotations__:
         assert f"``{option}``" in text
-    text = plain(render_doc(codat.bills))
+    text = help_text(codat.bills)
     assert "upload_attachment(company_id: str, connection_id: str, record_id: str, file: " in text
     assert "Send a file without holding it in memory." in text
     # A class of operations keeps its own docstring.
