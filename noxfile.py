@@ -16,7 +16,16 @@ nox.options.sessions = ["lint", "types", "quick"]
 
 PLATFORMS = ("linux", "darwin", "win32")
 SOURCES = ("codat_async", "middleware/codat_middleware")
-SLOW_TESTS = ("benchmarks", "contract", "faults", "sandbox", "typing", "test_readme.py")
+SLOW_TESTS = (
+    "benchmarks",
+    "contract",
+    "faults",
+    "sandbox",
+    "typing",
+    "test_readme.py",
+    "bulk/test_bulk_kill.py",
+    "cli/test_cli_signals.py",
+)
 """Tests that the quick session leaves out."""
 LAST_PYTHON_WITH_SDK = (3, 13)
 """The published SDK pins a pydantic without wheels for later versions."""
@@ -26,6 +35,13 @@ def install(session: nox.Session, *arguments: str) -> None:
     """Install packages, unless the session uses the active environment."""
     if session.virtualenv.venv_backend != "none":
         session.install(*arguments)
+
+
+def ask_python(session: nox.Session, expression: str) -> str:
+    """Return what the session's Python prints for an expression."""
+    output = session.run("python", "-c", f"import sys; print({expression})", silent=True)
+    assert isinstance(output, str)
+    return output.strip()
 
 
 def quick_tests(session: nox.Session) -> None:
@@ -51,9 +67,8 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests but the soaks; those against the published SDK only on a Python that it supports."""
-    version = session.run("python", "-c", "import sys; print(*sys.version_info[:2])", silent=True)
-    assert isinstance(version, str)
-    with_sdk = tuple(map(int, version.split())) <= LAST_PYTHON_WITH_SDK
+    version = ask_python(session, "*sys.version_info[:2]").split()
+    with_sdk = tuple(map(int, version)) <= LAST_PYTHON_WITH_SDK
     install(session, "-e", ".[test,contract,lint,benchmark]" if with_sdk else ".[test,lint]")
     env = {"CODAT_ASYNC_REQUIRE_CONTRACT": "1"} if with_sdk else {}
     session.run("python", "-m", "pytest", "-q", *session.posargs, env=env)
@@ -82,8 +97,7 @@ def types(session: nox.Session) -> None:
     for platform in PLATFORMS:
         # A cache for each, since a change of platform discards mypy's cache.
         session.run("mypy", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}", *SOURCES)
-    python = shutil.which("python", path=session.bin)
-    session.run("pyright", *(["--pythonpath", python] if python else []))
+    session.run("pyright", "--pythonpath", ask_python(session, "sys.executable"))
 
 
 @nox.session
