@@ -100,7 +100,8 @@ class StatusError(CodatError):
 
         Codat keeps the answer to an idempotency key, server errors included, so a POST or
         PATCH answered with one is never sent again: the same key would replay the error and a
-        new one may write twice. Source: Codat's documentation of idempotency.
+        new one may write twice. Source: Codat's documentation of idempotency. What to do then
+        is described in ``codat_async.operations.writes``.
         """
         return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
 
