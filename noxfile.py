@@ -75,6 +75,16 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fresh(session: nox.Session) -> None:
+    """The tests against the SDKs of 2026, which do not install beside the one of 2024."""
+    install(session, "-e", ".[test]", "-r", "tests/contract/fresh/requirements.txt")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/contract/fresh", *session.posargs),
+        env={"CODAT_ASYNC_REQUIRE_FRESH": "1"},
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The middleware's tests, which must cover all of its branches."""
     install(session, "-e", ".[test]")

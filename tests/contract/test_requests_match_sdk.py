@@ -4,27 +4,20 @@ The SDK is walked by introspection, so every operation it offers is covered. Wha
 purpose is listed in ``RENAMED``, ``NOT_CREATED`` and ``HOSTILE_IDS``, each with its reason.
 """
 
-import email.parser
-import email.policy
 import inspect
 import json
 import os
 import re
-import types
-import typing
-from collections.abc import AsyncIterator, Iterator
-from datetime import date, datetime
+from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
-from urllib.parse import parse_qsl, quote, unquote
+from typing import Any, NamedTuple, get_args, get_type_hints
+from urllib.parse import parse_qsl, quote
 
 import pytest
-from msgspec.structs import fields
 
-from codat_async import Codat, Pager, Request, Response, codec, models
-from codat_async.models.base import Model
+from codat_async import Codat, Pager, codec, models
 from codat_async.operations import Operation
 from codat_async.resources import catalogue
 from codat_async.streaming import Download
@@ -35,6 +28,7 @@ try:
     from codat_accounting import CodatAccounting
     from codat_accounting.basesdk import BaseSDK
     from codat_accounting.models import shared
+    from sdk_examples import Examples, Sent, Stopped, annotation, is_model, unknown_in, unwrapped
 except ModuleNotFoundError as missing:
     HINT = f"the published SDK is not installed ({missing.name}): pip install 'codat-async[contract]'"
     if os.environ.get("CODAT_ASYNC_REQUIRE_CONTRACT") == "1":
@@ -65,16 +59,6 @@ PLAIN_IDS = "{}-1"
 ODD_IDS = "{} b&c=d+é@:$"
 HOSTILE_IDS = "{}/a?b#c%20d e&f=é"
 """What the SDK puts into a path as it is, so that the server sees another id, or another path."""
-
-DATES = {
-    field.encode_name
-    for name in models.__all__
-    if isinstance(kind := getattr(models, name), type) and issubclass(kind, Model)
-    for field in fields(kind)
-    if datetime in (field.type, *get_args(field.type))
-}
-"""Wire names of dates: the SDK has them as plain text."""
-
 
 # --- what the SDK offers ------------------------------------------------------------------------
 
@@ -111,74 +95,7 @@ def offered() -> Iterator[Offered]:
                     yield Offered(resource, name, request, unwrapped(hints.get("return", type(None))))
 
 
-def is_model(kind: Any) -> bool:
-    """Whether it is one of the SDK's own models."""
-    return inspect.isclass(kind) and issubclass(kind, pydantic.BaseModel)
-
-
-def unwrapped(kind: Any) -> Any:
-    """The type without None and notes beside it."""
-    origin = get_origin(kind)
-    if origin is Annotated or hasattr(origin, "__type_params__"):
-        # The SDK's "nullable" types stand around one other.
-        return unwrapped(get_args(kind)[0])
-    if origin in (Union, types.UnionType):
-        parts = [part for part in map(unwrapped, get_args(kind)) if part is not type(None)]
-        parts = [part for part in parts if getattr(part, "__name__", "") != "Unset"]
-        return parts[0] if parts else type(None)
-    return kind
-
-
 ALL = list(offered())
-
-
-# --- values for it ----------------------------------------------------------------------------------
-
-
-class Examples:
-    """JSON that a model of the SDK accepts: all its fields, or only those it needs."""
-
-    def __init__(self, *, whole: bool, variant: int = 0) -> None:
-        self.whole = whole
-        self.variant = variant
-
-    def of(self, kind: Any, name: str = "", above: tuple[Any, ...] = ()) -> Any:
-        """An example of a type; ``above`` holds the models around it, for models that contain themselves."""
-        kind = unwrapped(kind)
-        origin = get_origin(kind)
-        if is_model(kind):
-            return self.record(kind, above)
-        if origin in (list, typing.List):  # noqa: UP006
-            inside = get_args(kind)[0]
-            return [] if unwrapped(inside) in above else [self.of(inside, name, above)]
-        if origin in (dict, typing.Dict):  # noqa: UP006
-            inside = get_args(kind)[1]
-            return {} if unwrapped(inside) in above else {"key": self.of(inside, name, above)}
-        if inspect.isclass(kind) and issubclass(kind, Enum):
-            values = [member.value for member in kind]
-            return values[self.variant % len(values)]
-        if kind is str:
-            return "2021-11-15T06:00:00Z" if name in DATES else f"{name or 'text'} é"
-        return {int: 7, bool: True, float: 1.5, Decimal: 12.25, date: "2022-10-23", Any: "anything"}[kind]
-
-    def record(self, kind: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
-        """An example of a model."""
-        return {
-            field.alias or name: self.of(annotation(kind, name), field.alias or name, (*above, kind))
-            for name, field in kind.model_fields.items()
-            if field.is_required() or (self.whole and unwrapped(annotation(kind, name)) not in above)
-        }
-
-
-def annotation(kind: Any, name: str) -> Any:
-    """The resolved type of a field."""
-    return annotations(kind)[name]
-
-
-@cache
-def annotations(kind: Any) -> dict[str, Any]:
-    """The resolved types of a model's fields."""
-    return get_type_hints(kind)
 
 
 def of_record(kind: Any) -> Any:
@@ -187,36 +104,6 @@ def of_record(kind: Any) -> Any:
 
 
 # --- both sides, stopped before the network ---------------------------------------------------------
-
-
-class Sent(NamedTuple):
-    """A request as it would go out."""
-
-    method: str
-    path: str
-    query: list[tuple[str, str]]
-    content_type: str
-    body: bytes
-
-    @property
-    def segments(self) -> list[str]:
-        return [unquote(segment) for segment in self.path.split("/")]
-
-    @property
-    def content(self) -> Any:
-        """The body in a form that can be compared."""
-        if self.content_type.startswith("multipart/"):
-            head = f"Content-Type: {self.content_type}\r\n\r\n".encode()
-            form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.body)
-            return [
-                (
-                    dict(part["Content-Disposition"].params),
-                    part.get_content_type(),
-                    part.get_payload(decode=True),
-                )
-                for part in form.iter_parts()
-            ]
-        return json.loads(self.body, parse_float=Decimal) if self.body else None
 
 
 class Recorder(httpx.BaseTransport):
@@ -255,33 +142,6 @@ def sent_by_sdk(
     pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     kind = went.headers.get("content-type", "") if went.content else ""
     return Sent(went.method, path, pairs, kind, went.content)
-
-
-class Stopped:
-    """A middleware that answers in place of the network."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.requests: list[Request] = []
-
-    async def __call__(self, request: Request, handler: Any) -> Response:
-        self.requests.append(request)
-        if request.stream:
-            return Response(status=200, stream=Chunks(self.answer))
-        return Response(status=200, body=self.answer)
-
-
-class Chunks:
-    """A streamed body."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.data
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
 
 async def sent_by_us(
@@ -488,18 +348,6 @@ def check_read(operation: Offered, answer: bytes, read: Any) -> None:
         else:
             assert json.loads(codec.encode(read), parse_float=Decimal) == example
             assert unknown_in(read) == []
-
-
-def unknown_in(value: Any) -> list[str]:
-    """Names of fields anywhere in a record that it has no place for."""
-    if isinstance(value, Model):
-        here = list(value.unknown_fields or ())
-        return here + [name for field in fields(value) for name in unknown_in(getattr(value, field.name))]
-    if isinstance(value, list):
-        return [name for part in value for name in unknown_in(part)]
-    if isinstance(value, dict):
-        return [name for part in value.values() for name in unknown_in(part)]
-    return []
 
 
 @cache
