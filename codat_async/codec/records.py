@@ -307,7 +307,7 @@ class SlicedPage(Generic[T]):
         self._operation = operation
         self._bare_dates = False
         one = decoder(kind)
-        self._decode_one = one.decode if one.rounds(data) else one.plain
+        self._decode_one = one.decode_cut if one.rounds(data) else one.plain
         self.empty = not self._raws
         self.seconds = 0.0
         """Spent on decoding so far."""

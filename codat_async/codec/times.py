@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
@@ -91,6 +91,9 @@ class Decoder(Generic[T]):
         self.plain = plain
         """msgspec's own, which rounds."""
         self._dates = dates_of(kind)
+        self._page = get_origin(kind) is Page
+        deepest = 2 if self._page else 1 if isinstance(kind, type) else 0
+        self._untyped = self._dates.untyped or self._dates.supplemental > deepest
         names = self._dates.names
         self._rounded_up = re.compile(_DIGIT + date_field(names, _TIME)) if names else None
 
@@ -100,29 +103,33 @@ class Decoder(Generic[T]):
 
     def decode(self, data: bytes | Raw) -> T:
         """Decode a text, with its times cut to microseconds."""
-        return self._decode_cut(bytes(data)) if self.rounds(data) else self.plain(data)
+        return self.decode_cut(data) if self.rounds(data) else self.plain(data)
 
-    def _decode_cut(self, data: bytes) -> T:
+    def decode_cut(self, data: bytes | Raw) -> T:
+        """The same for a text that most likely has such times."""
         assert self._rounded_up is not None
-        pieces, reached = [], 0
-        for found in self._rounded_up.finditer(data):
-            pieces.append(data[reached : found.end() - 1])
+        pieces: list[bytes] = []
+        text, reached = bytes(data), 0
+        for found in self._rounded_up.finditer(text):
+            # As if the digit were 0; the length stays the same.
+            pieces += (text[reached : found.end() - 1], b"0")
             reached = found.end()
-        record = self.plain(b"0".join([*pieces, data[reached:]]))
+        if not pieces:
+            return self.plain(data)
+        record = self.plain(b"".join([*pieces, text[reached:]]))
         if not self._has_untyped(record):
             return record
         # What untyped content has under the same names stays as received.
-        received = self.plain(data)
+        received = self.plain(text)
         _copy_times(record, received)
         return received
 
-    def _has_untyped(self, value: object) -> bool:
-        if self._dates.untyped or self._dates.supplemental > 2:
-            return True
-        records = value.results if isinstance(value, Page) else value if isinstance(value, list) else (value,)
-        return bool(self._dates.supplemental) and any(
-            getattr(record, "supplemental_data", None) is not None for record in records
-        )
+    def _has_untyped(self, value: Any) -> bool:
+        if self._untyped or not self._dates.supplemental:
+            return self._untyped
+        if not self._page:
+            return value.supplemental_data is not None
+        return any(record.supplemental_data is not None for record in value.results)
 
 
 def _copy_times(source: object, target: object) -> None:

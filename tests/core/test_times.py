@@ -114,6 +114,19 @@ async def test_supplemental_data_on_a_page_is_not_cut() -> None:
             assert account.supplemental_data.content == held["content"]
 
 
+def test_several_records_at_once() -> None:
+    """In a list or mapping of records, dates are cut and supplemental data is not."""
+    held = {"content": {"a": {"modifiedDate": END}}}
+    record = {"id": "1", "modifiedDate": END, "supplementalData": held}
+    several = codec.decode(json.dumps([record, {"modifiedDate": END}]).encode(), list[Account])
+    named = codec.decode(json.dumps({"a": record}).encode(), dict[str, Account])
+    for account in (*several, *named.values()):
+        assert account.modified_date == CUT
+    for account in (several[0], named["a"]):
+        assert account.supplemental_data is not None
+        assert account.supplemental_data.content == held["content"]
+
+
 def test_types_with_untyped_content() -> None:
     """Their dates are cut and the untyped content is not."""
     connection = {"id": "n", "status": "Linked", "created": END, "connectionInfo": {"created": END}}
