@@ -69,12 +69,9 @@ TO_DO: Final = {
     "codat_async",
     "codat_async/bulk",
     "codat_async/codec",
-    "codat_async/models",
     "tests/bulk",
-    "tests/contract",
     "tests/core",
     "tests/middleware",
-    "tests/models",
 }
 
 

@@ -54,7 +54,7 @@ class OpenEnum(StrEnum):
 
     The API adds values without a new version. One that is not listed becomes a member of
     the enumeration's type with that text, equal to the text and encoded back unchanged;
-    :attr:`is_known` tells the two apart.
+    :attr:`is_known` is then False.
     """
 
     @classmethod

@@ -58,7 +58,7 @@ class Connection(Model, kw_only=True):
     source_id: str | None = None
     source_type: SourceType | None = None
     link_url: str | None = None
-    """Where the company's owner authorises the connection."""
+    """The page on which the company's owner authorises the connection."""
     status: ConnectionStatus
     created: datetime | None = None
     last_sync: datetime | None = None
@@ -83,7 +83,7 @@ class UpdateConnectionStatus(Model, kw_only=True):
 
 
 class CompanyReferenceLinks(Model, kw_only=True):
-    """Where a related company is found."""
+    """The pages of a related company."""
 
     portal: str | None = None
     """Its page in Codat's portal."""
@@ -109,7 +109,7 @@ class Company(Model, kw_only=True):
     name: str
     description: str | None = None
     redirect: str | None = None
-    """Where the company's owner connects their software."""
+    """The page on which the company's owner connects their software."""
     created: datetime | None = None
     created_by_user_name: str | None = None
     last_sync: datetime | None = None

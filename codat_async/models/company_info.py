@@ -43,5 +43,5 @@ class CompanyInfo(Model, kw_only=True):
     phone_numbers: list[Phone] | None = None
     web_links: list[Weblink] | None = None
     source_urls: dict[str, str] | None = None
-    """Where the company is found in the accounting software, by the name of the address."""
+    """The pages of the company in the accounting software, by their names."""
     supplemental_data: SupplementalData | None = None

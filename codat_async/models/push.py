@@ -106,7 +106,7 @@ class PushFieldValidation(Model, kw_only=True):
     field: str | None = None
     details: str | None = None
     ref: str | None = None
-    """Where the rule is documented."""
+    """The documentation of the rule."""
 
 
 class PushValidationInfo(Model, kw_only=True):

@@ -107,7 +107,7 @@ def of_record(kind: Any) -> Any:
 
 
 class Recorder(httpx.BaseTransport):
-    """Stands below the SDK: notes what it sends, and answers."""
+    """The transport of the SDK: notes what it sends, and answers."""
 
     def __init__(self) -> None:
         self.answer = b""

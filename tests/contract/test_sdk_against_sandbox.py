@@ -35,7 +35,7 @@ except ModuleNotFoundError as missing:
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
 
 ACCOUNTING_OPERATIONS = 135
-MENDED = {
+RENAMED = {
     "payments.payments": "payments.list_by_link_type",
     "purchase_orders.download_purchase_order_pdf": "purchase_orders.download_pdf",
 }
@@ -72,7 +72,7 @@ class Operation(NamedTuple):
     @property
     def label(self) -> str:
         """Its name in the catalogue."""
-        return MENDED.get(f"{self.group}.{self.name}", f"{self.group}.{self.name}")
+        return RENAMED.get(f"{self.group}.{self.name}", f"{self.group}.{self.name}")
 
 
 def operations(client: type[Any], base: type[Any]) -> Iterator[Operation]:

@@ -1,4 +1,4 @@
-"""Servers on real sockets that answer as a test tells them to, and clients that talk to them."""
+"""Servers on real sockets that answer as a test asks them to, and clients that talk to them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -182,7 +182,7 @@ def test_through_pickle(error: errors.CodatError) -> None:
     assert isinstance(copied, errors.CodatError)
 
 
-def test_push_errors_tell_why() -> None:
+def test_push_errors_have_their_reason() -> None:
     """A failed write names its operation and holds the validation."""
     error = errors.PushFailed(operation(), "why")
     assert str(error) == "push operation k: why"

@@ -100,7 +100,7 @@ def room_of(module: str) -> str | None:
 
 @pytest.mark.parametrize("room", BELOW)
 def test_arrows_point_down(room: str) -> None:
-    """A room uses only what stands below it, so there are no circles."""
+    """A room uses only rooms below it, so there are no circles."""
     for path in sources(room):
         rooms = {room_of(module) for module in imported(path)} - {None, room}
         assert rooms <= BELOW[room], f"{path.name} reaches up to {rooms - BELOW[room]}"

@@ -186,10 +186,10 @@ async def test_queued_again_once(state: str) -> None:
     assert api.count("POST") == 2
     api = Api(bills=[state])
 
-    def mend() -> None:
+    def succeed() -> None:
         api.states["bills"] = ["Fetching", "Complete"]
 
-    api.before_status = mend
+    api.before_status = succeed
     assert await wait(api) == {"bills": "Complete"}
 
 

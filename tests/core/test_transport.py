@@ -149,7 +149,7 @@ async def test_streams_and_their_errors(serve: Serve, sending: Serve) -> None:
     assert 1 << 20 <= len(failed.body) < 3_000_000
 
 
-async def test_connections_are_given_back(serve: Serve) -> None:
+async def test_connections_are_released(serve: Serve) -> None:
     """Answers of every kind leave the one connection of a small pool free for the next request."""
 
     async def answer(request: web.Request) -> web.Response:

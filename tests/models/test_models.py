@@ -414,7 +414,7 @@ NEWER: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("kind", "text"), NEWER, ids=lambda value: getattr(value, "__name__", None))
 def test_newer_fields(kind: Any, text: str) -> None:
-    """Each has a name here, and is sent back as it came."""
+    """Each has a name here, and is sent back unchanged."""
     record = codec.decode(text.encode(), kind)
     assert record.unknown_fields is None
     assert all(
@@ -513,7 +513,7 @@ def test_a_write_answers_with_a_typed_record() -> None:
         (models.Metadata(is_deleted=True), True),
     ],
 )
-def test_a_record_tells_whether_it_was_deleted(metadata: models.Metadata | None, deleted: bool) -> None:
+def test_deleted_records(metadata: models.Metadata | None, deleted: bool) -> None:
     assert models.Account(metadata=metadata).is_deleted is deleted
 
 
