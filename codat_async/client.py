@@ -34,6 +34,8 @@ Credential: TypeAlias = str | Callable[[], Awaitable[str]]
 """The raw API key, a ready ``Basic …`` header, or an async function that returns either."""
 
 DEFAULT_BASE_URL: Final = "https://api.codat.io"
+DEFAULT_RESPONSE_SIZE: Final = 256 << 20
+"""Bytes; the largest page, 5,000 records, is some 20 MB."""
 DEFAULT_CONNECTIONS: Final = 100
 """Open connections at once; the rate limit allows 10 requests in flight for each company."""
 
@@ -79,6 +81,9 @@ class Codat(Resources):
         Open connections at once, if the session is the client's own. The default limits send
         no more requests than that, because waiting for a connection is not fair between
         companies.
+    ``max_response_size``
+        Bytes of an answer's body, decompressed, beyond which reading it ends with
+        :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
     base URL.
@@ -98,9 +103,12 @@ class Codat(Resources):
         timeout: Timeout | float | None = None,
         headers: Mapping[str, str] | None = None,
         max_connections: int = DEFAULT_CONNECTIONS,
+        max_response_size: int | None = DEFAULT_RESPONSE_SIZE,
     ) -> None:
         if max_connections < 1:
             raise errors.ConfigurationError(f"max_connections must be 1 or more, not {max_connections}")
+        if max_response_size is not None and max_response_size < 1:
+            raise errors.ConfigurationError(f"max_response_size must be 1 or more, not {max_response_size}")
         if governor is not None and limits is not None:
             raise errors.ConfigurationError(
                 "pass limits or governor, not both: a governor has limits of its own"
@@ -121,6 +129,7 @@ class Codat(Resources):
             headers={**_HEADERS, **(headers or {})},
             timeout=_timeout(timeout),
             max_connections=max_connections,
+            max_response_size=max_response_size,
             session=session,
         )
         self._handler: Handler = compose(self._middleware, self._transport)

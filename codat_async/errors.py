@@ -8,7 +8,8 @@
     │   ├── ConnectError          no connection could be made: DNS, refused, proxy
     │   │   └── TLSError          the certificate or the handshake was not accepted
     │   ├── ConnectionLost        the connection broke before the answer was complete
-    │   └── RequestTimeout        connecting, waiting or the whole attempt took too long
+    │   ├── RequestTimeout        connecting, waiting or the whole attempt took too long
+    │   └── ResponseTooLarge      more bytes, decompressed, than ``max_response_size``
     ├── QuotaExhausted            the daily quota is used up; has the time of its reset
     ├── StatusError               an answer that is not a success
     │   ├── BadRequest            400  malformed request or query
@@ -58,6 +59,7 @@ from codat_middleware.errors import ConnectError as ConnectError
 from codat_middleware.errors import ConnectionLost as ConnectionLost
 from codat_middleware.errors import QuotaExhausted as QuotaExhausted
 from codat_middleware.errors import RequestTimeout as RequestTimeout
+from codat_middleware.errors import ResponseTooLarge as ResponseTooLarge
 from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after

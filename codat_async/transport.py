@@ -1,6 +1,8 @@
 """The one place that knows aiohttp: sends a request, and maps its exceptions to typed errors."""
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +17,7 @@ from codat_async.errors import (
     ConnectError,
     ConnectionLost,
     RequestTimeout,
+    ResponseTooLarge,
     TLSError,
     TransportError,
 )
@@ -28,7 +31,12 @@ the socket so often that reading it takes a quarter longer."""
 _PIECE: Final = 1 << 16
 """Bytes of an upload passed to aiohttp at once, which then waits for the socket."""
 _ERROR_BODY: Final = 1 << 20
-"""Bytes read of the error answer to a request for a stream."""
+"""Bytes read of the body of an answer that is not a success."""
+_HEADER: Final = 1 << 16
+"""Bytes of one header of an answer, or of its status line; aiohttp accepts 128 headers."""
+
+_TOO_LARGE: Final = re.compile("Got more than|Too many headers")
+"""How the texts of aiohttp's errors for headers begin; they have no class of their own."""
 
 
 class AiohttpTransport:
@@ -46,6 +54,7 @@ class AiohttpTransport:
         headers: Mapping[str, str],
         timeout: Timeout,
         max_connections: int,
+        max_response_size: int | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
@@ -59,6 +68,7 @@ class AiohttpTransport:
         self._timeout = timeout
         self._usual_limits = _limits(timeout, streamed=False)
         self._max_connections = max_connections
+        self._max_size = max_response_size or sys.maxsize
         self._session = session
         self._owns_session = session is None
         self._closed = False
@@ -113,13 +123,14 @@ class AiohttpTransport:
         headers = (request.headers or None) if self._owns_session else self._completed(request.headers)
         data = None
         limits = self._usual_limits
+        timeout = request.timeout or self._timeout
         streamed = request.stream or (request.body is not None and callable(request.body.content))
-        if streamed or request.timeout is not None:
-            limits = _limits(request.timeout or self._timeout, streamed=streamed)
+        if streamed or timeout is not self._timeout:
+            limits = _limits(timeout, streamed=streamed)
         if request.body is not None:
             headers = CIMultiDict(headers or ())
             headers["Content-Type"] = request.body.content_type
-            data = _payload(request.body, headers, limits)
+            data = _payload(request.body, headers, limits, timeout.total)
         sending = session.request(
             request.method,
             url,
@@ -128,26 +139,65 @@ class AiohttpTransport:
             timeout=limits,
             allow_redirects=False,
             raise_for_status=False,
+            max_line_size=_HEADER,
+            max_field_size=_HEADER,
         )
         try:
-            response = await (data.answered(sending) if isinstance(data, _Content) else sending)
+            if not streamed and not isinstance(data, _Content):
+                return await self._answer(await sending, request)
+            async with asyncio.timeout(None) as deadline:
+                if isinstance(data, _Content):
+                    response = await data.answered(sending, deadline)
+                else:
+                    _expire_in(deadline, timeout.total)
+                    response = await sending
+                if request.stream and response.status < 300:
+                    stream = _Stream(response, request)
+                    return Response(status=response.status, headers=response.headers, stream=stream)
+                _expire_in(deadline, timeout.total)
+                return await self._answer(response, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(data, _Content) and data.failure is not None:
-                raise data.failure from None
+            if isinstance(data, _Content):
+                if data.failure is not None:
+                    raise data.failure from None
+                if isinstance(error, TimeoutError) and data.unread:
+                    error = aiohttp.SocketTimeoutError()
             raise _mapped(error, request) from error
-        if request.stream and response.status < 300:
-            return Response(
-                status=response.status, headers=response.headers, stream=_Stream(response, request)
-            )
+
+    async def _answer(self, response: aiohttp.ClientResponse, request: Request) -> Response:
+        """Read the body, of a failure its beginning only; raises ResponseTooLarge."""
+        content = response.content
+        failed = response.status >= 300
+        limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
         try:
-            # Reading to the end releases the connection.
-            body = await (_beginning(response) if request.stream else response.read())
-        except BaseException as error:
+            if content.is_eof() and content.total_bytes <= limit:
+                body = await response.read()
+            else:
+                size, pieces = 0, []
+                while piece := await content.readany():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        response.close()
+                        if not failed:
+                            # The error's traceback would keep them.
+                            pieces.clear()
+                            raise _too_large(f"its body is larger than {limit:,} bytes", request)
+                        break
+                    # Reading also inflates what follows, without returning to the event loop.
+                    await asyncio.sleep(0)
+                body = b"".join(pieces)
+        except BaseException:
             response.close()
-            if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
-                raise _mapped(error, request) from error
             raise
         return Response(status=response.status, headers=response.headers, body=body)
+
+
+def _expire_in(deadline: asyncio.Timeout, seconds: float | None) -> None:
+    """Move the deadline to so many seconds from now, or away."""
+    if not deadline.expired():
+        now = asyncio.get_running_loop().time()
+        deadline.reschedule(None if seconds is None else now + seconds)
 
 
 @lru_cache
@@ -156,10 +206,10 @@ def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
     # A timer for each packet is expensive, and useless if it cannot fire before the total's.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
     connect = wanted.connect
-    if total is not None:
+    if wanted.total is not None:
         # A time-out of its own shows that nothing was sent. A fifth is enough to fire before the
         # total's, although aiohttp rounds up to whole seconds from five seconds on.
-        connect = total * 0.8 if connect is None else min(connect, total * 0.8)
+        connect = min(wanted.total * 0.8, connect or wanted.total)
     return aiohttp.ClientTimeout(total=total, connect=connect, sock_connect=connect, sock_read=silence)
 
 
@@ -185,17 +235,9 @@ class _Stream:
             self._response.close()
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) >= _ERROR_BODY:
-            response.close()
-            break
-    return bytes(body)
-
-
-def _payload(body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeout) -> "bytes | _Content":
+def _payload(
+    body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeout, total: float | None
+) -> "bytes | _Content":
     if isinstance(body.content, bytes):
         if limits.total is not None:
             return body.content
@@ -205,7 +247,7 @@ def _payload(body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeou
     assert callable(body.content)
     if body.length is not None:
         headers["Content-Length"] = str(body.length)
-    return _Content(body.content, limits.sock_read)
+    return _Content(body.content, limits.sock_read, total)
 
 
 async def _single(piece: bytes) -> AsyncIterator[bytes]:
@@ -215,27 +257,31 @@ async def _single(piece: bytes) -> AsyncIterator[bytes]:
 class _Content:
     """The streamed body of one attempt; ``failure`` is the exception of its source, if that failed.
 
-    It times out if the server reads nothing of it for ``silence`` seconds, since aiohttp watches
-    the socket only once everything is sent. The time that the source takes is not counted.
+    The attempt's deadline allows ``silence`` seconds for the server to read each piece, since
+    aiohttp watches the socket only once everything is sent, and then ``total`` for the headers
+    of the answer. The time that the source takes is not counted.
     """
 
-    def __init__(self, opened: Callable[[], AsyncIterable[bytes]], silence: float | None) -> None:
+    def __init__(
+        self, opened: Callable[[], AsyncIterable[bytes]], silence: float | None, total: float | None
+    ) -> None:
         self._open = opened
         self._silence = silence
+        self._total = total
         self._deadline: asyncio.Timeout | None = None
         self.failure: Exception | None = None
+        self.unread = False
+        """Whether a piece was passed to aiohttp that the server has not read."""
 
-    async def answered(self, sending: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
-        """Send the request and return its answer; raises SocketTimeoutError after ``silence``."""
+    async def answered(
+        self, sending: Awaitable[aiohttp.ClientResponse], deadline: asyncio.Timeout
+    ) -> aiohttp.ClientResponse:
+        """Send the request and return its answer, moving the deadline on with each piece."""
+        self._deadline = deadline
         try:
-            async with asyncio.timeout(None) as self._deadline:
-                return await sending
-        except TimeoutError:
-            if self._deadline is not None and self._deadline.expired():
-                raise aiohttp.SocketTimeoutError from None
-            raise
+            return await sending
         finally:
-            # The rest may be sent while aiohttp reads the answer, with a time-out of its own.
+            # The rest may be sent while the answer is read, which has a deadline of its own.
             self._deadline = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -245,17 +291,18 @@ class _Content:
                     raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
                 # In small pieces: a slow connection would need longer than the limit for a large one.
                 for start in range(0, len(piece), _PIECE):
-                    self._watch(self._silence)
+                    self._expire_in(self._silence, unread=True)
                     yield piece[start : start + _PIECE]
-                    self._watch(None)
+                    self._expire_in(None)
+            self._expire_in(self._total)
         except Exception as error:
             self.failure = error
             raise
 
-    def _watch(self, silence: float | None) -> None:
-        if self._deadline is not None and not self._deadline.expired():
-            now = asyncio.get_running_loop().time()
-            self._deadline.reschedule(None if silence is None else now + silence)
+    def _expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
+        if self._deadline is not None:
+            self.unread = unread
+            _expire_in(self._deadline, seconds)
 
 
 def _query(request: Request) -> str:
@@ -275,10 +322,18 @@ def _mapped(error: Exception, request: Request) -> TransportError:
             return TLSError(_reason(error), sent=False, **target)
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return ConnectError(_reason(error), sent=False, **target)
+        case aiohttp.ClientResponseError() if _TOO_LARGE.match(error.message):
+            return _too_large(f"its headers have more than {_HEADER:,} bytes each, or are too many", request)
         case TimeoutError():
             return RequestTimeout("the attempt took too long", phase="total", sent=True, **target)
         case _:
             return ConnectionLost(_reason(error), sent=True, **target)
+
+
+def _too_large(reason: str, request: Request) -> ResponseTooLarge:
+    return ResponseTooLarge(
+        f"the answer is too large: {reason}", method=request.method, path=request.path, sent=True
+    )
 
 
 def _clean(error: Exception, request: Request) -> None:

@@ -1520,6 +1520,7 @@ class Codat:
         timeout: Timeout | float | None = None,
         headers: collections.abc.Mapping[str, str] | None = None,
         max_connections: int = 100,
+        max_response_size: int | None = 268435456,
     ) -> None: ...
     def with_options(
         self,

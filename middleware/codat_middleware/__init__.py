@@ -9,6 +9,7 @@ from codat_middleware.errors import (
     ConnectionLost,
     QuotaExhausted,
     RequestTimeout,
+    ResponseTooLarge,
     TLSError,
     TransportError,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Request",
     "RequestTimeout",
     "Response",
+    "ResponseTooLarge",
     "Retry",
     "RetryBudget",
     "RetryEvent",

@@ -7,7 +7,8 @@
     │   ├── ConnectError      no connection could be made: DNS, refused, proxy
     │   │   └── TLSError      the certificate was rejected or the handshake failed
     │   ├── ConnectionLost    the connection broke before the response was complete
-    │   └── RequestTimeout    connecting, reading or the whole attempt took too long
+    │   ├── RequestTimeout    connecting, reading or the whole attempt took too long
+    │   └── ResponseTooLarge  the response has more bytes than the client accepts
     └── QuotaExhausted        the day's quota is spent
 
 ``codat_async.errors`` draws the whole tree, including the errors raised after the pipeline.
@@ -22,6 +23,7 @@ __all__ = [
     "ConnectionLost",
     "QuotaExhausted",
     "RequestTimeout",
+    "ResponseTooLarge",
     "TLSError",
     "TransportError",
 ]
@@ -85,6 +87,10 @@ class RequestTimeout(TransportError):
     ) -> None:
         super().__init__(reason, method=method, path=path, sent=sent)
         self.phase = phase
+
+
+class ResponseTooLarge(TransportError):
+    """The response has more bytes, decompressed, than the client accepts; not retried."""
 
 
 class QuotaExhausted(CodatError):

@@ -25,7 +25,8 @@ class Timeout(Struct, frozen=True, kw_only=True):
     read: float | None = 60.0
     """Between two reads, while waiting for the headers or for more of the body."""
     total: float | None = 60.0
-    """For the whole attempt. Not applied to streamed downloads and uploads: their size is unbounded."""
+    """For the whole attempt. The size of a streamed download or upload is unbounded: there it applies
+    to the headers of the answer, and to the answer itself unless that is the download."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "read", "total"):
@@ -70,6 +71,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """The company the request is for; the rate limit is fair between companies."""
     timeout: Timeout | None = None
     """Overrides the transport's time-out."""
+    max_response_size: int | None = None
+    """Bytes of a decompressed body, if that may be smaller than the transport's own limit."""
     stream: bool = False
     """Whether to return a successful response's body as a stream instead of reading it."""
     attempt: int = 1

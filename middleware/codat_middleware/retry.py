@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, SystemClock, queued
-from codat_middleware.errors import TLSError, TransportError
+from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response
@@ -110,7 +110,7 @@ class Retry:
       returned at once. A ``Retry-After`` of 0 or in the past is ignored, since it gives no
       time at which the server will have recovered.
     - An attempt of which nothing was sent may be retried whatever the method; a failed TLS
-      handshake is never retried.
+      handshake and a response that is too large are never retried.
     - POST and PATCH are retried only with an ``Idempotency-Key``: after a 429, after no
       response, and after a 409 that follows an attempt without a response, which means that
       the first attempt is still running. Never after a 5xx: the same key would replay it,
@@ -244,7 +244,7 @@ class Retry:
 
 def _safe(request: Request, outcome: _Outcome, history: _History, policy: RetryPolicy) -> bool:
     if isinstance(outcome, TransportError):
-        if isinstance(outcome, TLSError):
+        if isinstance(outcome, TLSError | ResponseTooLarge):
             return False
         if not outcome.sent:
             return True
