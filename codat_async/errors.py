@@ -44,6 +44,7 @@
 ``codat_async.bulk`` adds its own below the root, for directories, disks and quotas.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -64,6 +65,9 @@ from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
+from codat_middleware.text import PART, one_line
+
+_REASONS = 4 * PART
 
 
 class ConfigurationError(CodatError, ValueError):
@@ -82,7 +86,8 @@ class StatusError(CodatError):
         self.method: str = request.method
         self.path: str = request.path
         self.operation: str = request.operation
-        self.headers: Mapping[str, str] = dict(response.headers)
+        self.headers: Mapping[str, str] = _without_queries(response.headers)
+        """As received, but for the queries of links, which may hold credentials."""
         self.error: str | None = message.error
         self.service: str | None = message.service
         self.correlation_id: str | None = message.correlation_id
@@ -94,7 +99,7 @@ class StatusError(CodatError):
         """Seconds from the answer on that the server asked to wait, by ``Retry-After``."""
         self.body: bytes = response.body
         """As received."""
-        super().__init__(self.status, self.error)
+        super().__init__(self.status, self.error and one_line(self.error))
 
     @property
     def outcome_unknown(self) -> bool:
@@ -108,11 +113,8 @@ class StatusError(CodatError):
         return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
 
     def __str__(self) -> str:
-        parts = [f"{self.status} {self.method} {self.path}: {self.error or _phrase(self.status)}"]
-        if self.validation is not None:
-            parts += [
-                f"{item.item_id or 'record'}: {item.message}" for item in (self.validation.errors or [])[:3]
-            ]
+        error = one_line(self.error or "") or _phrase(self.status)
+        parts = [f"{self.status} {self.method} {self.path}: {error}", *validation_errors(self.validation)[:3]]
         if self.retry_after is not None:
             parts.append(f"retry after {self.retry_after:.0f} s")
         if self.outcome_unknown:
@@ -120,8 +122,8 @@ class StatusError(CodatError):
             if self.method in ("POST", "PATCH"):
                 parts.append("it was not sent again")
         if self.correlation_id:
-            parts.append(f"correlation id {self.correlation_id}")
-        return " ".join("; ".join(parts).split())
+            parts.append(f"correlation id {one_line(self.correlation_id)}")
+        return "; ".join(parts)
 
 
 class BadRequest(StatusError):
@@ -180,15 +182,15 @@ class DecodingError(CodatError):
     """
 
     def __init__(self, reason: str, *, path: str = "$", raw: bytes = b"", operation: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
+        super().__init__(one_line(reason))
+        self.reason = one_line(reason)
         self.path = path
         self.raw = raw
         self.operation = operation
 
     def __str__(self) -> str:
         name = f"{self.operation}: " if self.operation else ""
-        return f"{name}{self.reason} at {self.path}"
+        return f"{name}{self.reason} at {one_line(self.path)}"
 
 
 class InvalidRecord(DecodingError):
@@ -206,7 +208,9 @@ class InvalidRecord(DecodingError):
 
     def __str__(self) -> str:
         name = f"{self.operation}: " if self.operation else ""
-        return f"{name}record {self.record_id or 'without id'}: {self.reason} at {self.path}"
+        return (
+            f"{name}record {one_line(self.record_id or 'without id')}: {self.reason} at {one_line(self.path)}"
+        )
 
 
 class PagingError(CodatError):
@@ -221,7 +225,7 @@ class PushError(CodatError):
     """A write that the platform did not carry out; ``operation`` is its last known state."""
 
     def __init__(self, operation: PushOperation[Any], reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(one_line(reason, _REASONS))
         self.operation: PushOperation[object] = operation
 
     @property
@@ -230,7 +234,7 @@ class PushError(CodatError):
         return self.operation.validation
 
     def __str__(self) -> str:
-        return f"push operation {self.operation.push_operation_key}: {self.args[0]}"
+        return f"push operation {one_line(self.operation.push_operation_key)}: {self.args[0]}"
 
 
 class PushFailed(PushError):
@@ -338,6 +342,24 @@ def _message(body: bytes) -> ErrorMessage:
                 with suppress(*_UNREADABLE):
                     setattr(message, name, decode(raw))
     return message
+
+
+def validation_errors(validation: Validation | None) -> list[str]:
+    """A line for each error of a validation."""
+    found = (validation.errors if validation else None) or []
+    return [
+        f"{one_line(item.item_id or 'record')}: {one_line(item.message or 'no message')}" for item in found
+    ]
+
+
+def _without_queries(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: _QUERY.sub("", value) if name.lower() in _LINKS else value for name, value in headers.items()
+    }
+
+
+_LINKS = frozenset({"location", "content-location", "link", "refresh"})
+_QUERY = re.compile(r"[?#][^\s,;>\"]*")
 
 
 def _phrase(status: int) -> str:

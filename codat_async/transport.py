@@ -22,9 +22,8 @@ from codat_async.errors import (
     TransportError,
 )
 from codat_middleware.messages import Body, Request, Response, Timeout
+from codat_middleware.text import one_line
 
-_REASON: Final = 200
-"""Characters kept of the text of an aiohttp error: some quote what the server sent."""
 _READ_AHEAD: Final = 1 << 18
 """Bytes buffered of an answer: with aiohttp's default of 64 kB a page of 1,000 records pauses
 the socket so often that reading it takes a quarter longer."""
@@ -355,7 +354,7 @@ def _without(query: str, value: Any) -> Any:
 
 def _reason(error: Exception) -> str:
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return " ".join(text.split())[:_REASON] or type(error).__name__
+    return one_line(text) or type(error).__name__
 
 
 def checked_base_url(base_url: str) -> str:

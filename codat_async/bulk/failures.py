@@ -16,10 +16,12 @@ from codat_async.errors import (
     QuotaExhausted,
     RateLimited,
     RequestTimeout,
+    ResponseTooLarge,
     ServerError,
     TransportError,
     Unauthorized,
 )
+from codat_middleware.text import one_line
 
 __all__ = ["UNSUPPORTED", "Failure", "classified"]
 
@@ -47,6 +49,7 @@ _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (QuotaExhausted, "quota"),
     (ServerError, "server_error"),
     (RequestTimeout, "timeout"),
+    (ResponseTooLarge, "too_large"),
     (TransportError, "connection"),
     (PagingError, "paging"),
     (DecodingError, "unreadable"),
@@ -59,4 +62,4 @@ def classified(error: Exception) -> Failure:
     if kind is None:
         kind = "error" if isinstance(error, CodatError) else "internal"
     text = str(error) if isinstance(error, CodatError) else repr(error)
-    return Failure(kind, " ".join(text.split())[:1000])
+    return Failure(kind, one_line(text, 1000))

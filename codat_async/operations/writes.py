@@ -25,7 +25,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 from msgspec import Raw
 
 from codat_async import codec
-from codat_async.errors import InvalidRecord, PushFailed, PushTimedOut
+from codat_async.errors import InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.models.base import Model
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
@@ -357,8 +357,7 @@ class PushWaiter(Resource):
 
 
 def _reason(operation: PushOperation[Any]) -> str:
-    found = operation.validation.errors if operation.validation else None
-    reasons = [f"{item.item_id or 'record'}: {item.message}" for item in found or []]
+    reasons = validation_errors(operation.validation)
     if operation.error_message:
         reasons.insert(0, operation.error_message)
     return "; ".join(reasons) or "the platform rejected the write without giving a reason"

@@ -11,6 +11,7 @@ import msgspec
 from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
+from codat_middleware.text import one_line
 
 __all__ = ["SENSITIVE", "Logging"]
 
@@ -115,9 +116,8 @@ class Logging:
             text = _encoder.encode(self._redacted(_decoder.decode(body))).decode()
         except _UNREADABLE:
             return f"<{len(body)} bytes, not valid JSON>"
-        if len(text) <= self._body_limit:
-            return text
-        return f"{text[: self._body_limit]}… ({len(text)} characters)"
+        shown = one_line(text, self._body_limit)
+        return shown if len(text) <= self._body_limit else f"{shown} ({len(text)} characters)"
 
     def _redacted(self, value: object) -> object:
         if isinstance(value, dict):
@@ -137,5 +137,6 @@ def _correlation_id(response: Response) -> str | None:
         except _UNREADABLE:
             found = None
         if found is not None:
-            return found
-    return response.headers.get("X-Correlation-Id")
+            return one_line(found)
+    found = response.headers.get("X-Correlation-Id")
+    return None if found is None else one_line(found)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from codat_async import PushOperation, errors
@@ -109,6 +110,35 @@ def test_text_is_one_line() -> None:
     assert "\n" not in str(raised(400, b'{"error":"first\\nsecond"}'))
 
 
+OBEYED = "\x1b]0;title\x07\x1b[31m\x00\x9b2J\u202e"
+"""What a terminal obeys, or shows in another order."""
+
+
+def test_texts_of_a_server_are_bounded_and_plain() -> None:
+    """Each part of a message has 200 characters at most, and no control characters."""
+    text = msgspec.json.encode(OBEYED + "x" * 1000).decode()
+    item = f'{{"itemId":{text},"message":{text}}}'
+    body = (
+        f'{{"error":{text},"correlationId":{text},"validation":{{"errors":[{item},{item},{item},{item}]}}}}'
+    )
+    for error in (
+        raised(400, body.encode()),
+        errors.DecodingError(OBEYED + "x" * 1000, path=OBEYED + "x" * 1000, operation="bills.get"),
+        errors.InvalidRecord("bad", record_id=OBEYED + "x" * 1000, path="$", raw=b""),
+        errors.PushFailed(operation(push_operation_key=OBEYED + "x" * 1000), OBEYED + "x" * 9000),
+    ):
+        assert str(error).isprintable()
+        assert repr(error).isprintable()
+        assert len(str(error)) < 9 * 200
+
+
+def test_links_of_a_server_have_no_query() -> None:
+    """A redirect may hold a token; the rest of the headers is as received."""
+    links = {"location": "https://login.test/a?token=secret#x", "Link": "</b?c=secret>; rel=next"}
+    error = raised(302, headers={**links, "X": "?"})
+    assert error.headers == {"location": "https://login.test/a", "Link": "</b>; rel=next", "X": "?"}
+
+
 @pytest.mark.parametrize("value", ["7", " 7 "])
 def test_retry_after_in_seconds(value: str) -> None:
     """Seconds are taken as they are."""
@@ -137,10 +167,10 @@ def test_outcome_of_a_write() -> None:
     assert not raised(400, method="POST").outcome_unknown
 
 
-def operation() -> PushOperation[Any]:
+def operation(push_operation_key: str = "k") -> PushOperation[Any]:
     """A write that failed."""
     return PushOperation(
-        push_operation_key="k",
+        push_operation_key=push_operation_key,
         company_id="c",
         data_connection_key="n",
         status=PushOperationStatus.FAILED,

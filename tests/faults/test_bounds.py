@@ -247,3 +247,27 @@ async def test_upload_whose_answer_never_ends(scene: Scene, act: Act) -> None:
                 await codat.send(upload)
         assert caught.value.phase == "total"
         assert server.exchanges[0].body == b"x" * 7
+
+
+# --- texts ----------------------------------------------------------------------------------
+
+
+async def test_texts_of_a_server(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither errors nor logs, of a body or of headers, pass on what a terminal obeys."""
+    caplog.set_level(0)
+    obeyed = "\\u001b[31m\\u0007\\u0000\\u009b2J" + "x" * 5000
+    body = f'{{"error":"{obeyed}","correlationId":"{obeyed}"}}'.encode()
+    headers = {"Location": "https://login.test/?token=secret", "X_Correlation_Id": "\x1b[31m" + "x" * 5000}
+    async with scene(raw(body, 302, **headers), raw(b'{"id":"\x1b"', **headers)) as (codat, _):
+        for _ in range(2):
+            with pytest.raises(errors.CodatError) as caught:
+                await fetch(codat)
+            assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 700
+            assert "secret" not in f"{vars(caught.value)}"
+    assert caplog.records
+    for record in caplog.records:
+        line = record.getMessage()
+        assert line.isprintable()
+        assert len(str(record.__dict__.get("correlation_id"))) <= 200
+        assert str(record.__dict__.get("correlation_id")).isprintable()

@@ -124,7 +124,7 @@ async def test_bodies_cut(debug: pytest.LogCaptureFixture) -> None:
     """A long body is truncated and its length logged."""
     body = b'{"memo":"' + b"x" * 100 + b'"}'
     await Logging(bodies=True, body_limit=20)(get(), Script(Response(status=200, body=body)))
-    assert debug.records[0].__dict__["response_body"] == '{"memo":"xxxxxxxxxxx… (111 characters)'
+    assert debug.records[0].__dict__["response_body"] == '{"memo":"xxxxxxxxxx… (111 characters)'
 
 
 @pytest.mark.parametrize(
