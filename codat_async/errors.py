@@ -99,6 +99,8 @@ class StatusError(CodatError):
         """Seconds from the answer on that the server asked to wait, by ``Retry-After``."""
         self.body: bytes = response.body
         """As received."""
+        self.unconfirmed: str | None = response.unconfirmed
+        """How an earlier attempt of this write failed, if it may have caused this answer."""
         super().__init__(self.status, self.error and one_line(self.error))
 
     @property
@@ -107,17 +109,23 @@ class StatusError(CodatError):
 
         Codat keeps the answer to an idempotency key, server errors included, so a POST or
         PATCH answered with one is never sent again: the same key would replay the error and a
-        new one may write twice. Source: Codat's documentation of idempotency. What to do then
+        new one may write twice. Source: Codat's documentation of idempotency. After an attempt
+        that is ``unconfirmed`` a 4xx says as little: the write may have caused it. What to do then
         is described in ``codat_async.operations.writes``.
         """
-        return self.status >= 500 and self.method not in ("GET", "HEAD", "OPTIONS")
+        write = self.method not in ("GET", "HEAD", "OPTIONS")
+        return write and (self.status >= 500 or self.unconfirmed is not None)
 
     def __str__(self) -> str:
         error = one_line(self.error or "") or _phrase(self.status)
         parts = [f"{self.status} {self.method} {self.path}: {error}", *validation_errors(self.validation)[:3]]
         if self.retry_after is not None:
             parts.append(f"retry after {self.retry_after:.0f} s")
-        if self.outcome_unknown:
+        if self.unconfirmed:
+            parts.append(f"an earlier attempt may have been carried out ({self.unconfirmed})")
+        if self.unconfirmed and self.status == 404 and self.method == "DELETE":
+            parts.append("the deletion was probably done")
+        elif self.outcome_unknown:
             parts.append("the outcome of this write is unknown")
             if self.method in ("POST", "PATCH"):
                 parts.append("it was not sent again")

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 __all__ = ["Body", "ByteStream", "Request", "Response", "Timeout"]
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDEMPOTENT_METHODS: Final = _SAFE_METHODS | {"PUT", "DELETE"}
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
@@ -102,6 +103,20 @@ class Request(Struct, frozen=True, kw_only=True):
         """Whether the method is idempotent (RFC 9110, section 9.2.2)."""
         return self.method in _IDEMPOTENT_METHODS
 
+    @property
+    def starts_push(self) -> bool:
+        """Whether it starts a push operation: a write to the accounting software, carried out later.
+
+        Each such request starts an operation of its own, whatever its method. Source: "Push
+        data" in Codat's documentation; all their paths, and no others, have ``/push/`` in them.
+        """
+        return self.method not in _SAFE_METHODS and "/push/" in self.path
+
+    @property
+    def safe(self) -> bool:
+        """Whether the method only reads (RFC 9110, section 9.2.1)."""
+        return self.method in _SAFE_METHODS
+
 
 class ByteStream(Protocol):
     """The body of a streamed response: iterate it once, and always close it."""
@@ -121,6 +136,9 @@ class Response(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     stream: ByteStream | None = None
     """Set only on a success of a request with ``stream=True``; ``body`` is then empty."""
+    unconfirmed: str | None = None
+    """How an earlier attempt of a write failed (``ConnectionLost``, ``status 503``), if it may have been
+    carried out all the same and have caused this response; set by the retry middleware."""
 
     def copy(self, **changes: object) -> "Response":
         """Return a copy with some fields replaced."""

@@ -44,7 +44,10 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     wait_max: float = 20.0
     """Upper limit of that bound; waits there are still drawn from the whole range."""
     statuses: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504})
-    """Statuses to retry. For POST and PATCH only 429 applies."""
+    """Statuses to retry. Only 429 applies to POST, PATCH and the start of a push operation."""
+    resend_pushes: bool = False
+    """Whether a PUT or DELETE that starts a push operation is sent again after a 5xx or without a
+    response, although that may start a second operation."""
     waits: bool = True
     """False for tests: attempts follow without a wait; nothing else changes."""
 
@@ -86,19 +89,26 @@ _Outcome: TypeAlias = Response | TransportError
 class _History:
     """The failed attempts of one call; created after its first failure."""
 
-    __slots__ = ("attempt", "lost", "rate_limited")
+    __slots__ = ("attempt", "lost", "rate_limited", "unconfirmed")
 
     def __init__(self) -> None:
         self.attempt = 1
         self.rate_limited = 0
         self.lost: TransportError | None = None
         """The first failure after which the server may have processed the request."""
+        self.unconfirmed: str | None = None
+        """The first outcome, no response or a 5xx, after which it may have."""
 
     def note(self, outcome: _Outcome) -> None:
         if isinstance(outcome, Response):
             self.rate_limited += outcome.status == 429
-        elif outcome.sent and self.lost is None:
-            self.lost = outcome
+            unconfirmed = outcome.status >= 500
+        else:
+            unconfirmed = outcome.sent
+            if unconfirmed and self.lost is None:
+                self.lost = outcome
+        if unconfirmed and self.unconfirmed is None:
+            self.unconfirmed = _reason(outcome)
 
 
 class Retry:
@@ -115,13 +125,20 @@ class Retry:
       response, and after a 409 that follows an attempt without a response, which means that
       the first attempt is still running. Never after a 5xx: the same key would replay it,
       and a new key could write twice. (Source: "Idempotency" in Codat's documentation.)
+    - A PUT or DELETE that starts a push operation is not sent again after a 5xx or without a
+      response, unless ``policy.resend_pushes``: each request starts an operation of its own,
+      and no key prevents that, since ``Idempotency-Key`` is for POST and PATCH. (Source: "Push
+      data" and "Idempotency" in Codat's documentation.)
     - A body that can be read only once is not resent once any of it may have been sent.
     - A streamed response is closed before any wait, so that the wait holds no connection.
 
     When it gives up it returns the last response or raises the last :class:`TransportError`.
     If an earlier attempt of a write may have reached the server, that attempt's error is
-    raised instead of a last 401, 409 or 429 and of any other exception (which becomes its
-    ``__cause__``), since none of them shows whether the write happened.
+    raised instead of a last 401, 402, 403 or 429, of a 409 for a first attempt that is still
+    running, and of any other exception (which becomes its ``__cause__``), since none of them
+    shows whether the write happened. Another 4xx for a PUT or DELETE is returned with
+    ``unconfirmed``, since the earlier attempt may have caused it: a 404 after a lost DELETE
+    means that the deletion was probably done.
     """
 
     __slots__ = ("_clock", "_on_retry", "_random", "budget", "policy")
@@ -250,11 +267,12 @@ def _safe(request: Request, outcome: _Outcome, history: _History, policy: RetryP
             return True
     if request.body is not None and not request.body.replayable:
         return False
+    repeatable = request.idempotent and (policy.resend_pushes or not request.starts_push)
     if isinstance(outcome, TransportError):
-        return request.idempotent or idempotency_key(request) is not None
+        return repeatable or (not request.idempotent and idempotency_key(request) is not None)
     if _in_progress(request, outcome, history):
         return True
-    return outcome.status in policy.statuses and (request.idempotent or outcome.status == 429)
+    return outcome.status in policy.statuses and (repeatable or outcome.status == 429)
 
 
 def _end(request: Request, outcome: Response | Exception, history: _History, elapsed: float) -> Response:
@@ -262,7 +280,7 @@ def _end(request: Request, outcome: Response | Exception, history: _History, ela
     last = _reason(outcome)
     inconclusive = (
         not isinstance(outcome, Response)
-        or outcome.status in (401, 429)
+        or outcome.status in (401, 402, 403, 429)
         or _in_progress(request, outcome, history)
     )
     if (
@@ -273,6 +291,8 @@ def _end(request: Request, outcome: Response | Exception, history: _History, ela
     ):
         outcome = history.lost
         outcome.add_note(f"the last attempt failed with {last}")
+    elif isinstance(outcome, Response) and request.idempotent and not request.safe and outcome.status < 500:
+        outcome = outcome.copy(unconfirmed=history.unconfirmed)
     if history.attempt > 1:
         _log.warning(
             "%s %s: gave up after attempt %d: %s",

@@ -28,8 +28,9 @@ BODY = b"""{"statusCode":404,"service":"ClientApi","error":"No data available","
 
 def raised(status: int, body: bytes = b"", **changes: Any) -> errors.StatusError:
     """The error for an answer."""
-    headers = changes.pop("headers", {})
-    return errors.from_response(REQUEST.copy(**changes), Response(status=status, headers=headers, body=body))
+    headers, unconfirmed = changes.pop("headers", {}), changes.pop("unconfirmed", None)
+    response = Response(status=status, headers=headers, body=body, unconfirmed=unconfirmed)
+    return errors.from_response(REQUEST.copy(**changes), response)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,24 @@ def test_outcome_of_a_write() -> None:
     assert "outcome of this write is unknown" in str(raised(500, method="POST"))
     assert not raised(500).outcome_unknown
     assert not raised(400, method="POST").outcome_unknown
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_outcome_after_an_unconfirmed_attempt(status: int) -> None:
+    """A 4xx that an earlier attempt of the write may have caused leaves its outcome unknown."""
+    error = raised(status, method="PUT", unconfirmed="ConnectionLost")
+    assert error.outcome_unknown
+    assert "an earlier attempt may have been carried out (ConnectionLost)" in str(error)
+    assert "the outcome of this write is unknown" in str(error)
+
+
+def test_deletion_that_was_probably_done() -> None:
+    """A 404 after an unconfirmed attempt to delete is reported for what it most likely means."""
+    error = raised(404, method="DELETE", unconfirmed="status 503")
+    assert error.outcome_unknown
+    assert str(error).endswith("(status 503); the deletion was probably done")
+    assert "probably" not in str(raised(404, method="DELETE"))
+    assert "probably" not in str(raised(404, method="PUT", unconfirmed="status 503"))
 
 
 def operation(push_operation_key: str = "k") -> PushOperation[Any]:

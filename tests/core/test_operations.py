@@ -37,8 +37,9 @@ from codat_async.models import (
     ValidationItem,
 )
 from codat_async.operations import CompanyList, polling
+from codat_async.operations.files import UploadAttachment
 from codat_async.operations.lists import ListOptions
-from codat_async.operations.writes import Create
+from codat_async.operations.writes import Create, _Write
 from codat_async.resources import catalogue, data_type_of
 from codat_middleware import Handler, InstantClock
 
@@ -561,6 +562,13 @@ async def test_push_operations_through_pickle() -> None:
 
 
 # --- the catalogue ----------------------------------------------------------------------------------
+
+
+def test_operations_that_start_a_push() -> None:
+    """The retry middleware knows them by their path; all writes to the accounting software are such."""
+    for operation in catalogue():
+        request = Request(method=operation.method, path=operation.path)
+        assert request.starts_push == isinstance(operation, _Write | UploadAttachment), operation
 
 
 def test_catalogue() -> None:

@@ -42,6 +42,22 @@ def test_idempotent(method: str, idempotent: bool) -> None:
     assert get(method=method).idempotent is idempotent
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "starts"),
+    [
+        ("PUT", "/companies/a/connections/b/push/bills/1", True),
+        ("DELETE", "/companies/a/connections/b/push/bills/1", True),
+        ("POST", "/companies/a/connections/b/push/bills", True),
+        ("GET", "/companies/a/push/key", False),
+        ("PUT", "/companies/a%2Fpush%2Fb", False),
+        ("DELETE", "/companies/a", False),
+    ],
+)
+def test_start_of_a_push_operation(method: str, path: str, starts: bool) -> None:
+    """Known by the method and the path."""
+    assert get(method=method, path=path).starts_push is starts
+
+
 async def test_compose_order() -> None:
     """The first middleware is outermost."""
     order: list[str] = []

@@ -18,6 +18,7 @@ from codat_middleware import (
     QuotaExhausted,
     Request,
     Response,
+    ResponseTooLarge,
     Retry,
     RetryBudget,
     RetryEvent,
@@ -130,10 +131,35 @@ async def test_server_error_after_a_lost_write() -> None:
     assert await attempts(post(headers=KEYED), lost("POST"), 500, 200) == 2
 
 
-async def test_tls_failure_is_final() -> None:
-    """A failed TLS handshake is not retried."""
-    error = TLSError("self-signed", method="GET", path="/", sent=False)
-    assert await attempts(get(), error, 200) == 1
+PUSHED = "/companies/x/connections/y/push/bills/1"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_start_of_a_push_operation(method: str) -> None:
+    """Each start is an operation of its own: it is sent again only if it was certainly not carried out."""
+    request = get(method=method, path=PUSHED)
+    for outcome in (408, 500, 502, 503, 504, lost(method)):
+        assert await attempts(request, outcome, 200) == 1
+    for outcome in (429, lost(method, sent=False)):
+        assert await attempts(request, outcome, 200) == 2
+    keyed = request.with_header("Idempotency-Key", "k")
+    assert await attempts(keyed, lost(method), 200) == 1, "a key has no effect on these methods"
+    assert await attempts(get(path=PUSHED), 503, 200) == 2, "reading one starts nothing"
+
+
+@pytest.mark.parametrize("outcome", [503, lost("PUT")])
+async def test_policy_that_sends_a_push_again(outcome: Response | Exception | int) -> None:
+    """The policy may ask for it, if a second operation does no harm."""
+    script = Script(outcome, 200)
+    await Setup(RetryPolicy(resend_pushes=True)).retry(get(method="PUT", path=PUSHED), script)
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("error", [TLSError, ResponseTooLarge])
+async def test_errors_that_would_come_again(error: type[TransportError]) -> None:
+    """A failed TLS handshake and a response that is too large are not retried."""
+    failure = error("self-signed", method="GET", path="/", sent=error is ResponseTooLarge)
+    assert await attempts(get(), failure, 200) == 1
 
 
 async def test_body_that_can_be_read_once() -> None:
@@ -311,7 +337,7 @@ async def test_last_error_is_raised_with_its_history() -> None:
 
 async def test_unknown_outcome_is_not_hidden() -> None:
     """A write that may have happened is reported as such, whatever its last attempt returned."""
-    for last in (lost("POST", sent=False), 401, 429, 409):
+    for last in (lost("POST", sent=False), 401, 402, 403, 429, 409):
         first = lost("POST")
         with pytest.raises(ConnectionLost) as caught:
             await Setup(RetryPolicy(attempts=2, max_rate_limited=1)).retry(
@@ -320,6 +346,21 @@ async def test_unknown_outcome_is_not_hidden() -> None:
         assert caught.value is first
         assert caught.value.outcome_unknown
         assert caught.value.__notes__[0].startswith("the last attempt failed with ")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+@pytest.mark.parametrize("first", [lost("PUT"), 503])
+async def test_answer_that_the_first_attempt_may_have_caused(
+    method: str, status: int, first: Response | Exception | int
+) -> None:
+    """It is returned, with the failure of the attempt that may have been carried out."""
+    response = await Setup().retry(get(method=method), Script(first, status))
+    assert response.status == status
+    assert response.unconfirmed == ("status 503" if first == 503 else "ConnectionLost")
+    for harmless in (429, 408, lost(method, sent=False)):
+        assert (await Setup().retry(get(method=method), Script(harmless, status))).unconfirmed is None
+    assert (await Setup().retry(get(), Script(first, status))).unconfirmed is None
 
 
 async def test_unknown_outcome_is_not_hidden_by_other_errors() -> None:
