@@ -35,6 +35,9 @@ _PART: Final = "file"
 """The name of the one part of an upload, required by Codat's documents of 2026. The SDK of 2024 differs."""
 _RESUMES: Final = 5
 """Breaks in a row, without a byte between them, after which a download fails."""
+_VALIDATORS: Final = ("ETag", "Last-Modified")
+_NAME: Final = 200
+"""Bytes of a file name in UTF-8; file systems take 255."""
 
 
 class Download:
@@ -46,8 +49,8 @@ class Download:
             await download.save("bill.pdf")
 
     ``file_name``, ``content_type`` and ``size`` (in bytes) are set once it is open, if the
-    server sent them. If the connection breaks and the server supports ranges, the download
-    continues from the byte it had reached.
+    server sent them. If the connection breaks, the server supports ranges and identifies the
+    version of the file, the download continues from the byte it had reached.
     """
 
     def __init__(self, send: Callable[[Request], Awaitable[Response]], request: Request) -> None:
@@ -74,13 +77,17 @@ class Download:
 
     def _begin(self, response: Response) -> None:
         self._stream = response.stream
+        if response.status == 206:
+            raise DownloadError(
+                f"{self._request.path}: the server sent a part of the file, which nobody asked for"
+            )
         self.headers = response.headers
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
         length = response.headers.get("Content-Length", "")
         # The length of an encoded content is not that of the decoded bytes that arrive.
         encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-        self.size = int(length) if length.isdecimal() and not encoded else None
+        self.size = int(length) if re.fullmatch(r"[0-9]{1,18}", length) and not encoded else None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,8 +129,8 @@ class Download:
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, which appears under its name only when it is complete.
 
-        Returns the path. An existing file is replaced at the end, and left unchanged if the
-        download fails.
+        Returns the path. Only its owner may read the file. An existing one is replaced at the
+        end, and left unchanged if the download fails.
         """
         part = _PartFile(Path(path))
         try:
@@ -141,7 +148,8 @@ class Download:
     def _resumable(self) -> bool:
         if self.received == 0:
             return True
-        return self.headers.get("Accept-Ranges", "").strip().lower() == "bytes" and self.size is not None
+        ranges = self.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
+        return ranges and self.size is not None and any(self.headers.get(name) for name in _VALIDATORS)
 
     async def _resume(self, lost: Exception) -> None:
         await self._close()
@@ -150,28 +158,31 @@ class Download:
             self._begin(await self._send(request))
             return
         request = request.with_header("Range", f"bytes={self.received}-")
-        version = self.headers.get("ETag", "")
-        if not version or version.startswith("W/"):
-            version = self.headers.get("Last-Modified", "")
-        if version:
-            request = request.with_header("If-Range", version)
+        # Weak tags must not be sent in an If-Range (RFC 9110, section 13.1.5).
+        validator = "ETag"
+        if (self.headers.get("ETag") or "W/").startswith("W/") and "Last-Modified" in self.headers:
+            validator = "Last-Modified"
+        if not self.headers[validator].startswith("W/"):
+            request = request.with_header("If-Range", self.headers[validator])
         failed = f"{request.path}: broke after {self.received} bytes and the server did not resume"
         try:
             response = await self._send(request)
         except StatusError as error:
             raise DownloadError(f"{failed} ({error.status})") from error
         self._stream = response.stream
-        if response.status != 206 or not self._continues(response.headers.get("Content-Range", "")):
+        if response.status != 206 or not self._continues(response.headers):
             raise DownloadError(failed) from lost
-        for name in ("ETag", "Last-Modified"):
-            # Some servers ignore If-Range, and weak tags must not be sent in one.
+        for name in _VALIDATORS:
+            # Some servers ignore If-Range. In an answer to one the other validator may be missing.
             before, now = self.headers.get(name), response.headers.get(name)
-            if before is not None and now is not None and before != now:
+            if before != now and (name == validator or None not in (before, now)):
                 raise DownloadError(f"{request.path}: changed after {self.received} bytes") from lost
 
-    def _continues(self, content_range: str) -> bool:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range.strip())
-        return found is not None and int(found[1]) == self.received and found[2] in ("*", str(self.size))
+    def _continues(self, headers: Mapping[str, str]) -> bool:
+        part = re.fullmatch(
+            rf"bytes {self.received}-[0-9]+/({self.size}|\*)", headers.get("Content-Range", "").strip()
+        )
+        return part is not None and headers.get("Content-Encoding", "identity") == "identity"
 
     async def _close(self) -> None:
         stream, self._stream = self._stream, None
@@ -204,7 +215,9 @@ class _PartFile:
     def open(self) -> None:
         if self.target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.target))
-        self._file = self._part.open("xb")
+        # The files of companies are private, under a temporary name too.
+        self._part.touch(mode=0o600, exist_ok=False)
+        self._file = self._part.open("wb")
 
     def write(self, piece: bytes) -> None:
         assert self._file is not None
@@ -240,30 +253,47 @@ async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Argu
         raise
 
 
+_PARAMETER: Final = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
+
+
 def _file_name(disposition: str) -> str | None:
-    """The file name in a Content-Disposition header, without any folders in it (RFC 6266)."""
-    if (extended := _extended_name(disposition)) is not None:
-        name = extended
-    elif quoted := re.search(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', disposition, re.IGNORECASE):
-        name = re.sub(r"\\(.)", r"\1", quoted[1])
-    elif plain := re.search(r"filename\s*=\s*([^;\s]+)", disposition, re.IGNORECASE):
-        name = plain[1]
-    else:
+    """The file name in a Content-Disposition header, fit for a disk, without any folders in it (RFC 6266)."""
+    values = {found[1].lower(): found[2].strip() for found in _PARAMETER.finditer(f";{disposition}")}
+    name = _extended_name(_unquoted(values.get("filename*", "")))
+    if name is None:
+        name = _unquoted(values.get("filename", ""))
+    base = _printable(re.split(r"[/\\]", name)[-1]).strip()
+    if base in ("", ".", ".."):
         return None
-    base = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[/\\]", name)[-1])
-    return base if base not in ("", ".", "..") else None
+    stem, suffix = os.path.splitext(base)
+    suffix = suffix.encode()[: _NAME // 4].decode(errors="ignore")
+    return stem.encode()[: _NAME - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
-def _extended_name(disposition: str) -> str | None:
-    found = re.search(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]+)", disposition, re.IGNORECASE)
-    if found is None:
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _extended_name(value: str) -> str | None:
+    charset, _, encoded = value.partition("'")
+    _, quote, encoded = encoded.partition("'")
+    if not quote:
         return None
     try:
-        return unquote(found[2], encoding=found[1], errors="strict")
+        return unquote(encoded, encoding=charset, errors="strict")
     except LookupError:
-        return unquote(found[2])
+        return unquote(encoded)
     except UnicodeError:
         return None
+
+
+def _printable(name: str) -> str:
+    """The name without control characters and lone surrogates.
+
+    Bytes that are not UTF-8 have become surrogates (PEP 383), and are most likely Latin-1.
+    """
+    name = re.sub("[\udc80-\udcff]", lambda found: chr(ord(found[0]) - 0xDC00), name)
+    return "".join(each for each in name if each.isprintable())
 
 
 # --- uploads -----------------------------------------------------------------------------
@@ -273,17 +303,18 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
     """A form of one part, whose source is opened again for each attempt (RFC 7578).
 
     Raises :class:`OSError` for a path that cannot be read, before anything is sent, and
-    :class:`ValueError` for a source without a name.
+    :class:`ValueError` for a source without a name and for an open file that was read to its end.
     """
     content, length, own_name, replayable = await _content(source)
-    name = name or own_name
+    name = (name or own_name or "").replace("\r", "%0D").replace("\n", "%0A")
+    name = _printable(name)
     if not name:
         raise ValueError("an upload needs a file name: pass name=…")
     content_type = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
     if re.search(r"[\r\n]", content_type):
         raise ValueError(f"not a content type: {content_type!r}")
     boundary = uuid.uuid4().hex
-    quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    quoted = name.replace('"', "%22")
     head = (
         f"--{boundary}\r\n"
         f'Content-Disposition: form-data; name="{_PART}"; filename="{quoted}"\r\n'
@@ -311,6 +342,8 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
     )
 
 
+_seeking = threading.Lock()
+"""Held while the position of an open file is moved: other uploads and cancelled attempts may use it too."""
 _Opened: TypeAlias = Callable[[], AsyncIterable[bytes]]
 
 
@@ -326,7 +359,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
             pass
         return (lambda: _pieces_of_path(path)), size, path.name, True
     if callable(source):
-        return source, None, None, True
+        return _opened_anew(source), None, None, True
     if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
         raise TypeError(
             "file must be a path, bytes, a file opened in binary mode, or a function that opens "
@@ -335,17 +368,26 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
     if not source.seekable():
-        return (lambda: _pieces_of_file(source)), None, name, False
-    start = source.tell()
-    size = source.seek(0, os.SEEK_END) - start
-    source.seek(start)
-    reading = threading.Lock()
+        return (lambda: _not_empty(_pieces_of_file(source))), None, name, False
+
+    def measure() -> tuple[int, int]:
+        with _seeking:
+            start = source.tell()
+            size = source.seek(0, os.SEEK_END) - start
+            source.seek(start)
+            return start, size
 
     def read_from(place: int) -> bytes:
-        # A thread of a cancelled attempt may still be reading, which moves the file's position.
-        with reading:
+        with _seeking:
             source.seek(place)
-            return source.read(_PIECE)
+            piece = source.read(_PIECE)
+            # So that another upload of the same file starts where this one did.
+            source.seek(start)
+            return piece
+
+    start, size = await anyio.to_thread.run_sync(measure)
+    if start and not size:
+        raise ValueError(f"{name or 'file'} is at its end, so that nothing would be sent: seek(0) first")
 
     async def opened() -> AsyncIterator[bytes]:
         place = start
@@ -354,6 +396,30 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
             place += len(piece)
 
     return opened, size, name, True
+
+
+def _opened_anew(source: Callable[[], AsyncIterable[bytes]]) -> _Opened:
+    used: AsyncIterator[bytes] | None = None
+
+    def opened() -> AsyncIterable[bytes]:
+        nonlocal used
+        pieces = aiter(source())
+        if pieces is used:
+            raise TypeError("the function of an upload must open a new iterator each time it is called")
+        used = pieces
+        return _not_empty(pieces)
+
+    return opened
+
+
+async def _not_empty(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The pieces; raises ValueError if there are none, as of an iterator that was used before."""
+    empty = True
+    async for piece in pieces:
+        empty = False
+        yield piece
+    if empty:
+        raise ValueError("the source of an upload has nothing, or nothing more, to read")
 
 
 async def _pieces_of(data: bytes) -> AsyncIterator[bytes]:

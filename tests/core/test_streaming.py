@@ -74,7 +74,7 @@ class Breaking:
             answer |= self.changes
             status = answer.pop("status", status)
         cut = self.cuts.pop(0) if self.cuts else len(CONTENT)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
+        lines = "".join(f"{name}: {value}\r\n" for name, value in answer.items() if value is not None)
         content = CONTENT[start : start + cut] if status.startswith("20") else b""
         writer.write(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + content)
         await writer.drain()
@@ -87,7 +87,7 @@ class Breaking:
 
 
 async def test_saving_a_file(serve: Serve, connect: Connect, tmp_path: Path) -> None:
-    """Name, type and size are known at once; the file is whole, and as readable as any other."""
+    """Name, type and size are known at once; the file is whole, and readable by its owner only."""
 
     async def answer(request: web.Request) -> web.Response:
         headers = {"Content-Disposition": 'attachment; filename="bill 7.pdf"'}
@@ -104,10 +104,8 @@ async def test_saving_a_file(serve: Serve, connect: Connect, tmp_path: Path) -> 
         assert opened.received == len(CONTENT)
     assert (tmp_path / "bill.pdf").read_bytes() == CONTENT
     assert os.listdir(tmp_path) == ["bill.pdf"]
-    (tmp_path / "other").touch()
-    assert stat.S_IMODE((tmp_path / "bill.pdf").stat().st_mode) == stat.S_IMODE(
-        (tmp_path / "other").stat().st_mode
-    )
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "bill.pdf").stat().st_mode) == 0o600
     assert server.seen[0].headers["Accept"] == "application/octet-stream"
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
@@ -231,11 +229,18 @@ async def test_resuming_without_a_strong_tag(serve_bytes: Serve, connect: Connec
         ('W/"v1"', None, {"ETag": 'W/"v2"'}),
         (None, MONDAY, {"Last-Modified": TUESDAY}),
         ('"v1"', MONDAY, {"Last-Modified": TUESDAY}),
+        ('"v1"', MONDAY, {"ETag": None}),
+        ('W/"v1"', None, {"ETag": None}),
+        (None, MONDAY, {"Last-Modified": None}),
     ],
-    ids=["tag", "weak tag", "date", "date beside a tag"],
+    ids=["tag", "weak tag", "date", "date beside a tag", "tag gone", "weak tag gone", "date gone"],
 )
 async def test_resuming_into_another_version(
-    serve_bytes: Serve, connect: Connect, etag: str | None, modified: str | None, changes: dict[str, str]
+    serve_bytes: Serve,
+    connect: Connect,
+    etag: str | None,
+    modified: str | None,
+    changes: dict[str, str | None],
 ) -> None:
     """A server that goes on with another version of the file, whatever it was asked, is not believed."""
     breaking = Breaking(1000, etag=etag, modified=modified, **changes)
@@ -243,6 +248,32 @@ async def test_resuming_into_another_version(
         with pytest.raises(DownloadError, match="changed"):
             await opened.read()
         assert opened.received == 1000
+
+
+async def test_date_may_be_missing_beside_a_tag(serve_bytes: Serve, connect: Connect) -> None:
+    """An answer to If-Range repeats the tag only (RFC 9110, section 15.3.7)."""
+    breaking = Breaking(1000, modified=MONDAY, **{"Last-Modified": None})
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        assert await opened.read() == CONTENT
+
+
+async def test_no_resuming_without_a_version(serve_bytes: Serve, connect: Connect) -> None:
+    """Without a tag and a date nothing shows that the rest would be of the same file."""
+    breaking = Breaking(1000, etag=None)
+    async with download(connect(await serve_bytes(breaking))) as opened:
+        with pytest.raises(ConnectionLost):
+            await opened.read()
+    assert len(breaking.asked) == 1
+
+
+async def test_part_that_nobody_asked_for(serve: Serve, connect: Connect) -> None:
+    """A 206 to a request for the whole file is refused."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=206, body=b"x", headers={"Content-Range": "bytes 5-5/10"})
+
+    with pytest.raises(DownloadError, match="part of the file"):
+        await download(connect((await serve(answer)).url)).__aenter__()
 
 
 async def test_no_resuming_where_the_server_has_no_ranges(
@@ -265,9 +296,11 @@ async def test_no_resuming_where_the_server_has_no_ranges(
         {"Content-Range": "bytes 7-299999/300000"},
         {"Content-Range": "bytes 1000-299998/299999"},
         {"Content-Range": "nonsense"},
+        {"Content-Range": f"bytes 1000-299999/{'9' * 5000}"},
+        {"Content-Encoding": "unknown"},
         {"status": "416 Range Not Satisfiable", "Content-Length": "0"},
     ],
-    ids=["whole again", "another byte", "another size", "unreadable", "403"],
+    ids=["whole again", "another byte", "another size", "unreadable", "long", "encoded", "416"],
 )
 async def test_resuming_into_something_else(
     serve_bytes: Serve, connect: Connect, changes: dict[str, str]
@@ -306,7 +339,9 @@ async def test_cancelled_save_leaves_nothing(serve: Serve, connect: Connect, tmp
             if os.listdir(tmp_path):
                 break
             await asyncio.sleep(0.01)
-        assert os.listdir(tmp_path)
+        (part,) = os.listdir(tmp_path)
+        if os.name == "posix":
+            assert stat.S_IMODE((tmp_path / part).stat().st_mode) == 0o600
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -386,9 +421,9 @@ async def test_answer_that_cannot_be_made_out() -> None:
     stream = Short()
 
     async def end(request: Request, handler: Handler) -> Response:
-        return Response(status=200, headers={"Content-Length": "1" * 5000}, stream=stream)
+        return Response(status=206, stream=stream)
 
-    with pytest.raises(ValueError, match="digits"):
+    with pytest.raises(DownloadError, match="part"):
         await download(Codat(middleware=[end])).__aenter__()
     assert stream.closed
 
@@ -422,6 +457,21 @@ async def test_content_shorter_than_announced() -> None:
         ('attachment; filename=".."', None),
         ('attachment; filename="dir/"', None),
         ("attachment; filename*=UTF-8''a%00%0Ab", "ab"),
+        ('attachment; old_filename="a"; filename="b"', "b"),
+        ('attachment; filename="b"; old_filename="a"', "b"),
+        ('attachment; xfilename="a"', None),
+        ('attachment; name="; filename=a"', None),
+        ("attachment; filename*=\"UTF-8''a%20b.pdf\"", "a b.pdf"),
+        ("attachment; filename=Bill 7 of May.pdf; size=3", "Bill 7 of May.pdf"),
+        ("filename=a.pdf", "a.pdf"),
+        ("attachment; FileName=a.pdf;", "a.pdf"),
+        ('attachment; filename="never closed', '"never closed'),
+        ('attachment; filename="caf\udce9.pdf"', "café.pdf"),
+        ('attachment; filename="a\ud800\x9b\u202eb.pdf"', "ab.pdf"),
+        ("attachment; filename*=UTF-8''%ED%A0%80.pdf; filename=b.pdf", "b.pdf"),
+        (f'attachment; filename="{"x" * 5000}.pdf"', "x" * 196 + ".pdf"),
+        (f'attachment; filename="{"é" * 5000}.pdf"', "é" * 98 + ".pdf"),
+        (f'attachment; filename="a.{"x" * 5000}"', "a." + "x" * 49),
     ],
 )
 def test_file_names(disposition: str, name: str | None) -> None:
@@ -603,6 +653,57 @@ async def test_names_cannot_break_out_of_their_header() -> None:
     assert b'filename="a%22%0D%0AX: y.pdf"\r\nContent-Type: text/plain\r\n' in form
     with pytest.raises(ValueError, match="content type"):
         await multipart(b"x", name="a", content_type="text/plain\r\nX: y")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+async def test_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    """It is sent under a name that can be; most such names are Latin-1."""
+    path = tmp_path / os.fsdecode(b"caf\xe9\x1b.pdf")
+    path.write_bytes(b"x")
+    form = await sent(await multipart(path, name=None, content_type=None))
+    assert 'filename="café.pdf"\r\nContent-Type: application/pdf'.encode() in form
+
+
+async def test_open_file_is_sent_twice(tmp_path: Path) -> None:
+    """A second upload of an open file sends it whole again, also beside the first."""
+    (tmp_path / "file").write_bytes(CONTENT)
+    with (tmp_path / "file").open("rb") as file, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(CONTENT)
+        spooled.seek(0)
+        for source in (file, spooled, io.BytesIO(CONTENT)):
+            for _ in range(2):
+                assert CONTENT in await sent(await multipart(source, name="a", content_type=None))  # type: ignore[arg-type]
+            bodies = [await multipart(source, name="a", content_type=None) for _ in range(3)]  # type: ignore[arg-type]
+            assert all(CONTENT in form for form in await asyncio.gather(*map(sent, bodies)))
+
+
+async def test_nothing_is_never_sent_in_silence(tmp_path: Path) -> None:
+    """What was read to its end before is an error, and not an empty attachment; an empty file is one."""
+    (tmp_path / "file").write_bytes(b"x")
+    with (tmp_path / "file").open("rb") as file:
+        file.read()
+        with pytest.raises(ValueError, match="at its end"):
+            await multipart(file, name=None, content_type=None)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    spent = pieces()
+    body = await multipart(lambda: spent, name="a", content_type=None)
+    assert b"onetwo" in await sent(body)
+    with pytest.raises(TypeError, match="new iterator"):
+        await sent(body)
+    with pytest.raises(ValueError, match="nothing more"):
+        await sent(await multipart(lambda: spent, name="a", content_type=None))
+
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, pytest.raises(ValueError, match="nothing more"):
+        await sent(await multipart(pipe, name="a", content_type=None))
+    (tmp_path / "file").write_bytes(b"")
+    for empty in (tmp_path / "file", b"", io.BytesIO()):
+        assert await sent(await multipart(empty, name="a", content_type=None))
 
 
 @pytest.mark.parametrize("size", [10, 1_000_000])
