@@ -77,6 +77,12 @@ class Codat(Resources):
         the total, so that the error shows whether a connection or an answer was missing.
     ``headers``
         Sent with every request.
+    ``proxy``
+        The URL of an HTTP proxy, perhaps with credentials; an empty string for none. Default:
+        that of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``), unless
+        ``NO_PROXY`` names the host or the API is on this machine; for a ``session`` of your
+        own, the session's. ``~/.netrc`` is never read. ``SSL_CERT_FILE`` names a file of
+        certificate authorities to trust; it is read when aiohttp is imported.
     ``max_connections``
         Open connections at once, if the session is the client's own. The default limits send
         no more requests than that, because waiting for a connection is not fair between
@@ -102,6 +108,7 @@ class Codat(Resources):
         session: aiohttp.ClientSession | None = None,
         timeout: Timeout | float | None = None,
         headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
         max_connections: int = DEFAULT_CONNECTIONS,
         max_response_size: int | None = DEFAULT_RESPONSE_SIZE,
     ) -> None:
@@ -130,6 +137,7 @@ class Codat(Resources):
             timeout=_timeout(timeout),
             max_connections=max_connections,
             max_response_size=max_response_size,
+            proxy=proxy,
             session=session,
         )
         self._handler: Handler = compose(self._middleware, self._transport)

@@ -283,7 +283,7 @@ def _extended_name(value: str) -> str | None:
         return unquote(encoded, encoding=charset, errors="strict")
     except LookupError:
         return unquote(encoded)
-    except UnicodeError:
+    except ValueError:
         return None
 
 

@@ -21,6 +21,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
+from codat_async.proxies import find_proxy
 from codat_middleware.messages import Body, Request, Response, Timeout
 from codat_middleware.text import one_line
 
@@ -54,6 +55,7 @@ class AiohttpTransport:
         timeout: Timeout,
         max_connections: int,
         max_response_size: int | None = None,
+        proxy: str | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
@@ -64,6 +66,14 @@ class AiohttpTransport:
         for name, value in headers.items():
             # Of two that differ only in case the later wins: a header must not be sent twice.
             self._headers[name] = value
+        # A session that was passed in has its own idea of the environment.
+        found = find_proxy(base, proxy) if session is None or proxy else None
+        self._proxy: dict[str, Any] = {}
+        if found is not None:
+            self._proxy = {"proxy": found.url, "proxy_headers": found.headers}
+        if found is not None and self._scheme == "http":
+            # Without a tunnel the proxy reads the headers of the request itself.
+            self._headers.update(found.headers)
         self._timeout = timeout
         self._usual_limits = _limits(timeout, streamed=False)
         self._max_connections = max_connections
@@ -140,6 +150,7 @@ class AiohttpTransport:
             raise_for_status=False,
             max_line_size=_HEADER,
             max_field_size=_HEADER,
+            **self._proxy,
         )
         try:
             if not streamed and not isinstance(data, _Content):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import os
 from collections.abc import AsyncIterator, Iterator
 from unittest.mock import Mock
 
@@ -22,9 +23,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the developer's API key and base URL from the environment."""
-    for name in ("CODAT_API_KEY", "CODAT_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    """Remove the developer's API key, base URL and proxies from the environment."""
+    for name in list(os.environ):
+        if name in ("CODAT_API_KEY", "CODAT_BASE_URL") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

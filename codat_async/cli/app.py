@@ -225,7 +225,7 @@ def _select(options: dict[str, Any]) -> _Selection:
 
 def _check_sandbox_options(*, with_sandbox: bool) -> None:
     """Reject options that would have no effect: --sandbox-seed without --sandbox would query the real API."""
-    rejected = ("base_url", "api_key_file") if with_sandbox else _SANDBOX_OPTIONS
+    rejected = ("base_url", "api_key_file", "proxy") if with_sandbox else _SANDBOX_OPTIONS
     source = click.get_current_context().get_parameter_source
     for name in rejected:
         if source(name) == click.core.ParameterSource.COMMANDLINE:
@@ -255,7 +255,7 @@ def _run_with_client(
             base_url, key = options["base_url"], parsing.read_api_key(options["api_key_file"])
 
         async def main() -> Any:
-            async with Codat(key, base_url=base_url, limits=limits) as codat:
+            async with Codat(key, base_url=base_url, limits=limits, proxy=options["proxy"]) as codat:
                 return await work(codat)
 
         return handler.run(main)

@@ -53,6 +53,10 @@ connection_options = _options(
         help="Read the API key from this file instead of CODAT_API_KEY.",
     ),
     click.option("--base-url", help="URL of the API. [default: CODAT_BASE_URL, then https://api.codat.io]"),
+    click.option(
+        "--proxy", metavar="URL",
+        help="HTTP proxy; an empty string for none. [default: that of the environment, such as HTTPS_PROXY]",
+    ),
     click.option("--sandbox", is_flag=True, help="Start a local sandbox with generated books and use it."),
     click.option(
         "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True,

@@ -1519,6 +1519,7 @@ class Codat:
         session: aiohttp.ClientSession | None = None,
         timeout: Timeout | float | None = None,
         headers: collections.abc.Mapping[str, str] | None = None,
+        proxy: str | None = None,
         max_connections: int = 100,
         max_response_size: int | None = 268435456,
     ) -> None: ...

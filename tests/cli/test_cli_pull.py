@@ -101,6 +101,7 @@ def test_api_key_with_control_characters_is_not_shown(
         (("--overlap", "soon"), "'soon' is not a time span"),
         (("--nonsense",), "--nonsense"),
         (("--base-url", "ftp://x"), "not a base URL"),
+        (("--proxy", "socks5://x"), "proxy is not the URL of a proxy"),
     ],
 )
 def test_invalid_arguments(
@@ -124,6 +125,7 @@ def test_invalid_arguments(
         (("--sandbox-seed", "7"), "--sandbox-seed can only be used with --sandbox"),
         (("--sandbox", "--base-url", "http://127.0.0.1:9"), "--base-url cannot be used with --sandbox"),
         (("--sandbox", "--api-key-file", "key"), "--api-key-file cannot be used with --sandbox"),
+        (("--sandbox", "--proxy", "http://127.0.0.1:9"), "--proxy cannot be used with --sandbox"),
     ],
 )
 def test_options_of_the_sandbox_and_of_the_api_are_exclusive(
