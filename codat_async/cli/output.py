@@ -1,5 +1,6 @@
 """What is printed when a command has ended: reports, plans and conversions as text."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import IO, Final
 from codat_async.bulk import Converted, Plan, Report
 
 __all__ = [
+    "escape_unprintable",
     "format_conversion",
     "format_plan",
     "format_report",
@@ -158,12 +160,23 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
 
 
+def escape_unprintable(text: str) -> str:
+    """Escape what a terminal would obey, as JSON does; line ends stay.
+
+    Names and messages come from others: an ESC in one could rewrite the screen.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
 def print_text(text: str, stream: IO[str] | None = None) -> bool:
     """Print to stdout or another stream, and return whether that succeeded.
 
-    Characters that the terminal's encoding lacks are replaced. A closed pipe is no error; any
-    other failure is reported on stderr.
+    Control characters are escaped, and characters that the terminal's encoding lacks are
+    replaced. A closed pipe is no error; any other failure is reported on stderr.
     """
+    text = escape_unprintable(text)
     stream = stream or sys.stdout
     if stream is None:
         # The parent process closed it: Python then sets sys.stdout to None.

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
-from codat_async.cli.output import format_seconds, pluralize, print_text
+from codat_async.cli.output import escape_unprintable, format_seconds, pluralize, print_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +74,7 @@ async def _update_table(progress: Callable[[], Progress], stream: IO[str]) -> No
     rates = _RecordRates()
     with (
         Live(console=console, auto_refresh=False, transient=True) as live,
-        _show_warnings(lambda text: console.print(text, markup=False, highlight=False)),
+        _show_warnings(lambda text: console.print(escape_unprintable(text), markup=False, highlight=False)),
     ):
         while True:
             live.update(_make_table(progress(), rates, console), refresh=True)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from codat_async.bulk import Counts, Progress
 from codat_async.cli import progress
+from codat_async.cli.output import print_text
 from codat_async.sandbox import Address
 
 
@@ -38,6 +39,21 @@ def test_help_lists_the_exit_statuses(
     lines = capsys.readouterr().out.partition("Exit status:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == statuses
     assert lines[-1].split(maxsplit=1)[1] == interrupted
+
+
+OBEYED = "\x1b[2J\x07\x00\x9b1m\x7f\u202e\udce9\r"
+
+
+@pytest.mark.parametrize("text", [f"a{OBEYED}\nb", json.dumps({"name": OBEYED}, ensure_ascii=False)])
+def test_what_a_terminal_obeys_is_escaped(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """Names and messages of others cannot rewrite the screen, and JSON stays the same JSON."""
+    assert print_text(text)
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable()
+    if text.startswith("{"):
+        assert json.loads(printed) == json.loads(text)
+    else:
+        assert printed == "a\\u001b[2J\\u0007\\u0000\\u009b1m\\u007f\\u202e\\udce9\\r\nb\n"
 
 
 @pytest.mark.parametrize(
