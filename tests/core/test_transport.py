@@ -414,6 +414,42 @@ async def test_server_that_stops_reading(serve_bytes: Serve, sending: Serve, con
     await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "200 OK\r\nX-Long: ",
+        "404 Not Found\r\nContent-Length: 1000000\r\n\r\n",
+        "200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    ],
+    ids=["headers", "failure", "answer"],
+)
+async def test_answer_to_an_upload_that_never_ends(serve_bytes: Serve, sending: Serve, head: str) -> None:
+    """Once all is sent the answer has the total time-out, however long the sending took."""
+    sent, over = asyncio.Event(), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\nxxx")
+        sent.set()
+        writer.write(f"HTTP/1.1 {head}".encode())
+        while not over.is_set():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    request = POST.copy(body=Body(pieces, length=3), timeout=Timeout(read=5, total=0.2))
+    async with asyncio.timeout(20):
+        error = await failure(sending(await serve_bytes(dripping), request), RequestTimeout)
+    assert (error.phase, error.sent) == ("total", True)
+    assert sent.is_set()
+    over.set()
+    await asyncio.sleep(0.05)
+
+
 async def test_time_of_the_source_does_not_count(serve: Serve, sending: Serve) -> None:
     """A source may take its time: that is no silence of the server's."""
 
