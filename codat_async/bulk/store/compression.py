@@ -17,6 +17,7 @@ __all__ = [
     "available",
     "compressor",
     "decompress",
+    "decompressed",
     "read_lines",
     "read_ranges",
 ]
@@ -35,6 +36,7 @@ class DamagedFile(CodatError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} is damaged: {reason}")
         self.path = path
+        self.reason = reason
 
 
 def available() -> Compression:
@@ -155,3 +157,10 @@ def _zstandard() -> Any:
     except ImportError:
         raise ConfigurationError("zstd needs an extra: pip install 'codat-async[zstd]'") from None
     return zstandard
+
+
+def decompressed(pieces: Iterator[bytes], compression: str) -> Iterator[bytes]:
+    """The content of members or frames that come in pieces; raises EOFError or zlib.error if they are damaged."""
+    if compression == "plain":
+        return pieces
+    return _zstd_pieces(pieces) if compression == "zstd" else _gzip_pieces(pieces)

@@ -1,0 +1,277 @@
+"""The directory that a pull writes to: checked, locked, and recovered after a crash."""
+
+import contextlib
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from codat_async.bulk.store.checkpoint_next import Checkpoint, CheckpointError
+from codat_async.bulk.store.damage import Damage, find_damage, lose_damaged
+from codat_async.bulk.store.disk import make_folder
+from codat_async.bulk.store.files import FileKind, JournalRow
+from codat_async.bulk.store.journal import Journal
+from codat_async.bulk.store.layout import CHECKPOINT, CONVERT_LOCK, OWN_NAMES, PULL_LOCK, REPORT, Layout
+from codat_async.bulk.store.locks import FileLock, Held, lock_holder
+from codat_async.bulk.store.sealing import Sealer
+from codat_async.bulk.store.segments import file_path
+from codat_async.bulk.store.state import Run
+from codat_async.errors import CodatError
+
+__all__ = ["Directory", "DirectoryError", "open_checkpoint", "pull_at_work", "seal_if_idle"]
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_CONTENT: Final = ("raw", "journal", "invalid", "parquet", "damaged", REPORT)
+"""What a pull makes in its directory beside the checkpoint."""
+_FILE_NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.ndjson(\.gz|\.zst)?(\.part)?")
+
+
+class DirectoryError(CodatError):
+    """A directory that cannot be pulled into, or read as a pull; the message gives the reason."""
+
+
+class Directory:
+    """A locked directory with its checkpoint open."""
+
+    def __init__(self, path: Path, *, start_over: bool = False, create: bool = True) -> None:
+        self.path = path
+        self.layout = Layout.local(path)
+        self.aside: Path | None = None
+        """Where the files of a damaged checkpoint were moved to."""
+        self.damages: list[Damage] = []
+        """What was found damaged at the start, now moved aside; its lists are read whole."""
+        self._start_over = start_over
+        self._lock: FileLock | None = None
+        self._made = False
+        self._journal: Journal | None = None
+        self.checkpoint: Checkpoint
+        try:
+            self._open(create)
+        except BaseException:
+            self.close()
+            raise
+        self.next_n = self.checkpoint.next_n()
+
+    def draw(self) -> int:
+        """The number of a reading that begins now."""
+        number: int = self.next_n
+        self.next_n += 1
+        return number
+
+    # --- opening -------------------------------------------------------------------------
+
+    def _open(self, create: bool) -> None:
+        path = self.path
+        try:
+            if path.exists() and not path.is_dir():
+                raise DirectoryError(f"{path} is not a directory")
+            self._made = not path.exists()
+            if self._made and not create:
+                raise DirectoryError(f"{path} is not a directory")
+            make_folder(path)
+            names = {entry.name for entry in path.iterdir()}
+            lost = CHECKPOINT not in names and not names.isdisjoint({"raw", "journal"})
+            if names - OWN_NAMES and CHECKPOINT not in names and not lost:
+                raise DirectoryError(
+                    f"{path} holds something else than a pull; nothing was written, choose another directory"
+                )
+            try:
+                self._lock = FileLock(path / PULL_LOCK)
+            except Held as held:
+                raise DirectoryError(f"another pull (process {held.holder}) is running in {path}") from None
+            if lost:
+                self._refuse(f"{path / CHECKPOINT} is missing")
+        except OSError as error:
+            raise DirectoryError(f"cannot write to {path}: {error.strerror or error}") from error
+        try:
+            self.checkpoint = self._checkpoint()
+        except CheckpointError as error:
+            self._refuse(f"{path / CHECKPOINT} cannot be used: {error}")
+            self.checkpoint = self._checkpoint()
+
+    def _checkpoint(self) -> Checkpoint:
+        checkpoint = Checkpoint(self.layout.checkpoint)
+        try:
+            checkpoint.verify()
+        except BaseException:
+            checkpoint.close()
+            raise
+        return checkpoint
+
+    def _refuse(self, reason: str) -> None:
+        """Raise DirectoryError, or move everything aside if the pull is to start over."""
+        if not self._start_over:
+            raise DirectoryError(
+                f"{reason}; nothing was written: 'pull --full' reads everything again and keeps the old files aside"
+            )
+        aside = self.path / f"aside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        make_folder(aside)
+        for name in (*_CONTENT, *(OWN_NAMES - {PULL_LOCK})):
+            with contextlib.suppress(FileNotFoundError):
+                (self.path / name).rename(aside / name)
+        self.aside = aside
+        _log.warning("%s: everything is read again, the old files are in %s", reason, aside)
+
+    def close(self) -> None:
+        """Close the checkpoint and release the lock; if no run has started, remove what was created."""
+        checkpoint: Checkpoint | None = getattr(self, "checkpoint", None)
+        unused = False
+        if checkpoint is not None:
+            unused = checkpoint.last_run() is None and self.aside is None
+            checkpoint.close()
+            del self.checkpoint
+            if unused:
+                for name in OWN_NAMES:
+                    (self.path / name).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        if self._made and unused:
+            self.path.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the journal ---------------------------------------------------------------------
+
+    def journal(self, run: Run) -> Journal:
+        """The journal to append to; within a transaction."""
+        if self._journal is None:
+            rows = [each for each in self.checkpoint.files.journals() if not each.sealing]
+            row = rows[-1] if rows else self.checkpoint.files.new_journal(run.compression, run.id)
+            self._journal = Journal(self.layout, row)
+        return self._journal
+
+    @property
+    def journal_size(self) -> int:
+        """Bytes in the journal that is appended to."""
+        return 0 if self._journal is None else self._journal.row.size
+
+    def rotate(self) -> JournalRow | None:
+        """End the journal; what follows goes to a new one. None if nothing is in it. Within a transaction."""
+        rows = [each for each in self.checkpoint.files.journals() if not each.sealing]
+        if not rows or not rows[-1].size:
+            return None
+        row = rows[-1]
+        self._journal = Journal(self.layout, self.checkpoint.files.new_journal(row.compression, row.run))
+        return row
+
+    # --- recovery ------------------------------------------------------------------------
+
+    def recover(self, *, seal: bool = False) -> None:
+        """Complete what a crash interrupted, mark the lists of damaged files, and remove leftovers.
+
+        With ``seal`` nothing stays in a journal.
+        """
+        checkpoint, layout = self.checkpoint, self.layout
+        self.damages = find_damage(layout, checkpoint)
+        for each in self.damages:
+            _log.error("%s; its lists are read whole by the next pull", each)
+        lose_damaged(layout, checkpoint, self.damages)
+        sealer = Sealer(layout, self._at_once)
+        sealer.redo()
+        journals = checkpoint.files.journals()
+        for row in journals:
+            path = layout.journal(row.number, row.compression)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size > row.size:
+                    os.truncate(path, row.size)
+            if seal or row.number != journals[-1].number:
+                if row.size:
+                    sealer.seal(row, row.run)
+                else:
+                    self._at_once(lambda checkpoint, row=row: checkpoint.files.drop_journal(row.number))  # type: ignore[misc]
+        self._drop_unfinished()
+        self._remove_leftovers()
+        self._journal = None
+
+    def _at_once(self, work: Callable[[Checkpoint], T]) -> T:
+        with self.checkpoint.transaction():
+            return work(self.checkpoint)
+
+    def _drop_unfinished(self) -> None:
+        """Remove the rows of own files that no list goes on with."""
+        checkpoint = self.checkpoint
+        rows = checkpoint.files.all("sealed = 0 and kind = ?", (FileKind.OWN,))
+        with checkpoint.transaction():
+            for row in rows:
+                if not checkpoint.lists.reading_into(row.companies, row.id):
+                    checkpoint.files.remove([row.id])
+
+    def _remove_leftovers(self) -> None:
+        """Remove files with names of ours that the checkpoint does not know."""
+        layout, known = self.layout, set[Path]()
+        for row in self.checkpoint.files.all():
+            path = file_path(layout, row)
+            known.add(path)
+            if not row.sealed:
+                known.add(layout.part(path))
+        for journal in self.checkpoint.files.journals():
+            known.add(layout.journal(journal.number, journal.compression))
+        for path in self._ours():
+            if path not in known:
+                path.unlink(missing_ok=True)
+
+    def _ours(self) -> Iterator[Path]:
+        for folder in ("raw", "invalid"):
+            for path in (self.path / folder).glob("*/*"):
+                if _FILE_NAME.fullmatch(path.name):
+                    yield path
+        yield from (self.layout.spool / "journal").glob("*")
+
+    def merge(self, sealer: Sealer, run: str) -> None:
+        """Merge small segments, unless a conversion is reading them."""
+        try:
+            lock = FileLock(self.path / CONVERT_LOCK)
+        except Held:
+            return
+        try:
+            sealer.merge(run)
+        finally:
+            lock.close()
+
+
+def pull_at_work(path: Path) -> int | None:
+    """The id of the process that writes to a directory; None if none does."""
+    return lock_holder(path / PULL_LOCK)
+
+
+def seal_if_idle(path: Path) -> bool:
+    """Seal what is in the journal, so that readers find everything committed.
+
+    False if a pull is at work or the directory cannot be written to; then readers find what is sealed.
+    """
+    if not (path / CHECKPOINT).exists():
+        return False
+    try:
+        with Directory(path, create=False) as directory:
+            directory.recover(seal=True)
+    except (DirectoryError, OSError, sqlite3.Error):
+        return False
+    return True
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint of a directory, opened read-only; raises DirectoryError if there is none."""
+    if not path.is_dir():
+        raise DirectoryError(f"{path} is not a directory")
+    if not (path / CHECKPOINT).exists():
+        raise DirectoryError(f"{path} is not the directory of a pull: it has no {CHECKPOINT}")
+    try:
+        return Checkpoint(path / CHECKPOINT, read_only=True)
+    except (CheckpointError, sqlite3.Error) as error:
+        raise DirectoryError(
+            f"{path / CHECKPOINT} cannot be used: {error}; 'pull --full' reads everything again and keeps the"
+            " old files aside"
+        ) from error

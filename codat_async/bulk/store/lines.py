@@ -1,0 +1,64 @@
+"""The lines of raw files: each names the reading and the list that its record belongs to."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from codat_async.bulk.units import Unit
+
+__all__ = ["Line", "empty_line", "head_of", "lines_of", "read_line"]
+
+
+class Line(Struct, frozen=True):
+    """One line of a raw file.
+
+    Of two lines with the same record id in the same list, the one with the newer ``modifiedDate``
+    wins, then the one with the higher ``n``. A ``whole`` line removes all lines of its list with a
+    lower ``n``.
+    """
+
+    n: int
+    """The number of the reading: drawn from one counter of the directory when the reading of a list begins."""
+    company_id: str
+    whole: bool = False
+    """Whether the reading is of the whole list, not only of what changed."""
+    connection_id: str | None = None
+    account_id: str | None = None
+    record: Raw = Raw()
+    """The bytes that the API sent; none if the list was read whole and is empty."""
+
+    @property
+    def source(self) -> tuple[str, str | None, str | None]:
+        """The list within the type of the file."""
+        return self.company_id, self.connection_id, self.account_id
+
+
+read_line: Final = msgspec.json.Decoder(Line).decode
+"""Decodes one line."""
+
+
+def head_of(unit: Unit, n: int, *, whole: bool) -> bytes:
+    """The start of each line of a reading, up to the record."""
+    fields: dict[str, int | bool | str] = {"n": n}
+    if whole:
+        fields["whole"] = True
+    fields["company_id"] = unit.company
+    if unit.connection:
+        fields["connection_id"] = unit.connection
+    if unit.parent:
+        fields["account_id"] = unit.parent
+    return msgspec.json.encode(fields)[:-1]
+
+
+def lines_of(head: bytes, records: Iterable[bytes | Raw]) -> bytes:
+    """Lines of records that hold no line breaks; empty if there are no records."""
+    start = head + b',"record":'
+    joined = (b"}\n" + start).join(records)
+    return start + joined + b"}\n" if joined else b""
+
+
+def empty_line(head: bytes) -> bytes:
+    """The line of a list that was read whole and is empty."""
+    return head + b"}\n"

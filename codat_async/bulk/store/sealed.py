@@ -1,0 +1,113 @@
+"""What readers of a directory use: its sealed files, their lines, and what is damaged. Needs no lock."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from codat_async.bulk.store.compression import DamagedFile
+from codat_async.bulk.store.damage import file_damage
+from codat_async.bulk.store.directory_next import open_checkpoint
+from codat_async.bulk.store.files import FileKind, FileRow
+from codat_async.bulk.store.layout import Layout
+from codat_async.bulk.store.reading import content, lines_in
+from codat_async.bulk.store.segments import file_path
+
+__all__ = ["Damage", "SealedFile", "find_damage", "lost_lists", "read_sealed", "sealed_files"]
+
+
+class SealedFile(Struct, frozen=True, kw_only=True):
+    """A complete file of raw records; it never changes."""
+
+    id: int
+    """Unique in the directory over all types, and never used again."""
+    type: str
+    path: Path
+    run: str
+    """The run that wrote it."""
+    compression: str
+    size: int
+    """In bytes."""
+    lines: int
+    rows: int
+    """Records: the lines of empty lists are not among them."""
+    crc: int
+    """``zlib.crc32`` of its bytes."""
+    first_n: int
+    last_n: int
+    replaces: tuple[int, ...]
+    """The numbers of earlier files whose lines it holds: what has all of them has this one."""
+
+
+class Damage(Struct, frozen=True):
+    """A sealed file that is not what was written."""
+
+    path: Path
+    type: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.reason}"
+
+
+def sealed_files(root: Path, types: Iterable[str] | None = None) -> list[SealedFile]:
+    """The sealed files of these types, ordered by type and number; raises DirectoryError."""
+    layout = Layout.local(root)
+    checkpoint = open_checkpoint(root)
+    try:
+        rows = checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN)
+    finally:
+        checkpoint.close()
+    wanted = None if types is None else set(types)
+    return [_public(layout, row) for row in rows if wanted is None or row.type in wanted]
+
+
+def _public(layout: Layout, row: FileRow) -> SealedFile:
+    return SealedFile(
+        id=row.id,
+        type=row.type,
+        path=file_path(layout, row),
+        run=row.run,
+        compression=row.compression,
+        size=row.size,
+        lines=row.lines,
+        rows=row.rows,
+        crc=row.crc,
+        first_n=row.first_n,
+        last_n=row.last_n,
+        replaces=row.replaces,
+    )
+
+
+def find_damage(files: Iterable[SealedFile], *, verify: bool = False) -> list[Damage]:
+    """The files that are missing, shorter or longer than what was written; with ``verify`` the CRC is checked."""
+    found = []
+    for file in files:
+        reason = file_damage(file.path, file.size, file.crc, verify=verify)
+        if reason is not None:
+            found.append(Damage(file.path, file.type, reason))
+    return found
+
+
+def lost_lists(root: Path, types: Iterable[str] | None = None) -> dict[str, int]:
+    """By type, the lists whose data was damaged and is not read again yet; raises DirectoryError."""
+    checkpoint = open_checkpoint(root)
+    try:
+        lost = checkpoint.lists.lost()
+    finally:
+        checkpoint.close()
+    wanted = set(lost) if types is None else set(types)
+    return {name: count for name, count in lost.items() if name in wanted}
+
+
+def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
+    """The lines of a file in batches; raises DamagedFile, at the end at the latest.
+
+    Size and CRC are checked on the way, so nothing should be made final before the last batch.
+    """
+    count = 0
+    for lines in lines_in(content(file.path, file.size, file.crc, file.compression)):
+        count += len(lines)
+        yield lines
+    if count != file.lines:
+        raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")

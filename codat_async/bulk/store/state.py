@@ -1,0 +1,174 @@
+"""The progress of one list, and what earlier readings of it left for the next."""
+
+from array import array
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from codat_async.bulk.units import Unit
+
+__all__ = [
+    "OPEN",
+    "UNFINISHED",
+    "Before",
+    "Invalid",
+    "Opened",
+    "Run",
+    "State",
+    "UnitState",
+    "from_microseconds",
+    "microseconds",
+    "pack_hashes",
+    "unpack_hashes",
+]
+
+_EPOCH: Final = datetime(1970, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class State:
+    """The states of a list."""
+
+    WAITING: Final = 0
+    READING: Final = 1
+    DONE: Final = 2
+    SKIPPED: Final = 3
+    """The platform does not offer that data."""
+    FAILED: Final = 4
+
+    NAMES: Final = ("waiting", "reading", "done", "skipped", "failed")
+
+
+UNFINISHED: Final = (State.WAITING, State.READING)
+"""The states of a list that nothing has gone wrong with, and that is not read yet."""
+OPEN: Final = (*UNFINISHED, State.FAILED)
+"""The states of a list with work left to do."""
+
+
+class UnitState(Struct, kw_only=True, omit_defaults=True):
+    """The progress of one reading of a list."""
+
+    state: int = State.WAITING
+    n: int = 0
+    """The number of the reading; 0 before it begins."""
+    since: str | None = None
+    """The modified date that the list is read from; None for the whole list."""
+    ordered_by: str | None = "modifiedDate"
+    """The field that pages are ordered by; None if the API rejects the order."""
+    next_page: int | None = 1
+    """None once the last page is written."""
+    file: int = 0
+    """The number of the list's own file; 0 while its records are in memory."""
+    bytes_written: int = 0
+    """Bytes of its own file that are committed."""
+    crc: int = 0
+    """Of those bytes."""
+    pages: int = 0
+    rows: int = 0
+    received: int = 0
+    """Bytes of the pages as the API sent them."""
+    total: int | None = None
+    """The number of records in the list, according to the API."""
+    total_decrease: int = 0
+    """By how much the total fell between pages: as many rows may have been skipped."""
+    requests: int = 0
+    retries: int = 0
+    waited: float = 0.0
+    """Seconds that requests waited for the rate limit or between attempts."""
+    repeats: int = 0
+    """Duplicate rows, dropped: the rows shifted between pages while the list was read."""
+    overlap: int = 0
+    """Rows that an earlier run already wrote, dropped."""
+    passes: int = 1
+    """How many times the list was read."""
+    missing: int = 0
+    """Records that the API counts and that may not have been read; negative if more were read."""
+    invalid: int = 0
+    undated: int = 0
+    last_modified: str | None = None
+    failure: str | None = None
+    """The kind of failure."""
+    error: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether this reading is of the whole list."""
+        return self.since is None
+
+
+class Before(Struct, frozen=True):
+    """What an incremental reading needs to know of those before it."""
+
+    watermark: int
+    """The latest modified date read, in microseconds since 1970, UTC."""
+    overlap: bytes | None
+    """Hashes of the versions within the overlap; None if they are in the list's own file."""
+    file: int = 0
+    """The own file of the last reading, if it had one."""
+
+
+class Opened(Struct, frozen=True):
+    """A list with work left to do."""
+
+    unit: Unit
+    state: UnitState
+    before: Before | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One run of a pull, which may take several processes."""
+
+    key: int = 0
+    id: str
+    """When it started, in a form that sorts by time."""
+    mode: str
+    """``full`` if every list is to be read whole, else ``incremental``."""
+    page_size: int
+    compression: str
+    began: str
+    ended: str | None = None
+
+
+class Invalid(Struct, frozen=True):
+    """A record that the model rejects: written like the others, and listed."""
+
+    row: int
+    """Its index in the page."""
+    id: str | None
+    path: str
+    """Where in the record the fault is, such as ``$.lineItems[0].quantity``."""
+    reason: str
+    record: bytes
+
+
+pack_state: Final = msgspec.msgpack.Encoder().encode
+unpack_state: Final = msgspec.msgpack.Decoder(UnitState).decode
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment without a zone, in UTC, as microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """The reverse of :func:`microseconds`; raises OverflowError outside the years 1 to 9999."""
+    return _EPOCH + value * _MICROSECOND
+
+
+def now() -> int:
+    """The current time in seconds since 1970."""
+    return int(datetime.now(UTC).timestamp())
+
+
+def pack_hashes(hashes: "array[int]") -> bytes:
+    """Hashes as eight bytes each."""
+    return hashes.tobytes()
+
+
+def unpack_hashes(packed: bytes) -> set[int]:
+    """The set of hashes that :func:`pack_hashes` packed."""
+    values = array("q")
+    values.frombytes(packed)
+    return set(values)

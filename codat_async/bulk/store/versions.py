@@ -1,0 +1,66 @@
+"""Which version of a record is current, and hashes by which versions are recognised across runs."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from codat_async.bulk.store.lines import Line, read_line
+
+__all__ = ["MOST_HASHES", "current_lines", "overlap_of", "version_hash"]
+
+MOST_HASHES: Final = 1000
+"""Hashes of an overlap that the checkpoint keeps for a list; a list with more has a file of its own."""
+
+
+def version_hash(identifier: object, modified_date: object) -> int:
+    """A hash of a record's id and modified date, the same in every process; 0 without an id."""
+    if identifier is None or identifier == "":
+        return 0
+    digest = blake2b(f"{identifier}\0{modified_date}".encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+class _Key(Struct, rename="camel", frozen=True):
+    id: Any = None
+    modified_date: Any = None
+
+
+_key = msgspec.json.Decoder(_Key).decode
+_Source: TypeAlias = tuple[str, str | None, str | None]
+
+
+def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
+    """The current lines among those of any files of a type; all are read before the first is returned."""
+    lines = [read_line(line) for batch in batches for line in batch]
+    whole: dict[_Source, int] = {}
+    for line in lines:
+        if line.whole:
+            whole[line.source] = max(line.n, whole.get(line.source, 0))
+    best: dict[tuple[object, ...], tuple[str, int, int]] = {}
+    for place, line in enumerate(lines):
+        if not len(line.record) or line.n < whole.get(line.source, 0):
+            continue
+        identifier, modified = _key_of(line.record)
+        name = (*line.source, identifier) if identifier is not None else (*line.source, None, place)
+        rank = (modified, line.n, place)
+        if name not in best or best[name] < rank:
+            best[name] = rank
+    for place in sorted(place for _, _, place in best.values()):
+        yield lines[place]
+
+
+def _key_of(record: Raw) -> tuple[str | None, str]:
+    try:
+        key = _key(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, ""
+    return None if key.id in (None, "") else str(key.id), str(key.modified_date or "")
+
+
+def overlap_of(versions: "array[int]") -> bytes:
+    """The hashes of an overlap, each once, as the checkpoint keeps them."""
+    return array("q", sorted(set(versions) - {0})).tobytes()
