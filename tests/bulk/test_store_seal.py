@@ -211,7 +211,7 @@ async def main(root, seconds):
                     row = b'{{"id":"%d-%d","text":"%s"}}'
                     records = [row % (number, each, b"x" * 50) for each in range(number % 5)]
                     writer.submit(reading(directory, run, unit, records), size=100_000)
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0.004)
             await writer.seal()
     print("done")
 
@@ -233,7 +233,7 @@ def test_killed_writers_lose_nothing_committed_and_write_nothing_twice(
             if kills >= 8:
                 child.wait(60)
             else:
-                child.wait(draw.uniform(0.25, 0.9))
+                child.wait(draw.uniform(0.3, 0.9))
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
             kills += 1

@@ -20,6 +20,7 @@ from msgspec import Struct
 from codat_async.bulk.store.checkpoint_next import Checkpoint
 from codat_async.bulk.store.directory_next import Directory
 from codat_async.bulk.store.disk import open_private, publish, write_all
+from codat_async.bulk.store.files import JournalRow
 from codat_async.bulk.store.journal import Block
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.store.state import Run
@@ -56,6 +57,7 @@ class WriteBatch:
         self._files: dict[Path, int] = {}
         self._blocks: list[Block] = []
         self._renames: list[tuple[Path, Path]] = []
+        self._last: list[Callable[[], None]] = []
         self._after: list[Callable[[], None]] = []
 
     def add(self, block: Block) -> None:
@@ -81,6 +83,10 @@ class WriteBatch:
         """Give a file its final name once its bytes are synced, before the commit that refers to it."""
         self._renames.append((part, path))
 
+    def last(self, action: Callable[[], None]) -> None:
+        """Call this once the lines of the batch are in the journal, before the commit."""
+        self._last.append(action)
+
     def after(self, action: Callable[[], None]) -> None:
         """Call this once the batch is committed."""
         self._after.append(action)
@@ -97,6 +103,8 @@ class WriteBatch:
                     begins, frame = journal.frame(self._blocks, self.checkpoint.keys.type)
                     self.write(journal.path, begins, frame)
                     self.checkpoint.files.save_journal(journal.row)
+                for action in self._last:
+                    action()
                 for file in self._files.values():
                     os.fdatasync(file)
                 for part, path in self._renames:
@@ -176,8 +184,11 @@ class Writer:
 
     def call(self, work: Callable[[Checkpoint], T]) -> T:
         """Like :meth:`commit`, from another thread."""
+        return self._call(lambda batch: work(batch.checkpoint))
+
+    def _call(self, job: Callable[[WriteBatch], T]) -> T:
         future: Future[T] = Future()
-        self._jobs.put(_Entry(lambda batch: work(batch.checkpoint), future=future, urgent=True))
+        self._jobs.put(_Entry(job, future=future, urgent=True))
         return future.result()
 
     async def seal(self) -> None:
@@ -186,9 +197,11 @@ class Writer:
 
     def _begin_sealing(self, *, merge: bool = False) -> "Future[None]":
         def seal() -> None:
-            rotated = self.call(lambda checkpoint: self._directory.rotate())
-            if rotated is not None:
-                self._sealer.seal(rotated, self._run.id)
+            rotated: list[JournalRow | None] = []
+            # After the lines of its batch, which were submitted before.
+            self._call(lambda batch: batch.last(lambda: rotated.append(self._directory.rotate())))
+            if (journal := rotated[0]) is not None:
+                self._sealer.seal(journal, self._run.id)
             if merge:
                 self._directory.merge(self._sealer, self._run.id)
 
