@@ -5,9 +5,10 @@ from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_types, resolve_types
 from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
-from codat_async.bulk.report import Outcome, Report, UnitFailure, status
+from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
 from codat_async.bulk.runner import NothingToPull, Pull, PullOptions, pull
 from codat_async.bulk.sinks.convert import ConversionProgress, Converted, check_sinks, convert
+from codat_async.bulk.status import Inventory, TypeInventory, UnitStatus, status, unit_statuses
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.writer import DiskFull, WriteError
@@ -23,6 +24,8 @@ __all__ = [
     "DiskFull",
     "Event",
     "Failure",
+    "FailureGroup",
+    "Inventory",
     "Monitor",
     "NothingToPull",
     "Outcome",
@@ -34,7 +37,9 @@ __all__ = [
     "PullType",
     "QuotaTooSmall",
     "Report",
+    "TypeInventory",
     "UnitFailure",
+    "UnitStatus",
     "UnknownDataType",
     "WriteError",
     "check_sinks",
@@ -46,4 +51,5 @@ __all__ = [
     "records",
     "resolve_types",
     "status",
+    "unit_statuses",
 ]

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from codat_async.bulk.store.checkpoint import State, UnitState
+from codat_async.bulk.store.state import State, UnitState
 from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 
-__all__ = ["Counts", "Event", "Monitor", "Progress"]
+__all__ = ["Counts", "Event", "Monitor", "Progress", "Tally"]
 
 _WINDOW: Final = 30.0
 """Seconds over which the speed is measured."""
@@ -35,6 +37,8 @@ class Counts(Struct, kw_only=True):
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    incremental: int = 0
+    """Those that are done and of which only the changes were read."""
     rows: int = 0
     expected: int = 0
     """The records of all lists whose first page was read, according to the API."""
@@ -54,6 +58,7 @@ class Counts(Struct, kw_only=True):
         self.done += sign * (state.state == State.DONE)
         self.skipped += sign * (state.state == State.SKIPPED)
         self.failed += sign * (state.state == State.FAILED)
+        self.incremental += sign * (state.state == State.DONE and state.since is not None)
         self.rows += sign * state.rows
         self.expected += sign * (state.total or 0)
         self.pages += sign * state.pages
@@ -70,6 +75,38 @@ class Counts(Struct, kw_only=True):
     def ended(self) -> int:
         """Units that are done, skipped or failed."""
         return self.done + self.skipped + self.failed
+
+
+class Tally:
+    """The sums of a run by type, kept with each commit so that a resumed run continues them."""
+
+    def __init__(self, packed: bytes | None = None) -> None:
+        self.types = {} if packed is None else _unpack(packed)
+        self._changed = False
+
+    def plan(self, type_name: str, units: int) -> None:
+        """Add units that are to be read."""
+        self._of(type_name).units += units
+
+    def change(self, type_name: str, before: UnitState, after: UnitState) -> None:
+        """Replace a unit's earlier state in the sums."""
+        counts = self._of(type_name)
+        counts.add(before, -1)
+        counts.add(after)
+
+    def _of(self, type_name: str) -> Counts:
+        self._changed = True
+        return self.types.setdefault(type_name, Counts())
+
+    def packed(self) -> bytes | None:
+        """The sums, to be stored; None if they have not changed since the last call."""
+        if not self._changed:
+            return None
+        self._changed = False
+        return msgspec.json.encode(self.types)
+
+
+_unpack = msgspec.json.Decoder(dict[str, Counts]).decode
 
 
 class Progress(Struct, kw_only=True):
@@ -110,6 +147,12 @@ class Monitor:
         if self._on_event is not None:
             moment = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._on_event(Event(event=event, at=moment, details=details))
+
+    def start_from(self, types: Mapping[str, Counts]) -> None:
+        """Take over the sums of a run, as they are before its units are read."""
+        self.types = {name: replace(counts) for name, counts in types.items()}
+        for name in Counts.__struct_fields__:
+            setattr(self.total, name, sum(getattr(counts, name) for counts in types.values()))
 
     def add(self, unit: Unit, state: UnitState) -> None:
         """Add a unit to the counts."""

@@ -1,8 +1,7 @@
-"""The report of a run: how every unit ended, in sums for people and in full for programs."""
+"""The report of a run: sums by type, and failures grouped by kind, in a size that does not grow with the fleet."""
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,13 +12,23 @@ from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.progress import Counts
-from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
-from codat_async.bulk.store.directory import REPORT, DirectoryError, open_checkpoint, pull_process
-from codat_async.bulk.units import Unit
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.disk import write_private
+from codat_async.bulk.store.roster import Absent
+from codat_async.bulk.store.state import Run
 
-__all__ = ["Outcome", "Report", "UnitFailure", "make_report", "status", "write_report"]
+__all__ = [
+    "FailureGroup",
+    "Outcome",
+    "Report",
+    "UnitFailure",
+    "group_failures",
+    "make_report",
+    "write_report",
+]
 
-_MAX_FAILURES: Final = 1000
+_EXAMPLES: Final = 5
+_MAX_ABSENT: Final = 100
 
 
 class Outcome(StrEnum):
@@ -44,12 +53,24 @@ class UnitFailure(Struct, frozen=True):
     text: str
 
 
+class FailureGroup(Struct):
+    """The failures of one kind."""
+
+    kind: str
+    count: int = 0
+    types: dict[str, int] = {}
+    """The number by data type; under an empty name, the companies."""
+    examples: list[UnitFailure] = []
+    """The first few."""
+
+
 class Report(Struct, kw_only=True):
-    """The result of a run; ``report.json`` has the same and every unit."""
+    """The result of a run; ``report.json`` has the same."""
 
     outcome: Outcome
     run: str
     mode: str
+    """``incremental`` if of any list only the changes were read, else ``full``."""
     began: str
     ended: str
     seconds: float | None
@@ -63,165 +84,105 @@ class Report(Struct, kw_only=True):
     """Units that are not done yet."""
     elsewhere: int
     """Unfinished or failed units of types or companies that this command did not ask for."""
-    failures: list[UnitFailure]
-    """The first thousand."""
+    failures: list[FailureGroup]
     skipped: dict[str, int] = {}
     """The number of lists, by type, that the platform does not offer."""
-    process: int | None = None
-    """The id of the process that runs it now; None if none does."""
-
-
-class _Written(Struct):
-    """What is in ``report.json`` and not in the checkpoint."""
-
-    run: str
-    ended: str
-    seconds: float
-    stopped: str | None
-    failures: list[UnitFailure]
+    damaged: list[str] = []
+    """The files that were found damaged; the lists in them were read again."""
+    absent: list[Absent] = []
+    """The companies that were pulled before and are no longer linked or listed; at most a hundred."""
+    absent_companies: int = 0
+    """How many there are."""
 
 
 def make_report(
     checkpoint: Checkpoint,
     run: Run,
     *,
-    wanted: Callable[[Unit], bool] = lambda unit: True,
-    missing_companies: list[tuple[str, Failure]],
+    types: Sequence[str],
+    companies: int,
+    counts: dict[str, Counts],
+    missing_companies: Iterable[tuple[str, Failure]],
+    damaged: Sequence[str] = (),
     seconds: float | None = None,
     stopped: str | None = None,
 ) -> Report:
-    """Add up the units of a run that are ``wanted``."""
-    total, types, failures = Counts(), dict[str, Counts](), list[UnitFailure]()
-    companies: set[str] = set()
-    skipped: dict[str, int] = {}
-    opened = 0
-    for company, failure in missing_companies:
-        failures.append(UnitFailure("", company, None, None, failure.kind, failure.text))
-    for _, unit, state in checkpoint.units(run.id):
-        if not wanted(unit):
-            continue
-        companies.add(unit.company)
-        types.setdefault(unit.type, Counts()).add(state)
-        total.add(state)
-        if state.state in (State.WAITING, State.READING):
-            opened += 1
-        if state.state == State.SKIPPED:
-            skipped[unit.type] = skipped.get(unit.type, 0) + 1
-        if state.state == State.FAILED and len(failures) < _MAX_FAILURES:
-            failures.append(
-                UnitFailure(
-                    unit.type,
-                    unit.company,
-                    unit.connection or None,
-                    unit.parent or None,
-                    state.failure or "",
-                    state.error or "",
-                )
-            )
-    if not (opened or total.failed or missing_companies or stopped):
+    """Add up a run, for these types of the companies that are wanted in the checkpoint."""
+    mask = checkpoint.keys.types(types)
+    chosen = {name: counts[name] for name in types if name in counts}
+    total = sum_of(chosen.values())
+    opened, failed = checkpoint.lists.open_count(mask)
+    everywhere, _ = checkpoint.lists.open_count()
+    missing = list(missing_companies)
+    failures = [
+        UnitFailure("", company, None, None, failure.kind, failure.text) for company, failure in missing
+    ]
+    groups = group_failures(checkpoint, failures, types=mask)
+    absent = checkpoint.roster.absent()
+    if not (opened or missing or stopped):
         outcome = Outcome.DONE
     else:
         outcome = Outcome.PARTIAL if total.done or total.skipped or total.pages else Outcome.FAILED
     return Report(
         outcome=outcome,
         run=run.id,
-        mode=run.mode,
+        mode="incremental" if total.incremental else "full",
         began=run.began,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=None if seconds is None else round(seconds, 3),
         stopped=stopped,
         total=total,
-        types=types,
-        companies=len(companies),
-        open=opened,
-        elsewhere=checkpoint.open_units() - opened - total.failed,
-        failures=failures,
-        skipped=skipped,
+        types=chosen,
+        companies=companies,
+        open=opened - failed,
+        elsewhere=everywhere - opened,
+        failures=groups,
+        skipped={name: each.skipped for name, each in chosen.items() if each.skipped},
+        damaged=list(damaged),
+        absent=absent[:_MAX_ABSENT],
+        absent_companies=len(absent),
     )
 
 
-def status(directory: Path | str) -> Report:
-    """The report of the pull in a directory, also while it runs; raises DirectoryError if there is none."""
-    path = Path(directory)
-    checkpoint = open_checkpoint(path)
+def sum_of(counts: Iterable[Counts]) -> Counts:
+    """The sums over several types."""
+    total = Counts()
+    for each in counts:
+        for name in Counts.__struct_fields__:
+            setattr(total, name, getattr(total, name) + getattr(each, name))
+    return total
+
+
+def group_failures(
+    checkpoint: Checkpoint, failures: Iterable[UnitFailure] = (), *, types: int | None = None
+) -> list[FailureGroup]:
+    """Failures by kind, the most frequent first: those given, and the lists that failed.
+
+    With ``types`` only those of the companies that are wanted in the checkpoint.
+    """
+    groups: dict[str, FailureGroup] = {}
+
+    def add(failure: UnitFailure) -> None:
+        group = groups.setdefault(failure.kind, FailureGroup(failure.kind))
+        group.count += 1
+        group.types[failure.type] = group.types.get(failure.type, 0) + 1
+        if len(group.examples) < _EXAMPLES:
+            group.examples.append(failure)
+
+    for each in failures:
+        add(each)
+    for row in checkpoint.lists.failed(types):
+        state, unit = row.progress, row.unit
+        kind, text = (state.failure or "", state.error or "") if state is not None else ("", "")
+        add(UnitFailure(unit.type, unit.company, unit.connection or None, unit.parent or None, kind, text))
+    return sorted(groups.values(), key=lambda group: -group.count)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write ``report.json``."""
     try:
-        run = checkpoint.current_run()
-        if run is None:
-            raise DirectoryError(f"{directory} has a pull that has not started yet; try again in a moment")
-        process = pull_process(path)
-        written = _written(path / REPORT, run) if process is None else None
-        if written is None:
-            report = make_report(checkpoint, run, missing_companies=[])
-        else:
-            report = make_report(
-                checkpoint,
-                run,
-                missing_companies=[
-                    (each.company, Failure(each.kind, each.text))
-                    for each in written.failures
-                    if not each.type
-                ],
-                seconds=written.seconds,
-                stopped=written.stopped,
-            )
-            report.ended = written.ended
-        if process is not None:
-            report.process, report.outcome = process, Outcome.PARTIAL
-        return report
-    finally:
-        checkpoint.close()
-
-
-def _written(path: Path, run: Run) -> _Written | None:
-    """What the run wrote when it ended, if it did."""
-    try:
-        written = msgspec.json.decode(path.read_bytes(), type=_Written)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return written if written.run == run.id else None
-
-
-def write_report(path: Path, report: Report, checkpoint: Checkpoint) -> None:
-    """Write ``report.json``: the report, and a line for each unit."""
-    fresh = path.with_name(f"{path.name}.part")
-    try:
-        with fresh.open("wb") as file:
-            head = msgspec.json.format(msgspec.json.encode(report), indent=1)
-            file.write(head.rstrip().removesuffix(b"}").rstrip() + b',\n "units": [')
-            for number, line in enumerate(_unit_lines(checkpoint, report.run)):
-                file.write((b",\n  " if number else b"\n  ") + line)
-            file.write(b"\n ]\n}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_private(path, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     except OSError:
         with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
+            path.with_name(f"{path.name}.part").unlink(missing_ok=True)
         raise
-
-
-def _unit_lines(checkpoint: Checkpoint, run: str) -> Iterator[bytes]:
-    for _, unit, state in checkpoint.units(run):
-        ended = state.state in (State.DONE, State.SKIPPED, State.FAILED)
-        yield msgspec.json.encode(
-            {
-                "type": unit.type,
-                "company": unit.company,
-                "connection": unit.connection or None,
-                "parent": unit.parent or None,
-                "state": state.state,
-                "since": state.since,
-                "rows": state.rows,
-                "pages": state.pages,
-                "requests": state.requests,
-                "retries": state.retries,
-                "waited": round(state.waited, 3),
-                "bytes": state.received,
-                "bytes_written": state.bytes_written,
-                "drift": {"repeats": state.repeats, "missing": state.missing, "passes": state.passes},
-                "overlap": state.overlap,
-                "invalid": state.invalid,
-                "next_page": None if ended else state.next_page,
-                "error": None if state.failure is None else {"kind": state.failure, "text": state.error},
-            }
-        )

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,26 +18,31 @@ from msgspec import Struct
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
 from codat_async.bulk.extract.worker import FATAL, Worker
-from codat_async.bulk.plan.companies import Found, find_companies
+from codat_async.bulk.feed import Feed, unit_counts
+from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
-from codat_async.bulk.plan.estimate import QuotaTooSmall, expand, fits_without_totals, make_plan
-from codat_async.bulk.progress import Event, Monitor
+from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
+from codat_async.bulk.progress import Event, Monitor, Tally
 from codat_async.bulk.report import Outcome, Report, make_report, write_report
-from codat_async.bulk.store.checkpoint import OPEN, Checkpoint, Run, State, UnitRow, UnitState
+from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import Compression, available, compressor
-from codat_async.bulk.store.directory import REPORT, Directory, DirectoryError
+from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.layout import REPORT
+from codat_async.bulk.store.state import Opened, Run, from_microseconds, microseconds
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
-from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 from codat_async.paging import MAX_PAGE_SIZE
 
 __all__ = ["NothingToPull", "Pull", "PullOptions", "pull"]
 
+_log = logging.getLogger(__name__)
 _STALE: Final = timedelta(hours=12)
 """A resumed run that started longer ago than this is followed by an incremental one at once."""
 _SAMPLE_OF_KNOWN: Final = 3
 """How many companies of earlier runs are requested, to recognise the account."""
+_SMALL: Final = 1024 * 1024
+"""Bytes of lines of a list that stay in memory until it is complete, if the memory allows it."""
 _THREADS: Final = min(4, (os.cpu_count() or 1) + 1)
 
 
@@ -64,6 +70,8 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     """The most bytes of pages held in memory."""
     source: str | None = None
     """A name for the origin of the records; None for the base URL. A directory accepts only one."""
+    include_unlinked: bool = False
+    """Read companies without a linked connection too: what Codat has of them can still be read."""
     check: bool = True
     """Whether to validate each record against its model, and list those that it rejects."""
 
@@ -125,7 +133,7 @@ class Pull:
         self._options = options
         self._on_event = on_event
         self._kinds = resolve_types(options.types)
-        self._queue: deque[UnitRow] = deque()
+        self._queue: deque[Opened] = deque()
         self._fatal: Exception | None = None
         """The error that ends the pull early."""
         self._stopped = asyncio.Event()
@@ -144,20 +152,27 @@ class Pull:
 
     async def _run(self) -> Report:
         began = time.monotonic()
-        with Directory(self._into) as directory:
+        options = self._options
+        with Directory(self._into, start_over=options.full) as directory:
             self._check_source(directory)
-            found = await find_companies(self._codat, self._options.companies)
-            if not found.subjects:
-                raise NothingToPull(_nothing_to_pull(found, self._options.companies))
+            found = await find_companies(
+                self._codat, options.companies, include_unlinked=options.include_unlinked
+            )
             await self._check_account(directory, found)
+            self._note_companies(directory, found)
+            if not found.subjects:
+                raise NothingToPull(_nothing_to_pull(found, options.companies))
+            await asyncio.to_thread(directory.recover)
+            for damage in directory.damages:
+                self.monitor.emit("file_damaged", path=str(damage.path), reason=damage.reason)
             resumable = True
             while True:
-                units = [unit for unit, _ in expand(found.subjects, self._kinds)]
-                run, resumed = await asyncio.to_thread(self._choose_run, directory, units, resumable)
-                if not resumed and not self._options.allow_partial:
-                    await self._check_quota(found, len(units), run)
-                await asyncio.to_thread(self._prepare_run, directory, run, resumed, units)
-                report = await self._execute(directory, run, resumed, found, began)
+                run, resumed = await asyncio.to_thread(self._choose_run, directory, found, resumable)
+                units = sum(unit_counts(found.subjects, self._kinds).values())
+                if not resumed and not options.allow_partial:
+                    await self._check_quota(found, units, run)
+                run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed, found)
+                report = await self._execute(directory, run, resumed, found, tally, began)
                 age = datetime.now(UTC) - datetime.fromisoformat(run.began)
                 if not resumed or self._fatal is not None or age < _STALE:
                     return report
@@ -180,7 +195,7 @@ class Pull:
 
         Company ids are unique, so an account is recognised by the companies that its key can read.
         """
-        known = directory.checkpoint.companies()
+        known = directory.checkpoint.roster.ids()
         if not known or not known.isdisjoint(found.visible):
             return
         sample = await find_companies(self._codat, sorted(known)[:_SAMPLE_OF_KNOWN])
@@ -189,6 +204,29 @@ class Pull:
                 f"{directory.path} holds a pull of another account: this API key has none of its companies; "
                 "nothing was written, choose another directory"
             )
+
+    def _note_companies(self, directory: Directory, found: Found) -> None:
+        """Note which known companies are no longer linked or listed, and leave out the forgotten ones."""
+        roster, options = directory.checkpoint.roster, self._options
+        with directory.checkpoint.transaction():
+            if options.companies is None:
+                forgotten = set(roster.forgotten())
+                found.subjects = [each for each in found.subjects if each.id not in forgotten]
+            else:
+                roster.remember(each.id for each in found.subjects)
+            absent = roster.note(
+                (each.id for each in found.subjects if each.linked),
+                ((each.id, each.name, each.link) for each in found.unlinked),
+                complete=options.companies is None and not found.failures,
+            )
+        for each in absent:
+            self.monitor.emit(f"company_{each.reason}", company=each.company, name=each.name, link=each.link)
+            if each.reason == "unlinked" and not options.include_unlinked:
+                _log.warning(
+                    "company %s is no longer linked and is not read: link it at %s", each.company, each.link
+                )
+            elif each.reason == "unlisted":
+                _log.warning("company %s is no longer listed under this API key", each.company)
 
     async def _check_quota(self, found: Found, units: int, run: Run) -> None:
         fits = fits_without_totals(self._codat, units)
@@ -211,11 +249,14 @@ class Pull:
 
     # --- the run -------------------------------------------------------------------------
 
-    def _choose_run(self, directory: Directory, units: Sequence[Unit], resumable: bool) -> tuple[Run, bool]:
+    def _choose_run(self, directory: Directory, found: Found, resumable: bool) -> tuple[Run, bool]:
         """An interrupted run to resume, or else a new one; and whether it is resumed."""
         checkpoint, options = directory.checkpoint, self._options
-        directory.recover()
-        if resumable and (interrupted := self._interrupted(checkpoint, units)) is not None:
+        with checkpoint.transaction():
+            checkpoint.lists.want(subject.id for subject in found.subjects)
+            mask = checkpoint.keys.types(kind.name for kind in self._kinds)
+            interrupted = self._interrupted(checkpoint, mask) if resumable else None
+        if interrupted is not None:
             return interrupted, True
         last = checkpoint.last_run()
         now = datetime.now(UTC)
@@ -223,70 +264,74 @@ class Pull:
         while last is not None and run_id <= last.id:
             # Two runs within a second, or a clock that was set back.
             run_id = f"{datetime.strptime(last.id, '%Y%m%dT%H%M%SZ') + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"
-        incremental = not options.full and bool(checkpoint.watermarks())
         run = Run(
             id=run_id,
-            mode="incremental" if incremental else "full",
+            mode="full" if options.full or last is None else "incremental",
             page_size=options.page_size,
             compression=self._compression,
             began=now.isoformat(timespec="seconds"),
         )
         return run, False
 
-    def _interrupted(self, checkpoint: Checkpoint, units: Sequence[Unit]) -> Run | None:
+    def _interrupted(self, checkpoint: Checkpoint, mask: int) -> Run | None:
         """The latest run with unfinished units that this pull asks for."""
-        wanted = self._wanted(unit.company for unit in units)
         full = self._options.full
         # With ``full``, a list that failed is no reason to resume a run instead of starting one.
-        states = (State.WAITING, State.READING) if full else OPEN
-        runs = {
-            run.id: run
-            for each in states
-            for run, _, unit, _ in checkpoint.files(each)
-            if wanted(unit) and (run.mode == "full" or not full)
-        }
-        return runs[max(runs)] if runs else None
+        key = checkpoint.lists.unfinished_run(mask, failed=not full)
+        run = None if key is None else checkpoint.run(key)
+        return run if run is not None and (run.mode == "full" or not full) else None
 
-    def _wanted(self, companies: Iterable[str]) -> Callable[[Unit], bool]:
-        """A function that returns whether a unit is of the requested types and of these companies."""
-        types, ids = {kind.name for kind in self._kinds}, set(companies)
-        return lambda unit: unit.type in types and unit.company in ids
-
-    def _prepare_run(self, directory: Directory, run: Run, resumed: bool, units: Sequence[Unit]) -> None:
+    def _prepare_run(self, directory: Directory, run: Run, resumed: bool, found: Found) -> tuple[Run, Tally]:
+        """Store the run, and queue the companies."""
         checkpoint = directory.checkpoint
         compressor(run.compression)  # type: ignore[arg-type]
-        self._watermarks = checkpoint.watermarks() if run.mode == "incremental" else {}
         with checkpoint.transaction():
             if resumed:
-                checkpoint.reopen_run(run.id)
+                checkpoint.reopen_run(run)
             else:
                 checkpoint.note("source", self._options.source or self._codat.base_url)
-                checkpoint.begin_run(run)
-            checkpoint.add_units(run.id, ((unit, UnitState(since=self._since(unit))) for unit in units))
-            checkpoint.supersede(run.id)
-        if not resumed:
-            directory.recover()
+                run = checkpoint.begin_run(run)
+            tally = Tally(checkpoint.counts(run))
+            mask = checkpoint.keys.types(kind.name for kind in self._kinds)
+            queued = checkpoint.lists.queue(run, mask)
+            for name, units in self._planned(checkpoint, queued, found).items():
+                tally.plan(name, units)
+            if (packed := tally.packed()) is not None:
+                checkpoint.save_counts(run, packed)
+            checkpoint.roster.name((subject.id, subject.name) for subject in found.subjects)
+        self._run_mode = run.mode
+        return run, tally
 
-    def _since(self, unit: Unit) -> str | None:
-        watermark = self._watermarks.get(unit)
-        if watermark is None:
+    def _planned(
+        self, checkpoint: Checkpoint, queued: Sequence[tuple[str, int]], found: Found
+    ) -> dict[str, int]:
+        """The number of lists of each type of the companies that were queued."""
+        subjects = {subject.id: subject for subject in found.subjects}
+        by_types: dict[int, list[Subject]] = {}
+        for company, types in queued:
+            by_types.setdefault(types, []).append(subjects[company])
+        planned: dict[str, int] = {}
+        for types, several in by_types.items():
+            kinds = [kind for kind in self._kinds if types >> checkpoint.keys.type(kind.name) & 1]
+            for name, units in unit_counts(several, kinds).items():
+                planned[name] = planned.get(name, 0) + units
+        return planned
+
+    def _since(self, type_name: str, watermark: int) -> str | None:
+        if self._run_mode == "full":
             return None
         try:
-            since = datetime.fromisoformat(watermark.modified) - self._options.overlap
+            since = from_microseconds(watermark) - self._options.overlap
         except OverflowError:
             return None
         return f"{since.isoformat(timespec='seconds')}Z"
 
     async def _execute(
-        self, directory: Directory, run: Run, resumed: bool, found: Found, began: float
+        self, directory: Directory, run: Run, resumed: bool, found: Found, tally: Tally, began: float
     ) -> Report:
-        wanted = self._wanted(subject.id for subject in found.subjects)
-        unfinished: list[UnitRow] = []
-        for key, unit, state in directory.checkpoint.units(run.id):
-            if wanted(unit):
-                self.monitor.add(unit, state)
-                if state.state in OPEN:
-                    unfinished.append((key, unit, state))
+        checkpoint, names = directory.checkpoint, [kind.name for kind in self._kinds]
+        self.monitor.start_from({name: tally.types[name] for name in names if name in tally.types})
+        opened, _ = checkpoint.lists.open_count(checkpoint.keys.types(names))
         self.monitor.begin()
         self.monitor.emit(
             "run_resumed" if resumed else "run_started",
@@ -294,23 +339,25 @@ class Pull:
             mode=run.mode,
             companies=len(found.subjects),
             units=self.monitor.total.units,
-            open=len(unfinished),
+            open=opened,
         )
         cancelled = False
         try:
-            async with Writer(directory.checkpoint, self._write_failed) as writer:
-                await self._pull_units(writer, directory, run, unfinished)
+            async with Writer(directory, run, self._write_failed, tally.packed) as writer:
+                await self._pull_units(writer, directory, run, found, tally)
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             self.monitor.phase = "reporting"
-            report = self._report(directory, run, found, wanted, time.monotonic() - began, cancelled)
+            report = self._report(directory, run, found, tally, time.monotonic() - began, cancelled)
         return report
 
     async def _pull_units(
-        self, writer: Writer, directory: Directory, run: Run, unfinished: list[UnitRow]
+        self, writer: Writer, directory: Directory, run: Run, found: Found, tally: Tally
     ) -> None:
+        options = self._options
+        mask = directory.checkpoint.keys.types(kind.name for kind in self._kinds)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-page") as pool:
             context = Context(
                 codat=self._codat,
@@ -318,48 +365,54 @@ class Pull:
                 directory=directory,
                 writer=writer,
                 monitor=self.monitor,
-                reader=PageReader(self._options.memory),
+                reader=PageReader(options.memory, on_wait=writer.flush),
                 pool=pool,
                 compress=compressor(run.compression),  # type: ignore[arg-type]
-                watermarks=self._watermarks,
+                tally=tally,
+                began=microseconds(datetime.fromisoformat(run.began).astimezone(UTC).replace(tzinfo=None)),
+                overlap=round(options.overlap.total_seconds() * 1e6),
                 since=self._since,
                 enqueue=self._queue.append,
-                check=self._options.check,
-                units_at_once=self._options.units_at_once,
+                small=min(_SMALL, options.memory // (2 * options.units_at_once)),
+                check=options.check,
+                units_at_once=options.units_at_once,
             )
-            by_unit = {row[1]: row for row in unfinished}
-            self._queue.extend(by_unit[unit] for unit in interleaved(by_unit))
-            failed = await self._drain(context)
-            if self._fatal is None and failed:
-                self._queue.extend(failed)
-                await self._drain(context)
+            feed = Feed(writer, run, mask, found.subjects, self._kinds, self._since)
+            await self._drain(context, feed)
+            if self._fatal is None and self.monitor.total.failed:
+                feed.again()
+                await self._drain(context, feed)
+        if not isinstance(self._fatal, WriteError):
+            self.monitor.phase = "sealing"
+            await writer.seal()
 
-    async def _drain(self, context: Context) -> list[UnitRow]:
-        """Pull units until the queue is empty or an error ends the pull; returns those that failed."""
-        failed: list[UnitRow] = []
+    async def _drain(self, context: Context, feed: Feed) -> None:
+        """Pull units until there are no more or an error ends the pull."""
         running: dict[asyncio.Task[None], Worker] = {}
+        at_once = self._options.units_at_once
         stopped = asyncio.create_task(self._stopped.wait())
         try:
-            while (self._queue or running) and self._fatal is None:
-                while self._queue and len(running) < self._options.units_at_once:
+            while self._fatal is None:
+                if len(self._queue) < at_once and not feed.empty:
+                    self._queue.extend(await feed.next())
+                while self._queue and len(running) < at_once:
                     worker = Worker(context, self._queue.popleft())
                     running[asyncio.create_task(worker.run())] = worker
+                if not running:
+                    break
                 await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
                 for task in [each for each in running if each.done()]:
-                    worker = running.pop(task)
+                    running.pop(task)
                     error = task.exception()
                     if isinstance(error, FATAL):
                         self._fatal = self._fatal or error
                     elif error is not None:
                         raise error
-                    elif worker.state.state == State.FAILED:
-                        failed.append((worker.key, worker.unit, worker.state))
         finally:
             stopped.cancel()
             for task in running:
                 task.cancel()
             await asyncio.gather(stopped, *running, return_exceptions=True)
-        return failed
 
     def _write_failed(self, error: WriteError) -> None:
         self._fatal = self._fatal or error
@@ -368,29 +421,28 @@ class Pull:
         self.monitor.emit("write_failed", error=str(error))
 
     def _report(
-        self,
-        directory: Directory,
-        run: Run,
-        found: Found,
-        wanted: Callable[[Unit], bool],
-        seconds: float,
-        cancelled: bool,
+        self, directory: Directory, run: Run, found: Found, tally: Tally, seconds: float, cancelled: bool
     ) -> Report:
         checkpoint = directory.checkpoint
         stopped = "interrupted" if cancelled else None if self._fatal is None else str(self._fatal)
         report = make_report(
             checkpoint,
             run,
-            wanted=wanted,
+            types=[kind.name for kind in self._kinds],
+            companies=len(found.subjects),
+            counts=tally.types,
             missing_companies=found.failures,
+            damaged=[str(each) for each in directory.damages],
             seconds=seconds,
             stopped=stopped,
         )
         # If the disk is full there is no room for the report; the checkpoint has the same content.
         with contextlib.suppress(OSError, sqlite3.Error):
-            write_report(directory.path / REPORT, report, checkpoint)
-            if not (report.open or report.elsewhere or report.total.failed or stopped):
-                checkpoint.end_run(run.id, report.ended)
+            with checkpoint.transaction():
+                checkpoint.stop_run(run, round(seconds, 3), stopped)
+                if not stopped and not checkpoint.lists.unfinished(run):
+                    checkpoint.end_run(run, report.ended)
+            write_report(directory.path / REPORT, report)
         self.monitor.emit(
             "run_done" if report.outcome == Outcome.DONE else "run_stopped",
             run=run.id,

@@ -23,8 +23,10 @@ from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, pull_types, resolve_types
 from codat_async.bulk.plan.estimate import expand
-from codat_async.bulk.store.checkpoint import Checkpoint, Run, State, UnitState
+from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.lists import Ending
+from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
@@ -286,9 +288,14 @@ class _Acknowledged:
 
     def __init__(self, path: Path, page_size: int) -> None:
         try:
+            self._checkpoint = Checkpoint(path)
+        except (CheckpointError, sqlite3.Error, OSError) as error:
+            raise DirectoryError(f"{path} cannot be used as a checkpoint: {error}") from error
+        try:
             # Two readings with one file would each acknowledge what the other has not read.
-            self._checkpoint = Checkpoint(path, exclusive=True)
+            self._checkpoint.lock()
         except sqlite3.Error as error:
+            self._checkpoint.close()
             raise DirectoryError(
                 f"{path} cannot be used as a checkpoint: {error}; is another reading using it?"
             ) from error
@@ -298,31 +305,32 @@ class _Acknowledged:
             run_id = f"{now:%Y%m%dT%H%M%S.%fZ}"
             last = Run(id=run_id, mode="records", page_size=page_size, compression="", began=now.isoformat())
             with self._checkpoint.transaction():
-                self._checkpoint.begin_run(last)
+                self._checkpoint.lists.clear()
+                last = self._checkpoint.begin_run(last)
         self._run = last
-        self._units = {unit: (key, state) for key, unit, state in self._checkpoint.units(last.id)}
+        self._next = {
+            row.unit: None if row.progress is None else row.progress.next_page
+            for row in self._checkpoint.lists.rows()
+        }
 
     def next_page(self, unit: Unit) -> int | None:
         """The page to continue with; None if the whole list is acknowledged."""
-        return self._units[unit][1].next_page if unit in self._units else 1
+        return self._next.get(unit, 1)
 
     def add(self, unit: Unit, next_page: int | None) -> None:
         """Record that all pages before ``next_page``, or all pages for None, are acknowledged."""
-        state = UnitState(state=State.DONE if next_page is None else State.READING, next_page=next_page)
+        lists, state = self._checkpoint.lists, UnitState(state=State.READING, next_page=next_page)
         with self._checkpoint.transaction():
-            if unit not in self._units:
-                self._checkpoint.add_units(self._run.id, [(unit, state)])
-                found = self._checkpoint.unit(self._run.id, unit)
-                assert found is not None
-                key = found[0]
+            if next_page is None:
+                lists.finish(self._run, unit, UnitState(), Ending(watermark=None, overlap=None))
             else:
-                key = self._units[unit][0]
-                self._checkpoint.save(key, state)
-        self._units[unit] = (key, state)
+                lists.save(self._run, unit, state)
+        self._next[unit] = next_page
 
     def end(self) -> None:
         """Record that everything was read, so that the next reading starts from the beginning."""
-        self._checkpoint.end_run(self._run.id, datetime.now(UTC).isoformat())
+        with self._checkpoint.transaction():
+            self._checkpoint.end_run(self._run, datetime.now(UTC).isoformat())
 
     def close(self) -> None:
         """Close the file."""

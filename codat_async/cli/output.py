@@ -4,10 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
-from codat_async.bulk import Converted, Plan, Report
+from codat_async.bulk import Converted, FailureGroup, Inventory, Plan, Report, UnitStatus
+from codat_async.bulk.store.roster import Absent
 
 __all__ = [
     "escape_unprintable",
@@ -126,6 +128,9 @@ def format_plan(plan: Plan) -> str:
         f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
         f"{format_seconds(plan.seconds)} at the configured limits"
     )
+    if plan.unlinked:
+        companies = many(plan.unlinked, "company is", "companies are")
+        lines.append(f"{companies} not linked and not read; --include-unlinked reads them too")
     if plan.quota is not None and plan.quota_left is not None:
         verdict = "fits" if plan.fits else "DOES NOT FIT"
         lines.append(

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from codat_async.bulk.store.checkpoint_next import Checkpoint
-from codat_async.bulk.store.directory_next import Directory
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.journal import Block
 from codat_async.bulk.store.lines import empty_line, head_of, lines_of, read_line
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.state import Run, State, UnitState
-from codat_async.bulk.store.writer_next import WriteBatch, Writer
+from codat_async.bulk.store.writer import WriteBatch, Writer
 from codat_async.bulk.units import Unit
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import pytest
 from store_tools import fill, held, on_checkpoint
 
 from codat_async.bulk.store import segments
-from codat_async.bulk.store.directory_next import Directory, DirectoryError, pull_at_work, seal_if_idle
+from codat_async.bulk.store.directory import Directory, DirectoryError, pull_at_work, seal_if_idle
 from codat_async.bulk.store.files import FileKind
 from codat_async.bulk.store.journal import read_blocks
 from codat_async.bulk.store.layout import Layout
@@ -195,8 +195,8 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from store_tools import begin, reading
-from codat_async.bulk.store.directory_next import Directory
-from codat_async.bulk.store.writer_next import Writer
+from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.writer import Writer
 from codat_async.bulk.units import Unit
 
 async def main(root, seconds):

@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from codat_async.bulk.extract.fetch import PageReader
-from codat_async.bulk.progress import Monitor
-from codat_async.bulk.store.checkpoint import Run, UnitRow, Watermark
+from codat_async.bulk.progress import Monitor, Tally
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.state import Opened, Run
 from codat_async.bulk.store.writer import Writer
-from codat_async.bulk.units import Unit
 from codat_async.client import Codat
 
 __all__ = ["Context"]
@@ -31,11 +30,18 @@ class Context(Struct, kw_only=True):
     reader: PageReader
     pool: ThreadPoolExecutor
     compress: Callable[[bytes], bytes]
-    watermarks: dict[Unit, Watermark]
-    since: Callable[[Unit], str | None]
-    """The modified date from which to read a list; None to read it whole."""
-    enqueue: Callable[[UnitRow], None]
-    """Adds a unit to the queue of those to read."""
+    tally: Tally
+    """The sums of the run, as far as they are committed."""
+    began: int
+    """When the run began, in microseconds since 1970."""
+    overlap: int
+    """How far before its watermark an incremental reading begins, in microseconds."""
+    since: Callable[[str, int], str | None]
+    """The modified date from which to read a list, by its type and watermark; None to read it whole."""
+    enqueue: Callable[[Opened], None]
+    """Adds a list to the queue of those to read."""
+    small: int
+    """Bytes of lines of a list that are kept in memory; a larger list has a file of its own."""
     check: bool = True
     """Whether to validate each record against its model."""
     units_at_once: int = 32

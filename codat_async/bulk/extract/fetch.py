@@ -33,8 +33,8 @@ P = TypeVar("P", bound=ReservedPage)
 class PageReader:
     """Reads lists page by page; all lists of a pull share its memory budget."""
 
-    def __init__(self, memory: int) -> None:
-        self._budget = MemoryBudget(memory)
+    def __init__(self, memory: int, on_wait: Callable[[], None] = lambda: None) -> None:
+        self._budget = MemoryBudget(memory, on_wait)
         self._page_bytes: dict[str, int] = {}
         """The size of the latest page of each type, an estimate for the next."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 __all__ = ["MemoryBudget", "Reservation"]
 
@@ -31,8 +32,10 @@ class Reservation:
 class MemoryBudget:
     """Grants reservations in the order of the requests; while nothing is held, one of any size."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_wait: Callable[[], None] = lambda: None) -> None:
         self.limit = limit
+        self._on_wait = on_wait
+        """Called when somebody has to wait: to free soon what is held until it is written."""
         self.used = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -43,6 +46,7 @@ class MemoryBudget:
             return Reservation(self, size)
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append((size, waiter))
+        self._on_wait()
         try:
             await waiter
         except asyncio.CancelledError:

@@ -12,8 +12,10 @@ from msgspec import Raw, Struct
 from codat_async import codec
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.validation import checker
-from codat_async.bulk.store.checkpoint import Invalid
 from codat_async.bulk.store.compression import decompress
+from codat_async.bulk.store.lines import lines_of, split_line
+from codat_async.bulk.store.state import Invalid, microseconds
+from codat_async.bulk.store.versions import version_hash
 from codat_async.codec import SplitPage
 from codat_async.codec.lenient import DECODE_ERRORS, expand_bare_dates, replace_lone_surrogates
 from codat_async.errors import DecodingError
@@ -22,12 +24,14 @@ from codat_async.prefetch import Step, check_number
 
 __all__ = [
     "Key",
+    "Preparation",
     "PreparedPage",
     "comparable",
     "following",
-    "key_of_line",
+    "key_of_record",
     "prepare_document",
     "prepare_page",
+    "records_of",
     "selected",
 ]
 
@@ -68,7 +72,13 @@ class PreparedPage(Struct, kw_only=True):
     undated: int
     """Records that tell no modified date that can be read."""
     payload: bytes
-    """The records, one a line, compressed; empty where there are none."""
+    """The lines of the records; empty if there are none."""
+    compressed: bool
+    """Whether the payload is compressed: what may stay in memory with other lists is not."""
+    stable: "array[int]"
+    """Like ``versions``, with hashes that are the same in every process; only for incremental readings."""
+    recent: list[tuple[int, int]]
+    """Modified date, in microseconds, and stable hash of the versions that the next overlap may reach."""
     received: int
     """Bytes of the page as the API sent it."""
     invalid: list[Invalid]
@@ -80,31 +90,55 @@ _key = msgspec.json.Decoder(Key).decode
 _convert = partial(msgspec.convert, type=list[datetime | None])
 
 
-def prepare_page(
-    body: bytes, number: int, model: Any, compress: Callable[[bytes], bytes], *, name: str, check: bool = True
-) -> PreparedPage:
-    """PreparedPage page ``number`` of a list.
+class Preparation(Struct, frozen=True, kw_only=True):
+    """How the pages of a reading are prepared."""
 
-    Raises :class:`~codat_async.errors.DecodingError` for what is no page at all, and
-    :class:`~codat_async.errors.PagingError` for one that does not lead on.
+    name: str
+    """The data type."""
+    model: Any
+    """What records are checked against; None for no check."""
+    head: bytes
+    """The start of each line, as :func:`~codat_async.bulk.store.lines.head_of` makes it."""
+    compress: Callable[[bytes], bytes]
+    began: int
+    """When the run began, in microseconds: no overlap begins later than that."""
+    overlap: int
+    """How far an overlap reaches back, in microseconds."""
+    incremental: bool
+    """Whether there are earlier versions to compare with."""
+
+
+def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) -> PreparedPage:
+    """Prepare page ``number`` of a list.
+
+    Raises :class:`~codat_async.errors.DecodingError` if the body is not a page, and
+    :class:`~codat_async.errors.PagingError` if it does not lead on.
     """
-    page = _page(body, number, name)
+    page = _page(body, number, how.name)
     raws = page.results or []
-    lines = _lines(body, raws)
-    read = _read(raws, lines, model if check else None, name)
+    read = _read(raws, how)
     return PreparedPage(
         number=number,
-        following=following(page, number, name),
+        following=following(page, number, how.name),
         total=page.total_results,
         rows=len(raws),
         ids=read.ids,
         versions=read.versions,
         last_modified=read.last_modified,
         undated=read.undated,
-        payload=compress(lines) if raws else b"",
+        payload=_payload(body, raws, how, compress=compress),
+        compressed=compress,
+        stable=read.stable,
+        recent=read.recent,
         received=len(body),
         invalid=read.invalid,
     )
+
+
+def _payload(body: bytes, raws: Sequence[Raw], how: Preparation, *, compress: bool) -> bytes:
+    broken = b"\n" in body or b"\r" in body
+    lines = lines_of(how.head, map(_one_line, map(bytes, raws)) if broken else raws)
+    return how.compress(lines) if compress and lines else lines
 
 
 def _page(body: bytes, number: int, name: str) -> SplitPage:
@@ -113,15 +147,12 @@ def _page(body: bytes, number: int, name: str) -> SplitPage:
     return page
 
 
-def prepare_document(
-    body: bytes, model: Any, compress: Callable[[bytes], bytes], *, name: str, check: bool = True
-) -> PreparedPage:
-    """PreparedPage an answer that is one record, such as a report."""
+def prepare_document(body: bytes, how: Preparation, *, compress: bool) -> PreparedPage:
+    """Prepare an answer that is one record, such as a report."""
     try:
         record = msgspec.json.decode(body, type=Raw)
     except DECODE_ERRORS as failure:
-        raise DecodingError(f"not a JSON document ({failure})", raw=body, operation=name) from failure
-    lines = _lines(body, [record])
+        raise DecodingError(f"not a JSON document ({failure})", raw=body, operation=how.name) from failure
     return PreparedPage(
         number=1,
         following=None,
@@ -131,18 +162,13 @@ def prepare_document(
         versions=array("q", [0]),
         last_modified=None,
         undated=1,
-        payload=compress(lines),
+        payload=_payload(body, [record], how, compress=compress),
+        compressed=compress,
+        stable=array("q"),
+        recent=[],
         received=len(body),
-        invalid=_read([record], lines, model if check else None, name).invalid,
+        invalid=_read([record], how).invalid,
     )
-
-
-def _lines(body: bytes, raws: Sequence[Raw]) -> bytes:
-    """The records as they came, one a line; only white space between their tokens is ever left out."""
-    if b"\n" in body or b"\r" in body:
-        return b"".join(_one_line(bytes(raw)) + b"\n" for raw in raws)
-    # Joined with an empty last one, since adding the last line break would copy all of it again.
-    return b"\n".join([*raws, b""])
 
 
 def _one_line(record: bytes) -> bytes:
@@ -153,7 +179,7 @@ def _one_line(record: bytes) -> bytes:
         return record.translate(None, b"\r\n")
 
 
-def key_of_line(line: bytes | Raw) -> Key:
+def key_of_record(line: bytes | Raw) -> Key:
     """The key of one record; an empty one for what is none."""
     for text in (line, replace_lone_surrogates(bytes(line))):
         try:
@@ -216,32 +242,37 @@ def following(page: SplitPage | Page[Any], number: int, name: str) -> int | None
 
 
 class _Read(Struct):
-    """What the records of a page tell."""
+    """The metadata of the records on a page."""
 
     ids: "array[int]"
     versions: "array[int]"
+    stable: "array[int]"
+    recent: list[tuple[int, int]]
     last_modified: str | None
     undated: int
     invalid: list[Invalid]
 
 
-def _read(raws: Sequence[Raw], lines: bytes, model: Any, name: str) -> _Read:
-    """Read each record once, for its key and, where a model is given, to see whether that accepts it."""
+def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
+    """Read each record once, for its key and, if a model is given, to check whether that accepts it."""
     # One record at a time, since a page's worth of values takes twice as long to make: its
     # memory is new each time, where a single record's stays in the processor's cache.
+    model = how.model
     reader = _key if model is None else checker(model)
     doubtful: list[int] = []
     ids, versions = array("q"), array("q")
+    names: list[object] = []
     dates: list[object] = []
     for row, raw in enumerate(raws):
         try:
             record = reader(raw)
         except DECODE_ERRORS:
             doubtful.append(row)
-            record = key_of_line(raw)
+            record = key_of_record(raw)
         identifier, version = _hashes(record.id, record.modified_date)
         ids.append(identifier)
         versions.append(version)
+        names.append(record.id)
         dates.append(record.modified_date)
     moments, whole = _moments(dates)
     if model is None:
@@ -249,16 +280,37 @@ def _read(raws: Sequence[Raw], lines: bytes, model: Any, name: str) -> _Read:
     else:
         if not whole:
             doubtful = list(range(len(raws)))
-        invalid = list(_invalid(raws, doubtful, lines, model, name)) if doubtful else []
-    return _Read(ids, versions, _latest(moments), moments.count(None), invalid)
+        invalid = list(_invalid(raws, doubtful, model, how.name)) if doubtful else []
+    latest = _latest(moments)
+    stable = array("q", map(version_hash, names, dates) if how.incremental else ())
+    recent = list(_recent(names, dates, moments, latest, how))
+    return _Read(ids, versions, stable, recent, latest, moments.count(None), invalid)
 
 
-def _invalid(
-    raws: Sequence[Raw], rows: Iterable[int], lines: bytes, model: Any, name: str
-) -> Iterator[Invalid]:
+def _recent(
+    names: Sequence[object],
+    dates: Sequence[object],
+    moments: Sequence[datetime | None],
+    latest: str | None,
+    how: Preparation,
+) -> Iterator[tuple[int, int]]:
+    """The versions that may be in the overlap of the next reading, whatever pages follow."""
+    if latest is None:
+        return
+    begins = min(microseconds(datetime.fromisoformat(latest)), how.began) - how.overlap
+    for name, date, moment in zip(names, dates, moments, strict=True):
+        stamp = None if moment is None else _stamped(moment)
+        if stamp is not None and (modified := microseconds(datetime.fromisoformat(stamp))) >= begins:
+            version = version_hash(name, date)
+            if version:
+                yield modified, version
+
+
+def _invalid(raws: Sequence[Raw], rows: Iterable[int], model: Any, name: str) -> Iterator[Invalid]:
     """Those of the rows that no model accepts, even with their dates completed."""
     check = checker(model)
-    completed = expand_bare_dates(lines, model).split(b"\n")
+    records = [_one_line(bytes(raw)) for raw in raws]
+    completed = expand_bare_dates(b"\n".join(records), model).split(b"\n")
     for row in rows:
         try:
             _, accepted = _moments([check(completed[row]).modified_date])
@@ -270,7 +322,7 @@ def _invalid(
             codec.decode(completed[row], model, operation=name)
         except DecodingError as failure:
             record = bytes(raws[row])
-            identifier = key_of_line(record).id
+            identifier = key_of_record(record).id
             yield Invalid(
                 row=row,
                 id=None if identifier is None else str(identifier),
@@ -280,8 +332,13 @@ def _invalid(
             )
 
 
-def selected(payload: bytes, rows: Iterable[int], compress: Callable[[bytes], bytes]) -> bytes:
-    """Only these rows of a payload."""
-    lines = decompress(payload).split(b"\n")
+def selected(page: PreparedPage, rows: Iterable[int], compress: Callable[[bytes], bytes]) -> bytes:
+    """The payload with only these rows of the page."""
+    lines = (decompress(page.payload) if page.compressed else page.payload).split(b"\n")
     kept = b"".join(lines[row] + b"\n" for row in rows)
-    return compress(kept) if kept else b""
+    return compress(kept) if page.compressed and kept else kept
+
+
+def records_of(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The records on lines of a raw file."""
+    return filter(None, (split_line(line)[1] for line in lines))

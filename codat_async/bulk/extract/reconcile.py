@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from codat_async.bulk.extract.page import PreparedPage, key_of_line
+from codat_async.bulk.extract.page import PreparedPage, key_of_record, records_of
 from codat_async.bulk.extract.seen import Seen
+from codat_async.bulk.store.versions import version_hash
 
-__all__ = ["Reconciler", "landed_twice", "versions_of"]
+__all__ = ["Reconciler", "landed_twice", "stable_versions", "versions_of"]
 
 
 class Reconciler:
@@ -27,7 +28,7 @@ class Reconciler:
     def recollect(self, batches: Iterable[list[bytes]]) -> None:
         """Note what an attempt that was broken off landed, from its lines."""
         for lines in batches:
-            hashes = [key_of_line(line).hashes() for line in lines]
+            hashes = [key_of_record(record).hashes() for record in records_of(lines)]
             self._all.repeats([each for each, _ in hashes], [each for _, each in hashes])
 
     def once_more(self, landed: set[int], shrunk: int) -> None:
@@ -43,9 +44,10 @@ class Reconciler:
         if self._this is not self._all:
             self._all.repeats(page.ids, page.versions)
         known = set[int]()
-        if self._earlier or self._landed:
-            rows = enumerate(page.versions)
-            known = {row for row, each in rows if each in self._earlier or each in self._landed}
+        if self._earlier:
+            known |= {row for row, each in enumerate(page.stable) if each in self._earlier}
+        if self._landed:
+            known |= {row for row, each in enumerate(page.versions) if each in self._landed}
         return repeated, known - repeated
 
     def missing(self, total: int, shrunk: int) -> int:
@@ -79,5 +81,11 @@ def landed_twice(batches: Iterable[list[bytes]]) -> bool:
 
 
 def _versions(lines: list[bytes]) -> Iterator[int]:
-    hashes = (key_of_line(line).hashes() for line in lines)
+    hashes = (key_of_record(record).hashes() for record in records_of(lines))
     return (version for identifier, version in hashes if identifier)
+
+
+def stable_versions(batches: Iterable[list[bytes]]) -> set[int]:
+    """Like :func:`versions_of`, with hashes that are the same in every process."""
+    keys = (key_of_record(record) for lines in batches for record in records_of(lines))
+    return {version_hash(key.id, key.modified_date) for key in keys} - {0}

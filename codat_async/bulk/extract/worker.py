@@ -1,23 +1,28 @@
 """Pulls one unit: reads its pages, drops duplicates, writes the rest, and records how it ended."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.memory import Reservation
-from codat_async.bulk.extract.page import PreparedPage, comparable, prepare_document, prepare_page, selected
-from codat_async.bulk.extract.reconcile import Reconciler, landed_twice, versions_of
+from codat_async.bulk.extract.output import Output
+from codat_async.bulk.extract.page import Preparation, PreparedPage, prepare_document, prepare_page, selected
+from codat_async.bulk.extract.reconcile import Reconciler, landed_twice, stable_versions, versions_of
 from codat_async.bulk.failures import UNSUPPORTED, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.data_types import Scope, pull_types
-from codat_async.bulk.store.checkpoint import State, UnitRow, UnitState, Watermark
 from codat_async.bulk.store.compression import DamagedFile, read_ranges
+from codat_async.bulk.store.lines import head_of
+from codat_async.bulk.store.lists import Ending
+from codat_async.bulk.store.segments import file_path
+from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
+from codat_async.bulk.store.versions import unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch, WriteError
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
 from codat_middleware import Request, Response
@@ -26,25 +31,33 @@ from codat_middleware.retry import ON_RETRY, RetryEvent
 
 __all__ = ["FATAL", "Worker"]
 
+T = TypeVar("T")
+
 FATAL: Final = (Unauthorized, QuotaExhausted, WriteError)
 """The errors that end the whole pull, and not only a unit."""
 
 _MAX_PASSES: Final = 2
 _MAX_AHEAD: Final = 10
 """The most pages of one list requested ahead; the API allows as many requests in flight per company."""
+_INLINE: Final = 64 * 1024
+"""Bytes of a body up to which preparing it takes less time than handing it to a thread and back."""
 _log = logging.getLogger(__name__)
 
 
 class Worker:
     """Pulls one list or report."""
 
-    def __init__(self, context: Context, row: UnitRow) -> None:
+    def __init__(self, context: Context, opened: Opened) -> None:
         self.context = context
-        self.key, self.unit, self.state = row
+        self.unit, self.before = opened.unit, opened.before
+        self.state = replace(opened.state)
         self.type = pull_types()[self.unit.type]
+        self._recorded = opened.state
+        """The state as it is in the sums of the run."""
         self._earlier = set[int]()
-        """Versions that earlier runs wrote, as far back as the overlap reaches."""
+        """Stable hashes of the versions that earlier runs wrote, as far back as the overlap reaches."""
         self._reconciler = Reconciler(self._earlier)
+        self._output = Output(context, self.unit, self.state)
 
     @contextmanager
     def _changing(self) -> Iterator[UnitState]:
@@ -60,6 +73,7 @@ class Worker:
         """Pull the unit; raises only the errors in :data:`FATAL`, and on cancellation."""
         context = self.context
         context.active += 1
+        context.directory.reading.add(self.unit)
         try:
             with self._changing() as state:
                 state.state = State.READING
@@ -68,9 +82,10 @@ class Worker:
         except FATAL:
             raise
         except Exception as error:
-            await self._fail(error)
+            self._fail(error)
         finally:
             context.active -= 1
+            context.directory.reading.discard(self.unit)
 
     async def _read(self) -> None:
         if self.type.scope == Scope.REPORT:
@@ -80,21 +95,47 @@ class Worker:
         else:
             await self._read_list()
 
-    async def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         failure = classified(error)
         if failure.kind == "internal":
             _log.error("%s: unexpected error, the unit is marked as failed", self.unit, exc_info=error)
+        # A list of which a page was read exists, so a 404 later does not mean that it is unsupported.
+        skipped = failure.kind == UNSUPPORTED and not self.state.pages
+        if not self._output.in_file:
+            # What was in memory is read again by the next attempt.
+            self._reset()
         with self._changing() as state:
-            # A list of which a page was read exists, so a 404 later does not mean that it is unsupported.
-            skipped = failure.kind == UNSUPPORTED and not state.pages
             state.state = State.SKIPPED if skipped else State.FAILED
             state.failure, state.error = failure.kind, failure.text
-        await self._save()
+        unit, run, state, record = self.unit, self.context.run, replace(self.state), self._record()
+
+        def job(batch: WriteBatch) -> None:
+            if skipped:
+                batch.checkpoint.lists.skip(run, unit)
+            else:
+                batch.checkpoint.lists.save(run, unit, state)
+            record(batch)
+
+        self.context.writer.submit(job)
         self._emit("unit_skipped" if skipped else "unit_failed")
 
-    async def _save(self) -> None:
-        key, state = self.key, replace(self.state)
-        await self.context.writer.commit(lambda batch: batch.checkpoint.save(key, state))
+    def _record(self) -> Callable[[WriteBatch], None]:
+        """What puts the present state into the sums of the run, within a batch."""
+        before, after = self._recorded, replace(self.state)
+        self._recorded = after
+        tally, name = self.context.tally, self.unit.type
+        return lambda batch: tally.change(name, before, after)
+
+    def _reset(self, **changes: Any) -> None:
+        """Forget what was read, but not what it took."""
+        old, monitor = self.state, self.context.monitor
+        kept = {"since": old.since, "ordered_by": old.ordered_by, "passes": old.passes, **changes}
+        monitor.remove(self.unit, old)
+        self.state = UnitState(
+            state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
+        )
+        monitor.add(self.unit, self.state)
+        self._output.discard(old, None)
 
     def _emit(self, event: str) -> None:
         unit, state = self.unit, self.state
@@ -145,11 +186,27 @@ class Worker:
         return await self._send(self.type.bound(self.context.codat).request(self.unit.ids, query))
 
     async def _prepare(self, body: bytes, number: int, reservation: Reservation) -> PreparedPage:
-        context = self.context
-        prepare = partial(prepare_page, name=self.type.name, check=context.check)
-        page = await context.in_thread(prepare, body, number, self.type.model, context.compress)
+        compress = self._output.in_file or len(body) > self.context.small
+        work = partial(prepare_page, body, number, self._preparation(), compress=compress)
+        page = await self._off_loop(work, len(body))
         reservation.resize(len(page.payload))
         return page
+
+    async def _off_loop(self, work: Callable[[], T], size: int) -> T:
+        """Do what takes long in a thread; what is short is done sooner than a thread could begin."""
+        return work() if size <= _INLINE else await self.context.in_thread(work)
+
+    def _preparation(self) -> Preparation:
+        context, state = self.context, self.state
+        return Preparation(
+            name=self.type.name,
+            model=self.type.model if context.check else None,
+            head=head_of(self.unit, state.n, whole=state.whole),
+            compress=context.compress,
+            began=context.began,
+            overlap=context.overlap,
+            incremental=bool(self._earlier),
+        )
 
     def _ahead(self) -> int:
         return min(_MAX_AHEAD, self.context.units_at_once // max(1, self.context.active))
@@ -168,8 +225,8 @@ class Worker:
                 await self._start_over(ordered_by=None, since=None)
                 continue
             state = self.state
-            missing = await self.context.in_thread(
-                self._reconciler.missing, state.total or 0, state.total_decrease
+            missing = await self._off_loop(
+                partial(self._reconciler.missing, state.total or 0, state.total_decrease), state.received
             )
             last = state.passes >= _MAX_PASSES
             duplicates = not last and await self._has_duplicates()
@@ -182,12 +239,14 @@ class Worker:
             await (self._start_over() if self._reconciler.nameless or duplicates else self._read_again())
         with self._changing() as state:
             state.missing = missing
-        await self._finish()
+        await self._finish(self._watermark())
 
     async def _read_pages(self) -> None:
         context, first = self.context, self.state.next_page
         if first is None:
             return
+        if not self.state.n:
+            self.state.n = context.directory.draw()
         pages = context.reader.pages(
             self.type.name,
             first,
@@ -201,25 +260,32 @@ class Worker:
                 await self._write(page)
 
     async def _has_duplicates(self) -> bool:
-        """Whether the file holds a version of a record more than once."""
-        in_thread = self.context.in_thread
-        if not await in_thread(self._reconciler.changed):
+        """Whether the lines have a version of a record more than once."""
+        received = self.state.received
+        if not await self._off_loop(self._reconciler.changed, received):
             return False
-        await self._save()
-        return await in_thread(landed_twice, self._lines())
+        await self._flush()
+        return await self._off_loop(partial(landed_twice, self._output.lines(self.state)), received)
+
+    async def _flush(self) -> None:
+        """Wait until the pages in the own file are committed."""
+        if self._output.in_file:
+            unit, run, state = self.unit, self.context.run, replace(self.state)
+            await self.context.writer.commit(lambda batch: batch.checkpoint.lists.save(run, unit, state))
 
     async def _restore(self) -> None:
         """Restore what an earlier process or attempt knew of this list, from what it wrote."""
-        context, state = self.context, self.state
-        if state.since is not None:
+        if self.state.since is not None:
             try:
-                self._earlier = await context.in_thread(self._earlier_versions, state.since)
-            except DamagedFile as damaged:
+                self._earlier = await self._earlier_versions()
+            except (DamagedFile, FileNotFoundError) as damaged:
                 _log.warning("%s: falling back to a full read: %s", self.unit, damaged)
                 await self._start_over(since=None)
         self._reconciler = Reconciler(self._earlier, self.state.overlap)
+        if not self._output.in_file:
+            return
         try:
-            await context.in_thread(self._reconciler.recollect, self._lines())
+            await self.context.in_thread(self._reconciler.recollect, self._output.lines(self.state))
         except (FileNotFoundError, DamagedFile):
             await self._start_over()
         if self.state.passes > 1:
@@ -227,61 +293,73 @@ class Worker:
             # were not dropped in it.
             await (self._start_over() if self._reconciler.nameless else self._read_again())
 
-    def _earlier_versions(self, since: str) -> set[int]:
-        whole_since = self.context.watermarks[self.unit].whole_since
-        moment = comparable(since) or since
-        return versions_of(self.context.directory.earlier_lines(self.unit, whole_since, moment))
+    async def _earlier_versions(self) -> set[int]:
+        before, context = self.before, self.context
+        if before is None:
+            return set()
+        if before.overlap is not None:
+            return unpack_hashes(before.overlap)
+        if not before.file:
+            return set()
+        file, since = before.file, before.watermark - context.overlap
 
-    def _lines(self) -> Iterator[list[bytes]]:
-        """The lines that are written and committed."""
-        size = self.state.bytes_written
-        return read_ranges(self._part(), [(0, size)] if size else [])
+        def find(batch: WriteBatch) -> Any:
+            files = batch.checkpoint.files
+            return files.one(file), files.pages(file, since)
 
-    def _part(self) -> Path:
-        run, whole = self.context.run, self.state.since is None
-        return self.context.directory.part(run.id, run.compression, self.unit, whole=whole)
+        row, pages = await context.writer.commit(find)
+        if row is None:
+            raise FileNotFoundError(f"the file {file} of the last reading is gone")
+        path = file_path(context.directory.layout, row)
+        return await context.in_thread(lambda: stable_versions(read_ranges(path, pages)))
 
     async def _read_again(self) -> None:
         """Prepare to read the list once more, for what the first pass missed."""
         with self._changing() as state:
             state.next_page = 1
-        await self._save()
-        written = await self.context.in_thread(versions_of, self._lines())
+        await self._flush()
+        written = await self._off_loop(
+            partial(versions_of, self._output.lines(self.state)), self.state.received
+        )
         self._reconciler.once_more(written, self.state.total_decrease)
 
     async def _start_over(self, **changes: Any) -> None:
         """Discard what was read of the list."""
-        key, part, monitor = self.key, self._part(), self.context.monitor
-        monitor.remove(self.unit, self.state)
-        old = self.state
-        kept = {"since": old.since, "ordered_by": old.ordered_by, "passes": old.passes, **changes}
-        self.state = UnitState(
-            state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
-        )
-        monitor.add(self.unit, self.state)
+        old, output, unit, run = self.state, self._output, self.unit, self.context.run
+        self._reset(**changes)
         self._reconciler = Reconciler(self._earlier if self.state.since is not None else set())
-        state = replace(self.state)
+        if self.state.since is None:
+            self._earlier, self.before = set(), None
+        if output.in_file:
+            state, record = replace(self.state), self._record()
 
-        def job(batch: WriteBatch) -> None:
-            batch.checkpoint.forget_pages(key)
-            batch.checkpoint.save(key, state)
-            batch.cut(part, 0)
+            def job(batch: WriteBatch) -> None:
+                output.discard(old, batch)
+                batch.checkpoint.lists.save(run, unit, state)
+                record(batch)
 
-        await self.context.writer.commit(job)
+            await self.context.writer.commit(job)
+        self._output = Output(self.context, unit, self.state)
 
     async def _write(self, page: PreparedPage) -> None:
         """Drop the rows of a page that are duplicates, and hand the rest to the writer."""
+        context, output = self.context, self._output
         repeated, known = self._reconciler.sort_out(page)
         dropped = repeated | known
         # The hashes take more memory than the payload, and hundreds of pages may wait for the disk.
-        del page.ids[:], page.versions[:]
+        del page.ids[:], page.versions[:], page.stable[:]
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
-            page.payload = await self.context.in_thread(selected, page.payload, kept, self.context.compress)
+            page.payload = await self._off_loop(
+                partial(selected, page, kept, context.compress), page.received
+            )
             page.invalid = [each for each in page.invalid if each.row not in dropped]
+        first = b""
+        if not output.in_file and (page.compressed or output.outgrows(len(page.payload))):
+            first = await output.move_to_file(self.state)
+        if output.in_file and not page.compressed and page.payload:
+            page.payload = await self._off_loop(partial(context.compress, page.payload), len(page.payload))
         with self._changing() as state:
-            begins = state.bytes_written
-            state.bytes_written += len(page.payload)
             state.next_page = page.following
             if page.number > 1:
                 state.total_decrease += max(0, (state.total or 0) - page.total)
@@ -295,97 +373,67 @@ class Worker:
             state.invalid += len(page.invalid)
             state.undated += page.undated
             state.last_modified = max(filter(None, (state.last_modified, page.last_modified)), default=None)
-            saved = replace(state)
-        key, part, reservation = self.key, self._part(), page.reservation
+        output.note(page, self.state)
+        if output.in_file:
+            output.append(self.state, first + page.payload, page.reservation, self._record())
+        else:
+            output.hold(page)
 
-        def job(batch: WriteBatch) -> None:
-            if page.payload:
-                batch.write(part, begins, page.payload)
-                batch.checkpoint.add_page(key, page.number, begins, saved.bytes_written, page.last_modified)
-            if page.invalid:
-                batch.checkpoint.add_invalid(key, page.number, page.invalid)
-            batch.checkpoint.save(key, saved)
-
-        def done(error: Exception | None) -> None:
-            if reservation is not None:
-                reservation.release()
-
-        self.context.writer.submit(job, done)
-
-    async def _finish(self) -> None:
-        context, key, unit = self.context, self.key, self.unit
+    async def _finish(self, watermark: int | None) -> None:
         with self._changing() as state:
             state.state = State.DONE
-            saved = replace(state)
-        part = self._part()
-        watermark = self._watermark()
+        await self._output.finish(self.state, watermark, self.before, self._record, self._finished)
 
-        def job(batch: WriteBatch) -> None:
-            batch.cut(part, saved.bytes_written)
-            if not saved.rows and saved.since is None and batch.checkpoint.had_rows(unit):
-                # From a file without records the sinks learn that the earlier records are gone.
-                saved.bytes_written = len(empty := context.compress(b""))
-                batch.write(part, 0, empty)
-            batch.checkpoint.save(key, saved)
-            batch.checkpoint.set_watermark(unit, watermark)
-            if saved.bytes_written:
-                batch.after(
-                    lambda: context.directory.complete(
-                        context.run, key, unit, whole=saved.since is None, invalid=bool(saved.invalid)
-                    )
-                )
-
-        await context.writer.commit(job)
+    def _finished(self, again: bool) -> None:
         self._emit("unit_done")
+        if again:
+            self.context.enqueue(Opened(self.unit, UnitState()))
 
-    def _watermark(self) -> Watermark | None:
+    def _watermark(self) -> int | None:
         """How far the list has been read; None if the next run must read the whole list."""
-        state, before = self.state, self.context.watermarks.get(self.unit)
-        if self.type.scope == Scope.REPORT or state.missing or state.undated or state.ordered_by is None:
+        state, before = self.state, self.before
+        if state.missing or state.undated or state.ordered_by is None:
             return None
         if self._reconciler.nameless:
             # In the next run's overlap they could not be matched with those written now.
             return None
-        if state.since is None:
-            before = None
-        dates = (state.last_modified, None if before is None else before.modified)
-        latest = max((each for each in dates if each is not None), default=None)
-        if latest is None:
-            return None
+        dates = [] if before is None or state.whole else [before.watermark]
+        if state.last_modified is not None:
+            dates.append(microseconds(datetime.fromisoformat(state.last_modified)))
         # A single record dated in the future would hide all changes until then.
-        latest = min(latest, comparable(self.context.run.began) or latest)
-        return Watermark(latest, self.context.run.id if before is None else before.whole_since)
+        return min(max(dates), self.context.began) if dates else None
 
     # --- what is not a list --------------------------------------------------------------
 
     async def _read_document(self) -> None:
         context, kind = self.context, self.type
-        if self.state.pages:
-            await self._start_over()
+        self.state.n = context.directory.draw()
         response = await self._send(kind.bound(context.codat).request(self.unit.ids, dict(kind.query)))
-        prepare = partial(prepare_document, name=kind.name, check=context.check)
-        await self._write(await context.in_thread(prepare, response.body, kind.model, context.compress))
-        await self._finish()
+        size = len(response.body)
+        work = partial(prepare_document, response.body, self._preparation(), compress=size > context.small)
+        await self._write(await self._off_loop(work, size))
+        await self._finish(None)
 
     async def _fan_out(self) -> None:
         """Add a unit for each bank account of the connection."""
-        context, key = self.context, self.key
+        context, unit = self.context, self.unit
         ids = await account_ids(
-            context.codat, self.unit, page_size=context.run.page_size, send=self._send, ahead=self._ahead
+            context.codat, unit, page_size=context.run.page_size, send=self._send, ahead=self._ahead
         )
-        children = [replace(self.unit, parent=each) for each in ids]
-        units = [(each, UnitState(since=context.since(each))) for each in children]
+        children = [replace(unit, parent=each) for each in ids]
         with self._changing() as state:
             state.state = State.DONE
-            saved = replace(state)
-        added: list[UnitRow] = []
+        saved, record = replace(self.state), self._record()
 
-        def job(batch: WriteBatch) -> None:
-            batch.checkpoint.add_units(context.run.id, units)
-            batch.checkpoint.save(key, saved)
-            added.extend(filter(None, (batch.checkpoint.unit(context.run.id, each) for each in children)))
+        def job(batch: WriteBatch) -> list[Opened]:
+            lists = batch.checkpoint.lists
+            added = lists.add(context.run, children, context.since)
+            context.tally.plan(unit.type, len(added))
+            lists.finish(context.run, unit, saved, Ending(watermark=None, overlap=None))
+            record(batch)
+            return added
 
-        await context.writer.commit(job)
-        for row in added:
-            context.monitor.add(*row[1:])
-            context.enqueue(row)
+        for opened in await context.writer.commit(job):
+            context.monitor.add(opened.unit, opened.state)
+            context.enqueue(opened)
+        self._emit("unit_done")

@@ -25,6 +25,9 @@ class Subject(Struct, frozen=True):
     id: str
     name: str
     connections: tuple[str, ...]
+    linked: bool = True
+    link: str | None = None
+    """The URL with which the company links its books."""
 
 
 class Found(Struct):
@@ -34,10 +37,16 @@ class Found(Struct):
     failures: list[tuple[str, Failure]]
     visible: set[str]
     """The ids of all companies that were read, linked or not."""
+    unlinked: list[Subject] = []
+    """The companies without a linked connection, whether they are among the subjects or not."""
 
 
-async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> Found:
+async def find_companies(
+    codat: Codat, wanted: Sequence[str] | None = None, *, include_unlinked: bool = False
+) -> Found:
     """The companies with these ids, or for None all that have a linked connection.
+
+    With ``include_unlinked`` those without one are read too, through the connections they had.
 
     Raises :class:`TypeError` if ``wanted`` is a str, :class:`~codat_async.errors.Unauthorized`, and
     :class:`~codat_async.errors.QuotaExhausted`.
@@ -45,15 +54,17 @@ async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> F
     if isinstance(wanted, str):
         raise TypeError(f"companies must be a list of ids, not a str; did you mean [{wanted!r}]?")
     if wanted is not None and len(wanted) <= _MAX_BY_ID:
-        return await _get_each(codat, wanted)
+        return await _get_each(codat, wanted, include_unlinked)
     invalid: list[InvalidRecord] = []
     companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=invalid.append)
     found = Found([], [], set())
     subjects: dict[str, Subject] = {}
     async for company in companies:
         found.visible.add(company.id)
-        subject = _subject(company)
-        if wanted is not None or subject.connections:
+        subject = _subject(company, include_unlinked)
+        if not subject.linked:
+            found.unlinked.append(subject)
+        if wanted is not None or subject.linked or include_unlinked:
             subjects[company.id] = subject
     found.failures += [(each.record_id or "?", classified(each)) for each in invalid]
     if wanted is None:
@@ -67,7 +78,7 @@ async def find_companies(codat: Codat, wanted: Sequence[str] | None = None) -> F
     return found
 
 
-async def _get_each(codat: Codat, wanted: Iterable[str]) -> Found:
+async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool) -> Found:
     found = Found([], [], set())
     ids = list(dict.fromkeys(wanted))
     answers = await asyncio.gather(*(_get(codat, each) for each in ids))
@@ -76,7 +87,9 @@ async def _get_each(codat: Codat, wanted: Iterable[str]) -> Found:
             found.failures.append((company_id, answer))
         else:
             found.visible.add(answer.id)
-            found.subjects.append(_subject(answer))
+            found.subjects.append(subject := _subject(answer, include_unlinked))
+            if not subject.linked:
+                found.unlinked.append(subject)
     return found
 
 
@@ -95,10 +108,9 @@ def _unknown(company_id: str) -> Failure:
     return Failure("no_company", f"there is no company {company_id} under this API key")
 
 
-def _subject(company: Company) -> Subject:
-    connections = tuple(
-        each.id
-        for each in company.data_connections or ()
-        if each.status == ConnectionStatus.LINKED and each.source_type not in _NO_BOOKS
-    )
-    return Subject(company.id, company.name, connections)
+def _subject(company: Company, include_unlinked: bool) -> Subject:
+    books = [each for each in company.data_connections or () if each.source_type not in _NO_BOOKS]
+    linked = [each for each in books if each.status == ConnectionStatus.LINKED]
+    chosen = linked or (books if include_unlinked else [])
+    connections = tuple(each.id for each in chosen)
+    return Subject(company.id, company.name, connections, bool(linked), company.redirect)

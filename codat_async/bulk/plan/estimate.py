@@ -62,6 +62,8 @@ class Plan(Struct, kw_only=True):
     """Requests a day; None if the API did not report it."""
     quota_left: int | None = None
     resets_at: datetime | None = None
+    unlinked: int = 0
+    """Companies without a linked connection, which are not read."""
     failures: list[tuple[str, Failure]] = []
     """The lists whose total could not be read."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from codat_async.bulk.store.checkpoint_next import Checkpoint
+from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
 from codat_async.bulk.store.keys import unpack_keys

@@ -1,28 +1,36 @@
 """The directory that a pull writes to: checked, locked, and recovered after a crash."""
 
+import contextlib
+import logging
+import os
+import re
 import sqlite3
-import threading
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
-import msgspec
-
-from codat_async.bulk.store.checkpoint import Checkpoint, Run, State
-from codat_async.bulk.store.compression import SUFFIXES, read_ranges
-from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
-from codat_async.bulk.store.rawfiles import file_stem
+from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
+from codat_async.bulk.store.damage import Damage, find_damage, lose_damaged
+from codat_async.bulk.store.disk import make_folder
+from codat_async.bulk.store.files import FileKind, JournalRow
+from codat_async.bulk.store.journal import Journal
+from codat_async.bulk.store.layout import CHECKPOINT, CONVERT_LOCK, OWN_NAMES, PULL_LOCK, REPORT, Layout
+from codat_async.bulk.store.locks import FileLock, Held, lock_holder
+from codat_async.bulk.store.sealing import Sealer
+from codat_async.bulk.store.segments import file_path
+from codat_async.bulk.store.state import Run
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
-__all__ = ["CHECKPOINT", "REPORT", "Directory", "DirectoryError", "open_checkpoint", "pull_process"]
+__all__ = ["Directory", "DirectoryError", "open_checkpoint", "pull_at_work", "seal_if_idle"]
 
-CHECKPOINT: Final = "checkpoint.sqlite"
-REPORT: Final = "report.json"
-_LOCK: Final = "pull.lock"
-_OWN: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm"}
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_CONTENT: Final = ("raw", "journal", "invalid", "parquet", "damaged", REPORT)
+"""What a pull makes in its directory beside the checkpoint."""
+_FILE_NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.ndjson(\.gz|\.zst)?(\.part)?")
 
 
 class DirectoryError(CodatError):
@@ -32,57 +40,101 @@ class DirectoryError(CodatError):
 class Directory:
     """A locked directory with its checkpoint open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, start_over: bool = False, create: bool = True) -> None:
         self.path = path
+        self.layout = Layout.local(path)
+        self.aside: Path | None = None
+        """Where the files of a damaged checkpoint were moved to."""
+        self.damages: list[Damage] = []
+        """What was found damaged at the start, now moved aside; its lists are read whole."""
+        self._start_over = start_over
         self._lock: FileLock | None = None
         self._made = False
-        self._reader: Checkpoint | None = None
-        self._reading = threading.Lock()
+        self._journal: Journal | None = None
+        self.checkpoint: Checkpoint
         try:
-            self._open()
+            self._open(create)
         except BaseException:
             self.close()
             raise
+        self.next_n = self.checkpoint.next_n()
+        self.reading = set[Unit]()
+        """The lists that are being read: what is queued of them is read once more."""
 
-    def _open(self) -> None:
+    def draw(self) -> int:
+        """The number of a reading that begins now."""
+        number: int = self.next_n
+        self.next_n += 1
+        return number
+
+    # --- opening -------------------------------------------------------------------------
+
+    def _open(self, create: bool) -> None:
         path = self.path
         try:
             if path.exists() and not path.is_dir():
                 raise DirectoryError(f"{path} is not a directory")
             self._made = not path.exists()
-            path.mkdir(parents=True, exist_ok=True)
+            if self._made and not create:
+                raise DirectoryError(f"{path} is not a directory")
+            make_folder(path)
             names = {entry.name for entry in path.iterdir()}
-            if names - _OWN - {file.name for file in lock_files(path / _LOCK)} and CHECKPOINT not in names:
+            lost = CHECKPOINT not in names and not names.isdisjoint({"raw", "journal"})
+            if names - OWN_NAMES and CHECKPOINT not in names and not lost:
                 raise DirectoryError(
                     f"{path} holds something else than a pull; nothing was written, choose another directory"
                 )
             try:
-                self._lock = FileLock(path / _LOCK)
+                self._lock = FileLock(path / PULL_LOCK)
             except Held as held:
                 raise DirectoryError(f"another pull (process {held.holder}) is running in {path}") from None
+            if lost:
+                self._refuse(f"{path / CHECKPOINT} is missing")
+                names = set()
         except OSError as error:
             raise DirectoryError(f"cannot write to {path}: {error.strerror or error}") from error
         try:
-            self.checkpoint = Checkpoint(path / CHECKPOINT)
-        except sqlite3.Error as error:
-            raise DirectoryError(f"{path / CHECKPOINT} is not a checkpoint of a pull: {error}") from error
+            self.checkpoint = self._checkpoint(create=names.isdisjoint(_CONTENT))
+        except CheckpointError as error:
+            self._refuse(f"{path / CHECKPOINT} cannot be used: {error}")
+            self.checkpoint = self._checkpoint(create=True)
+
+    def _checkpoint(self, *, create: bool) -> Checkpoint:
+        checkpoint = Checkpoint(self.layout.checkpoint, create=create)
+        try:
+            checkpoint.verify()
+        except BaseException:
+            checkpoint.close()
+            raise
+        return checkpoint
+
+    def _refuse(self, reason: str) -> None:
+        """Raise DirectoryError, or move everything aside if the pull is to start over."""
+        if not self._start_over:
+            raise DirectoryError(
+                f"{reason}; nothing was written: 'pull --full' reads everything again and keeps the old files aside"
+            )
+        aside = self.path / f"aside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        make_folder(aside)
+        for name in (*_CONTENT, *(OWN_NAMES - {PULL_LOCK})):
+            with contextlib.suppress(FileNotFoundError):
+                (self.path / name).rename(aside / name)
+        self.aside = aside
+        _log.warning("%s: everything is read again, the old files are in %s", reason, aside)
 
     def close(self) -> None:
         """Close the checkpoint and release the lock; if no run has started, remove what was created."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
         checkpoint: Checkpoint | None = getattr(self, "checkpoint", None)
         unused = False
         if checkpoint is not None:
-            unused = checkpoint.last_run() is None
+            unused = checkpoint.last_run() is None and self.aside is None
             checkpoint.close()
             del self.checkpoint
             if unused:
-                for name in _OWN:
+                for name in OWN_NAMES:
                     (self.path / name).unlink(missing_ok=True)
         if self._lock is not None:
-            self._lock.close(remove=unused)
+            self._lock.close()
             self._lock = None
         if self._made and unused:
             self.path.rmdir()
@@ -95,90 +147,123 @@ class Directory:
     ) -> None:
         self.close()
 
-    # --- files ---------------------------------------------------------------------------
+    # --- the journal ---------------------------------------------------------------------
 
-    def file(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
-        """The file of a unit that is complete."""
-        return self.path / "raw" / (file_stem(unit, run, whole=whole) + SUFFIXES[compression])  # type: ignore[index]
+    def journal(self, run: Run) -> Journal:
+        """The journal to append to; within a transaction."""
+        if self._journal is None:
+            rows = [each for each in self.checkpoint.files.journals() if not each.sealing]
+            row = rows[-1] if rows else self.checkpoint.files.new_journal(run.compression, run.id)
+            self._journal = Journal(self.layout, row)
+        return self._journal
 
-    def part(self, run: str, compression: str, unit: Unit, *, whole: bool) -> Path:
-        """The file of a unit that is not complete yet."""
-        file = self.file(run, compression, unit, whole=whole)
-        return file.with_name(f"{file.name}.part")
+    @property
+    def journal_size(self) -> int:
+        """Bytes in the journal that is appended to."""
+        return 0 if self._journal is None else self._journal.row.size
 
-    def complete(self, run: Run, key: int, unit: Unit, *, whole: bool, invalid: bool) -> None:
-        """Give the files of a complete unit their final names; calling it again has no effect."""
-        part = self.part(run.id, run.compression, unit, whole=whole)
-        if invalid:
-            listing = self.path / "invalid" / f"{file_stem(unit, run.id, whole=whole)}.ndjson"
-            lines = b"".join(_listed(self.checkpoint, key, unit))
-            listing.parent.mkdir(parents=True, exist_ok=True)
-            fresh = listing.with_name(f"{listing.name}.part")
-            fresh.write_bytes(lines)
-            fresh.replace(listing)
-        if part.exists():
-            part.replace(part.with_suffix(""))
+    def rotate(self) -> JournalRow | None:
+        """End the journal; what follows goes to a new one. None if nothing is in it. Within a transaction."""
+        rows = [each for each in self.checkpoint.files.journals() if not each.sealing]
+        if not rows or not rows[-1].size:
+            return None
+        row = rows[-1]
+        self._journal = Journal(self.layout, self.checkpoint.files.new_journal(row.compression, row.run))
+        return row
 
-    def earlier_lines(self, unit: Unit, whole_since: str, since: str) -> Iterator[list[bytes]]:
-        """The lines of the pages, written by earlier runs, with records modified at or after ``since``.
+    # --- recovery ------------------------------------------------------------------------
 
-        ``since`` is in the form of :attr:`Watermark.modified`. A page has older records too.
-        Raises :class:`~codat_async.bulk.store.compression.DamagedFile`.
+    def recover(self, *, seal: bool = False) -> None:
+        """Complete what a crash interrupted, mark the lists of damaged files, and remove leftovers.
+
+        With ``seal`` nothing stays in a journal.
         """
-        with self._reading:
-            if self._reader is None:
-                self._reader = Checkpoint(self.path / CHECKPOINT, read_only=True)
-            pages = self._reader.earlier_pages(unit, whole_since, since)
-        ranges: dict[Path, list[tuple[int, int | None]]] = {}
-        for run, compression, whole, begins, ends in pages:
-            ranges.setdefault(self.file(run, compression, unit, whole=whole), []).append((begins, ends))
-        existing = (read_ranges(file, wanted) for file, wanted in ranges.items() if file.exists())
-        return chain.from_iterable(existing)
+        checkpoint, layout = self.checkpoint, self.layout
+        self.damages = find_damage(layout, checkpoint)
+        for each in self.damages:
+            _log.error("%s; its lists are read whole by the next pull", each)
+        lose_damaged(layout, checkpoint, self.damages)
+        sealer = Sealer(layout, self._at_once)
+        sealer.redo()
+        journals = checkpoint.files.journals()
+        for row in journals:
+            path = layout.journal(row.number, row.compression)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size > row.size:
+                    os.truncate(path, row.size)
+            if seal or row.number != journals[-1].number:
+                if row.size:
+                    sealer.seal(row, row.run)
+                else:
+                    self._at_once(lambda checkpoint, row=row: checkpoint.files.drop_journal(row.number))  # type: ignore[misc]
+        self._drop_unfinished()
+        self._remove_leftovers()
+        self._journal = None
 
-    def recover(self) -> None:
-        """Complete what a crash interrupted, and remove incomplete files of superseded runs."""
+    def _at_once(self, work: Callable[[Checkpoint], T]) -> T:
+        with self.checkpoint.transaction():
+            return work(self.checkpoint)
+
+    def _drop_unfinished(self) -> None:
+        """Remove the rows of own files that no list goes on with."""
         checkpoint = self.checkpoint
-        current = checkpoint.current_run()
-        if current is None:
-            return
-        for key, unit, state in checkpoint.units(current.id):
-            if state.state == State.DONE and state.bytes_written:
-                self.complete(current, key, unit, whole=state.since is None, invalid=bool(state.invalid))
-        for run, key, unit, state in list(checkpoint.files(State.ABANDONED)):
-            if state.bytes_written:
-                self.part(run.id, run.compression, unit, whole=state.since is None).unlink(missing_ok=True)
-                state.bytes_written = 0
-                checkpoint.save(key, state)
+        rows = checkpoint.files.all("sealed = 0 and kind = ?", (FileKind.OWN,))
+        with checkpoint.transaction():
+            for row in rows:
+                if not checkpoint.lists.reading_into(row.companies, row.id):
+                    checkpoint.files.remove([row.id])
 
+    def _remove_leftovers(self) -> None:
+        """Remove files with names of ours that the checkpoint does not know."""
+        layout, known = self.layout, set[Path]()
+        for row in self.checkpoint.files.all():
+            path = file_path(layout, row)
+            known.add(path)
+            if not row.sealed:
+                known.add(layout.part(path))
+        for journal in self.checkpoint.files.journals():
+            known.add(layout.journal(journal.number, journal.compression))
+        for path in self._ours():
+            if path not in known:
+                path.unlink(missing_ok=True)
 
-def pull_process(directory: Path) -> int | None:
-    """Return the id of the process that pulls into a directory; None if none does."""
-    return lock_holder(directory / _LOCK)
+    def _ours(self) -> Iterator[Path]:
+        for folder in ("raw", "invalid"):
+            for path in (self.path / folder).glob("*/*"):
+                if _FILE_NAME.fullmatch(path.name):
+                    yield path
+        yield from (self.layout.spool / "journal").glob("*")
 
-
-def _listed(checkpoint: Checkpoint, key: int, unit: Unit) -> Iterator[bytes]:
-    for page, each in checkpoint.invalid(key):
+    def merge(self, sealer: Sealer, run: str) -> None:
+        """Merge small segments, unless a conversion is reading them."""
         try:
-            record: object = msgspec.Raw(msgspec.json.format(each.record, indent=-1))
-        except msgspec.DecodeError:
-            record = each.record.decode(errors="replace")
-        yield (
-            msgspec.json.encode(
-                {
-                    "type": unit.type,
-                    "company": unit.company,
-                    "connection": unit.connection or None,
-                    "parent": unit.parent or None,
-                    "id": each.id,
-                    "page": page,
-                    "row": each.row,
-                    "path": each.path,
-                    "reason": each.reason,
-                    "record": record,
-                }
-            )
-            + b"\n"
-        )
+            lock = FileLock(self.path / CONVERT_LOCK)
+        except Held:
+            return
+        try:
+            sealer.merge(run)
+        finally:
+            lock.close()
+
+
+def pull_at_work(path: Path) -> int | None:
+    """The id of the process that writes to a directory; None if none does."""
+    return lock_holder(path / PULL_LOCK)
+
+
+def seal_if_idle(path: Path) -> bool:
+    """Seal what is in the journal, so that readers find everything committed.
+
+    False if a pull is at work or the directory cannot be written to; then readers find what is sealed.
+    """
+    if not (path / CHECKPOINT).exists():
+        return False
+    try:
+        with Directory(path, create=False) as directory:
+            directory.recover(seal=True)
+    except (DirectoryError, OSError, sqlite3.Error):
+        return False
+    return True
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -186,8 +271,11 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not path.is_dir():
         raise DirectoryError(f"{path} is not a directory")
     if not (path / CHECKPOINT).exists():
-        raise DirectoryError(f"{path} holds no pull: it has no {CHECKPOINT}")
+        raise DirectoryError(f"{path} is not the directory of a pull: it has no {CHECKPOINT}")
     try:
         return Checkpoint(path / CHECKPOINT, read_only=True)
-    except sqlite3.Error as error:
-        raise DirectoryError(f"{path / CHECKPOINT} cannot be read: {error}") from error
+    except (CheckpointError, sqlite3.Error) as error:
+        raise DirectoryError(
+            f"{path / CHECKPOINT} cannot be used: {error}; 'pull --full' reads everything again and keeps the"
+            " old files aside"
+        ) from error

@@ -142,12 +142,14 @@ class Files:
         *,
         journal: int | None = None,
         sources: Sequence[int] = (),
+        companies: bytes = b"",
     ) -> int:
         """Note the intent to write a file; returns its number."""
         row = self._db.execute(
-            "insert into files (type, kind, run, compression, journal, sources) values (?, ?, ?, ?, ?, ?)"
+            "insert into files (type, kind, run, compression, journal, sources, companies)"
+            " values (?, ?, ?, ?, ?, ?, ?)"
             " returning id",
-            (type_key, kind, run, compression, journal, pack_keys(sources)),
+            (type_key, kind, run, compression, journal, pack_keys(sources), companies),
         ).fetchone()
         return int(row[0])
 

@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from codat_async.bulk.units import Unit
 
-__all__ = ["Line", "empty_line", "head_of", "lines_of", "read_line"]
+__all__ = ["Line", "empty_line", "head_of", "lines_of", "read_line", "split_line"]
 
 
 class Line(Struct, frozen=True):
@@ -35,8 +36,22 @@ class Line(Struct, frozen=True):
         return self.company_id, self.connection_id, self.account_id
 
 
-read_line: Final = msgspec.json.Decoder(Line).decode
-"""Decodes one line."""
+_decode = msgspec.json.Decoder(Line).decode
+_RECORD: Final = b',"record":'
+
+
+def split_line(line: bytes) -> tuple[bytes, bytes]:
+    """The head of a line, and its record; empty if it has none."""
+    # In the head, quotes within ids are escaped, so the first match is the key.
+    head, _, rest = line.partition(_RECORD)
+    return (head, rest[:-1]) if rest else (head[:-1], b"")
+
+
+def read_line(line: bytes) -> Line:
+    """Decode a line; the record is not decoded, so it may be anything that the API sent."""
+    head, record = split_line(line)
+    found = _decode(head + b"}")
+    return replace(found, record=Raw(record)) if record else found
 
 
 def head_of(unit: Unit, n: int, *, whole: bool) -> bytes:
@@ -54,7 +69,7 @@ def head_of(unit: Unit, n: int, *, whole: bool) -> bytes:
 
 def lines_of(head: bytes, records: Iterable[bytes | Raw]) -> bytes:
     """Lines of records that hold no line breaks; empty if there are no records."""
-    start = head + b',"record":'
+    start = head + _RECORD
     joined = (b"}\n" + start).join(records)
     return start + joined + b"}\n" if joined else b""
 

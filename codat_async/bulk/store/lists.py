@@ -9,6 +9,7 @@ from msgspec import Struct
 from codat_async.bulk.store.keys import Keys, types_in, unpack_keys
 from codat_async.bulk.store.state import (
     OPEN,
+    UNFINISHED,
     Before,
     Opened,
     Run,
@@ -58,6 +59,9 @@ class Ending(Struct, frozen=True, kw_only=True):
     watermark: int | None
     """None if the next run must read the whole list."""
     overlap: bytes | None
+    """Hashes of the versions in the overlap; None if they are in the own file."""
+    file: int = 0
+    """The own file that has the versions in the overlap."""
     token: bytes | None = None
     """Sixteen bytes by which an unchanged list is recognised."""
 
@@ -96,9 +100,18 @@ class Lists:
 
     # --- what is to be read --------------------------------------------------------------
 
-    def queue(self, run: Run, types: int) -> None:
-        """Queue types of the wanted companies, each once a run; other runs no longer have to read them."""
+    def queue(self, run: Run, types: int) -> list[tuple[str, int]]:
+        """Queue types of the wanted companies, each once a run; other runs no longer have to read them.
+
+        Returns the companies that have types which the run did not have yet, with those.
+        """
         db = self._db
+        fresh = db.execute(
+            "select c.id, :types & ~coalesce(a.types, 0) from wanted w join companies c on c.key = w.company"
+            " left join asked a on a.company = w.company and a.run = :run"
+            " where :types & ~coalesce(a.types, 0) <> 0",
+            {"types": types, "run": run.key},
+        ).fetchall()
         db.execute(
             "update asked set types = types & ~:types, queued = queued & ~:types"
             " where run <> :run and company in (select company from wanted)",
@@ -111,6 +124,7 @@ class Lists:
             " queued = queued | (:types & ~types), types = types | :types",
             {"types": types, "run": run.key},
         )
+        return fresh
 
     def queued(self, run: Run, types: int) -> list[tuple[str, int]]:
         """The wanted companies that have types queued, with those types."""
@@ -296,7 +310,7 @@ class Lists:
                 "rows": state.rows,
                 "missing": state.missing,
                 "invalid": state.invalid,
-                "file": state.file,
+                "file": ending.file,
                 "token": ending.token,
                 "overlap": ending.overlap,
             },
@@ -307,20 +321,22 @@ class Lists:
             )
         return bool(row[0])
 
-    def request(self, run: Run, unit: Unit, since: Callable[[str, int], str | None]) -> Opened | None:
-        """Queue one list: not twice, and once more if it is being read."""
+    def request(
+        self, run: Run, unit: Unit, since: Callable[[str, int], str | None], *, reading: bool
+    ) -> Opened | None:
+        """Queue one list: not twice, and once more if it is being read, which the caller knows."""
         row = self.row(unit)
-        if row is not None and row["state"] == State.WAITING:
-            return None
-        if row is not None and row["state"] == State.READING:
+        if reading:
             self._db.execute(
                 "update lists set again = 1 where company = ? and type = ? and place = ?", self._key(unit)
             )
             return None
+        if row is not None and row["state"] in UNFINISHED:
+            return None
         if row is not None:
+            # Done lists of the run are opened again too.
             self._db.execute(
-                "update lists set state = 0, run = -1 where company = ? and type = ? and place = ?",
-                self._key(unit),
+                "update lists set run = -1 where company = ? and type = ? and place = ?", self._key(unit)
             )
         return next(iter(self.add(run, [unit], since)), None)
 
@@ -358,9 +374,47 @@ class Lists:
                 return
             after = found[-1][:3]
 
-    def failed(self) -> Iterator[ListRow]:
-        """The lists that failed."""
-        return self.rows(f"l.{_OPEN} and l.state = 4")
+    def failed(self, types: int | None = None) -> Iterator[ListRow]:
+        """The lists that failed: all, or those of these types and the wanted companies."""
+        chosen = ""
+        if types is not None:
+            chosen = f" and (1 << l.type) & {types} <> 0 and l.company in (select company from wanted)"
+        return self.rows(f"l.{_OPEN} and l.state = 4{chosen}")
+
+    def sums(self) -> Iterator[tuple[Any, ...]]:
+        """By type: companies, lists, records, first and last reading, open, failed, skipped and lost lists."""
+        for key, *rest in self._db.execute(
+            "select type, count(distinct case when read_at is not null and state <> 3 then company end), count(*),"
+            " sum(rows), min(read_at), max(read_at), sum(state in (0, 1)), sum(state = 4), sum(state = 3),"
+            " sum(lost) from lists group by type order by type"
+        ).fetchall():
+            yield self._keys.type_name(key), *rest
+
+    def queued_counts(self) -> dict[str, int]:
+        """By type, the companies that have it queued."""
+        counts: dict[int, int] = {}
+        for mask, companies in self._db.execute(
+            "select queued, count(*) from asked where queued <> 0 group by queued"
+        ):
+            for key in types_in(mask):
+                counts[key] = counts.get(key, 0) + companies
+        return {self._keys.type_name(key): count for key, count in counts.items()}
+
+    def company_count(self) -> int:
+        """Companies of which a list was read."""
+        row = self._db.execute(
+            "select count(distinct company) from lists where read_at is not null and state <> 3"
+        ).fetchone()
+        return int(row[0])
+
+    def unfinished(self, run: Run) -> bool:
+        """Whether a run has work left."""
+        row = self._db.execute(
+            f"select exists (select 1 from lists where {_OPEN} and run = :run)"
+            " or exists (select 1 from asked where queued <> 0 and run = :run)",
+            {"run": run.key},
+        ).fetchone()
+        return bool(row[0])
 
     def reading_into(self, companies: bytes, file: int) -> bool:
         """Whether an open list of these companies, packed, is being read into an own file."""
@@ -371,6 +425,10 @@ class Lists:
                 f"select progress from lists where company = ? and {_OPEN}", (company,)
             ).fetchall()
         )
+
+    def clear(self) -> None:
+        """Remove all lists."""
+        self._db.execute("delete from lists")
 
     # --- damage ----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.damage import file_damage
-from codat_async.bulk.store.directory_next import open_checkpoint
+from codat_async.bulk.store.directory import open_checkpoint
 from codat_async.bulk.store.files import FileKind, FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.reading import content, lines_in

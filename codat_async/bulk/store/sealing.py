@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from codat_async.bulk.store import segments
-from codat_async.bulk.store.checkpoint_next import Checkpoint
+from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.damage import lose_file, lose_journal, set_aside
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow

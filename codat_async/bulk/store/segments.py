@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from codat_async.bulk.store.checkpoint_next import Checkpoint
+from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import compressor
 from codat_async.bulk.store.disk import open_private, publish, write_all
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow

@@ -1,6 +1,5 @@
 """The progress of one list, and what earlier readings of it left for the next."""
 
-from array import array
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,8 +19,6 @@ __all__ = [
     "UnitState",
     "from_microseconds",
     "microseconds",
-    "pack_hashes",
-    "unpack_hashes",
 ]
 
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -160,15 +157,3 @@ def from_microseconds(value: int) -> datetime:
 def now() -> int:
     """The current time in seconds since 1970."""
     return int(datetime.now(UTC).timestamp())
-
-
-def pack_hashes(hashes: "array[int]") -> bytes:
-    """Hashes as eight bytes each."""
-    return hashes.tobytes()
-
-
-def unpack_hashes(packed: bytes) -> set[int]:
-    """The set of hashes that :func:`pack_hashes` packed."""
-    values = array("q")
-    values.frombytes(packed)
-    return set(values)

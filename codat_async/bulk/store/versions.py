@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from codat_async.bulk.store.lines import Line, read_line
 
-__all__ = ["MOST_HASHES", "current_lines", "overlap_of", "version_hash"]
+__all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
 MOST_HASHES: Final = 1000
 """Hashes of an overlap that the checkpoint keeps for a list; a list with more has a file of its own."""
@@ -61,6 +61,13 @@ def _key_of(record: Raw) -> tuple[str | None, str]:
     return None if key.id in (None, "") else str(key.id), str(key.modified_date or "")
 
 
-def overlap_of(versions: "array[int]") -> bytes:
-    """The hashes of an overlap, each once, as the checkpoint keeps them."""
-    return array("q", sorted(set(versions) - {0})).tobytes()
+def pack_hashes(hashes: Iterable[int]) -> bytes:
+    """Hashes as the checkpoint keeps them, eight bytes each."""
+    return array("q", sorted(hashes)).tobytes()
+
+
+def unpack_hashes(packed: bytes) -> set[int]:
+    """The reverse of :func:`pack_hashes`."""
+    values = array("q")
+    values.frombytes(packed)
+    return set(values)

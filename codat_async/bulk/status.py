@@ -1,0 +1,192 @@
+"""The inventory of a directory: what it has of each data type, how old that is, and what is left to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from codat_async.bulk.report import FailureGroup, Outcome, group_failures
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.damage import find_damage
+from codat_async.bulk.store.directory import DirectoryError, open_checkpoint, pull_at_work
+from codat_async.bulk.store.layout import Layout
+from codat_async.bulk.store.lists import ListRow
+from codat_async.bulk.store.roster import Absent
+
+__all__ = ["Inventory", "TypeInventory", "UnitStatus", "status", "unit_statuses"]
+
+
+class TypeInventory(Struct, kw_only=True):
+    """What a directory has of one type, or of all."""
+
+    companies: int = 0
+    lists: int = 0
+    records: int = 0
+    """Of the last whole readings and the incremental ones since, before versions are told apart."""
+    oldest: str | None = None
+    """When the least recent complete reading of a list ended, in UTC."""
+    newest: str | None = None
+    open: int = 0
+    """Lists that are to be read."""
+    failed: int = 0
+    skipped: int = 0
+    """Lists that the platform does not offer."""
+    lost: int = 0
+    """Lists whose data was damaged: the next pull reads them whole."""
+
+
+class Inventory(Struct, kw_only=True):
+    """The state of a directory."""
+
+    outcome: Outcome
+    run: str
+    """The run that a process worked on last."""
+    began: str
+    ended: str | None
+    """None while it has work left."""
+    seconds: float | None
+    """How long the last process worked on it."""
+    stopped: str | None
+    types: dict[str, TypeInventory]
+    total: TypeInventory
+    failures: list[FailureGroup]
+    damaged: list[str]
+    """A line for each file that is not what was written."""
+    absent: list[Absent]
+    """The companies that are no longer linked or listed."""
+    forgotten: int
+    """Companies that were forgotten, and that a pull does not read unless they are named."""
+    process: int | None = None
+    """The id of the process that pulls now; None if none does."""
+
+
+class UnitStatus(Struct, kw_only=True):
+    """One list of a directory."""
+
+    type: str
+    company: str
+    connection: str | None
+    parent: str | None
+    state: str
+    records: int
+    read_at: str | None
+    missing: int
+    invalid: int
+    lost: bool
+    failure: str | None
+    error: str | None
+
+
+def status(directory: Path | str, *, verify: bool = False) -> Inventory:
+    """The inventory of a directory, also while a pull runs.
+
+    With ``verify`` every file is read and compared with its CRC. Raises
+    :class:`~codat_async.bulk.store.directory.DirectoryError` if there is no pull.
+    """
+    path = Path(directory)
+    checkpoint = open_checkpoint(path)
+    try:
+        return _inventory(path, checkpoint, verify=verify)
+    except sqlite3.DatabaseError as error:
+        raise DirectoryError(
+            f"{checkpoint.path} is damaged: {error}; 'pull --full' reads everything again and keeps the old files"
+        ) from error
+    finally:
+        checkpoint.close()
+
+
+def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory:
+    run = checkpoint.current_run()
+    if run is None:
+        raise DirectoryError(f"{path} has a pull that has not started yet; try again in a moment")
+    if verify:
+        checkpoint.verify()
+    types: dict[str, TypeInventory] = {}
+    for (
+        name,
+        companies,
+        lists,
+        records,
+        oldest,
+        newest,
+        opened,
+        failed,
+        skipped,
+        lost,
+    ) in checkpoint.lists.sums():
+        types[name] = TypeInventory(
+            companies=companies,
+            lists=lists,
+            records=records,
+            oldest=_moment(oldest),
+            newest=_moment(newest),
+            open=opened,
+            failed=failed,
+            skipped=skipped,
+            lost=lost,
+        )
+    for name, queued in checkpoint.lists.queued_counts().items():
+        types.setdefault(name, TypeInventory()).open += queued
+    total = TypeInventory(companies=checkpoint.lists.company_count())
+    for each in types.values():
+        for field in ("lists", "records", "open", "failed", "skipped", "lost"):
+            setattr(total, field, getattr(total, field) + getattr(each, field))
+    total.oldest = min((each.oldest for each in types.values() if each.oldest), default=None)
+    total.newest = max((each.newest for each in types.values() if each.newest), default=None)
+    process = pull_at_work(path)
+    # While a pull runs, what is being written is neither complete nor damaged.
+    damages = find_damage(Layout.local(path), checkpoint, verify=verify) if process is None else []
+    seconds, stopped = checkpoint.stopped(run)
+    if total.open or total.failed or damages or stopped or process is not None:
+        outcome = Outcome.PARTIAL if total.lists > total.open + total.failed else Outcome.FAILED
+    else:
+        outcome = Outcome.DONE
+    return Inventory(
+        outcome=outcome if process is None else Outcome.PARTIAL,
+        run=run.id,
+        began=run.began,
+        ended=run.ended,
+        seconds=seconds,
+        stopped=stopped,
+        types=types,
+        total=total,
+        failures=group_failures(checkpoint),
+        damaged=[str(each) for each in damages],
+        absent=checkpoint.roster.absent(),
+        forgotten=len(checkpoint.roster.forgotten()),
+        process=process,
+    )
+
+
+def unit_statuses(directory: Path | str) -> Iterator[UnitStatus]:
+    """Every list of a directory, ordered by company; raises DirectoryError."""
+    checkpoint = open_checkpoint(Path(directory))
+    try:
+        for row in checkpoint.lists.rows():
+            yield _unit_status(row)
+    finally:
+        checkpoint.close()
+
+
+def _unit_status(row: ListRow) -> UnitStatus:
+    unit, progress = row.unit, row.progress
+    return UnitStatus(
+        type=unit.type,
+        company=unit.company,
+        connection=unit.connection or None,
+        parent=unit.parent or None,
+        state=row.state,
+        records=row.rows,
+        read_at=_moment(row.read_at),
+        missing=row.missing,
+        invalid=row.invalid,
+        lost=row.lost,
+        failure=None if progress is None else progress.failure,
+        error=None if progress is None else progress.error,
+    )
+
+
+def _moment(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
