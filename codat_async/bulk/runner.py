@@ -18,7 +18,7 @@ from msgspec import Struct
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
 from codat_async.bulk.extract.worker import FATAL, Worker
-from codat_async.bulk.feed import Feed, unit_counts
+from codat_async.bulk.extract.feed import Feed, unit_counts
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
@@ -296,6 +296,9 @@ class Pull:
             queued = checkpoint.lists.queue(run, mask)
             for name, units in self._planned(checkpoint, queued, found).items():
                 tally.plan(name, units)
+            if resumed:
+                for name, units in checkpoint.lists.adopt(run, mask).items():
+                    tally.plan(name, units)
             if (packed := tally.packed()) is not None:
                 checkpoint.save_counts(run, packed)
             checkpoint.roster.name((subject.id, subject.name) for subject in found.subjects)

@@ -12,6 +12,7 @@ import zstandard
 from aiohttp import web
 
 from codat_async import Codat, Limits, RetryPolicy
+from codat_async.bulk.store.lines import read_line, split_line
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
 CONNECTION = "22222222-2222-4222-8222-222222222222"
@@ -131,21 +132,25 @@ def files(root: Path, kind: str = "") -> list[Path]:
     )
 
 
-def written_lines(root: Path, kind: str) -> list[bytes]:
+def raw_lines(root: Path, kind: str) -> list[bytes]:
     """The lines of all complete files of a type."""
-    lines: list[bytes] = []
-    for path in files(root, kind):
-        lines += content(path).splitlines()
-    return lines
+    return [line for path in files(root, kind) for line in content(path).splitlines()]
+
+
+def written_lines(root: Path, kind: str) -> list[bytes]:
+    """The records on the lines of all complete files of a type."""
+    return [record for _, record in map(split_line, raw_lines(root, kind)) if record]
 
 
 def everything(root: Path) -> dict[str, list[bytes]]:
-    """The sorted lines of all complete files, by type and company."""
+    """The sorted records of all complete files, by type and company."""
     found: dict[str, list[bytes]] = {}
     for path in files(root):
-        key = f"{path.parent.parent.name}/{path.parent.name}"
-        found.setdefault(key, []).extend(content(path).splitlines())
-    return {key: sorted(lines) for key, lines in found.items()}
+        for line in map(read_line, content(path).splitlines()):
+            records = found.setdefault(f"{path.parent.name}/{line.company_id}", [])
+            if len(line.record):
+                records.append(bytes(line.record))
+    return {key: sorted(records) for key, records in found.items()}
 
 
 def parts(root: Path) -> list[Path]:

@@ -33,7 +33,8 @@ def test_a_transaction_is_committed_or_rolled_back(tmp_path: Path) -> None:
 def test_an_exclusive_checkpoint_is_locked_until_it_is_closed(tmp_path: Path) -> None:
     """Other connections can neither write to it nor read it."""
     path = tmp_path / "checkpoint.sqlite"
-    first = Checkpoint(path, exclusive=True)
+    first = Checkpoint(path)
+    first.lock()
     with closing(sqlite3.connect(path, timeout=0)) as other:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("select * from facts")

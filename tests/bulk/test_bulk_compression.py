@@ -18,8 +18,8 @@ MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 SUFFIX = {"gzip": ".gz", "zstd": ".zst"}
 
 
-def options(chosen: Compression | None, page_size: int = 2) -> PullOptions:
-    return PullOptions(types=("customers",), source="test", page_size=page_size, compression=chosen)
+def options(chosen: Compression | None, memory: int = 1 << 26) -> PullOptions:
+    return PullOptions(types=("customers",), source="test", page_size=2, compression=chosen, memory=memory)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,13 +34,13 @@ async def test_a_resumed_run_keeps_its_compression(
             task.cancel()
 
     server.hook = hook
-    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(kind)))
+    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(kind, memory=1)))
     with pytest.raises(asyncio.CancelledError):
         await task
     task = None
     assert parts(tmp_path)
     (other,) = set(KINDS) - {kind}
-    await bulk.pull(caller, tmp_path, options=options(other))
+    await bulk.pull(caller, tmp_path, options=options(other, memory=1))
     (file,) = files(tmp_path)
     assert file.suffix == SUFFIX[kind]
     assert file.read_bytes().count(MAGIC[kind]) >= 10

@@ -28,10 +28,6 @@ def ids(root: Path, kind: str = "customers") -> list[str]:
     return [json.loads(line)["id"] for line in written_lines(root, kind)]
 
 
-def units(root: Path) -> dict[str, Any]:
-    return {each["type"]: each for each in json.loads((root / "report.json").read_bytes())["units"]}
-
-
 def at(page: int, do: Callable[[], Answer | None], kind: str = "customers", time: int = 1) -> Hook:
     """A hook that calls ``do`` when page ``page`` of a list is requested the ``time``-th time."""
     asked = 0
@@ -61,10 +57,11 @@ async def test_a_row_hidden_by_a_deletion_is_found(server: Server, caller: Codat
         return answer
 
     server.hook = at(1, delete_first)
-    report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
+    events: list[bulk.Event] = []
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=3), on_event=events.append)
     assert sorted(ids(tmp_path)) == [f"c{number}" for number in range(10)]
     assert report.total.missing == 0
-    assert units(tmp_path)["customers"]["drift"]["passes"] == 2
+    assert [each.event for each in events].count("unit_reread") == 1
 
 
 async def test_rows_hidden_in_both_passes_are_reported_as_missing(
@@ -142,7 +139,7 @@ async def test_a_404_after_the_first_page_is_a_failure(server: Server, caller: C
         error_response(404) if path.endswith("/customers") and query["page"] == "2" else None
     )
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3, units_at_once=1))
-    assert (report.outcome, report.total.failed, report.total.skipped) == (Outcome.PARTIAL, 1, 0)
+    assert (report.outcome, report.total.failed, report.total.skipped) == (Outcome.FAILED, 1, 0)
     server.hook = None
     report = await bulk.pull(caller, tmp_path, options=options(page_size=3))
     assert report.outcome == Outcome.DONE
@@ -245,8 +242,9 @@ async def test_lists_found_during_the_pull_are_counted(server: Server, caller: C
 # --- resumed runs -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("memory", [1, 1 << 26], ids=["in an own file", "in memory"])
 async def test_a_second_attempt_at_an_incremental_list_reports_no_drift(
-    server: Server, caller: Codat, tmp_path: Path
+    server: Server, caller: Codat, tmp_path: Path, memory: int
 ) -> None:
     """Rows of the overlap that the first attempt dropped are not counted twice."""
     records = [customer(number, modified=day(10)) for number in range(6)]
@@ -254,9 +252,12 @@ async def test_a_second_attempt_at_an_incremental_list_reports_no_drift(
     await bulk.pull(caller, tmp_path, options=options(page_size=4))
     server.put("customers", records + [customer(number, modified=day(11)) for number in range(10, 16)])
     server.hook = at(3, lambda: error_response(409))
-    report = await bulk.pull(caller, tmp_path, options=options(page_size=4, units_at_once=1))
+    chosen = options(page_size=4, units_at_once=1, memory=memory)
+    events: list[bulk.Event] = []
+    report = await bulk.pull(caller, tmp_path, options=chosen, on_event=events.append)
     assert (report.outcome, report.total.rows, report.total.overlap) == (Outcome.DONE, 6, 6)
-    assert units(tmp_path)["customers"]["drift"] == {"repeats": 0, "missing": 0, "passes": 1}
+    assert (report.total.repeats, report.total.missing) == (0, 0)
+    assert "unit_reread" not in [each.event for each in events]
 
 
 async def test_an_interrupted_second_pass_is_repeated(server: Server, caller: Codat, tmp_path: Path) -> None:
@@ -312,11 +313,12 @@ async def test_a_command_for_fewer_types_leaves_the_rest_of_a_run_resumable(
     server.hook = lambda path, query: (
         error_response(409) if path.endswith("/customers") and query["page"] == "4" else None
     )
-    broken = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10, units_at_once=1))
+    chosen = options(*both, page_size=10, units_at_once=1, memory=1)
+    broken = await bulk.pull(caller, tmp_path, options=chosen)
     assert broken.outcome == Outcome.PARTIAL
     report = await bulk.pull(caller, tmp_path, options=options("suppliers", page_size=10))
     assert (report.outcome, report.total.units, report.elsewhere) == (Outcome.DONE, 1, 1)
-    assert bulk.status(tmp_path).elsewhere == 1
+    assert bulk.status(tmp_path).total.failed == 1
     server.hook = None
     server.requests.clear()
     report = await bulk.pull(caller, tmp_path, options=options(*both, page_size=10))
@@ -355,6 +357,8 @@ async def test_a_damaged_file_in_the_overlap_causes_a_full_read(
         report = await bulk.pull(caller, into, options=options())
         assert (report.outcome, report.total.rows) == (Outcome.DONE, 10)
         assert str(file) in caplog.text
+        assert [each.startswith(f"{file} is damaged: ") for each in report.damaged] == [True]
+        assert len(ids(into)) == 10
         assert (await bulk.pull(caller, into, options=options())).total.overlap == 10
 
 
@@ -383,7 +387,8 @@ async def test_a_full_disk_ends_the_pull_while_all_workers_wait(
 
     monkeypatch.setattr(WriteBatch, "write", full)
     async with asyncio.timeout(20):
-        report = await bulk.pull(caller, tmp_path, options=options(page_size=10, units_at_once=1))
+        chosen = options(page_size=10, units_at_once=1, memory=1)
+        report = await bulk.pull(caller, tmp_path, options=chosen)
     assert report.stopped is not None
     assert "full" in report.stopped
 

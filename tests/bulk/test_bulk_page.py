@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from codat_async.bulk.extract.page import PreparedPage, comparable, prepare_page
+from codat_async.bulk.extract.page import Preparation, PreparedPage, comparable, prepare_page
 from codat_async.errors import DecodingError, PagingError
 from codat_async.models import Invoice, Payment
 
 NAME = "payments.list"
+HEAD = b'{"n":1'
 
 
 def page(*records: object, **changes: Any) -> bytes:
@@ -31,14 +32,24 @@ def payment(number: int, modified: object = "2024-01-01T00:00:00Z", **more: obje
 
 def prepared(body: bytes, model: Any = Payment, *, check: bool = True) -> PreparedPage:
     """The page, prepared and not compressed."""
-    return prepare_page(body, 1, model, lambda data: data, name=NAME, check=check)
+    how = Preparation(
+        name=NAME,
+        model=model if check else None,
+        head=HEAD,
+        compress=lambda data: data,
+        began=0,
+        overlap=0,
+        incremental=False,
+    )
+    return prepare_page(body, 1, how, compress=False)
 
 
 def test_records_are_kept_as_received_one_a_line() -> None:
     """Also if the page has line breaks in it."""
     records = [payment(1, note="two\nlines"), payment(2)]
     made = prepared(page(*records))
-    assert made.payload.split(b"\n")[:-1] == [msgspec.json.encode(each) for each in records]
+    lines = made.payload.split(b"\n")[:-1]
+    assert lines == [HEAD + b',"record":' + msgspec.json.encode(each) + b"}" for each in records]
     assert prepared(msgspec.json.format(page(*records), indent=2)).payload == made.payload
     assert (made.rows, made.total, made.following, made.invalid) == (2, 2, None, [])
 
@@ -100,7 +111,7 @@ def test_a_record_that_is_not_an_object(odd: object) -> None:
     """It is kept, and listed as invalid."""
     made = prepared(page(payment(1), odd, payment(2)))
     assert [each.row for each in made.invalid] == [1]
-    assert made.payload.split(b"\n")[1] == msgspec.json.encode(odd)
+    assert made.payload.split(b"\n")[1] == HEAD + b',"record":' + msgspec.json.encode(odd) + b"}"
     assert made.ids[1] == 0
     assert made.undated == 1
 

@@ -37,13 +37,13 @@ async def test_every_type_of_every_company_is_written(codat: Codat, sandbox: San
     assert report.outcome == Outcome.DONE
     assert set(report.types) == set(bulk.pull_types())
     company = sandbox.company_ids[0]
-    lines = everything(tmp_path / "books")
+    records = everything(tmp_path / "books")
     for kind in ("invoices", "bills", "direct_costs", "journal_entries", "bank_accounts"):
-        assert len(lines[f"{kind}/company={company}"]) == len(sandbox.books.company(company).records(kind))
+        assert len(records[f"{kind}/{company}"]) == len(sandbox.books.company(company).records(kind))
     accounts = sandbox.books.company(company).records("bank_accounts")
     expected = sum(len(sandbox.books.company(company).bank_transactions(each.id)) for each in accounts)
-    assert len(lines[f"bank_account_transactions/company={company}"]) == expected
-    assert len(lines[f"balance_sheet/company={company}"]) == 1
+    assert len(records[f"bank_account_transactions/{company}"]) == expected
+    assert len(records[f"balance_sheet/{company}"]) == 1
     assert parts(tmp_path) == []
 
 
@@ -110,7 +110,9 @@ async def test_a_failed_list_does_not_affect_the_others(
     if outcome == Outcome.DONE:
         assert report.skipped == {"suppliers": 1}
     else:
-        assert [(each.type, each.kind) for each in report.failures] == [("suppliers", kind)]
+        (group,) = report.failures
+        assert (group.kind, group.count, group.types) == (kind, 1, {"suppliers": 1})
+        assert [(each.type, each.company) for each in group.examples] == [("suppliers", COMPANY)]
 
 
 async def test_a_failed_list_is_retried_at_the_end(server: Server, caller: Codat, tmp_path: Path) -> None:
@@ -155,15 +157,19 @@ async def test_a_list_that_cannot_be_ordered_is_read_without_order(
         assert report.total.rows == 2
 
 
-async def test_the_report_lists_every_unit(server: Server, caller: Codat, tmp_path: Path) -> None:
-    """``report.json`` is JSON and has the rows, pages, requests and drift of each unit."""
+async def test_the_report_has_sums_and_the_status_every_unit(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """``report.json`` has rows, pages and requests by type; the inventory has the state of each list."""
     server.put("customers", [customer(number) for number in range(5)])
     await bulk.pull(caller, tmp_path, options=options(page_size=2))
-    report = json.loads((tmp_path / "report.json").read_text())
-    (unit,) = report["units"]
-    assert (unit["rows"], unit["pages"], unit["requests"], unit["state"]) == (5, 3, 3, "done")
-    assert unit["drift"] == {"repeats": 0, "missing": 0, "passes": 1}
-    assert bulk.status(tmp_path).total.rows == 5
+    sums = json.loads((tmp_path / "report.json").read_text())["types"]["customers"]
+    assert (sums["rows"], sums["pages"], sums["requests"], sums["done"]) == (5, 3, 3, 1)
+    found = bulk.status(tmp_path)
+    assert (found.outcome, found.total.records, found.total.companies) == (Outcome.DONE, 5, 1)
+    (unit,) = bulk.unit_statuses(tmp_path)
+    assert (unit.company, unit.type, unit.state, unit.records) == (COMPANY, "customers", "done", 5)
+    assert unit.read_at == found.types["customers"].newest == found.types["customers"].oldest
 
 
 async def test_a_second_pull_into_the_same_directory_raises(
@@ -243,7 +249,7 @@ async def test_a_pull_stopped_by_the_quota_can_be_resumed(
         return None
 
     server.hook = hook
-    report = await bulk.pull(caller, tmp_path, options=options(page_size=2, allow_partial=True))
+    report = await bulk.pull(caller, tmp_path, options=options(page_size=2, allow_partial=True, memory=1))
     assert report.outcome == Outcome.PARTIAL
     assert report.stopped
     server.hook = None
@@ -257,7 +263,7 @@ async def test_a_pull_stopped_by_the_quota_can_be_resumed(
 async def test_a_cancelled_pull_leaves_no_incomplete_file_and_can_be_resumed(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """Incomplete files are named ``.part``; the next pull completes them."""
+    """Incomplete files of large lists are named ``.part``; the next pull completes them."""
     server.put("customers", [customer(number) for number in range(20)])
     task: asyncio.Task[bulk.Report] | None = None
 
@@ -266,7 +272,7 @@ async def test_a_cancelled_pull_leaves_no_incomplete_file_and_can_be_resumed(
             task.cancel()
 
     server.hook = hook
-    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(page_size=2)))
+    task = asyncio.create_task(bulk.pull(caller, tmp_path, options=options(page_size=2, memory=1)))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not files(tmp_path)

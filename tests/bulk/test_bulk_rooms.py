@@ -19,9 +19,10 @@ ROOT = Path(bulk.__file__).parent
 PACKAGE = "codat_async.bulk"
 
 BELOW: dict[str, set[str]] = {
-    "runner": {"extract", "plan", "progress", "report", "store", "units"},
+    "runner": {"extract", "plan", "progress", "report", "store"},
     "stream": {"extract", "failures", "plan", "store", "units"},
-    "report": {"failures", "progress", "store", "units"},
+    "status": {"report", "store"},
+    "report": {"failures", "progress", "store"},
     "extract": {"failures", "plan", "progress", "store", "units"},
     "sinks": {"plan", "store"},
     "progress": {"store", "units"},

@@ -152,8 +152,13 @@ class Directory:
     def journal(self, run: Run) -> Journal:
         """The journal to append to; within a transaction."""
         if self._journal is None:
-            rows = [each for each in self.checkpoint.files.journals() if not each.sealing]
-            row = rows[-1] if rows else self.checkpoint.files.new_journal(run.compression, run.id)
+            files = self.checkpoint.files
+            rows = [each for each in files.journals() if not each.sealing]
+            row = rows[-1] if rows else None
+            if row is not None and not row.size and row.compression != run.compression:
+                files.drop_journal(row.number)
+                row = None
+            row = row or files.new_journal(run.compression, run.id)
             self._journal = Journal(self.layout, row)
         return self._journal
 

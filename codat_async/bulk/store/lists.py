@@ -1,6 +1,7 @@
 """The rows of lists: one a list, with what the next reading of it needs, however many nights it was read."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ create table checks (company integer primary key, run integer not null, at integ
 _OPEN: Final = "state in (0, 1, 4)"
 _LOSE: Final = (
     "update lists set lost = 1, watermark = null, overlap = null, token = null, file = 0, progress = null,"
-    " state = case when state = 3 then 3 else 0 end"
+    " state = case when state = 3 then 3 else 0 end, run = case when state = 2 then 0 else run end"
 )
 _PAGE: Final = 500
 
@@ -126,6 +127,15 @@ class Lists:
         )
         return fresh
 
+    def adopt(self, run: Run, types: int) -> dict[str, int]:
+        """Let a run read the wanted lists that were damaged after they were read; returns how many, by type."""
+        rows = self._db.execute(
+            f"update lists set run = :run where {_OPEN} and run = 0 and (1 << type) & :types <> 0"
+            " and company in (select company from wanted) returning type",
+            {"run": run.key, "types": types},
+        ).fetchall()
+        return Counter(self._keys.type_name(key) for (key,) in rows)
+
     def queued(self, run: Run, types: int) -> list[tuple[str, int]]:
         """The wanted companies that have types queued, with those types."""
         return self._db.execute(
@@ -142,7 +152,7 @@ class Lists:
             "select max(run) from ("
             " select a.run from asked a where a.queued <> 0 and a.queued & :types <> 0"
             " and a.company in (select company from wanted)"
-            f" union all select run from lists where {_OPEN} and state in ({states})"
+            f" union all select run from lists where {_OPEN} and state in ({states}) and run > 0"
             " and (1 << type) & :types <> 0 and company in (select company from wanted))",
             {"types": types},
         ).fetchone()
