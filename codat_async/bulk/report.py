@@ -1,4 +1,4 @@
-"""The report of a run: sums by type, and failures grouped by kind, in a size that does not grow with the fleet."""
+"""The report of a run: sums by type and failures grouped by kind, whatever the number of companies."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,12 @@ from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import Run
 
 __all__ = [
+    "MISSING",
     "FailureGroup",
     "Outcome",
     "Report",
     "UnitFailure",
+    "company_failures",
     "group_failures",
     "make_report",
     "write_report",
@@ -29,6 +31,8 @@ __all__ = [
 
 _EXAMPLES: Final = 5
 _MAX_ABSENT: Final = 100
+MISSING: Final = 100
+"""How many companies that were not found are kept with a run."""
 
 
 class Outcome(StrEnum):
@@ -114,10 +118,7 @@ def make_report(
     opened, failed = checkpoint.lists.open_count(mask)
     everywhere, _ = checkpoint.lists.open_count()
     missing = list(missing_companies)
-    failures = [
-        UnitFailure("", company, None, None, failure.kind, failure.text) for company, failure in missing
-    ]
-    groups = group_failures(checkpoint, failures, types=mask)
+    groups = group_failures(checkpoint, company_failures(missing), types=mask)
     absent = checkpoint.roster.absent()
     if not (opened or missing or stopped):
         outcome = Outcome.DONE
@@ -142,6 +143,11 @@ def make_report(
         absent=absent[:_MAX_ABSENT],
         absent_companies=len(absent),
     )
+
+
+def company_failures(missing: Iterable[tuple[str, Failure]]) -> list[UnitFailure]:
+    """The failures of whole companies."""
+    return [UnitFailure("", company, None, None, failure.kind, failure.text) for company, failure in missing]
 
 
 def sum_of(counts: Iterable[Counts]) -> Counts:

@@ -13,17 +13,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.feed import Feed, unit_counts
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
 from codat_async.bulk.extract.worker import FATAL, Worker
-from codat_async.bulk.extract.feed import Feed, unit_counts
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
 from codat_async.bulk.progress import Event, Monitor, Tally
-from codat_async.bulk.report import Outcome, Report, make_report, write_report
+from codat_async.bulk.report import (
+    MISSING,
+    Outcome,
+    Report,
+    company_failures,
+    make_report,
+    write_report,
+)
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import Compression, available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
@@ -442,7 +450,8 @@ class Pull:
         # If the disk is full there is no room for the report; the checkpoint has the same content.
         with contextlib.suppress(OSError, sqlite3.Error):
             with checkpoint.transaction():
-                checkpoint.stop_run(run, round(seconds, 3), stopped)
+                missing = msgspec.json.encode(company_failures(found.failures[:MISSING]))
+                checkpoint.stop_run(run, round(seconds, 3), stopped, missing)
                 if not stopped and not checkpoint.lists.unfinished(run):
                     checkpoint.end_run(run, report.ended)
             write_report(directory.path / REPORT, report)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.report import FailureGroup, Outcome, group_failures
-from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.report import FailureGroup, Outcome, UnitFailure, group_failures
+from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.damage import find_damage
-from codat_async.bulk.store.directory import DirectoryError, open_checkpoint, pull_at_work
+from codat_async.bulk.store.directory import START_OVER, DirectoryError, open_checkpoint, pull_at_work
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
 from codat_async.bulk.store.roster import Absent
@@ -89,10 +90,8 @@ def status(directory: Path | str, *, verify: bool = False) -> Inventory:
     checkpoint = open_checkpoint(path)
     try:
         return _inventory(path, checkpoint, verify=verify)
-    except sqlite3.DatabaseError as error:
-        raise DirectoryError(
-            f"{checkpoint.path} is damaged: {error}; 'pull --full' reads everything again and keeps the old files"
-        ) from error
+    except (CheckpointError, sqlite3.DatabaseError) as error:
+        raise DirectoryError(f"{checkpoint.path} cannot be used: {error}; {START_OVER}") from error
     finally:
         checkpoint.close()
 
@@ -104,24 +103,13 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
     if verify:
         checkpoint.verify()
     types: dict[str, TypeInventory] = {}
-    for (
-        name,
-        companies,
-        lists,
-        records,
-        oldest,
-        newest,
-        opened,
-        failed,
-        skipped,
-        lost,
-    ) in checkpoint.lists.sums():
+    for name, companies, lists, records, *times, opened, failed, skipped, lost in checkpoint.lists.sums():
         types[name] = TypeInventory(
             companies=companies,
             lists=lists,
             records=records,
-            oldest=_moment(oldest),
-            newest=_moment(newest),
+            oldest=_moment(times[0]),
+            newest=_moment(times[1]),
             open=opened,
             failed=failed,
             skipped=skipped,
@@ -138,8 +126,9 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
     process = pull_at_work(path)
     # While a pull runs, what is being written is neither complete nor damaged.
     damages = find_damage(Layout.local(path), checkpoint, verify=verify) if process is None else []
-    seconds, stopped = checkpoint.stopped(run)
-    if total.open or total.failed or damages or stopped or process is not None:
+    seconds, stopped, packed = checkpoint.stopped(run)
+    missing = msgspec.json.decode(packed, type=list[UnitFailure]) if packed else []
+    if total.open or total.failed or damages or stopped or missing or process is not None:
         outcome = Outcome.PARTIAL if total.lists > total.open + total.failed else Outcome.FAILED
     else:
         outcome = Outcome.DONE
@@ -152,7 +141,7 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
         stopped=stopped,
         types=types,
         total=total,
-        failures=group_failures(checkpoint),
+        failures=group_failures(checkpoint, missing),
         damaged=[str(each) for each in damages],
         absent=checkpoint.roster.absent(),
         forgotten=len(checkpoint.roster.forgotten()),

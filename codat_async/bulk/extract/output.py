@@ -1,4 +1,4 @@
-"""Where the lines of a reading go: a small list stays in memory until complete, a large one gets its own file."""
+"""Where the lines of a reading go: small lists stay in memory until complete, large ones get a file."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -27,7 +27,8 @@ create table facts (name text primary key, value not null) without rowid;
 create table types (key integer primary key, name text not null unique);
 create table runs (
     key integer primary key, id text not null unique, mode text not null, page_size integer not null,
-    compression text not null, began text not null, ended text, seconds real, stopped text, counts blob
+    compression text not null, began text not null, ended text,
+    seconds real, stopped text, counts blob, missing blob
 );
 create index unended_runs on runs (key) where ended is null;
 """
@@ -206,7 +207,9 @@ class Checkpoint:
 
     def reopen_run(self, run: Run) -> None:
         """Mark a run as resumed."""
-        self.db.execute("update runs set ended = null, stopped = null where key = ?", (run.key,))
+        self.db.execute(
+            "update runs set ended = null, stopped = null, missing = null where key = ?", (run.key,)
+        )
         self.note(_CURRENT, run.id)
 
     def end_run(self, run: Run, moment: str) -> None:
@@ -214,14 +217,19 @@ class Checkpoint:
         self.db.execute("update runs set ended = ? where key = ?", (moment, run.key))
         self.db.execute("delete from asked where run = ?", (run.key,))
 
-    def stop_run(self, run: Run, seconds: float, stopped: str | None) -> None:
-        """Record how long the last process worked on a run, and why it stopped early."""
-        self.db.execute("update runs set seconds = ?, stopped = ? where key = ?", (seconds, stopped, run.key))
+    def stop_run(self, run: Run, seconds: float, stopped: str | None, missing: bytes) -> None:
+        """Record how long the last process worked on a run, why it stopped, and what it did not find."""
+        self.db.execute(
+            "update runs set seconds = ?, stopped = ?, missing = ? where key = ?",
+            (seconds, stopped, missing, run.key),
+        )
 
-    def stopped(self, run: Run) -> tuple[float | None, str | None]:
+    def stopped(self, run: Run) -> tuple[float | None, str | None, bytes | None]:
         """What :meth:`stop_run` recorded."""
-        row = self.db.execute("select seconds, stopped from runs where key = ?", (run.key,)).fetchone()
-        return row[0], row[1]
+        row = self.db.execute(
+            "select seconds, stopped, missing from runs where key = ?", (run.key,)
+        ).fetchone()
+        return row[0], row[1], row[2]
 
     def counts(self, run: Run) -> bytes | None:
         """The sums of a run."""

@@ -160,7 +160,7 @@ def _zstandard() -> Any:
 
 
 def decompressed(pieces: Iterator[bytes], compression: str) -> Iterator[bytes]:
-    """The content of members or frames that come in pieces; raises EOFError or zlib.error if they are damaged."""
+    """The content of members or frames in pieces; raises EOFError or zlib.error for damaged ones."""
     if compression == "plain":
         return pieces
     return _zstd_pieces(pieces) if compression == "zstd" else _gzip_pieces(pieces)

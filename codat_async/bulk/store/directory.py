@@ -24,12 +24,14 @@ from codat_async.bulk.store.state import Run
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
-__all__ = ["Directory", "DirectoryError", "open_checkpoint", "pull_at_work", "seal_if_idle"]
+__all__ = ["START_OVER", "Directory", "DirectoryError", "open_checkpoint", "pull_at_work", "seal_if_idle"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _CONTENT: Final = ("raw", "journal", "invalid", "parquet", "damaged", REPORT)
 """What a pull makes in its directory beside the checkpoint."""
+START_OVER: Final = "'pull --full' reads everything again and keeps the old files aside"
+"""The way out if a checkpoint cannot be used."""
 _FILE_NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.ndjson(\.gz|\.zst)?(\.part)?")
 
 
@@ -111,9 +113,7 @@ class Directory:
     def _refuse(self, reason: str) -> None:
         """Raise DirectoryError, or move everything aside if the pull is to start over."""
         if not self._start_over:
-            raise DirectoryError(
-                f"{reason}; nothing was written: 'pull --full' reads everything again and keeps the old files aside"
-            )
+            raise DirectoryError(f"{reason}; nothing was written; {START_OVER}")
         aside = self.path / f"aside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         make_folder(aside)
         for name in (*_CONTENT, *(OWN_NAMES - {PULL_LOCK})):
@@ -280,7 +280,4 @@ def open_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(path / CHECKPOINT, read_only=True)
     except (CheckpointError, sqlite3.Error) as error:
-        raise DirectoryError(
-            f"{path / CHECKPOINT} cannot be used: {error}; 'pull --full' reads everything again and keeps the"
-            " old files aside"
-        ) from error
+        raise DirectoryError(f"{path / CHECKPOINT} cannot be used: {error}; {START_OVER}") from error

@@ -122,8 +122,8 @@ class Files:
     def save_journal(self, row: JournalRow) -> None:
         """Store how much of a journal is committed."""
         self._db.execute(
-            "update journals set size = ?, crc = ?, first_n = ?, last_n = ?, types = ?, listings = ?, sealing = ?"
-            " where number = ?",
+            "update journals set size = ?, crc = ?, first_n = ?, last_n = ?, types = ?, listings = ?,"
+            " sealing = ? where number = ?",
             (row.size, row.crc, row.first_n, row.last_n, row.types, row.listings, row.sealing, row.number),
         )
 
@@ -168,8 +168,8 @@ class Files:
     ) -> None:
         """Store that a file is complete."""
         self._db.execute(
-            "update files set sealed = 1, journal = null, sources = null, size = ?, crc = ?, lines = ?, rows = ?,"
-            " first_n = ?, last_n = ?, companies = ?, replaces = ? where id = ?",
+            "update files set sealed = 1, journal = null, sources = null, size = ?, crc = ?, lines = ?,"
+            " rows = ?, first_n = ?, last_n = ?, companies = ?, replaces = ? where id = ?",
             (size, crc, lines, rows, first_n, last_n, pack_keys(companies), pack_keys(replaces), number),
         )
 

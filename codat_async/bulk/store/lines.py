@@ -21,7 +21,7 @@ class Line(Struct, frozen=True):
     """
 
     n: int
-    """The number of the reading: drawn from one counter of the directory when the reading of a list begins."""
+    """The number of the reading, from one counter of the directory, drawn when the reading begins."""
     company_id: str
     whole: bool = False
     """Whether the reading is of the whole list, not only of what changed."""

@@ -44,7 +44,9 @@ create table asked (
     primary key (company, run)
 ) without rowid;
 create index queued_companies on asked (run, company) where queued <> 0;
-create table checks (company integer primary key, run integer not null, at integer not null, unchanged integer not null);
+create table checks (
+    company integer primary key, run integer not null, at integer not null, unchanged integer not null
+);
 """
 _OPEN: Final = "state in (0, 1, 4)"
 _LOSE: Final = (
@@ -102,7 +104,7 @@ class Lists:
     # --- what is to be read --------------------------------------------------------------
 
     def queue(self, run: Run, types: int) -> list[tuple[str, int]]:
-        """Queue types of the wanted companies, each once a run; other runs no longer have to read them.
+        """Queue types of the wanted companies, each once a run; other runs no longer read them.
 
         Returns the companies that have types which the run did not have yet, with those.
         """
@@ -128,7 +130,7 @@ class Lists:
         return fresh
 
     def adopt(self, run: Run, types: int) -> dict[str, int]:
-        """Let a run read the wanted lists that were damaged after they were read; returns how many, by type."""
+        """Let a run read the wanted lists that were damaged since; returns how many, by type."""
         rows = self._db.execute(
             f"update lists set run = :run where {_OPEN} and run = 0 and (1 << type) & :types <> 0"
             " and company in (select company from wanted) returning type",
@@ -193,12 +195,13 @@ class Lists:
                     dropped.append(own)
                 start = None if watermark is None or lost else since(name, watermark)
                 state = UnitState(since=start)
-                before = None if start is None else Before(watermark, overlap, file)
+                before = None if start is None or watermark is None else Before(watermark, overlap, file)
                 opened.append(Opened(Unit(name, company, connection, account), state, before))
                 rows.append((key, type_key, place, run.key, pack_state(state)))
         self._db.executemany(
             "insert into lists (company, type, place, state, run, progress) values (?, ?, ?, 0, ?, ?)"
-            " on conflict do update set state = 0, again = 0, run = excluded.run, progress = excluded.progress",
+            " on conflict do update set state = 0, again = 0, run = excluded.run,"
+            " progress = excluded.progress",
             rows,
         )
         self._db.execute(
@@ -250,7 +253,7 @@ class Lists:
     # --- one list ------------------------------------------------------------------------
 
     def add(self, run: Run, units: Iterable[Unit], since: Callable[[str, int], str | None]) -> list[Opened]:
-        """Open further lists, such as those of a bank account that was found; those open or done in the run stay."""
+        """Open further lists, such as those of a bank account; those open or done in the run stay."""
         added = []
         for unit in units:
             row = self.row(unit)
@@ -301,15 +304,15 @@ class Lists:
         """Store a complete reading; True if the list was queued again since it began."""
         whole = state.whole
         row = self._db.execute(
-            "insert into lists (company, type, place, state, run, n, whole_n, read_at, watermark, rows, missing,"
-            " invalid, file, token, overlap) values (:company, :type, :place, 2, :run, :n, :n, :at, :watermark, :rows,"
-            " :missing, :invalid, :file, :token, :overlap)"
+            "insert into lists (company, type, place, state, run, n, whole_n, read_at, watermark, rows,"
+            " missing, invalid, file, token, overlap) values (:company, :type, :place, 2, :run, :n, :n, :at,"
+            " :watermark, :rows, :missing, :invalid, :file, :token, :overlap)"
             " on conflict do update set state = case when again then 0 else 2 end, run = :run, n = :n,"
             " whole_n = case when :whole then :n else whole_n end, read_at = :at, watermark = :watermark,"
             " rows = case when :whole then :rows else rows + :rows end, missing = :missing,"
             " invalid = case when :whole then :invalid else invalid + :invalid end, file = :file,"
-            " token = :token, overlap = :overlap, lost = case when :whole then 0 else lost end, progress = null"
-            " returning again",
+            " token = :token, overlap = :overlap, lost = case when :whole then 0 else lost end,"
+            " progress = null returning again",
             {
                 **dict(zip(("company", "type", "place"), self._key(unit), strict=True)),
                 "run": run.key,
@@ -361,8 +364,8 @@ class Lists:
         after: tuple[int, int, int] = (-1, -1, -1)
         while True:
             found = self._db.execute(
-                "select l.company, l.type, l.place, c.id, p.connection, p.account, l.state, l.rows, l.read_at,"
-                " l.missing, l.invalid, l.lost, l.progress from lists l"
+                "select l.company, l.type, l.place, c.id, p.connection, p.account, l.state, l.rows,"
+                " l.read_at, l.missing, l.invalid, l.lost, l.progress from lists l"
                 " join companies c on c.key = l.company join places p on p.key = l.place"
                 f" where (l.company, l.type, l.place) > (?, ?, ?) and {where}"
                 " order by l.company, l.type, l.place limit ?",
@@ -392,11 +395,11 @@ class Lists:
         return self.rows(f"l.{_OPEN} and l.state = 4{chosen}")
 
     def sums(self) -> Iterator[tuple[Any, ...]]:
-        """By type: companies, lists, records, first and last reading, open, failed, skipped and lost lists."""
+        """By type: companies, lists, records, first and last reading, open, failed, skipped, lost."""
         for key, *rest in self._db.execute(
-            "select type, count(distinct case when read_at is not null and state <> 3 then company end), count(*),"
-            " sum(rows), min(read_at), max(read_at), sum(state in (0, 1)), sum(state = 4), sum(state = 3),"
-            " sum(lost) from lists group by type order by type"
+            "select type, count(distinct case when read_at is not null and state <> 3 then company end),"
+            " count(*), sum(rows), min(read_at), max(read_at), sum(state in (0, 1)), sum(state = 4),"
+            " sum(state = 3), sum(lost) from lists group by type order by type"
         ).fetchall():
             yield self._keys.type_name(key), *rest
 

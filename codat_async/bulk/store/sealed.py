@@ -80,7 +80,7 @@ def _public(layout: Layout, row: FileRow) -> SealedFile:
 
 
 def find_damage(files: Iterable[SealedFile], *, verify: bool = False) -> list[Damage]:
-    """The files that are missing, shorter or longer than what was written; with ``verify`` the CRC is checked."""
+    """The files that are not as long as they were written; with ``verify`` their CRC is checked too."""
     found = []
     for file in files:
         reason = file_damage(file.path, file.size, file.crc, verify=verify)

@@ -21,7 +21,9 @@ _log = logging.getLogger(__name__)
 class Commit(Protocol):
     """Runs something on the checkpoint in one durable transaction, whatever thread that is in."""
 
-    def __call__(self, work: Callable[[Checkpoint], T], /) -> T: ...
+    def __call__(self, work: Callable[[Checkpoint], T], /) -> T:
+        """Run it, and return its result once it is committed."""
+        ...
 
 
 class Sealer:
