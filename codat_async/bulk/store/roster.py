@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
@@ -14,10 +15,12 @@ __all__ = ["SCHEMA", "Absent", "Roster"]
 SCHEMA: Final = """
 create table companies (
     key integer primary key, id text not null unique, name text not null default '',
-    absent text, since text, link text, forgotten text, erased integer not null default 0
+    absent text, since text, link text
 );
+create table forgotten (
+    digest blob primary key, at text not null, erased integer not null default 0
+) without rowid;
 create index absent_companies on companies (key) where absent is not null;
-create index forgotten_companies on companies (key) where forgotten is not null;
 """
 
 
@@ -68,7 +71,7 @@ class Roster:
         """
         db, fresh = self._db, list[str]()
         known = {
-            row[0]: row[1] for row in db.execute("select id, absent from companies where forgotten is null")
+            row[0]: row[1] for row in db.execute("select id, absent from companies")
         }
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         seen = set[str]()
@@ -101,7 +104,7 @@ class Roster:
         """The companies that are no longer linked or listed."""
         rows = self._db.execute(
             "select id, name, absent, since, link from companies"
-            " where absent is not null and forgotten is null order by since, id"
+            " where absent is not null order by since, id"
         )
         return [Absent(*row) for row in rows]
 
@@ -111,27 +114,38 @@ class Roster:
         """Write the tombstones of companies: the next pull does not read them unless they are named."""
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         for company in companies:
-            self._db.execute(
-                "update companies set forgotten = ?, erased = 0, name = '', link = null, absent = null"
-                " where key = ?",
-                (moment, self._keys.company(company)),
-            )
+            self._db.execute("insert or replace into forgotten values (?, ?, 0)", (_digest(company), moment))
 
-    def erased(self, companies: Iterable[str]) -> None:
-        """Note that nothing of these companies is left."""
+    def erase(self, companies: Iterable[str]) -> None:
+        """Remove all rows of companies; only their tombstones are left."""
+        db = self._db
         for company in companies:
-            self._db.execute("update companies set erased = 1 where key = ?", (self._keys.company(company),))
+            row = db.execute("select key from companies where id = ?", (company,)).fetchone()
+            if row is not None:
+                for table, column in (("lists", "company"), ("asked", "company"), ("checks", "company")):
+                    db.execute(f"delete from {table} where {column} = ?", row)
+                db.execute("delete from companies where key = ?", row)
+            db.execute("update forgotten set erased = 1 where digest = ?", (_digest(company),))
+        # Connections and accounts belong to one company.
+        db.execute("delete from places where key <> 0 and key not in (select place from lists)")
+        self._keys.clear()
 
-    def forgotten(self, *, erased: bool | None = None) -> list[str]:
-        """The companies that have a tombstone: all, or those that are or are not erased yet."""
-        where = "" if erased is None else f" and erased = {int(erased)}"
-        rows = self._db.execute(f"select id from companies where forgotten is not null{where} order by id")
-        return [row[0] for row in rows]
+    def is_forgotten(self, company: str) -> bool:
+        """Whether a company has a tombstone."""
+        query = "select 1 from forgotten where digest = ?"
+        return self._db.execute(query, (_digest(company),)).fetchone() is not None
+
+    def forgotten(self, *, erased: bool | None = None) -> int:
+        """How many companies have a tombstone: all, or those of which nothing or something is left."""
+        where = "" if erased is None else f" where erased = {int(erased)}"
+        return int(self._db.execute(f"select count(*) from forgotten{where}").fetchone()[0])
 
     def remember(self, companies: Iterable[str]) -> None:
         """Remove the tombstones of companies that are named in a pull."""
         for company in companies:
-            self._db.execute(
-                "update companies set forgotten = null, erased = 0 where key = ? and forgotten is not null",
-                (self._keys.company(company),),
-            )
+            self._db.execute("delete from forgotten where digest = ?", (_digest(company),))
+
+
+def _digest(company: str) -> bytes:
+    # The id itself is data of the company too.
+    return sha256(company.lower().encode()).digest()

@@ -1,0 +1,86 @@
+"""Forgetting companies: removing them from everything that pulls and conversions have written."""
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from codat_async.bulk.store import erase
+from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.layout import CONVERT_LOCK
+from codat_async.bulk.store.locks import FileLock
+
+__all__ = ["Forgotten", "forget"]
+
+
+class Forgotten(Struct, kw_only=True):
+    """What was done."""
+
+    companies: list[str]
+    files: int
+    """Raw files and listings that had lines of them, and were written anew or removed."""
+    parquet: int
+    """Parquet files that were written anew or removed."""
+    duckdb: int
+    """DuckDB files that were written anew."""
+
+
+def forget(
+    directory: Path | str,
+    companies: Collection[str],
+    *,
+    duckdb: Sequence[Path | str] = (),
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Forgotten:
+    """Remove companies from the journal, segments, own files, files set aside, listings, report, Parquet,
+    checkpoint, and the DuckDB files that are named.
+
+    A tombstone keeps the next pull from reading them again, unless it names them. If the process is
+    killed, the same call completes what it began. A copy of what is rewritten needs room for a moment.
+
+    Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if a pull is running, if a company is
+    not known, or if there is not enough room.
+    """
+    if isinstance(companies, str):
+        raise TypeError(f"companies must be a list of ids, not a str; did you mean [{companies!r}]?")
+    path = Path(directory)
+    try:
+        with Directory(path, create=False) as opened:
+            on_step("recover")
+            opened.recover(seal=True)
+            lock = FileLock(path / CONVERT_LOCK, wait=True)
+            try:
+                return _forget(opened, list(companies), [Path(each) for each in duckdb], on_step)
+            finally:
+                lock.close()
+    except (OSError, sqlite3.Error) as error:
+        raise DirectoryError(f"cannot forget in {path}: {error}; run the same command again") from error
+
+
+def _forget(
+    opened: Directory, companies: list[str], duckdb: list[Path], on_step: Callable[[str], None]
+) -> Forgotten:
+    roster = opened.checkpoint.roster
+    known = {each.lower() for each in roster.ids()}
+    unknown = [each for each in companies if each.lower() not in known and not roster.is_forgotten(each)]
+    if unknown:
+        raise DirectoryError(f"{opened.path} has no company {unknown[0]}; nothing was changed")
+    needed = erase.room_needed(opened, companies) + max((each.stat().st_size for each in duckdb), default=0)
+    left = erase.room_left(opened.path)
+    if left < needed:
+        raise DirectoryError(
+            f"forgetting needs {needed:,} bytes for a copy and {opened.path} has {left:,} left; nothing was changed"
+        )
+    on_step("files")
+    erased = erase.erase(opened, companies)
+    on_step("parquet")
+    parquet = _parquet(opened.path, companies, erased.replaced)
+    for each in duckdb:
+        on_step("duckdb")
+        _duckdb(each, companies)
+    on_step("checkpoint")
+    erase.finish(opened, companies)
+    return Forgotten(
+        companies=companies, files=len(erased.replaced), parquet=parquet, duckdb=len(duckdb)
+    )

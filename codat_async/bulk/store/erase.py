@@ -1,0 +1,188 @@
+"""Removes companies from everything that a pull has written; killed, it is completed by the next try."""
+
+import contextlib
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from codat_async.bulk.store import segments
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.compression import DamagedFile, compressor, decompressed
+from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.disk import write_private
+from codat_async.bulk.store.files import FileKind, FileRow
+from codat_async.bulk.store.keys import unpack_keys
+from codat_async.bulk.store.layout import CHECKPOINT, DAMAGED, REPORT
+from codat_async.bulk.store.lines import read_line
+from codat_async.bulk.store.reading import lines_in
+from codat_async.bulk.store.segments import file_path
+
+__all__ = ["Erased", "erase", "room_needed"]
+
+_ASIDE: str = "aside-*"
+_CHUNK = 1 << 20
+
+
+class Erased(Struct):
+    """What was done to remove companies."""
+
+    replaced: dict[int, int | None]
+    """By the number of a file, that of the file which took its place; None if nothing was left in it."""
+
+
+def room_needed(directory: Directory, companies: Collection[str]) -> int:
+    """Bytes of the copies that are written before the originals are removed."""
+    checkpoint = directory.checkpoint
+    keys = _keys(checkpoint, companies)
+    sizes = [row.size for row in _affected(checkpoint, keys)]
+    # One segment is copied after the other; the checkpoint is copied as a whole.
+    return max(sizes, default=0) + 2 * checkpoint.path.stat().st_size
+
+
+def erase(directory: Directory, companies: Collection[str]) -> Erased:
+    """Remove companies from the sealed files, the files set aside, the report and the checkpoint.
+
+    The directory must be recovered with nothing left in the journal. The tombstones are written first.
+    """
+    checkpoint, layout = directory.checkpoint, directory.layout
+    with checkpoint.transaction():
+        checkpoint.roster.forget(companies)
+    keys = _keys(checkpoint, companies)
+    wanted = {each.lower() for each in companies}
+    erased = Erased({})
+    for row in _affected(checkpoint, keys):
+        erased.replaced[row.id] = _erase_from(directory, row, keys, lambda each: each.lower() not in wanted)
+    shutil.rmtree(layout.root / DAMAGED, ignore_errors=True)
+    for aside in layout.root.glob(_ASIDE):
+        _erase_aside(aside, wanted)
+    _erase_report(layout.root / REPORT, wanted)
+    with checkpoint.transaction():
+        for run in checkpoint.runs("missing is not null"):
+            packed = checkpoint.stopped(run)[2] or b"[]"
+            kept = msgspec.json.encode(_without(msgspec.json.decode(packed), wanted))
+            checkpoint.db.execute("update runs set missing = ? where key = ?", (kept, run.key))
+    return erased
+
+
+def finish(directory: Directory, companies: Collection[str]) -> None:
+    """Remove companies from the checkpoint, once nothing else has them, and every trace of deleted rows."""
+    checkpoint = directory.checkpoint
+    checkpoint.db.execute("pragma secure_delete = on")
+    with checkpoint.transaction():
+        checkpoint.roster.erase(companies)
+    # Rows that were changed before left their old values in free space.
+    checkpoint.db.execute("vacuum")
+    checkpoint.db.execute("pragma wal_checkpoint(truncate)")
+
+
+def _keys(checkpoint: Checkpoint, companies: Iterable[str]) -> set[int]:
+    known = (
+        checkpoint.db.execute("select key from companies where lower(id) = lower(?)", (each,)).fetchall()
+        for each in companies
+    )
+    return {key for rows in known for (key,) in rows}
+
+
+def _affected(checkpoint: Checkpoint, keys: set[int]) -> list[FileRow]:
+    kinds = (FileKind.SEGMENT, FileKind.OWN, FileKind.LISTING)
+    return [row for row in checkpoint.files.sealed(*kinds) if not keys.isdisjoint(unpack_keys(row.companies))]
+
+
+def _erase_from(directory: Directory, row: FileRow, keys: set[int], keep: Callable[[str], bool]) -> int | None:
+    """Write a file anew without some companies; returns its new number, None if nothing is left."""
+    checkpoint, layout = directory.checkpoint, directory.layout
+    path = file_path(layout, row)
+    if set(unpack_keys(row.companies)) <= keys:
+        with checkpoint.transaction():
+            checkpoint.files.remove([row.id])
+        path.unlink(missing_ok=True)
+        return None
+    with checkpoint.transaction():
+        target = segments.begin_merge(checkpoint, [row], row.run)
+    try:
+        written = segments.write_merged(layout, target, [row], keep=keep)
+    except DamagedFile as damaged:
+        raise DirectoryError(f"{damaged}; a pull reads its lists again, then forget the company") from damaged
+    written.companies -= keys
+    with checkpoint.transaction():
+        segments.end_merge(checkpoint, [row], written)
+    path.unlink(missing_ok=True)
+    return target.id
+
+
+# --- what is not in the checkpoint ---------------------------------------------------------
+
+
+def _erase_aside(aside: Path, wanted: set[str]) -> None:
+    """Remove companies from what was set aside: lines of raw files, and whatever cannot be told apart."""
+    for name in (CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", REPORT):
+        (aside / name).unlink(missing_ok=True)
+    for name in ("journal", "parquet", DAMAGED):
+        shutil.rmtree(aside / name, ignore_errors=True)
+    for path in [*aside.glob("raw/*/*"), *aside.glob("invalid/*/*")]:
+        _filter_lines(path, wanted)
+
+
+def _filter_lines(path: Path, wanted: set[str]) -> None:
+    compression = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix, "plain")
+    kept: list[bytes] = []
+    dropped = False
+    try:
+        for lines in lines_in(decompressed(_pieces(path), compression)):
+            for line in lines:
+                if read_line(line).company_id.lower() in wanted:
+                    dropped = True
+                else:
+                    kept.append(line)
+    except (EOFError, zlib.error, msgspec.MsgspecError):
+        # What a damaged file holds cannot be told.
+        path.unlink(missing_ok=True)
+        return
+    if not dropped:
+        return
+    if not kept:
+        path.unlink()
+        return
+    content = b"\n".join([*kept, b""])
+    write_private(path, content if compression == "plain" else compressor(compression)(content))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            yield piece
+
+
+def _erase_report(path: Path, wanted: set[str]) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            found = msgspec.json.decode(path.read_bytes())
+        except msgspec.MsgspecError:
+            path.unlink()
+            return
+        write_private(path, msgspec.json.format(msgspec.json.encode(_without(found, wanted)), indent=1) + b"\n")
+
+
+def _without(value: Any, wanted: set[str]) -> Any:
+    """A JSON value without the objects of some companies."""
+    if isinstance(value, dict):
+        return {key: _without(each, wanted) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without(each, wanted) for each in value if not _is_of(each, wanted)]
+    return value
+
+
+def _is_of(value: Any, wanted: set[str]) -> bool:
+    return isinstance(value, dict) and str(value.get("company", "")).lower() in wanted
+
+
+def room_left(path: Path) -> int:
+    """Bytes that are free where a directory is."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
