@@ -34,6 +34,7 @@ create index unended_runs on runs (key) where ended is null;
 """
 _CURRENT: Final = "run"
 _NEXT_N: Final = "next_n"
+_ID: Final = "directory"
 
 
 class CheckpointError(Exception):
@@ -91,6 +92,7 @@ class Checkpoint:
                     for statement in schema.split(";\n"):
                         db.execute(statement)
                 db.execute("insert into places values (0, '', '')")
+                db.execute("insert into facts values (?, lower(hex(randomblob(8))))", (_ID,))
                 db.execute(f"pragma application_id = {APPLICATION_ID}")
                 db.execute(f"pragma user_version = {FORMAT}")
 
@@ -156,6 +158,11 @@ class Checkpoint:
         """The value stored under a name."""
         row = self.db.execute("select value from facts where name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
+
+    @property
+    def id(self) -> str:
+        """A random id, which sinks know the directory's files by."""
+        return self.fact(_ID) or ""
 
     def note(self, name: str, value: str) -> None:
         """Store a value under a name."""

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,15 @@ from codat_async.bulk.store.state import Run
 from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
-__all__ = ["START_OVER", "Directory", "DirectoryError", "open_checkpoint", "pull_at_work", "seal_if_idle"]
+__all__ = [
+    "START_OVER",
+    "Directory",
+    "DirectoryError",
+    "lose_files",
+    "open_checkpoint",
+    "pull_at_work",
+    "seal_if_idle",
+]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -266,6 +274,29 @@ def seal_if_idle(path: Path) -> bool:
     try:
         with Directory(path, create=False) as directory:
             directory.recover(seal=True)
+    except (DirectoryError, OSError, sqlite3.Error):
+        return False
+    return True
+
+
+def lose_files(path: Path, damaged: Mapping[int, str]) -> bool:
+    """Have the lists of damaged files read whole by the next pull.
+
+    ``damaged`` has the reasons by the numbers of the files. False, and nothing is changed, if a pull is
+    at work or the directory cannot be written to.
+    """
+    try:
+        with Directory(path, create=False) as directory:
+            rows = [
+                row
+                for row in directory.checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN)
+                if row.id in damaged
+            ]
+            lose_damaged(
+                directory.layout,
+                directory.checkpoint,
+                [Damage(file_path(directory.layout, row), row.type, damaged[row.id], row) for row in rows],
+            )
     except (DirectoryError, OSError, sqlite3.Error):
         return False
     return True

@@ -13,12 +13,14 @@ from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.reading import content, lines_in
 from codat_async.bulk.store.segments import file_path
 
-__all__ = ["Damage", "SealedFile", "find_damage", "lost_lists", "read_sealed", "sealed_files"]
+__all__ = ["Damage", "SealedFile", "find_damage", "lost_lists", "read_blocks", "read_sealed", "sealed_files"]
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
     """A complete file of raw records; it never changes."""
 
+    directory: str
+    """The id of the directory's checkpoint."""
     id: int
     """Unique in the directory over all types, and never used again."""
     type: str
@@ -56,14 +58,16 @@ def sealed_files(root: Path, types: Iterable[str] | None = None) -> list[SealedF
     checkpoint = open_checkpoint(root)
     try:
         rows = checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN)
+        directory = checkpoint.id
     finally:
         checkpoint.close()
     wanted = None if types is None else set(types)
-    return [_public(layout, row) for row in rows if wanted is None or row.type in wanted]
+    return [_public(layout, directory, row) for row in rows if wanted is None or row.type in wanted]
 
 
-def _public(layout: Layout, row: FileRow) -> SealedFile:
+def _public(layout: Layout, directory: str, row: FileRow) -> SealedFile:
     return SealedFile(
+        directory=directory,
         id=row.id,
         type=row.type,
         path=file_path(layout, row),
@@ -111,3 +115,20 @@ def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
         yield lines
     if count != file.lines:
         raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")
+
+
+def read_blocks(file: SealedFile) -> Iterator[bytes]:
+    """The same lines in one piece, each with its line break; who reads them counts them."""
+    rest: list[bytes] = []
+    for piece in content(file.path, file.size, file.crc, file.compression):
+        end = piece.rfind(b"\n") + 1
+        if rest or end < len(piece):
+            rest.append(piece[:end])
+            if end:
+                yield b"".join(rest)
+                rest = []
+            rest.append(piece[end:])
+        else:
+            yield piece
+    if any(rest):
+        raise DamagedFile(file.path, "it ends within a line")
