@@ -1,6 +1,7 @@
 """Bulk pulls: many companies and data types, into files that survive a crash."""
 
 from codat_async.bulk.failures import Failure
+from codat_async.bulk.forget import Forgotten, forget
 from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_types, resolve_types
 from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
@@ -25,6 +26,7 @@ __all__ = [
     "Event",
     "Failure",
     "FailureGroup",
+    "Forgotten",
     "Inventory",
     "Monitor",
     "NothingToPull",
@@ -45,6 +47,7 @@ __all__ = [
     "check_sinks",
     "convert",
     "find_companies",
+    "forget",
     "make_plan",
     "pull",
     "pull_types",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import erase
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.layout import CONVERT_LOCK
@@ -66,21 +67,29 @@ def _forget(
     unknown = [each for each in companies if each.lower() not in known and not roster.is_forgotten(each)]
     if unknown:
         raise DirectoryError(f"{opened.path} has no company {unknown[0]}; nothing was changed")
+    # The library of a sink that is missing must not be noticed half-way.
+    sinks = (opened.path / "parquet").exists()
+    if sinks or duckdb:
+        check_sinks(parquet=True, duckdb=bool(duckdb))
     needed = erase.room_needed(opened, companies) + max((each.stat().st_size for each in duckdb), default=0)
     left = erase.room_left(opened.path)
     if left < needed:
         raise DirectoryError(
-            f"forgetting needs {needed:,} bytes for a copy and {opened.path} has {left:,} left; nothing was changed"
+            f"forgetting needs {needed:,} bytes for a copy and {opened.path} has {left:,} left;"
+            " nothing was changed"
         )
     on_step("files")
-    erased = erase.erase(opened, companies)
-    on_step("parquet")
-    parquet = _parquet(opened.path, companies, erased.replaced)
-    for each in duckdb:
-        on_step("duckdb")
-        _duckdb(each, companies)
+    replaced = erase.erase(opened, companies)
+    parquet = 0
+    if sinks or duckdb:
+        from codat_async.bulk.sinks.forget import forget_duckdb, forget_parquet
+
+        on_step("parquet")
+        kept = {old: new for old, new in replaced.items() if new is not None}
+        parquet = forget_parquet(opened.path, companies, kept)
+        for each in duckdb:
+            on_step("duckdb")
+            forget_duckdb(each, companies)
     on_step("checkpoint")
     erase.finish(opened, companies)
-    return Forgotten(
-        companies=companies, files=len(erased.replaced), parquet=parquet, duckdb=len(duckdb)
-    )
+    return Forgotten(companies=companies, files=len(replaced), parquet=parquet, duckdb=len(duckdb))

@@ -218,8 +218,8 @@ class Pull:
         roster, options = directory.checkpoint.roster, self._options
         with directory.checkpoint.transaction():
             if options.companies is None:
-                forgotten = set(roster.forgotten())
-                found.subjects = [each for each in found.subjects if each.id not in forgotten]
+                if roster.forgotten():
+                    found.subjects = [each for each in found.subjects if not roster.is_forgotten(each.id)]
             else:
                 roster.remember(each.id for each in found.subjects)
             absent = roster.note(

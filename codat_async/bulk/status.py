@@ -144,7 +144,7 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
         failures=group_failures(checkpoint, missing),
         damaged=[str(each) for each in damages],
         absent=checkpoint.roster.absent(),
-        forgotten=len(checkpoint.roster.forgotten()),
+        forgotten=checkpoint.roster.forgotten(),
         process=process,
     )
 

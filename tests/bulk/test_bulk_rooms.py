@@ -21,6 +21,7 @@ PACKAGE = "codat_async.bulk"
 BELOW: dict[str, set[str]] = {
     "runner": {"extract", "plan", "progress", "report", "store"},
     "stream": {"extract", "failures", "plan", "store", "units"},
+    "forget": {"sinks", "store"},
     "status": {"report", "store"},
     "report": {"failures", "progress", "store"},
     "extract": {"failures", "plan", "progress", "store", "units"},

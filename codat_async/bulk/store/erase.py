@@ -6,14 +6,13 @@ import shutil
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from codat_async.bulk.store import segments
 from codat_async.bulk.store.checkpoint import Checkpoint
-from codat_async.bulk.store.compression import DamagedFile, compressor, decompressed
+from codat_async.bulk.store.compression import Compression, DamagedFile, compressor, decompressed
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.files import FileKind, FileRow
@@ -23,17 +22,11 @@ from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.reading import lines_in
 from codat_async.bulk.store.segments import file_path
 
-__all__ = ["Erased", "erase", "room_needed"]
+__all__ = ["erase", "finish", "room_left", "room_needed"]
 
-_ASIDE: str = "aside-*"
-_CHUNK = 1 << 20
-
-
-class Erased(Struct):
-    """What was done to remove companies."""
-
-    replaced: dict[int, int | None]
-    """By the number of a file, that of the file which took its place; None if nothing was left in it."""
+_ASIDE: Final = "aside-*"
+_CHUNK: Final = 1 << 20
+_COMPRESSIONS: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd"}
 
 
 def room_needed(directory: Directory, companies: Collection[str]) -> int:
@@ -45,19 +38,20 @@ def room_needed(directory: Directory, companies: Collection[str]) -> int:
     return max(sizes, default=0) + 2 * checkpoint.path.stat().st_size
 
 
-def erase(directory: Directory, companies: Collection[str]) -> Erased:
-    """Remove companies from the sealed files, the files set aside, the report and the checkpoint.
+def erase(directory: Directory, companies: Collection[str]) -> dict[int, int | None]:
+    """Remove companies from the sealed files, the files set aside and the reports.
 
     The directory must be recovered with nothing left in the journal. The tombstones are written first.
+    Returns, by the number of a file, that of the file which took its place; None if nothing was left.
     """
     checkpoint, layout = directory.checkpoint, directory.layout
     with checkpoint.transaction():
         checkpoint.roster.forget(companies)
     keys = _keys(checkpoint, companies)
     wanted = {each.lower() for each in companies}
-    erased = Erased({})
+    replaced: dict[int, int | None] = {}
     for row in _affected(checkpoint, keys):
-        erased.replaced[row.id] = _erase_from(directory, row, keys, lambda each: each.lower() not in wanted)
+        replaced[row.id] = _erase_from(directory, row, keys, lambda each: each.lower() not in wanted)
     shutil.rmtree(layout.root / DAMAGED, ignore_errors=True)
     for aside in layout.root.glob(_ASIDE):
         _erase_aside(aside, wanted)
@@ -67,7 +61,7 @@ def erase(directory: Directory, companies: Collection[str]) -> Erased:
             packed = checkpoint.stopped(run)[2] or b"[]"
             kept = msgspec.json.encode(_without(msgspec.json.decode(packed), wanted))
             checkpoint.db.execute("update runs set missing = ? where key = ?", (kept, run.key))
-    return erased
+    return replaced
 
 
 def finish(directory: Directory, companies: Collection[str]) -> None:
@@ -94,7 +88,9 @@ def _affected(checkpoint: Checkpoint, keys: set[int]) -> list[FileRow]:
     return [row for row in checkpoint.files.sealed(*kinds) if not keys.isdisjoint(unpack_keys(row.companies))]
 
 
-def _erase_from(directory: Directory, row: FileRow, keys: set[int], keep: Callable[[str], bool]) -> int | None:
+def _erase_from(
+    directory: Directory, row: FileRow, keys: set[int], keep: Callable[[str], bool]
+) -> int | None:
     """Write a file anew without some companies; returns its new number, None if nothing is left."""
     checkpoint, layout = directory.checkpoint, directory.layout
     path = file_path(layout, row)
@@ -130,11 +126,11 @@ def _erase_aside(aside: Path, wanted: set[str]) -> None:
 
 
 def _filter_lines(path: Path, wanted: set[str]) -> None:
-    compression = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix, "plain")
+    compression = _COMPRESSIONS.get(path.suffix)
     kept: list[bytes] = []
     dropped = False
     try:
-        for lines in lines_in(decompressed(_pieces(path), compression)):
+        for lines in lines_in(decompressed(_pieces(path), compression or "plain")):
             for line in lines:
                 if read_line(line).company_id.lower() in wanted:
                     dropped = True
@@ -150,7 +146,7 @@ def _filter_lines(path: Path, wanted: set[str]) -> None:
         path.unlink()
         return
     content = b"\n".join([*kept, b""])
-    write_private(path, content if compression == "plain" else compressor(compression)(content))
+    write_private(path, content if compression is None else compressor(compression)(content))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -166,7 +162,9 @@ def _erase_report(path: Path, wanted: set[str]) -> None:
         except msgspec.MsgspecError:
             path.unlink()
             return
-        write_private(path, msgspec.json.format(msgspec.json.encode(_without(found, wanted)), indent=1) + b"\n")
+        write_private(
+            path, msgspec.json.format(msgspec.json.encode(_without(found, wanted)), indent=1) + b"\n"
+        )
 
 
 def _without(value: Any, wanted: set[str]) -> Any:

@@ -70,9 +70,7 @@ class Roster:
         not in it stay as they are.
         """
         db, fresh = self._db, list[str]()
-        known = {
-            row[0]: row[1] for row in db.execute("select id, absent from companies")
-        }
+        known = {row[0]: row[1] for row in db.execute("select id, absent from companies")}
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         seen = set[str]()
         for company in linked:
@@ -103,8 +101,7 @@ class Roster:
     def absent(self) -> list[Absent]:
         """The companies that are no longer linked or listed."""
         rows = self._db.execute(
-            "select id, name, absent, since, link from companies"
-            " where absent is not null order by since, id"
+            "select id, name, absent, since, link from companies where absent is not null order by since, id"
         )
         return [Absent(*row) for row in rows]
 
