@@ -10,8 +10,15 @@ from msgspec import Struct
 
 from codat_async.bulk.report import FailureGroup, Outcome, UnitFailure, group_failures
 from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
-from codat_async.bulk.store.damage import find_damage
-from codat_async.bulk.store.directory import START_OVER, DirectoryError, open_checkpoint, pull_at_work
+from codat_async.bulk.store.damage import Damage, find_damage
+from codat_async.bulk.store.directory import (
+    START_OVER,
+    DirectoryError,
+    lose_files,
+    open_checkpoint,
+    pull_at_work,
+)
+from codat_async.bulk.store.files import FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
 from codat_async.bulk.store.roster import Absent
@@ -83,20 +90,26 @@ class UnitStatus(Struct, kw_only=True):
 def status(directory: Path | str, *, verify: bool = False) -> Inventory:
     """The inventory of a directory, also while a pull runs.
 
-    With ``verify`` every file is read and compared with its CRC. Raises
+    With ``verify`` every file is read and compared with its CRC, and the next pull reads the lists of
+    damaged ones again. Raises
     :class:`~codat_async.bulk.store.directory.DirectoryError` if there is no pull.
     """
     path = Path(directory)
     checkpoint = open_checkpoint(path)
     try:
-        return _inventory(path, checkpoint, verify=verify)
+        found, damages = _inventory(path, checkpoint, verify=verify)
     except (CheckpointError, sqlite3.DatabaseError) as error:
         raise DirectoryError(f"{checkpoint.path} cannot be used: {error}; {START_OVER}") from error
     finally:
         checkpoint.close()
+    if verify and damages:
+        # A pull looks at sizes alone, so what only reading shows has to be noted for it.
+        files = {each.row.id: each.reason for each in damages if isinstance(each.row, FileRow)}
+        lose_files(path, files)
+    return found
 
 
-def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory:
+def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inventory, list[Damage]]:
     run = checkpoint.current_run()
     if run is None:
         raise DirectoryError(f"{path} has a pull that has not started yet; try again in a moment")
@@ -128,11 +141,11 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
     damages = find_damage(Layout.local(path), checkpoint, verify=verify) if process is None else []
     seconds, stopped, packed = checkpoint.stopped(run)
     missing = msgspec.json.decode(packed, type=list[UnitFailure]) if packed else []
-    if total.open or total.failed or damages or stopped or missing or process is not None:
+    if total.open or total.failed or total.lost or damages or stopped or missing or process is not None:
         outcome = Outcome.PARTIAL if total.lists > total.open + total.failed else Outcome.FAILED
     else:
         outcome = Outcome.DONE
-    return Inventory(
+    inventory = Inventory(
         outcome=outcome if process is None else Outcome.PARTIAL,
         run=run.id,
         began=run.began,
@@ -147,6 +160,7 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> Inventory
         forgotten=checkpoint.roster.forgotten(),
         process=process,
     )
+    return inventory, damages
 
 
 def unit_statuses(directory: Path | str) -> Iterator[UnitStatus]:
