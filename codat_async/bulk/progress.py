@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from codat_async.bulk.store.state import State, UnitState
 from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 
-__all__ = ["Counts", "Event", "Monitor", "Progress", "Tally"]
+__all__ = ["Counts", "Event", "Monitor", "Progress", "Tally", "sum_of"]
 
 _WINDOW: Final = 30.0
 """Seconds over which the speed is measured."""
@@ -77,6 +77,15 @@ class Counts(Struct, kw_only=True):
         return self.done + self.skipped + self.failed
 
 
+def sum_of(counts: Iterable[Counts]) -> Counts:
+    """The sums over several types."""
+    total = Counts()
+    for each in counts:
+        for name in Counts.__struct_fields__:
+            setattr(total, name, getattr(total, name) + getattr(each, name))
+    return total
+
+
 class Tally:
     """The sums of a run by type, kept with each commit so that a resumed run continues them."""
 
@@ -137,10 +146,14 @@ class Monitor:
         self._on_event = on_event
         self.phase = "finding companies"
         self.types: dict[str, Counts] = {}
-        self.total = Counts()
         self._begun = time.monotonic()
         self._samples: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
         self._before = (0, 0)
+
+    @property
+    def total(self) -> Counts:
+        """The sums over all types."""
+        return sum_of(self.types.values())
 
     def emit(self, event: str, **details: Any) -> None:
         """Call the listener, if there is one, with an event."""
@@ -151,23 +164,20 @@ class Monitor:
     def start_from(self, types: Mapping[str, Counts]) -> None:
         """Take over the sums of a run, as they are before its units are read."""
         self.types = {name: replace(counts) for name, counts in types.items()}
-        for name in Counts.__struct_fields__:
-            setattr(self.total, name, sum(getattr(counts, name) for counts in types.values()))
 
     def add(self, unit: Unit, state: UnitState) -> None:
         """Add a unit to the counts."""
         self._counts(unit).add(state)
-        self.total.add(state)
 
     def remove(self, unit: Unit, state: UnitState) -> None:
         """Remove a unit from the counts, before its state changes."""
         self._counts(unit).add(state, -1)
-        self.total.add(state, -1)
 
     def begin(self) -> None:
         """Measure the speed from now on."""
         self.phase = "pulling"
-        self._before = (self.total.rows, self.total.requests)
+        total = self.total
+        self._before = (total.rows, total.requests)
         self._samples = deque([(time.monotonic(), *self._before)])
 
     def _counts(self, unit: Unit) -> Counts:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
-from codat_async.bulk.progress import Counts
+from codat_async.bulk.progress import Counts, sum_of
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.roster import Absent
@@ -148,15 +148,6 @@ def make_report(
 def company_failures(missing: Iterable[tuple[str, Failure]]) -> list[UnitFailure]:
     """The failures of whole companies."""
     return [UnitFailure("", company, None, None, failure.kind, failure.text) for company, failure in missing]
-
-
-def sum_of(counts: Iterable[Counts]) -> Counts:
-    """The sums over several types."""
-    total = Counts()
-    for each in counts:
-        for name in Counts.__struct_fields__:
-            setattr(total, name, getattr(total, name) + getattr(each, name))
-    return total
 
 
 def group_failures(

@@ -12,6 +12,8 @@ _PAGES: Final = 3
 """A row that comes again through a shift of the pages comes within so many; one that comes later is
 taken for a new version."""
 _PARTS: Final = 64
+_ONE_PART: Final = 4096
+"""Ids that are kept together, since parts would cost a short list more than they save."""
 
 
 class Seen:
@@ -24,7 +26,7 @@ class Seen:
         """All rows but those that :meth:`repeats` gave."""
         # Apart by their low bits, since sets of a part at a time are small, where a set of all
         # would take seventy bytes for each; eight are kept.
-        self._ids = [array("q") for _ in range(_PARTS)]
+        self._ids = [array("q")]
         self._latest: deque[array[int]] = deque(maxlen=_PAGES)
 
     def repeats(self, ids: Sequence[int], versions: Sequence[int]) -> set[int]:
@@ -52,9 +54,14 @@ class Seen:
         for identifier in ids:
             self.rows += 1
             if identifier:
-                parts[identifier % _PARTS].append(identifier)
+                parts[identifier % len(parts)].append(identifier)
             else:
                 self.nameless += 1
+        if len(parts) == 1 and len(parts[0]) > _ONE_PART:
+            (whole,) = parts
+            self._ids = [array("q") for _ in range(_PARTS)]
+            for identifier in whole:
+                self._ids[identifier % _PARTS].append(identifier)
 
     def count(self) -> int:
         """How many different records there were; takes a tenth of a second for a million."""

@@ -281,7 +281,8 @@ class Worker:
             except (DamagedFile, FileNotFoundError) as damaged:
                 _log.warning("%s: falling back to a full read: %s", self.unit, damaged)
                 await self._start_over(since=None)
-        self._reconciler = Reconciler(self._earlier, self.state.overlap)
+        if self._earlier or self._output.in_file:
+            self._reconciler = Reconciler(self._earlier, self.state.overlap)
         if not self._output.in_file:
             return
         try:

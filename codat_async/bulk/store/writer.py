@@ -6,10 +6,9 @@ import contextlib
 import errno
 import logging
 import os
-import queue
 import sqlite3
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -157,7 +156,13 @@ class Writer:
         self._on_failure = on_failure
         self._counts = counts
         self._journal_bytes = journal_bytes
-        self._jobs: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._jobs: deque[_Entry] = deque()
+        self._size = 0
+        self._some = threading.Event()
+        """There are jobs. Waking the thread for each would cost more than most of them."""
+        self._now = threading.Event()
+        """They are to be committed without waiting for more."""
+        self._ended = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="codat-async-writer", daemon=True)
         self._sealing = ThreadPoolExecutor(1, thread_name_prefix="codat-async-seal")
@@ -172,18 +177,26 @@ class Writer:
         """
         if self.error is not None:
             raise self.error
-        self._jobs.put(_Entry(job, done, size=size))
+        self._put(_Entry(job, done, size=size))
 
     def flush(self) -> None:
         """Commit at once what is queued."""
-        self._jobs.put(_Entry(lambda batch: None, urgent=True))
+        self._now.set()
+
+    def _put(self, entry: _Entry) -> None:
+        self._jobs.append(entry)
+        self._size += entry.size
+        if entry.urgent or self._size >= _BATCH_BYTES:
+            self._now.set()
+        if not self._some.is_set():
+            self._some.set()
 
     async def commit(self, job: Callable[[WriteBatch], T]) -> T:
         """Queue a job and wait until it is committed; returns its result."""
         if self.error is not None:
             raise self.error
         future: Future[T] = Future()
-        self._jobs.put(_Entry(job, future=future, urgent=True))
+        self._put(_Entry(job, future=future, urgent=True))
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def call(self, work: Callable[[Checkpoint], T]) -> T:
@@ -192,7 +205,7 @@ class Writer:
 
     def _call(self, job: Callable[[WriteBatch], T]) -> T:
         future: Future[T] = Future()
-        self._jobs.put(_Entry(job, future=future, urgent=True))
+        self._put(_Entry(job, future=future, urgent=True))
         return future.result()
 
     async def seal(self) -> None:
@@ -227,7 +240,9 @@ class Writer:
         def finish() -> None:
             concurrent.futures.wait([*self._seals])
             self._sealing.shutdown()
-            self._jobs.put(None)
+            self._ended = True
+            self._now.set()
+            self._some.set()
             self._thread.join()
 
         # Shielded from cancellation, so that queued jobs are committed in any case.
@@ -239,36 +254,33 @@ class Writer:
     # --- in the thread -------------------------------------------------------------------
 
     def _work(self) -> None:
-        ended = False
-        while not ended:
-            first = self._jobs.get()
-            taken = [] if first is None else self._gather(first)
-            ended = first is None or (bool(taken) and taken[-1] is None)
-            entries = [each for each in taken if each is not None]
+        while True:
+            self._some.wait()
+            self._now.wait(_BATCH_SECONDS)
+            # Cleared before the jobs are taken: one that comes in between is taken, or wakes the thread again.
+            self._some.clear()
+            self._now.clear()
+            ended = self._ended
+            entries = self._take()
             if entries:
                 error = self.error or self._together(entries)
                 self._report(entries, error)
                 self._seal_if_large()
+            if ended and not self._jobs:
+                return
 
-    def _gather(self, first: _Entry) -> "list[_Entry | None]":
-        """The jobs of a batch; the last is None if the writer is to end after it."""
-        taken: list[_Entry | None] = [first]
-        size, urgent = first.size, first.urgent
-        deadline = time.monotonic() + _BATCH_SECONDS
-        while size < _BATCH_BYTES:
-            try:
-                if urgent:
-                    entry = self._jobs.get_nowait()
-                else:
-                    entry = self._jobs.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            taken.append(entry)
-            if entry is None:
-                break
-            size += entry.size
-            urgent = urgent or entry.urgent
-        return taken
+    def _take(self) -> list[_Entry]:
+        """The jobs of a batch."""
+        entries: list[_Entry] = []
+        size = 0
+        while self._jobs and size < _BATCH_BYTES:
+            entries.append(self._jobs.popleft())
+            size += entries[-1].size
+        self._size -= size
+        if self._jobs:
+            self._some.set()
+            self._now.set()
+        return entries
 
     def _together(self, entries: list[_Entry]) -> WriteError | None:
         batch = WriteBatch(self._directory)
