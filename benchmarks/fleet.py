@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -68,14 +69,14 @@ class Lists(asyncio.Protocol):
             return b"{}"
         page, size = int(query.get("page", 1)), int(query.get("pageSize", 100))
         if path == ["companies"]:
-            several = range((page - 1) * size, min(self.companies, page * size))
+            first = (page - 1) * size
+            several = range(first, min(self.companies, first + size))
             return _page([_company(each) for each in several], page, size, self.companies)
         number, kind = uuid.UUID(path[1]).int - 1, path[-1]
-        rows = [_record(kind, number, each, 1) for each in range(self.records)]
+        rows = list(_first_night(kind, number, self.records))
         if (number * 31 + len(kind)) % 100 < self.changed:
-            rows += [
-                _record(kind, number, self.records + night, night) for night in range(2, self.night[0] + 1)
-            ]
+            nights = range(2, self.night[0] + 1)
+            rows += [_record(kind, number, self.records + night, night) for night in nights]
         since = query.get("query", "").removeprefix("modifiedDate>=")
         kept = [record for modified, record in rows if modified >= since]
         return _page(kept[(page - 1) * size : page * size], page, size, len(kept))
@@ -90,8 +91,8 @@ def _page(results: list[bytes], page: int, size: int, total: int) -> bytes:
 
 def _company(number: int) -> bytes:
     connection = {
-        "id": str(uuid.UUID(int=1 << 64 | number)), "integrationId": "i", "sourceId": "s", "platformName": "P",
-        "linkUrl": "u", "sourceType": "Accounting", "status": "Linked", "created": "2024-01-01T00:00:00Z",
+        "id": str(uuid.UUID(int=1 << 64 | number)), "integrationId": "i", "sourceId": "s", "linkUrl": "u",
+        "platformName": "P", "sourceType": "Accounting", "status": "Linked", "created": "2024-01-01T00:00:00Z",
     }  # fmt: skip
     company = {
         "id": company_id(number),
@@ -128,6 +129,11 @@ def _record(kind: str, company: int, number: int, night: int) -> tuple[str, byte
         "isInvoiceItem": True,
     }
     return modified, json.dumps(record).encode()
+
+
+@lru_cache(maxsize=16)
+def _first_night(kind: str, company: int, records: int) -> tuple[tuple[str, bytes], ...]:
+    return tuple(sorted(_record(kind, company, each, 1) for each in range(records)))
 
 
 async def _serve(companies: int, records: int, changed: int) -> None:

@@ -369,6 +369,8 @@ class Pull:
     ) -> None:
         options = self._options
         mask = directory.checkpoint.keys.types(kind.name for kind in self._kinds)
+        reader = PageReader(options.memory, on_wait=writer.flush)
+        writer.hurry = reader.waits
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="codat-async-page") as pool:
             context = Context(
                 codat=self._codat,
@@ -376,7 +378,7 @@ class Pull:
                 directory=directory,
                 writer=writer,
                 monitor=self.monitor,
-                reader=PageReader(options.memory, on_wait=writer.flush),
+                reader=reader,
                 pool=pool,
                 compress=compressor(run.compression),  # type: ignore[arg-type]
                 tally=tally,
@@ -395,7 +397,9 @@ class Pull:
                 await self._drain(context, feed)
         if not isinstance(self._fatal, WriteError):
             self.monitor.phase = "sealing"
-            await writer.seal()
+            # The writer reports its error to this pull, too.
+            with contextlib.suppress(WriteError):
+                await writer.seal()
 
     async def _drain(self, context: Context, feed: Feed) -> None:
         """Pull units until there are no more or an error ends the pull."""

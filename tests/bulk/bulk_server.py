@@ -34,6 +34,7 @@ class Server:
     def __init__(self) -> None:
         self.lists: dict[str, list[bytes]] = {}
         self.companies = [COMPANY]
+        self.unlinked = set[str]()
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.hook: Hook | None = None
         self.pretty = False
@@ -92,7 +93,8 @@ class Server:
     def _company(self, company: str) -> bytes:
         connection = {
             "id": CONNECTION, "integrationId": "i", "sourceId": "s", "platformName": "P", "linkUrl": "u",
-            "sourceType": "Accounting", "status": "Linked", "created": "2024-01-01T00:00:00Z",
+            "sourceType": "Accounting", "created": "2024-01-01T00:00:00Z",
+            "status": "Unlinked" if company in self.unlinked else "Linked",
         }  # fmt: skip
         return msgspec.json.encode(
             {"id": company, "name": company[:4], "redirect": "r", "dataConnections": [connection]}

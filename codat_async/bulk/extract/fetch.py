@@ -38,6 +38,10 @@ class PageReader:
         self._page_bytes: dict[str, int] = {}
         """The size of the latest page of each type, an estimate for the next."""
 
+    def waits(self) -> bool:
+        """Whether a page waits for memory."""
+        return self._budget.waits()
+
     async def pages(
         self,
         type_name: str,

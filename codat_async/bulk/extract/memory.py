@@ -39,6 +39,10 @@ class MemoryBudget:
         self.used = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def waits(self) -> bool:
+        """Whether somebody waits for bytes to become free."""
+        return bool(self._waiting)
+
     async def reserve(self, size: int) -> Reservation:
         """Wait until this many bytes are free, and reserve them."""
         if not self._waiting and self._fits(size):

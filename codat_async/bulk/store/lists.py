@@ -416,7 +416,8 @@ class Lists:
     def company_count(self) -> int:
         """Companies of which a list was read."""
         row = self._db.execute(
-            "select count(distinct company) from lists where read_at is not null and state <> 3"
+            "select count(*) from companies c where exists (select 1 from lists l"
+            " where l.company = c.key and l.read_at is not null and l.state <> 3)"
         ).fetchone()
         return int(row[0])
 

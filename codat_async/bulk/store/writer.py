@@ -163,6 +163,8 @@ class Writer:
         self._now = threading.Event()
         """They are to be committed without waiting for more."""
         self._ended = False
+        self.hurry: Callable[[], bool] = lambda: False
+        """Whether somebody waits for the memory that jobs hold until they are committed."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name="codat-async-writer", daemon=True)
         self._sealing = ThreadPoolExecutor(1, thread_name_prefix="codat-async-seal")
@@ -186,7 +188,7 @@ class Writer:
     def _put(self, entry: _Entry) -> None:
         self._jobs.append(entry)
         self._size += entry.size
-        if entry.urgent or self._size >= _BATCH_BYTES:
+        if entry.urgent or self._size >= _BATCH_BYTES or self.hurry():
             self._now.set()
         if not self._some.is_set():
             self._some.set()
@@ -214,6 +216,12 @@ class Writer:
 
     def _begin_sealing(self, *, merge: bool = False) -> "Future[None]":
         def seal() -> None:
+            try:
+                seal_and_merge()
+            except Exception as error:
+                raise write_error(error) from error
+
+        def seal_and_merge() -> None:
             rotated: list[JournalRow | None] = []
             # After the lines of its batch, which were submitted before.
             self._call(lambda batch: batch.last(lambda: rotated.append(self._directory.rotate())))
@@ -230,7 +238,7 @@ class Writer:
     def _sealed(self, future: "Future[None]") -> None:
         self._seals.discard(future)
         if not future.cancelled() and (error := future.exception()) is not None and self.error is None:
-            self._fail(error if isinstance(error, WriteError) else write_error(error))
+            self._fail(write_error(error))
 
     async def __aenter__(self) -> "Writer":
         self._thread.start()
@@ -257,7 +265,7 @@ class Writer:
         while True:
             self._some.wait()
             self._now.wait(_BATCH_SECONDS)
-            # Cleared before the jobs are taken: one that comes in between is taken, or wakes the thread again.
+            # Cleared before the jobs are taken: one that comes in between is taken, or wakes it again.
             self._some.clear()
             self._now.clear()
             ended = self._ended
