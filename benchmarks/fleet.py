@@ -92,7 +92,8 @@ def _page(results: list[bytes], page: int, size: int, total: int) -> bytes:
 def _company(number: int) -> bytes:
     connection = {
         "id": str(uuid.UUID(int=1 << 64 | number)), "integrationId": "i", "sourceId": "s", "linkUrl": "u",
-        "platformName": "P", "sourceType": "Accounting", "status": "Linked", "created": "2024-01-01T00:00:00Z",
+        "platformName": "P", "sourceType": "Accounting", "status": "Linked",
+        "created": "2024-01-01T00:00:00Z",
     }  # fmt: skip
     company = {
         "id": company_id(number),

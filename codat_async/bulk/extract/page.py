@@ -1,5 +1,6 @@
 """What is made of a page before it lands: its records on lines, compressed, told apart and checked."""
 
+import contextlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.validation import checker
 from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
-from codat_async.bulk.store.state import Invalid, microseconds
+from codat_async.bulk.store.state import Invalid, from_microseconds, microseconds
 from codat_async.bulk.store.versions import version_hash
 from codat_async.codec import SplitPage
 from codat_async.codec.lenient import DECODE_ERRORS, expand_bare_dates, replace_lone_surrogates
@@ -116,7 +117,8 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
     """
     page = _page(body, number, how.name)
     raws = page.results or []
-    read = _read(raws, how)
+    # A whole list with a file of its own has its latest versions there.
+    read = _read(raws, how, recent_too=how.incremental or not compress)
     return PreparedPage(
         number=number,
         following=following(page, number, how.name),
@@ -167,7 +169,7 @@ def prepare_document(body: bytes, how: Preparation, *, compress: bool) -> Prepar
         stable=array("q"),
         recent=[],
         received=len(body),
-        invalid=_read([record], how).invalid,
+        invalid=_read([record], how, recent_too=False).invalid,
     )
 
 
@@ -253,7 +255,7 @@ class _Read(Struct):
     invalid: list[Invalid]
 
 
-def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
+def _read(raws: Sequence[Raw], how: Preparation, *, recent_too: bool) -> _Read:
     """Read each record once, for its key and, if a model is given, to check whether that accepts it."""
     # One record at a time, since a page's worth of values takes twice as long to make: its
     # memory is new each time, where a single record's stays in the processor's cache.
@@ -283,7 +285,7 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
         invalid = list(_invalid(raws, doubtful, model, how.name)) if doubtful else []
     latest = _latest(moments)
     stable = array("q", map(version_hash, names, dates) if how.incremental else ())
-    recent = list(_recent(names, dates, moments, latest, how))
+    recent = list(_recent(names, dates, moments, latest, how)) if recent_too else []
     return _Read(ids, versions, stable, recent, latest, moments.count(None), invalid)
 
 
@@ -298,12 +300,19 @@ def _recent(
     if latest is None:
         return
     begins = min(microseconds(datetime.fromisoformat(latest)), how.began) - how.overlap
-    for name, date, moment in zip(names, dates, moments, strict=True):
-        stamp = None if moment is None else _stamped(moment)
-        if stamp is not None and (modified := microseconds(datetime.fromisoformat(stamp))) >= begins:
-            version = version_hash(name, date)
+    try:
+        local = from_microseconds(begins)
+    except OverflowError:
+        local = datetime.min
+    utc = local.replace(tzinfo=UTC)
+    for row, moment in enumerate(moments):
+        # Most records are older; finding that out must cost next to nothing.
+        if moment is None or moment < (local if moment.tzinfo is None else utc):
+            continue
+        version = version_hash(names[row], dates[row])
+        with contextlib.suppress(OverflowError):
             if version:
-                yield modified, version
+                yield microseconds(_in_utc(moment).replace(tzinfo=None)), version
 
 
 def _invalid(raws: Sequence[Raw], rows: Iterable[int], model: Any, name: str) -> Iterator[Invalid]:

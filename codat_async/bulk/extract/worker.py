@@ -58,6 +58,8 @@ class Worker:
         """Stable hashes of the versions that earlier runs wrote, as far back as the overlap reaches."""
         self._reconciler = Reconciler(self._earlier)
         self._output = Output(context, self.unit, self.state)
+        self._large = self._output.in_file
+        """Whether the list is too large to stay in memory, judged by its total once a page was read."""
 
     @contextmanager
     def _changing(self) -> Iterator[UnitState]:
@@ -186,7 +188,7 @@ class Worker:
         return await self._send(self.type.bound(self.context.codat).request(self.unit.ids, query))
 
     async def _prepare(self, body: bytes, number: int, reservation: Reservation) -> PreparedPage:
-        compress = self._output.in_file or len(body) > self.context.small
+        compress = self._large or len(body) > self.context.small
         work = partial(prepare_page, body, number, self._preparation(), compress=compress)
         page = await self._off_loop(work, len(body))
         reservation.resize(len(page.payload))
@@ -355,6 +357,8 @@ class Worker:
                 partial(selected, page, kept, context.compress), page.received
             )
             page.invalid = [each for each in page.invalid if each.row not in dropped]
+        if page.rows and page.received // page.rows * page.total > context.small:
+            self._large = True
         first = b""
         if not output.in_file and (page.compressed or output.outgrows(len(page.payload))):
             first = await output.move_to_file(self.state)
