@@ -60,6 +60,8 @@ def line(
         # A run that began later read earlier: the newer record wins all the same.
         ([line(5, "a", "2026-01-02"), line(6, "a", "2026-01-01")], [(5, "a")]),
         ([line(5, "a", "2026-01-01"), line(6, "a", "2026-01-01")], [(6, "a")]),
+        ([line(5, "a", "2026-01-01T12:00:00"), line(6, "a", "2026-01-01T12:30:00+01:00")], [(5, "a")]),
+        ([line(5, "a", "soon"), line(4, "a", "2026-01-01")], [(4, "a")]),
         # A whole reading removes what is older, also if that has a newer date, and nothing that is newer.
         ([line(5, "a", "2026-01-09"), line(6, "b", "2026-01-01", whole=True)], [(6, "b")]),
         ([line(7, "a", "2026-01-01"), line(6, "b", "2026-01-01", whole=True)], [(6, "b"), (7, "a")]),

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from codat_async.bulk.store.lines import Line, read_line
+from codat_async.bulk.store.state import microseconds
 
 __all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
@@ -30,6 +32,7 @@ class _Key(Struct, rename="camel", frozen=True):
 
 
 _key = msgspec.json.Decoder(_Key).decode
+_UNDATED: Final = -(1 << 63)
 _Source: TypeAlias = tuple[str, str | None, str | None]
 
 
@@ -40,7 +43,7 @@ def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
     for line in lines:
         if line.whole:
             whole[line.source] = max(line.n, whole.get(line.source, 0))
-    best: dict[tuple[object, ...], tuple[str, int, int]] = {}
+    best: dict[tuple[object, ...], tuple[int, int, int]] = {}
     for place, line in enumerate(lines):
         if not len(line.record) or line.n < whole.get(line.source, 0):
             continue
@@ -53,12 +56,24 @@ def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
         yield lines[place]
 
 
-def _key_of(record: Raw) -> tuple[str | None, str]:
+def _key_of(record: Raw) -> tuple[str | None, int]:
     try:
         key = _key(record)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None, ""
-    return None if key.id in (None, "") else str(key.id), str(key.modified_date or "")
+        return None, _UNDATED
+    return None if key.id in (None, "") else str(key.id), _moment(key.modified_date)
+
+
+def _moment(text: object) -> int:
+    """A modified date in microseconds; one without a zone is in UTC, one that cannot be read is before all."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        if moment is None:
+            return _UNDATED
+        utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return microseconds(utc)
+    except (OverflowError, ValueError):
+        return _UNDATED
 
 
 def pack_hashes(hashes: Iterable[int]) -> bytes:
