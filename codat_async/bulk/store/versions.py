@@ -65,7 +65,7 @@ def _key_of(record: Raw) -> tuple[str | None, int]:
 
 
 def _moment(text: object) -> int:
-    """A modified date in microseconds; one without a zone is in UTC, one that cannot be read is before all."""
+    """A modified date in microseconds; without a zone it is in UTC, and one that is none is before all."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
         if moment is None:
