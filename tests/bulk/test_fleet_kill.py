@@ -83,7 +83,7 @@ def test_a_killed_fleet_equals_an_undisturbed_one(
         while True:
             pull = start(port, into, compression)
             try:
-                pull.wait(300 if struck == kills else draw.uniform(0.5, 1.1))
+                pull.wait(300 if struck == kills else draw.uniform(0.6, 2.4))
             except subprocess.TimeoutExpired:
                 pull.send_signal(signal.SIGKILL)
                 struck += 1

@@ -39,19 +39,22 @@ class Damage(Struct, frozen=True):
         return f"{self.path} is damaged: {self.reason}"
 
 
-def find_damage(layout: Layout, checkpoint: Checkpoint, *, verify: bool = False) -> list[Damage]:
+def find_damage(
+    layout: Layout, checkpoint: Checkpoint, *, verify: bool = False, verify_journals: bool = False
+) -> list[Damage]:
     """The files and journals that are missing, or shorter or longer than what was written.
 
-    With ``verify`` all of them are read and their CRC is checked too. A journal may be longer: what
+    With ``verify`` all of them, and with ``verify_journals`` the journals, are read and compared with
+    their CRC. A journal may be longer: what
     follows the committed end is of a batch that was interrupted.
     """
     found: list[Damage] = []
     for journal in checkpoint.files.journals():
         path = layout.journal(journal.number, journal.compression)
-        reason = journal_damage(path, journal, verify=verify)
+        reason = journal_damage(path, journal, verify=verify or verify_journals)
         if reason is not None:
             found.append(Damage(path, "", reason, journal))
-    for row in checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN, FileKind.LISTING):
+    for row in checkpoint.files.sealed(*FileKind.ALL):
         path = file_path(layout, row)
         reason = file_damage(path, row.size, row.crc, verify=verify)
         if reason is not None:

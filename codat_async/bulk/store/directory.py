@@ -192,7 +192,8 @@ class Directory:
         With ``seal`` nothing stays in a journal.
         """
         checkpoint, layout = self.checkpoint, self.layout
-        self.damages = find_damage(layout, checkpoint)
+        # What is appended to a damaged journal would be lost with it.
+        self.damages = find_damage(layout, checkpoint, verify_journals=True)
         for each in self.damages:
             _log.error("%s; its lists are read whole by the next pull", each)
         lose_damaged(layout, checkpoint, self.damages)
@@ -287,11 +288,7 @@ def lose_files(path: Path, damaged: Mapping[int, str]) -> bool:
     """
     try:
         with Directory(path, create=False) as directory:
-            rows = [
-                row
-                for row in directory.checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN)
-                if row.id in damaged
-            ]
+            rows = [row for row in directory.checkpoint.files.sealed(*FileKind.ALL) if row.id in damaged]
             lose_damaged(
                 directory.layout,
                 directory.checkpoint,

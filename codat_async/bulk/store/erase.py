@@ -84,8 +84,8 @@ def _keys(checkpoint: Checkpoint, companies: Iterable[str]) -> set[int]:
 
 
 def _affected(checkpoint: Checkpoint, keys: set[int]) -> list[FileRow]:
-    kinds = (FileKind.SEGMENT, FileKind.OWN, FileKind.LISTING)
-    return [row for row in checkpoint.files.sealed(*kinds) if not keys.isdisjoint(unpack_keys(row.companies))]
+    files = checkpoint.files.sealed(*FileKind.ALL)
+    return [row for row in files if not keys.isdisjoint(unpack_keys(row.companies))]
 
 
 def _erase_from(

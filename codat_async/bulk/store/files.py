@@ -43,6 +43,8 @@ class FileKind:
     LISTING: Final = 2
     """Invalid records of a type."""
 
+    ALL: Final = (SEGMENT, OWN, LISTING)
+
 
 class JournalRow(Struct, frozen=True, kw_only=True):
     """A journal, as far as it is committed."""
