@@ -136,10 +136,10 @@ def pull(
 ) -> int:
     """Pull accounting data into DIR.
 
-    Records are stored as the API sent them, one a line, in DIR/raw/TYPE/company=ID/RUN-….ndjson.gz
-    (.zst if the zstd extra is installed). The same command resumes an interrupted run at the page where it
-    stopped; after a complete run it reads only what has changed since. DIR/report.json lists how each list
-    ended.
+    Records are stored as the API sent them, each on a line that names its company, in
+    DIR/raw/TYPE/NUMBER-RUN.ndjson.gz (.zst if the zstd extra is installed). The same command resumes an
+    interrupted run, large lists at the page where it stopped; after a complete run it reads only what has
+    changed since. DIR/report.json has the sums and failures of the run, the status command every list.
     """
     log = progress.JsonLog(sys.stdout) if log_json else None
     try:
@@ -174,6 +174,7 @@ def _pull(
         overlap=parsing.parse_time_span(options["overlap"]),
         memory=options["memory"] * 1024 * 1024,
         source=selection.source,
+        include_unlinked=options["include_unlinked"],
     )
 
     async def work(codat: Any) -> bulk.Report:
@@ -306,8 +307,10 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
     from codat_async import bulk
 
     async def work(codat: Any) -> bulk.Plan:
-        found = await bulk.find_companies(codat, selection.companies)
+        unlinked = options["include_unlinked"]
+        found = await bulk.find_companies(codat, selection.companies, include_unlinked=unlinked)
         plan = await bulk.make_plan(codat, found.subjects, selection.types, page_size=options["page_size"])
+        plan.unlinked = 0 if unlinked else len(found.unlinked)
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan
 
@@ -332,16 +335,50 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
     )
 )
 @click.argument("directory", type=PATH, metavar="DIR")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def status(directory: Path, as_json: bool) -> int:
-    """Print the report of the last pull into DIR, or its progress while one is running."""
+@click.option("--units", is_flag=True, help="List every list of every company.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --units an object a line.")
+@click.option("--verify", is_flag=True, help="Read every file and compare it with its checksum.")
+def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
+    """Print what DIR has of each data type, how old it is and what is left, also while a pull is running."""
     import msgspec
 
     from codat_async import bulk
+    from codat_async.cli import inventory
 
-    report = bulk.status(directory)
-    text = msgspec.json.encode(report).decode() if as_json else output.format_report(report, str(directory))
-    return _print_result(text, _OUTCOMES[report.outcome])
+    found = bulk.status(directory, verify=verify)
+    outcome = _OUTCOMES[found.outcome]
+    if units:
+        for each in bulk.unit_statuses(directory):
+            line = msgspec.json.encode(each).decode() if as_json else inventory.format_unit(each)
+            if not output.print_text(line):
+                return ExitStatus.ERROR
+        return outcome
+    text = inventory.format_inventory(found, str(directory))
+    return _print_result(msgspec.json.encode(found).decode() if as_json else text, outcome)
+
+
+@group.command(
+    epilog=exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"})
+)
+@click.argument("directory", type=PATH, metavar="DIR")
+@click.argument("companies", nargs=-1, required=True, metavar="COMPANY...")
+@click.option("--duckdb", type=PATH, multiple=True, metavar="FILE", help="A DuckDB file to clean as well.")
+def forget(directory: Path, companies: tuple[str, ...], duckdb: tuple[Path, ...]) -> int:
+    """Remove companies, by their ids, from everything in DIR and from DuckDB files.
+
+    The next pull does not read them again unless it names them. What is rewritten is copied first, which
+    needs room on the disk. If the command is interrupted, run it again to complete it.
+    """
+    from codat_async import bulk
+
+    with signals.handle_signals(_RESUME):
+        done = bulk.forget(directory, companies, duckdb=duckdb)
+    output.print_text(
+        f"forgotten: {output.pluralize(len(done.companies), 'company', 'companies')}; rewritten or removed: "
+        f"{output.pluralize(done.files, 'raw file')}, {output.pluralize(done.parquet, 'Parquet file')}, "
+        f"{output.pluralize(done.duckdb, 'DuckDB file')}"
+    )
+    return ExitStatus.DONE
 
 
 @group.command(

@@ -88,6 +88,10 @@ selection_options = _options(
         help="Company ids, comma-separated, or a file with one id a line. [default: all linked companies]",
     ),
     click.option(
+        "--include-unlinked", is_flag=True,
+        help="Also read companies without a linked connection: what Codat has of them can still be read.",
+    ),
+    click.option(
         "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True,
         help="Records in a page, which is one request.",
     ),

@@ -4,19 +4,21 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
-from codat_async.bulk import Converted, FailureGroup, Inventory, Plan, Report, UnitStatus
+from codat_async.bulk import Converted, FailureGroup, Plan, Report
 from codat_async.bulk.store.roster import Absent
 
 __all__ = [
     "escape_unprintable",
+    "format_absent",
     "format_conversion",
+    "format_failures",
     "format_plan",
     "format_report",
     "format_seconds",
+    "format_table",
     "pluralize",
     "print_text",
 ]
@@ -24,7 +26,7 @@ __all__ = [
 _FAILURES_SHOWN: Final = 20
 
 
-def _format_table(rows: Sequence[Sequence[str]]) -> str:
+def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Align rows in columns, the first to the left and the others to the right, below a header row."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = []
@@ -57,16 +59,12 @@ def format_report(report: Report, into: str) -> str:
                 f"{counts.failed:,}",
             ]
         )
-    lines = [_format_table(rows), ""]
+    lines = [format_table(rows), ""]
     for name, count in sorted(report.skipped.items()):
         lines.append(f"{name}: not offered by the accounting platform for {pluralize(count, 'list')}")
-    for failure in report.failures[:_FAILURES_SHOWN]:
-        source = " ".join(
-            part for part in (failure.type, failure.company, failure.connection, failure.parent) if part
-        )
-        lines.append(f"failed: {source}: {failure.kind}: {failure.text}")
-    if len(report.failures) > _FAILURES_SHOWN:
-        lines.append(f"… and {len(report.failures) - _FAILURES_SHOWN:,} more failures, in report.json")
+    lines += format_failures(report.failures)
+    lines += [f"damaged, read again: {each}" for each in report.damaged]
+    lines += format_absent(report.absent, report.absent_companies)
     if report.total.invalid:
         invalid = pluralize(report.total.invalid, "invalid record")
         lines.append(f"{invalid}: kept in the raw files, and listed with the reason in {into}/invalid")
@@ -81,12 +79,36 @@ def format_report(report: Report, into: str) -> str:
     return "\n".join(lines)
 
 
+def format_failures(groups: Sequence[FailureGroup]) -> list[str]:
+    """Format failures: a few lines of each kind, and how many more there are."""
+    lines = []
+    for group in groups:
+        for failure in group.examples:
+            ids = (failure.type, failure.company, failure.connection, failure.parent)
+            source = " ".join(part for part in ids if part)
+            lines.append(f"failed: {source}: {failure.kind}: {failure.text}")
+        if group.count > len(group.examples):
+            lines.append(f"… and {group.count - len(group.examples):,} more failures: {group.kind}")
+    return lines
+
+
+def format_absent(absent: Sequence[Absent], number: int) -> list[str]:
+    """Format the companies that are no longer linked or listed, of whom there are ``number``."""
+    lines = []
+    for each in absent[:_FAILURES_SHOWN]:
+        name = f"{each.company} ({each.name})" if each.name else each.company
+        what = "no longer listed under this API key" if each.reason == "unlisted" else "no longer linked"
+        link = f"; link it at {each.link}" if each.link else ""
+        lines.append(f"company {name} is {what} since {each.since}{link}")
+    if number > len(lines):
+        lines.append(f"… and {pluralize(number - len(lines), 'more company', 'more companies')}")
+    return lines
+
+
 def _outcome_line(report: Report, into: str) -> str:
     run = f"{report.mode} run {report.run} of {pluralize(report.companies, 'company', 'companies')}"
     unfinished = report.open + report.total.failed
     remaining = f"{pluralize(unfinished, 'list')} left" if unfinished else "no list left"
-    if report.process is not None:
-        return f"a pull is running (process {report.process}): {run}, {remaining}"
     if report.outcome == "done":
         time = "" if report.seconds is None else f" in {format_seconds(report.seconds)}"
         return f"all done: {run}, {pluralize(report.total.rows, 'record')}{time}, in {into}"
@@ -117,7 +139,7 @@ def format_plan(plan: Plan) -> str:
             f"{plan.bytes / 1e6:,.1f}",
         ]
     )
-    lines = [_format_table(rows), ""]
+    lines = [format_table(rows), ""]
     lines += [
         f"total unknown: {unit}: {failure.kind}: {failure.text}"
         for unit, failure in plan.failures[:_FAILURES_SHOWN]
@@ -129,8 +151,8 @@ def format_plan(plan: Plan) -> str:
         f"{format_seconds(plan.seconds)} at the configured limits"
     )
     if plan.unlinked:
-        companies = many(plan.unlinked, "company is", "companies are")
-        lines.append(f"{companies} not linked and not read; --include-unlinked reads them too")
+        companies = pluralize(plan.unlinked, "company", "companies")
+        lines.append(f"{companies} not linked, and not read without --include-unlinked")
     if plan.quota is not None and plan.quota_left is not None:
         verdict = "fits" if plan.fits else "DOES NOT FIT"
         lines.append(
@@ -147,7 +169,7 @@ def format_conversion(converted: Sequence[Converted], parquet: Path | None, duck
         counts = (each.files, each.records, each.slow, each.inexact, each.unreadable, each.merged)
         if any(counts):
             rows.append([each.type, *(f"{count:,}" for count in counts)])
-    lines = [_format_table(rows), ""] if len(rows) > 1 else []
+    lines = [format_table(rows), ""] if len(rows) > 1 else []
     targets = [str(path) for path in (parquet, duckdb) if path is not None]
     records = pluralize(sum(each.records for each in converted), "record")
     lines.append(f"converted: {records}, in {' and '.join(targets)}")

@@ -28,6 +28,11 @@ from codat_async.sandbox import Address
         ),
         ("plan", ["0", "1", "2", "3", "4", "130"], "interrupted; nothing was written"),
         ("status", ["0", "1", "2", "3", "4", "130"], "interrupted"),
+        (
+            "forget",
+            ["0", "1", "2", "130"],
+            "interrupted; run the same command again to continue where it stopped",
+        ),
         ("convert", ["0", "1", "2", "130"], "interrupted; run the same command again to convert the rest"),
     ],
 )

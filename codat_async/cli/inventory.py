@@ -1,0 +1,71 @@
+"""The output of ``codat-async status``: what a directory has, as text."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from codat_async.bulk import Inventory, UnitStatus
+from codat_async.cli.output import format_absent, format_failures, format_table, pluralize
+
+__all__ = ["format_inventory", "format_unit"]
+
+_AGES = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def format_inventory(found: Inventory, directory: str) -> str:
+    """Format an inventory: a line for each type, what is wrong, and the outcome in the last line."""
+    rows = [
+        ["data type", "companies", "lists", "records", "oldest", "newest", "open", "failed", "not offered"]
+    ]
+    for name, each in [*sorted(found.types.items()), ("total", found.total)]:
+        rows.append(
+            [
+                name,
+                f"{each.companies:,}",
+                f"{each.lists:,}",
+                f"{each.records:,}",
+                _age(each.oldest),
+                _age(each.newest),
+                f"{each.open:,}",
+                f"{each.failed:,}",
+                f"{each.skipped:,}",
+            ]
+        )
+    lines = [format_table(rows), "", *format_failures(found.failures), *found.damaged]
+    lines += format_absent(found.absent, len(found.absent))
+    if found.total.lost:
+        lines.append(f"{pluralize(found.total.lost, 'list')} damaged: the next pull reads them whole")
+    if found.forgotten:
+        companies = pluralize(found.forgotten, "company", "companies")
+        lines.append(f"{companies} forgotten: a pull reads them only if it names them")
+    if found.stopped:
+        lines.append(f"stopped: {found.stopped}")
+    lines.append(_outcome_line(found, directory))
+    return "\n".join(lines)
+
+
+def _outcome_line(found: Inventory, directory: str) -> str:
+    unfinished = found.total.open + found.total.failed
+    remaining = f"{pluralize(unfinished, 'list')} left" if unfinished else "no list left"
+    run = f"run {found.run}, {pluralize(found.total.companies, 'company', 'companies')}"
+    if found.process is not None:
+        return f"a pull is running (process {found.process}): {run}, {remaining}"
+    return f"{found.outcome}: {run}, {pluralize(found.total.records, 'record')}, {remaining}, in {directory}"
+
+
+def _age(moment: str | None) -> str:
+    if moment is None:
+        return "never"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return next((f"{seconds // size:.0f} {name} ago" for size, name in _AGES if seconds >= size), "now")
+
+
+def format_unit(unit: UnitStatus) -> str:
+    """Format one list on a line."""
+    ids: Sequence[str | None] = (unit.company, unit.type, unit.connection, unit.parent)
+    parts = ["/".join(each for each in ids if each), unit.state, pluralize(unit.records, "record")]
+    parts.append(unit.read_at or "never read")
+    if unit.lost:
+        parts.append("damaged: the next pull reads it whole")
+    if unit.failure:
+        parts.append(f"{unit.failure}: {unit.error}")
+    return "  ".join(parts)
