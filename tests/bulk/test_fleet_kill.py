@@ -75,30 +75,28 @@ def test_a_killed_fleet_equals_an_undisturbed_one(
     tmp_path: Path, compression: str, companies: int, kills: int
 ) -> None:
     """Every record is there once, whatever was being written when the process was killed."""
-    draw, struck, in_sealing = random.Random(companies), 0, 0
+    draw, struck, in_sealing, rounds = random.Random(companies), 0, 0, 0
     with served(companies) as port:
         out, error = start(port, tmp_path / "calm", compression).communicate(timeout=300)
         assert out == "done\n", error
-        into = tmp_path / "killed"
-        while True:
-            pull = start(port, into, compression)
-            try:
-                pull.wait(300 if struck == kills else draw.uniform(0.6, 2.4))
-            except subprocess.TimeoutExpired:
-                pull.send_signal(signal.SIGKILL)
-                struck += 1
-            out, error = pull.communicate()
-            in_sealing += sealing(into)
-            if out == "done\n":
-                if struck == kills or kills < 10:
-                    break
-                # The rest of the kills strike pulls of what has changed since, which is nothing.
-                continue
-            assert pull.returncode == -signal.SIGKILL, error
-    print(f"{struck} kills, {in_sealing} in the middle of sealing")
-    expected = everything(tmp_path / "calm")
-    assert len(expected) == 10 * companies
-    assert everything(into) == expected
-    assert not find_damage(sealed_files(into), verify=True)
-    assert bulk.status(into).total.records == sum(map(len, expected.values()))
-    assert not list(into.rglob("*.part"))
+        expected = everything(tmp_path / "calm")
+        assert len(expected) == 10 * companies
+        while struck < kills:
+            rounds += 1
+            into, done = tmp_path / str(rounds), False
+            while not done:
+                pull = start(port, into, compression)
+                try:
+                    pull.wait(300 if struck >= kills else draw.uniform(0.6, 2.4))
+                except subprocess.TimeoutExpired:
+                    pull.send_signal(signal.SIGKILL)
+                    struck += 1
+                out, error = pull.communicate()
+                in_sealing += sealing(into)
+                done = out == "done\n"
+                assert done or pull.returncode == -signal.SIGKILL, error
+            assert everything(into) == expected
+            assert not find_damage(sealed_files(into), verify=True)
+            assert bulk.status(into).total.records == sum(map(len, expected.values()))
+            assert not list(into.rglob("*.part"))
+    print(f"{struck} kills of {rounds} pulls, {in_sealing} in the middle of sealing")

@@ -3,11 +3,9 @@
 import asyncio
 import gzip
 import os
-import random
 import signal
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -129,26 +127,60 @@ async def test_the_next_pull_reads_a_forgotten_company_only_if_it_is_named(
 
 
 CHILD = """
-import sys
+import os, signal, sys
+from contextlib import contextmanager
 from pathlib import Path
 from codat_async.bulk import forget
-forget(Path(sys.argv[1]), [sys.argv[2]])
+from codat_async.bulk.store.checkpoint import Checkpoint
+
+root, company, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+count = 0
+
+def moment():
+    global count
+    count += 1
+    if count == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def audit(event, arguments):
+    if event in ("os.rename", "os.remove"):
+        moment()
+
+transaction = Checkpoint.transaction
+
+@contextmanager
+def counted(self, **more):
+    moment()
+    with transaction(self, **more):
+        yield
+        moment()
+    moment()
+
+Checkpoint.transaction = counted
+sys.addaudithook(audit)
+forget(root, [company])
+print(count)
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.soak)])
+def forget_in_process(root: Path, moment: int) -> "subprocess.CompletedProcess[str]":
+    """Forget the company in a process that kills itself at a moment; never at 0."""
+    command = [sys.executable, "-c", CHILD, str(root), GONE, str(moment)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.soak)])
 def test_killed_it_is_completed_by_the_same_command(tmp_path: Path, kills: int) -> None:
-    """At any moment nothing of the others is lost, and in the end nothing of the company is left."""
-    draw = random.Random(zlib.crc32(b"forget"))
-    for attempt in range(kills):
-        root = tmp_path / str(attempt)
+    """At whatever change of a file: nothing of the others is lost, and the company is gone in the end."""
+    filled(tmp_path / "calm")
+    moments = int(forget_in_process(tmp_path / "calm", 0).stdout)
+    assert moments > 60
+    for number in range(kills):
+        root = tmp_path / str(number)
         others = filled(root)
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(root), GONE])
-        try:
-            child.wait(draw.uniform(0.25, 0.75))
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
+        killed = forget_in_process(root, 1 + number * (moments - 1) // (kills - 1))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
         bulk.forget(root, [GONE])
         assert found(root, GONE) == []
         assert held(root) == others
+        assert not find_damage(sealed_files(root), verify=True)
