@@ -33,12 +33,12 @@ class Full:
         self._real = real
         self._left = after
 
-    def __call__(self, file: int, begins: int, data: bytes) -> None:
+    def __call__(self, file: int, data: bytes, offset: int) -> None:
         self._left -= 1
         if self._left < 0:
-            self._real(file, begins, data[: len(data) // 2])  # type: ignore[operator]
+            self._real(file, data[: len(data) // 2], offset)  # type: ignore[operator]
             raise OSError(errno.ENOSPC, "No space left on device")
-        self._real(file, begins, data)  # type: ignore[operator]
+        self._real(file, data, offset)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("memory", [1, 1 << 26], ids=["own files", "journal"])
@@ -56,7 +56,7 @@ async def test_after_room_is_made_the_same_pull_completes_the_work(
     books(server)
     await bulk.pull(caller, tmp_path / "calm", options=options())
     with monkeypatch.context() as patch:
-        patch.setattr(room, "write_all", Full(room.write_all, after))  # type: ignore[attr-defined]
+        patch.setattr(room, "write_at", Full(room.write_at, after))  # type: ignore[attr-defined]
         report = await bulk.pull(caller, tmp_path / "full", options=options(memory=memory))
     if room is writer or memory > 1:
         assert "the disk is full" in str(report.stopped) or after == 3

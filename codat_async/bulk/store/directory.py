@@ -17,7 +17,7 @@ from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.files import FileKind, JournalRow
 from codat_async.bulk.store.journal import Journal
 from codat_async.bulk.store.layout import CHECKPOINT, CONVERT_LOCK, OWN_NAMES, PULL_LOCK, REPORT, Layout
-from codat_async.bulk.store.locks import FileLock, Held, lock_holder
+from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import Run
@@ -90,7 +90,8 @@ class Directory:
             make_folder(path)
             names = {entry.name for entry in path.iterdir()}
             lost = CHECKPOINT not in names and not names.isdisjoint({"raw", "journal"})
-            if names - OWN_NAMES and CHECKPOINT not in names and not lost:
+            locks = {file.name for file in lock_files(path / PULL_LOCK)}
+            if names - OWN_NAMES - locks and CHECKPOINT not in names and not lost:
                 raise DirectoryError(
                     f"{path} holds something else than a pull; nothing was written, choose another directory"
                 )
@@ -124,7 +125,7 @@ class Directory:
             raise DirectoryError(f"{reason}; nothing was written; {START_OVER}")
         aside = self.path / f"aside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         make_folder(aside)
-        for name in (*_CONTENT, *(OWN_NAMES - {PULL_LOCK})):
+        for name in (*_CONTENT, *OWN_NAMES):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).rename(aside / name)
         self.aside = aside
@@ -142,7 +143,7 @@ class Directory:
                 for name in OWN_NAMES:
                     (self.path / name).unlink(missing_ok=True)
         if self._lock is not None:
-            self._lock.close()
+            self._lock.close(remove=unused)
             self._lock = None
         if self._made and unused:
             self.path.rmdir()

@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Final
+
+from codat_async.bulk.store.system import OPEN_FLAGS, write_at
 
 __all__ = [
     "PRIVATE_FILE",
@@ -11,7 +14,6 @@ __all__ = [
     "open_private",
     "publish",
     "sync_folder",
-    "write_all",
     "write_private",
 ]
 
@@ -31,7 +33,7 @@ def make_folder(path: Path) -> None:
 
 def open_private(path: Path, flags: int) -> int:
     """Open a file, creating it and its folder if they are missing."""
-    flags |= os.O_CREAT | os.O_CLOEXEC
+    flags |= os.O_CREAT | OPEN_FLAGS
     try:
         return os.open(path, flags, PRIVATE_FILE)
     except FileNotFoundError:
@@ -39,21 +41,12 @@ def open_private(path: Path, flags: int) -> int:
         return os.open(path, flags, PRIVATE_FILE)
 
 
-def write_all(file: int, begins: int, data: bytes) -> None:
-    """Write all of the data at an offset of a file."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, begins)
-        begins += written
-        view = view[written:]
-
-
 def write_private(path: Path, data: bytes) -> None:
     """Write a whole file durably: under a temporary name first, so that it is never there by half."""
     part = path.with_name(f"{path.name}.part")
     file = open_private(part, os.O_WRONLY | os.O_TRUNC)
     try:
-        write_all(file, 0, data)
+        write_at(file, data, 0)
         os.fsync(file)
     finally:
         os.close(file)
@@ -68,7 +61,10 @@ def publish(part: Path, path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable."""
-    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if sys.platform == "win32":
+        # It cannot open folders; NTFS logs changes of names itself.
+        return
+    folder = os.open(path, os.O_RDONLY | OPEN_FLAGS)
     try:
         os.fsync(folder)
     finally:

@@ -1,7 +1,6 @@
 """Removes companies from everything that a pull has written; killed, it is completed by the next try."""
 
 import contextlib
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -182,5 +181,4 @@ def _is_of(value: Any, wanted: set[str]) -> bool:
 
 def room_left(path: Path) -> int:
     """Bytes that are free where a directory is."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    return shutil.disk_usage(path).free

@@ -14,7 +14,7 @@ REPORT: Final = "report.json"
 PULL_LOCK: Final = "pull.lock"
 CONVERT_LOCK: Final = "convert.lock"
 DAMAGED: Final = "damaged"
-OWN_NAMES: Final = {PULL_LOCK, CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", f"{CHECKPOINT}-journal"}
+OWN_NAMES: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", f"{CHECKPOINT}-journal"}
 """What an interrupted start may leave behind."""
 
 

@@ -48,10 +48,6 @@ class Roster:
         """The companies that were ever queued."""
         return {row[0] for row in self._db.execute("select id from companies")}
 
-    def some(self, number: int) -> list[str]:
-        """A few of them."""
-        return [row[0] for row in self._db.execute("select id from companies order by id limit ?", (number,))]
-
     def name(self, names: Iterable[tuple[str, str]]) -> None:
         """Store what companies are called, by their ids."""
         for company, name in names:

@@ -18,13 +18,14 @@ from msgspec import Struct
 
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import compressor
-from codat_async.bulk.store.disk import open_private, publish, write_all
+from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
 from codat_async.bulk.store.journal import read_blocks
 from codat_async.bulk.store.keys import types_in, unpack_keys
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.reading import content, lines_in
+from codat_async.bulk.store.system import write_at
 
 __all__ = [
     "MOST_SMALL",
@@ -102,7 +103,7 @@ class _Output:
             frame = self._compress(b"".join(self._buffer))
             self._buffer.clear()
             self._buffered = 0
-            write_all(self._file, self.written.size, frame)
+            write_at(self._file, frame, self.written.size)
             self.written.size += len(frame)
             self.written.crc = zlib.crc32(frame, self.written.crc)
 

@@ -18,11 +18,12 @@ from msgspec import Struct
 
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.directory import Directory
-from codat_async.bulk.store.disk import open_private, publish, write_all
+from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.files import JournalRow
 from codat_async.bulk.store.journal import Block
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.store.state import Run
+from codat_async.bulk.store.system import sync_data, write_at
 from codat_async.errors import CodatError
 
 __all__ = ["DiskFull", "WriteBatch", "WriteError", "Writer", "write_error"]
@@ -70,7 +71,7 @@ class WriteBatch:
             file = self._files[path] = open_private(path, os.O_WRONLY)
             if os.fstat(file).st_size > begins:
                 os.ftruncate(file, begins)
-        write_all(file, begins, data)
+        write_at(file, data, begins)
 
     def cut(self, path: Path, size: int) -> None:
         """Truncate a file to the size that was committed."""
@@ -105,7 +106,7 @@ class WriteBatch:
                 for action in self._last:
                     action()
                 for file in self._files.values():
-                    os.fdatasync(file)
+                    sync_data(file)
                 for part, path in self._renames:
                     if part.exists():
                         publish(part, path)
