@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
-import msgspec
 from msgspec import Raw, Struct
 
+from codat_async import codec
 from codat_async.bulk.store.lines import Line, read_line
 from codat_async.bulk.store.state import microseconds
+from codat_async.errors import DecodingError
 
 __all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
@@ -31,7 +32,6 @@ class _Key(Struct, rename="camel", frozen=True):
     modified_date: Any = None
 
 
-_key = msgspec.json.Decoder(_Key).decode
 _UNDATED: Final = -(1 << 63)
 _Source: TypeAlias = tuple[str, str | None, str | None]
 
@@ -58,8 +58,8 @@ def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
 
 def _key_of(record: Raw) -> tuple[str | None, int]:
     try:
-        key = _key(record)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        key = codec.decode(bytes(record), _Key)
+    except DecodingError:
         return None, _UNDATED
     return None if key.id in (None, "") else str(key.id), _moment(key.modified_date)
 
