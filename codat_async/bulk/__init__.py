@@ -8,7 +8,10 @@ from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
 from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
 from codat_async.bulk.runner import NothingToPull, Pull, PullOptions, pull
-from codat_async.bulk.sinks.convert import ConversionProgress, Converted, check_sinks, convert
+from codat_async.bulk.sinks.convert import check_sinks, convert
+from codat_async.bulk.sinks.errors import SinkBusy, SinkError
+from codat_async.bulk.sinks.query import Column, columns, current
+from codat_async.bulk.sinks.tally import ConversionProgress, Converted
 from codat_async.bulk.status import Inventory, TypeInventory, UnitStatus, status, unit_statuses
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import DirectoryError
@@ -17,6 +20,7 @@ from codat_async.bulk.stream import Batch, PartialFailure, records
 
 __all__ = [
     "Batch",
+    "Column",
     "ConversionProgress",
     "Converted",
     "Counts",
@@ -39,13 +43,17 @@ __all__ = [
     "PullType",
     "QuotaTooSmall",
     "Report",
+    "SinkBusy",
+    "SinkError",
     "TypeInventory",
     "UnitFailure",
     "UnitStatus",
     "UnknownDataType",
     "WriteError",
     "check_sinks",
+    "columns",
     "convert",
+    "current",
     "find_companies",
     "forget",
     "make_plan",

@@ -2,94 +2,20 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final
 
-import msgspec
-from msgspec import Struct
-
-from codat_async.bulk.plan.data_types import PullType, pull_types, resolve_types
-from codat_async.bulk.store.compression import DamagedFile, read_lines
-from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.plan.data_types import PullType, resolve_types
+from codat_async.bulk.sinks.errors import Faults, SinkError
+from codat_async.bulk.sinks.tally import ConversionProgress, Converted, Tally
+from codat_async.bulk.store.directory import lose_files, seal_if_idle
+from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
-from codat_async.bulk.store.rawfiles import RawFile, raw_files
+from codat_async.bulk.store.sealed import SealedFile, find_damage, lost_lists, sealed_files
 from codat_async.errors import ConfigurationError
 
-__all__ = ["ConversionProgress", "Converted", "check_sinks", "convert"]
-
-_GROUP_ROWS: Final = 20_000
-_GROUP_BYTES: Final = 64 * 1024 * 1024
-_BLOCK_BYTES: Final = 8 * 1024 * 1024
-_INPUTS: Final = b"codat_async.inputs"
-_LOCK: Final = "convert.lock"
-_SCRATCH: Final = ".convert"
-
-
-class Converted(Struct, kw_only=True):
-    """The result of a conversion for one type."""
-
-    type: str
-    files: int = 0
-    """Raw files read, without those whose Parquet file was up to date."""
-    records: int = 0
-    """Records converted."""
-    slow: int = 0
-    """Records converted one by one, since their block did not fit its columns."""
-    inexact: int = 0
-    """Records with a value that its column cannot hold."""
-    unreadable: int = 0
-    """Records that the model rejects."""
-    merged: int = 0
-    """Records merged into DuckDB."""
-
-
-class ConversionProgress(Struct, frozen=True, kw_only=True):
-    """The progress of a conversion."""
-
-    files: int
-    """Raw files done, including those that were up to date."""
-    of_files: int
-    bytes: int
-    """The size of those files, compressed."""
-    of_bytes: int
-    records: int
-    """Records converted by this call."""
-
-
-class _Tally:
-    """Keeps the counts, from several threads, and reports them."""
-
-    def __init__(
-        self, files: Iterable[RawFile], on_progress: Callable[[ConversionProgress], None] | None
-    ) -> None:
-        sizes = [each.size for each in files]
-        self._of_files, self._of_bytes = len(sizes), sum(sizes)
-        self._on_progress = on_progress
-        self._lock = Lock()
-        self._files = self._bytes = self._records = 0
-
-    def count(self, *, files: Iterable[RawFile] = (), records: int = 0) -> None:
-        if self._on_progress is None:
-            return
-        with self._lock:
-            for each in files:
-                self._files += 1
-                self._bytes += each.size
-            self._records += records
-            self._on_progress(
-                ConversionProgress(
-                    files=self._files,
-                    of_files=self._of_files,
-                    bytes=self._bytes,
-                    of_bytes=self._of_bytes,
-                    records=self._records,
-                )
-            )
+__all__ = ["check_sinks", "convert"]
 
 
 def check_sinks(*, parquet: bool, duckdb: bool) -> None:
@@ -117,203 +43,78 @@ def convert(
 ) -> list[Converted]:
     """Convert the raw files of a directory; what is up to date already is not converted again.
 
-    Parquet files are ``parquet/TYPE/RUN.parquet``, one per type and run, with the company in a
-    column of its own. DuckDB gets a table per type, merged by company and id. If another
-    conversion is running in the directory, this one waits until that ends.
+    Each raw file becomes a Parquet file of the same name in ``parquet/TYPE/``, with all versions of
+    the records in it. DuckDB gets a table per type with the current version of each record, and a
+    view ``current_TYPE`` without those that were deleted in the source. :func:`columns` lists the
+    columns. While a pull is running, what it has sealed so far is converted; if another conversion is
+    running in the directory, this one waits until that ends.
 
     The function blocks: in an event loop call it with :func:`asyncio.to_thread`. ``on_progress``
     is called after each block of records and each file, from the converting threads, one at a time.
 
-    If a raw file is damaged or missing, its run is not converted for its type, and later runs of
-    the type are not merged, so that older records never replace newer ones. Everything else is
-    converted before DirectoryError, which names the file, is raised. The same goes for a type that
-    cannot be merged.
+    Everything that can be converted is, before an error is raised. DirectoryError names each file
+    that is damaged, and how many lists were lost with one and are not read again yet; SinkError says
+    which sink could not be written.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
-    if not (root / "raw").is_dir():
-        raise DirectoryError(f"{root} holds no pull")
-    kinds = [kind for kind in resolve_types(types) if (root / "raw" / kind.name).is_dir()]
+    kinds = resolve_types(types)
+    names = [kind.name for kind in kinds]
+    damaged = {each.path: str(each) for each in find_damage(sealed_files(root, names))}
+    # Sealing moves damaged files out of the way, so they are looked for first.
+    seal_if_idle(root)
     try:
-        with _alone(root), _scratch(root) as scratch:
-            return _convert(root, root / "parquet" if parquet else scratch, duckdb, kinds, on_progress)
+        with _alone(root, writes=parquet):
+            files = sealed_files(root, names)
+            damaged |= {each.path: str(each) for each in find_damage(files)}
+            faults = Faults(root, damaged, lost_lists(root, names))
+            done = _convert(root, kinds, files, parquet, duckdb, Tally(files, on_progress), faults)
+            if faults.found:
+                lose_files(root, faults.found)
     except OSError as error:
-        raise DirectoryError(f"cannot convert {root}: {error}") from error
+        raise SinkError(f"cannot convert {root}: {error}") from error
+    faults.raise_any()
+    return done
 
 
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
+@contextlib.contextmanager
+def _alone(root: Path, *, writes: bool) -> Iterator[None]:
     # One conversion could replace a file while another merges it and marks it as merged.
-    with contextlib.closing(FileLock(root / _LOCK, wait=True)):
-        yield
-
-
-@contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    path = root / _SCRATCH
-    # Left over if a conversion was killed.
-    shutil.rmtree(path, ignore_errors=True)
+    lock = None
     try:
-        yield path
+        lock = FileLock(root / CONVERT_LOCK, wait=True)
+    except OSError:
+        # In a directory that is read-only nothing changes.
+        if writes:
+            raise
+    try:
+        yield
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if lock is not None:
+            lock.close()
 
 
 def _convert(
     root: Path,
-    parquet: Path,
+    kinds: Iterable[PullType],
+    files: Sequence[SealedFile],
+    parquet: bool,
     duckdb: Path | str | None,
-    kinds: Sequence[PullType],
-    on_progress: Callable[[ConversionProgress], None] | None,
+    tally: Tally,
+    faults: Faults,
 ) -> list[Converted]:
-    found = {kind.name: raw_files(root, kind.name) for kind in kinds}
-    tally = _Tally((each for files in found.values() for each in files), on_progress)
-    failures: list[DirectoryError] = []
-    results = {kind.name: Converted(type=kind.name) for kind in kinds}
-    database = None
-    if duckdb is not None:
-        from codat_async.bulk.sinks.duckdb import Database
+    from codat_async.bulk.sinks.conversion import Conversion
 
-        database = Database(Path(duckdb))
-    try:
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            made = pool.map(
-                lambda kind: list(
-                    _parquet(
-                        root, parquet, kind, found[kind.name], results[kind.name], database, tally, failures
-                    )
-                ),
-                kinds,
-            )
-            for kind, files in zip(kinds, made, strict=True):
-                if database is not None:
-                    try:
-                        for run_files, file in files:
-                            results[kind.name].merged += database.merge(kind, run_files, file)
-                        database.make_view(kind)
-                    except DirectoryError as error:
-                        failures.append(error)
-    finally:
-        if database is not None:
-            database.close()
-    if failures:
-        raise DirectoryError("; ".join(map(str, failures)))
-    return list(results.values())
+    work = [(kind, [file for file in files if file.type == kind.name]) for kind in kinds]
+    with contextlib.ExitStack() as stack:
+        database = None
+        if duckdb is not None:
+            from codat_async.bulk.sinks.duckdb import Database
 
-
-def _parquet(
-    root: Path,
-    parquet: Path,
-    kind: PullType,
-    found: Iterable[RawFile],
-    result: Converted,
-    database: Any,
-    tally: _Tally,
-    failures: list[DirectoryError],
-) -> Iterator[tuple[list[RawFile], Path]]:
-    by_run: dict[str, list[RawFile]] = {}
-    for each in found:
-        by_run.setdefault(each.run, []).append(each)
-    failed = False
-    for run, files in by_run.items():
-        # If Parquet files are not kept, what is in the database need not be converted again.
-        if parquet != root / "parquet" and database is not None and database.has(files):
-            tally.count(files=files)
-            continue
-        target = parquet / kind.name / f"{run}.parquet"
-        inputs = msgspec.json.encode([(str(each.path.relative_to(root)), each.size) for each in files])
-        if _up_to_date(target, inputs):
-            tally.count(files=files)
-        else:
             try:
-                _write(target, files, kind, inputs, result, tally)
-            except DirectoryError as error:
-                failures.append(error)
-                failed = True
-        if not failed:
-            yield files, target
-
-
-def _up_to_date(target: Path, inputs: bytes) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from codat_async.bulk.sinks.schema import shape_of
-
-    if not target.exists():
-        return False
-    try:
-        schema = pq.read_schema(target)
-    except (pa.ArrowInvalid, OSError):
-        return False
-    metadata = schema.metadata or {}
-    kind = pull_types()[target.parent.name]
-    return metadata.get(_INPUTS) == inputs and schema.equals(shape_of(kind.model).schema)
-
-
-def _write(
-    target: Path,
-    files: Sequence[RawFile],
-    kind: PullType,
-    inputs: bytes,
-    result: Converted,
-    tally: _Tally,
-) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from codat_async.bulk.sinks.schema import shape_of
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f"{target.name}.part")
-    schema = shape_of(kind.model).schema.with_metadata({_INPUTS: inputs})
-    try:
-        with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
-            group: list[pa.Table] = []
-            for table in _tables(files, kind, result, tally):
-                group.append(table)
-                rows, size = sum(each.num_rows for each in group), sum(each.nbytes for each in group)
-                if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
-                    writer.write_table(pa.concat_tables(group), row_group_size=max(rows, 1))
-                    group = []
-            if group:
-                writer.write_table(pa.concat_tables(group))
-        with fresh.open("rb") as written:
-            # Otherwise a power failure could leave an incomplete file under its final name.
-            os.fsync(written.fileno())
-        fresh.replace(target)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _tables(files: Sequence[RawFile], kind: PullType, result: Converted, tally: _Tally) -> Iterator[Any]:
-    from codat_async.bulk.sinks.arrow import tabulate
-
-    for file in files:
-        result.files += 1
-        for lines in _blocks(file.path):
-            block = tabulate(lines, kind.model, file.source)
-            result.records += len(lines)
-            result.slow += block.slow
-            result.inexact += block.inexact
-            result.unreadable += block.unreadable
-            tally.count(records=len(lines))
-            yield block.table
-        tally.count(files=[file])
-
-
-def _blocks(path: Path) -> Iterator[list[bytes]]:
-    block: list[bytes] = []
-    size = 0
-    try:
-        for lines in read_lines(path):
-            block += lines
-            size += sum(map(len, lines))
-            if size >= _BLOCK_BYTES:
-                yield block
-                block, size = [], 0
-    except (DamagedFile, OSError) as error:
-        raise DirectoryError(str(error)) from error
-    if block:
-        yield block
+                database = stack.enter_context(Database(Path(duckdb)))
+            except SinkError as error:
+                faults.add(error)
+        conversion = Conversion(root, parquet, database, tally, faults)
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=os.cpu_count() or 1))
+        return list(pool.map(lambda each: conversion.convert(*each), [each for each in work if each[1]]))

@@ -1,178 +1,356 @@
-"""A DuckDB file with a table per type: the latest version of each record, and a view of those not deleted."""
+"""A DuckDB file: a table per type with the current version of each record, and a view of those that exist."""
 
 import contextlib
-from collections.abc import Sequence
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import duckdb
+import pyarrow as pa
 
-from codat_async.bulk.plan.data_types import PullType, Scope
-from codat_async.bulk.sinks.schema import shape_of
-from codat_async.bulk.store.directory import DirectoryError
-from codat_async.bulk.store.rawfiles import RawFile
+from codat_async.bulk.plan.data_types import PullType
+from codat_async.bulk.sinks.arrow import Block
+from codat_async.bulk.sinks.errors import SinkBusy, SinkError, first_line
+from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.store.disk import make_folder
+from codat_async.bulk.store.sealed import SealedFile
 
-__all__ = ["Database"]
+__all__ = ["Database", "Merge", "close_database", "literal", "open_database", "private_files", "quoted"]
 
-_LIST: Final = ("company_id", "connection_id", "account_key")
+VERSION: Final = 2
+"""Of the tables that this module keeps in the file; 0.1.0 wrote version 1, without saying so."""
+
+_TABLES: Final = """
+create table if not exists codat_async_format (version integer);
+create table if not exists codat_async_files (directory varchar, id bigint, type varchar);
+create table if not exists codat_async_lists (
+    type varchar, company_id varchar, connection_id varchar, account_id varchar, whole_n bigint
+);
+"""
+_NAMED: Final = "id is not null and id <> ''"
+_IDS: Final = ("company_id", "connection_id", "account_id")
+_umask_lock: Final = threading.Lock()
+
+
+def open_database(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file, or create one that only its owner can read; raises SinkError."""
+    try:
+        make_folder(path.parent)
+        with private_files():
+            db = duckdb.connect(str(path))
+            try:
+                # Only whoever has the file open may touch this folder; a process that was killed leaves it.
+                shutil.rmtree(_spill(path), ignore_errors=True)
+                make_folder(_spill(path))
+                db.execute(f"set temp_directory = {literal(str(_spill(path)))}")
+                _prepare(db, path)
+            except BaseException:
+                close_database(db, path)
+                raise
+    except (duckdb.Error, OSError) as error:
+        if "Could not set lock" in str(error):
+            holder = re.search(r"\(PID (\d+)\)", str(error))
+            process = f"process {holder[1]}" if holder else "another process"
+            raise SinkBusy(f"the DuckDB file {path} is open in {process}") from error
+        raise SinkError(f"cannot write to the DuckDB file {path}: {first_line(error)}") from error
+    return db
+
+
+def close_database(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Close a DuckDB file that was opened here."""
+    db.close()
+    with contextlib.suppress(OSError):
+        _spill(path).rmdir()
+
+
+def _prepare(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    tables = {name for (name,) in db.execute("select table_name from duckdb_tables()").fetchall()}
+    if "codat_async_format" in tables:
+        versions = db.execute("select version from codat_async_format").fetchall()
+        version = versions[0][0] if versions else None
+    else:
+        version = 1 if "codat_async_files" in tables else VERSION
+    if version != VERSION:
+        raise SinkError(
+            f"{path} has tables of format {version}, and this release writes format {VERSION}: name another"
+            " DuckDB file, and codat-async convert makes it from the raw files"
+        )
+    if "codat_async_format" not in tables:
+        db.execute("begin")
+        db.execute(_TABLES)
+        db.execute("insert into codat_async_format values (?)", [VERSION])
+        db.execute("commit")
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """Let DuckDB create files that only their owner can read."""
+    # DuckDB has no option for the mode of its files. It creates them when it opens one and at a commit.
+    with _umask_lock:
+        before = os.umask(0o077)
+        try:
+            yield
+        finally:
+            os.umask(before)
+
+
+def _spill(path: Path) -> Path:
+    return path.with_name(f"{path.name}.tmp")
 
 
 class Database:
-    """The file; each merge is one transaction, and no raw file is merged twice."""
+    """A DuckDB file; what was merged into it once is not merged again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = duckdb.connect(str(path))
-            self._db.execute(
-                "create table if not exists codat_async_files"
-                " (type varchar, file varchar, primary key (type, file))"
-            )
-        except (duckdb.Error, OSError) as error:
-            raise DirectoryError(f"cannot write to the DuckDB file {path}: {_first_line(error)}") from error
-        rows = self._db.execute("select type, file from codat_async_files").fetchall()
-        self._merged = {(str(kind), str(file)) for kind, file in rows}
+        self._db = open_database(path)
+        rows = self._db.execute("select directory, id from codat_async_files").fetchall()
+        self._merged = {(str(directory), int(number)) for directory, number in rows}
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        close_database(self._db, self.path)
 
-    def has(self, files: Sequence[RawFile]) -> bool:
-        """Whether all of these are merged already."""
-        return all((each.type, _id(each)) in self._merged for each in files)
+    def __enter__(self) -> Self:
+        return self
 
-    def merge(self, kind: PullType, files: Sequence[RawFile], parquet: Path) -> int:
-        """Merge the Parquet file of the raw files of one run; returns the number of records merged.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-        A file of a whole list replaces all records of that list, one of changes replaces the records
-        that it holds. Raises DirectoryError.
-        """
-        fresh = [each for each in files if (each.type, _id(each)) not in self._merged]
-        if not fresh:
-            return 0
+    def has(self, file: SealedFile) -> bool:
+        """Whether the records of a file are merged already, from it or from those that it replaces."""
+        earlier = [(file.directory, each) in self._merged for each in file.replaces]
+        return (file.directory, file.id) in self._merged or (bool(earlier) and all(earlier))
+
+    def has_part(self, file: SealedFile) -> bool:
+        """Whether some of the files that it replaces are merged already."""
+        return any((file.directory, each) in self._merged for each in file.replaces)
+
+    def merge(self, kind: PullType) -> "Merge":
+        """A merge of files of one type, in one transaction."""
+        return Merge(self, self._db.cursor(), kind)
+
+    def record(self, files: Sequence[SealedFile]) -> None:
+        """Remember that files are merged."""
+        self._merged.update((each.directory, each.id) for each in files)
+
+
+class Merge:
+    """Merges files of a type: all of them or, if anything fails, none.
+
+    Rows are appended first; then those are deleted that another version, or a later reading of
+    the whole list, has replaced. Most records are new, and are written only once this way.
+    """
+
+    def __init__(self, database: Database, db: duckdb.DuckDBPyConnection, kind: PullType) -> None:
+        self._database = database
+        self._db = db
+        self._kind = kind
+        self._shape: Shape = shape_of(kind)
+        self._table = quoted(kind.name)
+        self._files: list[SealedFile] = []
+        self._readings: list[pa.Table] = []
+        self._again: list[pa.Table] | None = None
+        self._is_new = True
+        self._rereads = False
+        self.records = 0
+        """Merged so far."""
+
+    def __enter__(self) -> Self:
         try:
-            self._make_table(kind, parquet)
-            self._db.execute("begin")
-            count = self._merge(kind, fresh, parquet)
-            self._db.execute("commit")
+            with self._failing():
+                self._db.execute("begin")
+                self._make_table()
+                self._is_new = self._db.execute(f"select 1 from {self._table} limit 1").fetchone() is None
+                keys = ", ".join(self._shape.key)
+                self._db.execute(
+                    f"create or replace temp table fresh as select {keys} from {self._table} limit 0"
+                )
+        except BaseException:
+            self._db.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                with contextlib.suppress(duckdb.Error):
+                    self._db.execute("rollback")
+                return
+            with self._failing():
+                self._finish()
+            self._database.record(self._files)
+        finally:
+            self._db.close()
+
+    def begin_file(self, file: SealedFile) -> None:
+        """The blocks that follow are of this file."""
+        self._files.append(file)
+        self._rereads = self._database.has_part(file)
+        if self._rereads and self._again is None:
+            self._again = []
+            if "id" in self._shape.key:
+                with self._failing():
+                    self._db.execute(
+                        "create or replace temp table nameless as select rowid as row, n"
+                        f" from {self._table} where not ({_NAMED})"
+                    )
+
+    def add(self, block: Block) -> None:
+        """Append the records of a block."""
+        with self._failing():
+            readings = _readings(block, self._shape)
+            self._readings.append(readings)
+            if self._rereads and self._again is not None:
+                self._again.append(readings)
+            if block.table.num_rows:
+                self._db.register("block", block.table)
+                self._db.execute(f"insert into {self._table} by name select * from block")
+                if not self._is_new:
+                    keys = ", ".join(self._shape.key)
+                    self._db.execute(f"insert into fresh select distinct {keys} from block")
+                self._db.unregister("block")
+        self.records += block.table.num_rows
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
         except duckdb.Error as error:
-            with contextlib.suppress(duckdb.Error):
-                self._db.execute("rollback")
-            raise DirectoryError(
-                f"cannot merge {kind.name} into {self.path}: {_first_line(error)}"
+            raise SinkError(
+                f"cannot merge {self._kind.name} into {self._database.path}: {first_line(error)}"
             ) from error
-        self._merged.update((each.type, _id(each)) for each in fresh)
-        return count
 
-    def _merge(self, kind: PullType, files: Sequence[RawFile], parquet: Path) -> int:
-        db, name = self._db, _quoted(kind.name)
-        db.execute(
-            "create or replace temp table lists as select"
-            " unnest($1::varchar[]) company_id, unnest($2::varchar[]) connection_id,"
-            " unnest($3::varchar[]) account_key, unnest($4::boolean[]) whole",
-            [
-                [each.company for each in files],
-                [each.connection for each in files],
-                [each.account for each in files],
-                [each.whole for each in files],
-            ],
-        )
-        same_list = " and ".join(f"t.{column} is not distinct from l.{column}" for column in _LIST)
-        db.execute(f"delete from {name} t using lists l where l.whole and {same_list}")
-        key = _key(kind)
-        versions = ", ".join(f"t.{column}" for column in key)
-        latest = (
-            't."modifiedDate" desc nulls last' if "modifiedDate" in shape_of(kind.model).schema.names else "1"
-        )
-        db.execute(
-            "create or replace temp table fresh as select t.* from"
-            " (select *, row_number() over () as place from read_parquet(?)) t"
-            f" join lists l on {same_list}"
-            f" qualify {_nameless(kind)} row_number()"
-            f" over (partition by {versions} order by {latest}, t.place desc) = 1",
-            [str(parquet)],
-        )
-        same_record = " and ".join(f"t.{column} is not distinct from f.{column}" for column in key)
-        db.execute(f"delete from {name} t using fresh f where {same_record} and {_named(kind)}")
-        db.execute(f"insert into {name} by name select * exclude (place) from fresh")
-        row = db.execute("select count(*) from fresh").fetchone()
-        db.executemany(
-            "insert into codat_async_files values (?, ?)", [(each.type, _id(each)) for each in files]
-        )
-        db.execute("drop table fresh; drop table lists")
-        return 0 if row is None else int(row[0])
+    # --- the table ---------------------------------------------------------------------------
 
-    def _make_table(self, kind: PullType, parquet: Path) -> None:
-        """Create the table, or add new fields of the model to one that an earlier version made."""
-        name = _quoted(kind.name)
-        self._db.execute(
-            f"create table if not exists {name} as select * from read_parquet(?) limit 0", [str(parquet)]
-        )
-
-        def columns(query: str, *values: str) -> dict[str, str]:
-            described = self._db.execute(f"select column_name, column_type from (describe {query})", values)
-            return dict(described.fetchall())
-
+    def _make_table(self) -> None:
+        """Create the table, or add the fields that the models have gained to an older one."""
+        db, table = self._db, self._table
+        db.register("wanted", self._shape.schema.empty_table())
+        db.execute(f"create table if not exists {table} as select * from wanted")
         try:
-            held = columns(f"from {name}")
-            # ``by name`` merges the fields of structs too; a plain insert would drop the new ones.
-            wanted = columns(f"from {name} union all by name from read_parquet(?)", str(parquet))
-            for column, its_type in wanted.items():
+            held = _columns(db, f"from {table}")
+            # By name the fields of structs are merged too; an insert alone would drop the new ones.
+            for column, its_type in _columns(db, f"from {table} union all by name from wanted").items():
                 if column not in held:
-                    self._db.execute(f"alter table {name} add column {_quoted(column)} {its_type}")
+                    db.execute(f"alter table {table} add column {quoted(column)} {its_type}")
                 elif held[column] != its_type:
-                    self._db.execute(f"alter table {name} alter {_quoted(column)} set data type {its_type}")
-            # DuckDB 1.1 cannot merge structs; this raises the error here, not during the merge.
-            self._db.execute(f"explain insert into {name} by name from read_parquet(?)", [str(parquet)])
+                    db.execute(f"alter table {table} alter {quoted(column)} set data type {its_type}")
         except duckdb.Error as error:
-            raise DirectoryError(
-                f"the table {kind.name} in {self.path} was made by an earlier version and cannot be altered"
-                f" ({_first_line(error)}): delete the file, or run `drop table {name}; delete from"
-                f" codat_async_files where type = '{kind.name}'` in it; codat-async convert then rebuilds"
-                " it from the raw files"
+            raise SinkError(
+                f"the table {self._kind.name} in {self._database.path} is of an earlier version and cannot be"
+                f" changed ({first_line(error)}): remove the file, or in it `drop table {table} cascade;"
+                f" delete from codat_async_files where type = '{self._kind.name}';"
+                f" delete from codat_async_lists where type = '{self._kind.name}'`,"
+                " and codat-async convert makes it again from the raw files"
             ) from error
+        db.unregister("wanted")
 
-    def make_view(self, kind: PullType) -> None:
-        """Create the view ``current_TYPE``, without the records that were deleted in the source."""
-        name = _quoted(kind.name)
-        exists = self._db.execute(
-            "select 1 from information_schema.tables where table_name = ?", [kind.name]
-        ).fetchone()
-        if exists is None:
-            return
-        deletable = "metadata" in shape_of(kind.model).schema.names
-        where = ' where not coalesce(metadata."isDeleted", false)' if deletable else ""
-        view = "current_" + kind.name
-        try:
-            self._db.execute(f"create or replace view {_quoted(view)} as select * from {name}{where}")
-        except duckdb.Error as error:
-            raise DirectoryError(f"cannot make {view} in {self.path}: {_first_line(error)}") from error
+    # --- which versions stay -----------------------------------------------------------------
+
+    def _finish(self) -> None:
+        self._delete_lists()
+        self._delete_versions()
+        self._db.execute(
+            "insert into codat_async_files select unnest($1::varchar[]), unnest($2::bigint[]), $3",
+            [[each.directory for each in self._files], [each.id for each in self._files], self._kind.name],
+        )
+        self._make_view()
+        with private_files():
+            self._db.execute("commit")
+
+    def _delete_lists(self) -> None:
+        """Delete what a later reading of the whole list does not have any more."""
+        db, ids = self._db, self._shape.ids
+        names = ", ".join(ids)
+        db.register("readings", pa.concat_tables(self._readings))
+        db.execute(
+            "create or replace temp table lists as"
+            f" select {names}, max(n) filter (where whole) as whole_n from readings group by {names}"
+        )
+        db.unregister("readings")
+        known = " and ".join(f"k.{name} = l.{name}" for name in ids)
+        db.execute(
+            f"update lists l set whole_n = greatest(l.whole_n, k.whole_n) from codat_async_lists k"
+            f" where k.type = $1 and {known}",
+            [self._kind.name],
+        )
+        db.execute(
+            f"delete from codat_async_lists k using lists l where k.type = $1 and {known}", [self._kind.name]
+        )
+        every = ", ".join(name if name in ids else "''" for name in _IDS)
+        db.execute(
+            f"insert into codat_async_lists select $1, {every}, whole_n from lists where whole_n is not null",
+            [self._kind.name],
+        )
+        same = " and ".join(f"t.{name} = l.{name}" for name in ids)
+        db.execute(f"delete from {self._table} t using lists l where {same} and t.n < l.whole_n")
+
+    def _delete_versions(self) -> None:
+        """Delete all but one version of each record: the newest, then the one that was read last."""
+        db, table = self._db, self._table
+        key = ", ".join(self._shape.key)
+        # Records without an id never replace each other.
+        named = _NAMED if "id" in self._shape.key else "true"
+        fresh = "" if self._is_new else f"semi join fresh using ({key})"
+        db.execute(
+            f"create or replace temp table twice as select {key} from {table} {fresh}"
+            f" where {named} group by {key} having count(*) > 1"
+        )
+        newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
+        db.execute(
+            f"delete from {table} where rowid in (select row from (select t.rowid as row, row_number() over"
+            f" (partition by {key} order by {newest} n desc, t.rowid desc) as place"
+            f" from {table} t join twice using ({key})) where place > 1)"
+        )
+        db.execute("drop table fresh; drop table twice; drop table lists")
+        if self._again and "id" in self._shape.key:
+            # A reading is in one file: what was merged of it from an earlier file is there again.
+            db.register("again", pa.concat_tables(self._again))
+            db.execute(
+                f"delete from {table} where rowid in"
+                " (select row from nameless where n in (select n from again))"
+            )
+            db.unregister("again")
+
+    def _make_view(self) -> None:
+        """Create ``current_TYPE``: without the records that were deleted in the source."""
+        deletable = "metadata" in self._shape.schema.names
+        where = " where not coalesce(metadata.is_deleted, false)" if deletable else ""
+        view = quoted(f"current_{self._kind.name}")
+        self._db.execute(f"create or replace view {view} as select * from {self._table}{where}")
 
 
-def _key(kind: PullType) -> list[str]:
-    """The columns that identify a record of a type."""
-    if kind.scope == Scope.REPORT:
-        return ["company_id"]
-    # Ids are unique within their source only, and a company may have several connections.
-    return [*(_LIST if kind.scope != Scope.COMPANY else _LIST[:1]), '"id"']
+def _readings(block: Block, shape: Shape) -> pa.Table:
+    """The readings that a block has lines of, those of empty lists too."""
+    columns = [*shape.ids, "n", "whole"]
+    schema = pa.schema([shape.schema.field(name) for name in columns])
+    empty = pa.Table.from_pylist(
+        [{name: getattr(line, name) for name in columns} for line in block.empty], schema=schema
+    )
+    found = block.table.select(columns).group_by(columns).aggregate([])
+    return pa.concat_tables([found.select(columns).cast(schema), empty])
 
 
-def _nameless(kind: PullType) -> str:
-    return "" if kind.scope == Scope.REPORT else 't."id" is null or'
+def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    described = db.execute(f"select column_name, column_type from (describe {query})").fetchall()
+    return {str(name): str(its_type) for name, its_type in described}
 
 
-def _named(kind: PullType) -> str:
-    return "true" if kind.scope == Scope.REPORT else 'f."id" is not null'
-
-
-def _id(file: RawFile) -> str:
-    return f"{file.path.parent.name}/{file.path.name}"
-
-
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL takes it."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else repr(error)
+def literal(value: str) -> str:
+    """A text as SQL takes it."""
+    return "'" + value.replace("'", "''") + "'"

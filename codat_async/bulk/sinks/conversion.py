@@ -1,0 +1,138 @@
+"""The files of one type, read once and written to the sinks that do not have them yet."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from codat_async.bulk.plan.data_types import PullType
+from codat_async.bulk.sinks.arrow import Block, tabulate
+from codat_async.bulk.sinks.errors import Faults, SinkError
+from codat_async.bulk.sinks.parquet import ParquetWriter, is_converted, parquet_file, remove_obsolete
+from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.sinks.tally import Converted, Tally
+from codat_async.bulk.store.compression import DamagedFile
+from codat_async.bulk.store.sealed import SealedFile, read_blocks
+
+if TYPE_CHECKING:
+    from codat_async.bulk.sinks.duckdb import Database
+
+__all__ = ["Conversion"]
+
+_BLOCK_BYTES: Final = 8 * 1024 * 1024
+"""Of lines, from as many lists as it takes: smaller blocks cost more per record."""
+
+
+class _Sink(Protocol):
+    def add(self, block: Block) -> None: ...
+
+
+class Conversion:
+    """Converts types, several at once."""
+
+    def __init__(
+        self, root: Path, parquet: bool, database: "Database | None", tally: Tally, faults: Faults
+    ) -> None:
+        self._root = root
+        self._parquet = parquet
+        self._database = database
+        self._tally = tally
+        self._faults = faults
+
+    def convert(self, kind: PullType, files: Sequence[SealedFile]) -> Converted:
+        """Convert the files of a type as far as possible."""
+        done: dict[int, Converted] = {}
+        merged = 0
+        for step in (self._merge, self._write):
+            try:
+                merged += step(kind, files, done)
+            except SinkError as error:
+                self._faults.add(error)
+        result = Converted(type=kind.name, merged=merged)
+        for each in done.values():
+            result.add(each)
+        for file in files:
+            self._tally.count(file=file)
+        return result
+
+    def _merge(self, kind: PullType, files: Sequence[SealedFile], done: dict[int, Converted]) -> int:
+        """Merge files into DuckDB, and write their Parquet files on the way; returns the records merged."""
+        database = self._database
+        while database is not None:
+            wanted = [file for file in self._sound(files) if not database.has(file)]
+            if not wanted:
+                break
+            try:
+                with database.merge(kind) as merge:
+                    for file in wanted:
+                        merge.begin_file(file)
+                        done[file.id] = self._read(kind, file, merge)
+                return merge.records
+            except DamagedFile:
+                # Nothing is merged yet, since a transaction takes all files or none: again without this one.
+                continue
+        return 0
+
+    def _write(self, kind: PullType, files: Sequence[SealedFile], done: dict[int, Converted]) -> int:
+        """Write the Parquet files that are not there yet; merges nothing."""
+        for file in self._sound(files):
+            if self._wants_parquet(kind, file):
+                with suppress(DamagedFile):
+                    done[file.id] = self._read(kind, file)
+        if self._parquet and not self._faults.has_lost(kind.name) and len(self._sound(files)) == len(files):
+            remove_obsolete(self._root, kind.name, files)
+        return 0
+
+    def _sound(self, files: Sequence[SealedFile]) -> list[SealedFile]:
+        return [file for file in files if not self._faults.is_damaged(file.path)]
+
+    def _wants_parquet(self, kind: PullType, file: SealedFile) -> bool:
+        return self._parquet and not is_converted(parquet_file(self._root, file), file, shape_of(kind))
+
+    def _read(self, kind: PullType, file: SealedFile, *sinks: _Sink) -> Converted:
+        """Read one file for these sinks and, if it is wanted, for its Parquet file.
+
+        Raises DamagedFile, when it is among the faults already.
+        """
+        with ExitStack() as stack:
+            wanted = list(sinks)
+            if self._wants_parquet(kind, file):
+                target = parquet_file(self._root, file)
+                wanted.append(stack.enter_context(ParquetWriter(target, shape_of(kind), file)))
+            try:
+                return self._tabulate(kind, file, wanted)
+            except DamagedFile as damage:
+                self._faults.add_damage(file.id, damage)
+                raise
+
+    def _tabulate(self, kind: PullType, file: SealedFile, sinks: Sequence[_Sink]) -> Converted:
+        result = Converted(type=kind.name, files=1)
+        lines = 0
+        for text in _blocks(file):
+            block = tabulate(text, shape_of(kind))
+            for sink in sinks:
+                sink.add(block)
+            rows, counts = block.table.num_rows, block.counts
+            lines += rows + len(block.empty)
+            result.records += rows
+            result.slow += counts.slow
+            result.inexact += counts.inexact
+            result.unreadable += counts.unreadable
+            self._tally.count(records=rows)
+        if lines != file.lines:
+            raise DamagedFile(file.path, f"it has {lines:,} lines instead of {file.lines:,}")
+        self._tally.count(file=file)
+        return result
+
+
+def _blocks(file: SealedFile) -> Iterator[bytes]:
+    pieces: list[bytes] = []
+    size = 0
+    for piece in read_blocks(file):
+        pieces.append(piece)
+        size += len(piece)
+        if size >= _BLOCK_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)

@@ -1,0 +1,139 @@
+"""Removes companies from what was converted: from Parquet files and DuckDB files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from codat_async.bulk.plan.data_types import pull_types
+from codat_async.bulk.sinks.arrow import Block
+from codat_async.bulk.sinks.errors import SinkError, first_line
+from codat_async.bulk.sinks.parquet import (
+    ParquetWriter,
+    empty_lists,
+    file_number,
+    parquet_file,
+    parquet_files,
+)
+from codat_async.bulk.sinks.records import Counts
+from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.store.disk import publish
+from codat_async.bulk.store.lines import Line
+from codat_async.bulk.store.sealed import SealedFile, sealed_files
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["forget_duckdb", "forget_parquet"]
+
+# Its functions are generated on import, so type checkers do not know them.
+pc: Final[Any] = pyarrow.compute
+
+
+def forget_parquet(root: Path, companies: Sequence[str], replaced: Mapping[int, int]) -> int:
+    """Remove companies, whatever the case of their ids, from the Parquet files of a directory.
+
+    Returns how many files were rewritten or removed.
+
+    ``replaced`` has the numbers of the raw files that were rewritten without the companies, and of
+    the files in their place, which are sealed already. A Parquet file whose raw file is gone without
+    one in its place is removed. To do it again is harmless. Raises SinkError.
+    """
+    files = {file.id: file for file in sealed_files(root)}
+    for part in (root / "parquet").glob("*/*.parquet.part"):
+        # Of a conversion that was killed.
+        part.unlink()
+    done = 0
+    for kind in pull_types().values():
+        for path in parquet_files(root, kind.name):
+            number = file_number(path)
+            if number in files and number not in replaced:
+                continue
+            fresh = files.get(replaced.get(number, -1))
+            if fresh is not None and fresh.type == kind.name:
+                _rewrite(path, parquet_file(root, fresh), fresh, shape_of(kind), companies)
+            path.unlink(missing_ok=True)
+            done += 1
+    return done
+
+
+def _rewrite(path: Path, target: Path, file: SealedFile, shape: Shape, companies: Sequence[str]) -> None:
+    wanted = {each.lower() for each in companies}
+    gone = pa.array(sorted(wanted), pa.string())
+    try:
+        with pq.ParquetFile(path) as opened:
+            if not opened.schema_arrow.equals(shape.schema):
+                # Of an earlier release: it is converted again anyway.
+                return
+            lines = [dict(zip((*shape.ids, "n"), each, strict=True)) for each in empty_lists(path)]
+            empty = [Line(**line, whole=True) for line in lines if line["company_id"].lower() not in wanted]
+            with ParquetWriter(target, shape, file) as writer:
+                writer.add(Block(shape.schema.empty_table(), empty, Counts()))
+                for batch in opened.iter_batches():
+                    others = pc.invert(pc.is_in(pc.utf8_lower(batch.column("company_id")), value_set=gone))
+                    writer.add(Block(pa.Table.from_batches([batch]).filter(others), [], Counts()))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SinkError(f"cannot rewrite {path} without the companies: {first_line(error)}") from error
+
+
+def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
+    """Remove companies, whatever the case of their ids, from a DuckDB file; returns how many rows that were.
+
+    The tables of this package are changed; what users made of them in the file is theirs. DuckDB
+    keeps deleted values in a file, so everything else is copied to a fresh one that takes its
+    place; there must be room for both. To do it again is harmless. Raises SinkError.
+    """
+    import duckdb
+
+    from codat_async.bulk.sinks.duckdb import close_database, open_database
+
+    if not path.exists():
+        return 0
+    # The file itself, not a link to it, is replaced.
+    path = path.resolve()
+    part = path.with_name(f"{path.name}.part")
+    database = open_database(path)
+    try:
+        removed = _delete(database, companies)
+        if removed:
+            _copy(database, part)
+    except (duckdb.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise SinkError(f"cannot remove companies from {path}: {first_line(error)}") from error
+    finally:
+        close_database(database, path)
+    if removed:
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        publish(part, path)
+    return removed
+
+
+def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> int:
+    from codat_async.bulk.sinks.duckdb import quoted
+
+    held = {str(name) for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
+    wanted = [[each.lower() for each in companies]]
+    removed = 0
+    for name in sorted(held & {*pull_types(), "codat_async_lists"}):
+        rows = f"from {quoted(name)} where list_contains($1, lower(company_id))"
+        found = database.execute(f"select count(*) {rows}", wanted).fetchone()
+        removed += 0 if found is None else int(found[0])
+        database.execute(f"delete {rows}", wanted)
+    return removed
+
+
+def _copy(database: "duckdb.DuckDBPyConnection", part: Path) -> None:
+    from codat_async.bulk.sinks.duckdb import literal, private_files, quoted
+
+    part.unlink(missing_ok=True)
+    row = database.execute("select current_database()").fetchone()
+    held = quoted(str(row[0] if row else ""))
+    with private_files():
+        database.execute(f"attach {literal(str(part))} as codat_async_fresh")
+        database.execute(f"copy from database {held} to codat_async_fresh")
+        database.execute("detach codat_async_fresh")

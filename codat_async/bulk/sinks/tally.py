@@ -1,0 +1,80 @@
+"""What a conversion did, and how far it is."""
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+
+from msgspec import Struct
+
+from codat_async.bulk.store.sealed import SealedFile
+
+__all__ = ["ConversionProgress", "Converted", "Tally"]
+
+
+class Converted(Struct, kw_only=True):
+    """The result of a conversion for one type."""
+
+    type: str
+    files: int = 0
+    """Raw files read, without those that were up to date."""
+    records: int = 0
+    """Records converted."""
+    slow: int = 0
+    """Records converted one by one, since they do not fit their columns."""
+    inexact: int = 0
+    """Records with a value that its column cannot hold."""
+    unreadable: int = 0
+    """Records that the model rejects."""
+    merged: int = 0
+    """Records merged into DuckDB."""
+
+    def add(self, other: "Converted") -> None:
+        """Add what was done with a part of the type."""
+        for name in ("files", "records", "slow", "inexact", "unreadable", "merged"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class ConversionProgress(Struct, frozen=True, kw_only=True):
+    """The progress of a conversion."""
+
+    files: int
+    """Raw files done, including those that were up to date."""
+    of_files: int
+    bytes: int
+    """The size of those files, compressed."""
+    of_bytes: int
+    records: int
+    """Records converted by this call."""
+
+
+class Tally:
+    """Keeps the counts, from several threads, and reports them."""
+
+    def __init__(
+        self, files: Iterable[SealedFile], on_progress: Callable[[ConversionProgress], None] | None
+    ) -> None:
+        sizes = [each.size for each in files]
+        self._of_files, self._of_bytes = len(sizes), sum(sizes)
+        self._on_progress = on_progress
+        self._lock = Lock()
+        self._counted: set[int] = set()
+        self._files = self._bytes = self._records = 0
+
+    def count(self, *, file: SealedFile | None = None, records: int = 0) -> None:
+        """Count converted records, and a file that is done; a file is counted once."""
+        if self._on_progress is None:
+            return
+        with self._lock:
+            if file is not None and file.id not in self._counted:
+                self._counted.add(file.id)
+                self._files += 1
+                self._bytes += file.size
+            self._records += records
+            self._on_progress(
+                ConversionProgress(
+                    files=self._files,
+                    of_files=self._of_files,
+                    bytes=self._bytes,
+                    of_bytes=self._of_bytes,
+                    records=self._records,
+                )
+            )
