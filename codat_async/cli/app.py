@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,9 +56,9 @@ def _explain(error: Exception) -> tuple[str, ExitStatus] | None:
     if isinstance(error, Unauthorized):
         return _one_line(f"the API key was not accepted ({error})"), ExitStatus.BAD_INPUT
     if isinstance(error, CodatError):
-        from codat_async.bulk import DirectoryError, UnknownDataType
+        from codat_async.bulk import DirectoryError, SinkError, UnknownDataType
 
-        bad_input = isinstance(error, (ConfigurationError, DirectoryError, UnknownDataType))
+        bad_input = isinstance(error, (ConfigurationError, DirectoryError, SinkError, UnknownDataType))
         return _one_line(str(error)), ExitStatus.BAD_INPUT if bad_input else ExitStatus.FAILED
     return None
 
@@ -89,7 +90,7 @@ def group() -> None:
     epilog=exit_status_help(
         {
             ExitStatus.DONE: "all done",
-            ExitStatus.PARTIAL: "partly done; run the same command again to continue with the rest",
+            ExitStatus.PARTIAL: "partly done; run the same command again, or convert, to continue with the rest",
             ExitStatus.FAILED: "failed: nothing was pulled",
             ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}",
         }
@@ -193,8 +194,24 @@ def _pull(
         if log is None:
             output.print_text(output.format_report(report, str(into)))
         if report.total.done and (parquet or duckdb is not None):
-            _convert(into, parquet, duckdb, [kind.name for kind in selection.types], log)
+            try:
+                _convert(into, parquet, duckdb, [kind.name for kind in selection.types], log)
+            except (bulk.SinkError, bulk.DirectoryError) as error:
+                # The pull itself is complete: only converting is left.
+                return _print_unconverted(error, into, parquet, duckdb, log)
     return _OUTCOMES[report.outcome]
+
+
+def _print_unconverted(
+    error: CodatError, into: Path, parquet: bool, duckdb: Path | None, log: "progress.JsonLog | None"
+) -> ExitStatus:
+    """Print the error and the command that converts the rest of what was pulled."""
+    sinks = ["--parquet"] * parquet + ([] if duckdb is None else ["--duckdb", str(duckdb)])
+    convert_command = shlex.join(["codat-async", "convert", str(into), *sinks])
+    text = f"{_one_line(str(error))}; what was pulled is complete, and '{convert_command}' converts the rest"
+    if log is not None:
+        log.failed(text, ExitStatus.PARTIAL)
+    return _print_error(text, ExitStatus.PARTIAL)
 
 
 @dataclass(frozen=True)

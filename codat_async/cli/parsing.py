@@ -93,14 +93,19 @@ def _read_text(path: Path, description: str) -> str:
 
 
 def check_duckdb_file(file: Path) -> None:
-    """Raise DirectoryError if a DuckDB file cannot be written to; leaves no file and no directory behind."""
+    """Raise SinkError if a DuckDB file cannot be written to; leaves no file and no directory behind.
+
+    A file that another process has open is accepted: it may be free when the pull ends.
+    """
+    from codat_async.bulk import SinkBusy
     from codat_async.bulk.sinks.duckdb import Database
 
     real = file.resolve()
     missing_parents = [parent for parent in real.parents if not os.path.exists(parent)]
     is_new = not os.path.exists(real)
     try:
-        Database(file).close()
+        with contextlib.suppress(SinkBusy):
+            Database(file).close()
     finally:
         # Removing fails if DuckDB created nothing, or others have used a directory meanwhile: both are fine.
         with contextlib.suppress(OSError):

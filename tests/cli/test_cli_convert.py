@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from cli_runner import command, error_line
 
@@ -29,20 +31,59 @@ def test_parquet_with_the_pull_and_duckdb_by_convert(
 def test_unusable_duckdb_file_is_reported_before_the_pull(
     sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file in use, of another kind, a directory, and one that cannot be created."""
-    in_use = tmp_path / "in_use.duckdb"
+    """A file of another kind, a directory, and one that cannot be created."""
+    (tmp_path / "letter.txt").write_text("dear")
+    for file in (tmp_path / "letter.txt", tmp_path, Path("/proc/books.duckdb")):
+        assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--duckdb", file) == 2
+        assert f"cannot write to the DuckDB file {file}: " in error_line(capsys)
+    assert not (tmp_path / "books").exists()
+
+
+@pytest.mark.parametrize("log", [[], ["--log-json"]])
+def test_duckdb_file_in_use_does_not_cost_the_pull(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]
+) -> None:
+    """Pull and Parquet are complete, the message names the command for the rest, and that works later."""
+    in_use, into = tmp_path / "in_use.duckdb", tmp_path / "my books"
     code = f"import duckdb; base = duckdb.connect({str(in_use)!r}); print('ready', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        (tmp_path / "letter.txt").write_text("dear")
-        for file in (in_use, tmp_path / "letter.txt", tmp_path, tmp_path / "letter.txt" / "books.duckdb"):
-            assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--duckdb", file) == 2
-            assert f"cannot write to the DuckDB file {file}: " in error_line(capsys)
+        arguments = ("pull", "--into", into, "--types", "bills", "--parquet", "--duckdb", in_use, *log)
+        assert command(*arguments) == 3
+        printed = capsys.readouterr()
         holder.communicate(b"\n")
-    assert not (tmp_path / "books").exists()
+    convert = f"codat-async convert '{into}' --parquet --duckdb {in_use}"
+    message = f"the DuckDB file {in_use} is open in process {holder.pid}; what was pulled is complete"
+    message += f", and '{convert}' converts the rest"
+    assert f"codat-async: {message}" in printed.err.splitlines()
+    if log:
+        event = json.loads(printed.out.splitlines()[-1])
+        assert (event["event"], event["status"], event["message"]) == ("failed", 3, message)
+    assert list((into / "parquet" / "bills").glob("*.parquet"))
+    assert command(*shlex.split(convert)[1:]) == 0
+    with duckdb.connect(str(in_use)) as database:
+        assert database.execute("select count(*) from bills").fetchall() == [(40,)]
+
+
+def test_damage_that_a_conversion_finds_is_read_again_by_the_next_pull(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is named, then its lists as lost, until a pull has read them."""
+    arguments = ("pull", "--into", tmp_path / "books", "--types", "bills", "--parquet")
+    assert command(*arguments[:-1]) == 0
+    (raw,) = (tmp_path / "books" / "raw" / "bills").iterdir()
+    content = bytearray(raw.read_bytes())
+    content[len(content) // 2] ^= 1
+    raw.write_bytes(content)
+    capsys.readouterr()
+    assert command("convert", tmp_path / "books") == 2
+    assert f"{raw} is damaged: " in error_line(capsys)
+    assert command("convert", tmp_path / "books") == 2
+    assert "the data of 2 lists of bills was damaged; the next pull reads them again" in error_line(capsys)
+    assert command(*arguments) == 0
 
 
 def test_check_of_the_duckdb_file_leaves_nothing_behind(
@@ -95,7 +136,7 @@ def test_conversion_progress_without_a_terminal(
             capsys.readouterr()
             assert command("convert", tmp_path, *sink) == 0
             last = capsys.readouterr().err.splitlines()[-1]
-            assert last == f"converting · 2 of 2 files · {records} records"
+            assert last == f"converting · 1 of 1 file · {records} records"
 
 
 def test_truncated_file_is_not_reported_as_an_interruption(
