@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from benchmarks.cases import bulk, decode, fanout, files, gets, growth, imports, lists, pipeline, stall
+from benchmarks.cases import (
+    bulk,
+    conversion,
+    decode,
+    fanout,
+    files,
+    gets,
+    growth,
+    imports,
+    lists,
+    pipeline,
+    stall,
+)
 from benchmarks.measure import Row
 
 CASES: dict[str, Callable[[bool], list[Row]]] = {
@@ -15,6 +27,7 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "files": files.rows,
     "stall": stall.rows,
     "bulk": bulk.rows,
+    "conversion": conversion.rows,
     "growth": growth.rows,
 }
 """Functions that return the rows of a case, by its name; the argument is whether to be short."""
