@@ -19,14 +19,14 @@ from benchmarks.measure import (
     OURS,
     PEAK,
     PER_SECOND,
+    Goal,
     Measure,
-    Reach,
     Round,
     Row,
     Sample,
     Setting,
     Side,
-    watched,
+    timed_with_memory,
 )
 from benchmarks.records import PAGE_MARK, invoice
 from codat_async import codec
@@ -131,7 +131,7 @@ def converting(count: int, size: int, work: Work) -> Side:
             await _fill(root, count, size)
 
             async def go() -> Sample:
-                sample = await watched(count * size, work(root))
+                sample = await timed_with_memory(count * size, work(root))
                 shutil.rmtree(root / "parquet", ignore_errors=True)
                 (root / "books.duckdb").unlink(missing_ok=True)
                 return sample
@@ -147,11 +147,11 @@ def rows(short: bool) -> list[Row]:
     for count in (2,) if short else (100, 1000, 10_000):
         for target, work in (("Parquet", _parquet), ("DuckDB", _duckdb)):
             sides = {OURS: converting(count, 5, work), ONE_LIST: converting(1, count * 5, work)}
-            reach: tuple[Reach, ...] = (Reach(CPU, 1.3, ONE_LIST),)
+            goals: tuple[Goal, ...] = (Goal(CPU, 1.3, ONE_LIST),)
             if target == "Parquet":
                 sides[FLOOR] = converting(count, 5, _arrow)
             if count == 10_000:
-                reach += (Reach(CPU, 1.25, FLOOR),) if target == "Parquet" else (Reach(CPU, 42),)
+                goals += (Goal(CPU, 1.25, FLOOR),) if target == "Parquet" else (Goal(CPU, 42),)
             title = f"{count * 5:,} invoices in {count:,} lists to {target}"
-            found.append(Row("conversion", title, sides, MEASURES, reach, rounds=3))
+            found.append(Row("conversion", title, sides, MEASURES, goals, rounds=3))
     return found

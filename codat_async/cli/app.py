@@ -90,7 +90,7 @@ def group() -> None:
     epilog=exit_status_help(
         {
             ExitStatus.DONE: "all done",
-            ExitStatus.PARTIAL: "partly done; run the same command again, or convert, to continue with the rest",
+            ExitStatus.PARTIAL: "partly done; run the same command again, or convert, for the rest",
             ExitStatus.FAILED: "failed: nothing was pulled",
             ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}",
         }
