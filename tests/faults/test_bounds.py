@@ -63,10 +63,10 @@ async def test_small_answer_that_inflates_to_a_gibibyte(encoding: str) -> None:
             sys.executable, "-c", _READS_ONE_ANSWER, server.url, stdout=asyncio.subprocess.PIPE
         )
         output, _ = await client.communicate()
-        told = json.loads(output)
-        assert told["error"] == "ResponseTooLarge"
-        assert "268,435,456 bytes" in told["text"]
-        assert told["grown"] < DEFAULT_RESPONSE_SIZE + 64 * MIB < SIZE // 2
+        result = json.loads(output)
+        assert result["error"] == "ResponseTooLarge"
+        assert "268,435,456 bytes" in result["text"]
+        assert result["grown"] < DEFAULT_RESPONSE_SIZE + 64 * MIB < SIZE // 2
         assert server.requests == 2
 
 
