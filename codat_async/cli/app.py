@@ -475,7 +475,7 @@ def _convert(
     "--faults",
     help="A profile (flaky, storm), or faults such as '503;rate=0.1,latency=0.5'.",
 )
-@click.option("--api-key", help="The API key to accept. [default: derived from the seed]")
+@click.option("--api-key", help="The API key to accept. [default: a random one]")
 def sandbox(**options: Any) -> int:
     """Serve Codat's API over generated books until Ctrl-C.
 

@@ -23,6 +23,11 @@ class _Touch(Struct, forbid_unknown_fields=True, rename="camel"):
     share: float = 0.01
     company_id: str | None = None
     resource: str | None = None
+    sync: bool = True
+
+
+class _Outcome(Struct, forbid_unknown_fields=True):
+    outcome: str | None
 
 
 class _Ids(Struct, forbid_unknown_fields=True):
@@ -62,7 +67,8 @@ def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Edit
 
     def touch(call: Call) -> Any:
         wanted = call.decode(_Touch) if call.payload else _Touch()
-        return {"touched": editor.touch(wanted.share, company_id=wanted.company_id, resource=wanted.resource)}
+        options = {name: getattr(wanted, name) for name in ("company_id", "resource", "sync")}
+        return {"touched": editor.touch(wanted.share, **options)}
 
     def shift(call: Call) -> Any:
         rows = (call.decode(_Number) if call.payload else _Number()).rows
@@ -88,7 +94,17 @@ def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Edit
     def remove(call: Call) -> Any:
         return {"removed": editor.remove_records(*_place(call), call.decode(_Ids).ids)}
 
+    def set_outcome(call: Call) -> Any:
+        outcome = call.decode(_Outcome).outcome
+        editor.set_sync_outcome(call.company_id, call.ids["dataType"], outcome)
+        return {"outcome": outcome}
+
+    def forget_syncs(call: Call) -> Any:
+        editor.forget_syncs(call.company_id, call.ids["dataType"])
+        return {}
+
     records = "/companies/{companyId}/{resource}"
+    syncs = "/companies/{companyId}/syncs/{dataType}"
     for method, path, answer in (
         (HTTPMethod.GET, "/stats", stats),
         (HTTPMethod.DELETE, "/stats", reset_stats),
@@ -104,6 +120,8 @@ def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Edit
         (HTTPMethod.POST, f"{records}/add", add),
         (HTTPMethod.POST, f"{records}/delete", delete),
         (HTTPMethod.POST, f"{records}/remove", remove),
+        (HTTPMethod.PUT, syncs, set_outcome),
+        (HTTPMethod.DELETE, syncs, forget_syncs),
     ):
         router.add(method, f"{_PREFIX}{path}", Route(_handler(answer), "(admin)", admin=True))
 

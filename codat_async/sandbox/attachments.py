@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import MutableSequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from codat_async.models import Attachment, Attachments, PushChangeType
 from codat_async.operations import Operation
+from codat_async.operations.base import data_type_of
 from codat_async.sandbox.books.attachments import content
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.idempotency import request_digest
@@ -21,6 +22,8 @@ from codat_async.sandbox.writes import Writes
 
 _CHUNK: Final = 262144
 _LONGEST_NAME: Final = 1000
+_PART_NAMES: Final = frozenset({"file", "fileName"})
+"""The API takes ``file``; the SDK of 2024, with which the contract tests run, still sends ``fileName``."""
 _UNREADABLE: Final = (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError, RuntimeError)
 
 
@@ -124,15 +127,15 @@ class Files:
         """Deletes a file of a record."""
 
         def handler(call: Call) -> Reply:
-            state, record_id, held = self._attached(call, operation)
+            company, record_id, held = self._attached(call, operation)
             attachment = _pick(call, held)
 
-            def change() -> tuple[str, Any]:
-                held.remove(attachment)
-                return record_id, None
+            def remove() -> None:
+                held[:] = [each for each in held if each is not attachment]
 
+            kind = PushChangeType.DELETED
             return self._writes.start(
-                call, state, operation.resource, PushChangeType.DELETED, change, None, []
+                call, company, operation.resource, kind, lambda: (record_id, remove), [], attachment.id
             )
 
         return handler
@@ -148,7 +151,7 @@ class Files:
     ) -> Reply:
         attachment_id = self._writes.new_id("attachment")
 
-        def change() -> tuple[str, Any]:
+        def attach() -> None:
             moment = now()
             attachment = Attachment(
                 id=attachment_id,
@@ -162,10 +165,11 @@ class Files:
             )
             self._paths[company.id, resource, record_id, attachment_id] = received.path
             held.append(attachment)
-            return record_id, attachment
 
         kind = PushChangeType.ATTACHMENT_UPLOADED
-        return self._writes.start(call, company, resource, kind, change, None, [])
+        return self._writes.start(
+            call, company, resource, kind, lambda: (record_id, attach), [], attachment_id
+        )
 
     def _attached(
         self, call: Call, operation: Operation
@@ -176,7 +180,11 @@ class Files:
         names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
         record_id = call.ids[names[2]]
         find(company.collection(resource), resource, record_id)
-        return company, record_id, company.read_books().attachments(resource, record_id)
+        return (
+            company,
+            record_id,
+            company.synced_books(data_type_of(resource)).attachments(resource, record_id),
+        )
 
     async def _receive(self, call: Call) -> _Received:
         if not call.body_type.startswith("multipart/"):
@@ -186,9 +194,10 @@ class Files:
         try:
             reader = MultipartReader(call.request.headers, call.request.content)
             async for part in reader:
-                if received is None and isinstance(part, BodyPartReader) and part.filename:
+                if received is None and isinstance(part, BodyPartReader) and part.name in _PART_NAMES:
                     content_type = part.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
-                    received = _Received(self.folder, part.filename[:_LONGEST_NAME], content_type)
+                    name = (part.filename or "file")[:_LONGEST_NAME]
+                    received = _Received(self.folder, name, content_type)
                     while not part.at_eof():
                         received.write(part.decode(await part.read_chunk(_CHUNK)))
             is_whole = True
@@ -198,7 +207,7 @@ class Files:
             if received is not None and not is_whole:
                 received.drop()
         if received is None:
-            raise ApiError(400, "The request body holds no file.")
+            raise ApiError(400, "The request body holds no part named file.")
         received.close()
         return received
 

@@ -5,9 +5,11 @@ import binascii
 import hmac
 import itertools
 import logging
+import re
 from collections import Counter
 from http import HTTPStatus
 from inspect import isawaitable
+from ipaddress import ip_address
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -29,6 +31,7 @@ FAULT_HEADER: Final = "X-Sandbox-Fault"
 # The API's documentation on idempotency: only these take the key.
 _KEYED_METHODS: Final = frozenset({"POST", "PATCH"})
 _LONGEST_PATH: Final = 8000
+_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Route(Struct, frozen=True, gc=False):
@@ -47,7 +50,13 @@ class Dispatcher:
     """The server's one handler."""
 
     def __init__(
-        self, router: Router[Route], limiter: RateLimiter, plan: FaultPlan, api_key: str, seed: int
+        self,
+        router: Router[Route],
+        limiter: RateLimiter,
+        plan: FaultPlan,
+        api_key: str,
+        host: str,
+        seed: int,
     ) -> None:
         self.limiter = limiter
         self.plan = plan
@@ -58,6 +67,7 @@ class Dispatcher:
         self._replays = Replays()
         self._router = router
         self._api_key = api_key
+        self._host = host
         self._correlations = (f"{seed & 0xFFFFFFFF:08x}{number:024x}" for number in itertools.count(1))
 
     @property
@@ -91,6 +101,7 @@ class Dispatcher:
         struck: list[Fault] = []
         reply: Reply | FileReply
         try:
+            self._check_host(request)
             self._authorise(request)
             match = self._find(request.method, raw_path)
             route = match.target if match is not None else None
@@ -130,7 +141,9 @@ class Dispatcher:
             allowed = ", ".join(sorted(match.methods))
             raise ApiError(405, f"{request.method[:20]} is not allowed here.", headers={"Allow": allowed})
         key = request.headers.get(KEY_HEADER) if request.method in _KEYED_METHODS else None
-        if not key:
+        if key is not None and not _GUID.fullmatch(key):
+            raise ApiError(400, f"The {KEY_HEADER} must be a GUID.")
+        if key is None:
             if not route.multipart and request.body_exists:
                 await call.receive()
             return await self._carry_out(call, route)
@@ -169,6 +182,21 @@ class Dispatcher:
             raise ApiError(414, "The address is too long.")
         segments = split_path(raw_path)
         return None if segments is None else self._router.find(method, segments)
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        """Rejects names that are not this machine's.
+
+        A web page could make its own name resolve to this address, and so have a browser drive
+        the sandbox; addresses themselves are safe from that.
+        """
+        host = request.headers.get(hdrs.HOST, "").rpartition("@")[2]
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if name.lower() in ("localhost", self._host.lower()):
+            return
+        try:
+            ip_address(name)
+        except ValueError:
+            raise ApiError(421, f"This sandbox does not answer for the host '{name[:100]}'.") from None
 
     def _authorise(self, request: web.BaseRequest) -> None:
         scheme, _, encoded = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
+from codat_async.models import Company
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 
@@ -41,20 +43,35 @@ _KINDS: dict[type[inspect.Type], Kind] = {
 
 
 class Property:
-    """A place in a type's records that filters and orders may name."""
+    """A place in a type's records that filters and orders may name.
 
-    def __init__(self, kind: Kind, steps: Sequence[Callable[[Any], Any]]) -> None:
+    ``inner`` is the place within each item, if this one is a list.
+    """
+
+    def __init__(
+        self, kind: Kind, steps: Sequence[Callable[[Any], Any]], inner: "Property | None" = None
+    ) -> None:
         self.kind = kind
+        self.inner = inner
         self._steps = steps
+
+    def values(self, record: Any) -> list[Any]:
+        """All the values here: of a list, that of each of its items."""
+        if self.inner is None:
+            return [self.read(record)]
+        return [self.inner.read(item) for item in self._walk(record) or ()] or [None]
 
     def read(self, record: Any) -> Any:
         """The record's value here, ready to be compared with others of its kind; ``None`` if absent."""
+        return _comparable(self._walk(record))
+
+    def _walk(self, record: Any) -> Any:
         value = record
         for step in self._steps:
             if value is None:
                 return None
             value = step(value)
-        return _comparable(value)
+        return value
 
 
 def _comparable(value: Any) -> Any:
@@ -73,11 +90,16 @@ def resolve(model: type[msgspec.Struct], path: str) -> Property:
     """The property at a dotted path of wire names, such as ``customerRef.id``.
 
     Raises :class:`FieldError` if there is none, or if it is an object or an array: the query
-    language reaches into objects, not into arrays.
+    language reaches into objects, not into arrays. Companies are the exception: the API's
+    documentation queries ``dataConnections.status``.
     """
     steps: list[Callable[[Any], Any]] = []
     here: inspect.Type = inspect.type_info(model)
-    for name in path.split("."):
+    names = path.split(".")
+    for place, name in enumerate(names):
+        if isinstance(here, inspect.ListType) and model is Company:
+            inner = resolve(_struct_of(here), ".".join(names[place:]))
+            return Property(inner.kind, steps, inner)
         if isinstance(here, inspect.StructType):
             field = next((each for each in here.fields if each.encode_name == name), None)
             if field is None:
@@ -93,6 +115,13 @@ def resolve(model: type[msgspec.Struct], path: str) -> Property:
     if kind is None:
         raise FieldError(f"'{path}' is not a value that can be compared")
     return Property(kind, steps)
+
+
+def _struct_of(described: inspect.ListType) -> type[msgspec.Struct]:
+    item = without_null(described.item_type)
+    if not isinstance(item, inspect.StructType):
+        raise FieldError("the items of the list are not objects")
+    return item.cls
 
 
 def without_null(described: inspect.Type) -> inspect.Type:
@@ -113,7 +142,10 @@ def order(records: Sequence[Record], order_by: str, model: type[msgspec.Struct])
     first when ascending and last when descending. Raises :class:`FieldError`.
     """
     descending = order_by.startswith("-")
-    read = resolve(model, order_by.removeprefix("-").strip()).read
+    found = resolve(model, order_by.removeprefix("-").strip())
+    if found.inner is not None:
+        raise FieldError(f"a list cannot be ordered by '{order_by}'")
+    read = found.read
     missing = []
     present = []
     for record in records:

@@ -6,13 +6,17 @@ from typing import Any
 
 from codat_async import models
 from codat_async.models import Company, Connection, ConnectionStatus, DataType
+from codat_async.operations.base import data_type_of
+from codat_async.sandbox.books import RESOURCES
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.reads import Reads, find
 from codat_async.sandbox.replies import ApiError, Reply, json_reply, now
-from codat_async.sandbox.state import ACCOUNTING_TYPES, CompanyState, State
+from codat_async.sandbox.state import CompanyState, State
+from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 
 _NOTHING = Reply(status=204, content_type=None)
 _TOKEN_LIFETIME = 86400
+_MOST_FINDINGS = 50
 
 
 class Platform:
@@ -46,9 +50,9 @@ class Platform:
             "connections.update_authorization": self._authorise,
             "refresh_data.all": self._refresh_all,
             "refresh_data.by_data_type": self._refresh_one,
-            "refresh_data.get": lambda call: json_reply(self._company(call).data_status()),
+            "refresh_data.get": lambda call: json_reply(self._company(call).syncs.status()),
             "refresh_data.list_pull_operations": lambda call: self._reads.page(
-                call, self._company(call).pulls
+                call, self._company(call).syncs.history
             ),
             "refresh_data.get_pull_operation": self._pull_operation,
             "company_info.refresh": self._refresh_info,
@@ -66,10 +70,11 @@ class Platform:
         return self._state.new_id(f"made/{self._made}")
 
     def _companies(self, call: Call) -> Reply:
-        tags = call.parameters.get("tags")
+        tags, query = call.parameters.get("tags"), call.parameters.get("query")
+        if query and "pageSize" not in call.parameters:
+            raise ApiError(400, "pageSize is required with a query.")
         if tags:
             narrowing = "&&".join(f"tags.{pair.strip()}" for pair in tags.split(","))
-            query = call.parameters.get("query")
             call.parameters["query"] = f"{{{query}}}&&{narrowing}" if query else narrowing
         return self._reads.page(call, self._state.companies)
 
@@ -134,8 +139,11 @@ class Platform:
             asked = call.decode(models.ProductRefreshRequest).data_types
             if asked is not None:
                 data_types = [_data_type(each) for each in asked]
+        company = self._company(call)
+        connection = company.linked()
         for each in data_types:
-            self._company(call).pull(each, None)
+            if not company.syncs.is_running(each):
+                company.syncs.queue(each, connection)
         return Reply(status=202, content_type=None)
 
     def _access_token(self, call: Call) -> Reply:
@@ -177,13 +185,13 @@ class Platform:
             created=now(),
         )
         company.connections.add(connection)
-        self._connections_changed(company)
+        company.connections_changed()
         return json_reply(connection)
 
     def _delete_connection(self, call: Call) -> Reply:
         company = self._company(call)
         company.connections.records.remove(self._connection(call))
-        self._connections_changed(company)
+        company.connections_changed()
         return Reply(content_type=None)
 
     def _unlink(self, call: Call) -> Reply:
@@ -197,35 +205,66 @@ class Platform:
         return self._set_status(call, ConnectionStatus.LINKED)
 
     def _set_status(self, call: Call, status: ConnectionStatus | None) -> Reply:
-        connection = self._connection(call)
-        connection.status = status or connection.status
-        self._connections_changed(self._company(call))
+        company, connection = self._company(call), self._connection(call)
+        if status == ConnectionStatus.LINKED:
+            company.link(connection)
+        elif status is not None:
+            connection.status = status
+            company.connections_changed()
         return json_reply(connection)
 
-    def _connections_changed(self, company: CompanyState) -> None:
-        company.connections_changed()
-        self._state.companies.changed()
-
     def _refresh_all(self, call: Call) -> Reply:
-        for data_type in ACCOUNTING_TYPES:
-            self._company(call).pull(data_type, None)
+        company = self._company(call)
+        company.sync_all(company.linked())
         return _NOTHING
 
     def _refresh_one(self, call: Call) -> Reply:
-        data_type = _data_type(call.ids["dataType"])
-        return json_reply(self._company(call).pull(data_type, call.parameters.get("connectionId") or None))
+        company, data_type = self._company(call), _data_type(call.ids["dataType"])
+        connection_id = call.parameters.get("connectionId")
+        connection = company.connection(connection_id) if connection_id else company.linked()
+        return json_reply(company.syncs.queue(data_type, connection))
 
     def _refresh_info(self, call: Call) -> Reply:
-        pull = self._company(call).pull(DataType.COMPANY, None)
+        company = self._company(call)
+        pull = company.syncs.queue(DataType.COMPANY, company.linked())
         names = set(models.Dataset.__struct_fields__) & set(models.PullOperation.__struct_fields__)
         return json_reply(models.Dataset(**{name: getattr(pull, name) for name in names}))
 
     def _pull_operation(self, call: Call) -> Reply:
-        return json_reply(find(self._company(call).pulls, "pull operations", call.ids["datasetId"]))
+        return json_reply(self._found(call))
+
+    def _found(self, call: Call) -> models.PullOperation:
+        pull: models.PullOperation = find(
+            self._company(call).syncs.history, "pull operations", call.ids["datasetId"]
+        )
+        return pull
 
     def _validation_results(self, call: Call) -> Reply:
-        self._pull_operation(call)
-        return json_reply(models.Validation(errors=[], warnings=[]))
+        company, pull = self._company(call), self._found(call)
+        errors, warnings = [], []
+        if pull.status == models.DatasetStatus.VALIDATION_ERROR:
+            errors.append(_finding("", "DatasetIsConsistent", "The data set could not be validated."))
+        elif pull.is_completed and company.books is not None:
+            for resource in RESOURCES:
+                if data_type_of(resource) == pull.data_type:
+                    for record in company.collection(resource).records:
+                        if not _adds_up(record):
+                            message = "The line items do not add up to the sub total."
+                            warnings.append(_finding(record.id, "LineItemsAddUp", message))
+        return json_reply(models.Validation(errors=errors, warnings=warnings[:_MOST_FINDINGS]))
+
+
+def _adds_up(record: Any) -> bool:
+    lines, sub_total = getattr(record, "line_items", None), getattr(record, "sub_total", None)
+    if not lines or sub_total is None or any(line.sub_total is None for line in lines):
+        return True
+    return bool(sum(line.sub_total for line in lines) == sub_total)
+
+
+def _finding(item_id: str, rule_id: str, message: str) -> models.ValidationItem:
+    return models.ValidationItem(
+        rule_id=rule_id, item_id=item_id, message=message, validator_name="SandboxValidator"
+    )
 
 
 def _named(name: str) -> str:

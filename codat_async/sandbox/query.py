@@ -141,26 +141,33 @@ def _predicate(token: Token, model: type[msgspec.Struct]) -> Predicate:
         found = resolve(model, token.path)
     except FieldError as error:
         raise QueryError(str(error)) from error
-    read = found.read
+    test = _test(token, found)
+    if found.inner is None:
+        read = found.read
+        return lambda record: test(read(record))
+    return lambda record: any(test(value) for value in found.values(record))
+
+
+def _test(token: Token, found: Property) -> Callable[[Any], bool]:
+    """Whether one value matches; texts compare without regard to case."""
+    if found.kind is Kind.TEXT and token.operator in ("~", "=", "!="):
+        text = token.value.casefold()
+        if token.operator == "~":
+            return lambda value: value is not None and text in value.casefold()
+        if token.operator == "=":
+            return lambda value: value is not None and value.casefold() == text
+        return lambda value: value is None or value.casefold() != text
     if token.operator == "~":
-        if found.kind is not Kind.TEXT:
-            raise QueryError(f"'~' takes text, '{token.path}' is a {found.kind}")
-        text = token.value
-        return lambda record: text in (read(record) or "")
-    value = _literal(token, found)
+        raise QueryError(f"'~' takes text, '{token.path}' is a {found.kind}")
+    expected = _literal(token, found)
     if token.operator == "=":
-        return lambda record: bool(read(record) == value)
+        return lambda value: bool(value == expected)
     if token.operator == "!=":
-        return lambda record: bool(read(record) != value)
+        return lambda value: bool(value != expected)
     if found.kind not in (Kind.NUMBER, Kind.DATE):
         raise QueryError(f"'{token.operator}' takes numbers and dates, '{token.path}' is a {found.kind}")
     compare = _ORDERED[token.operator]
-
-    def ordered(record: Any) -> bool:
-        actual = read(record)
-        return actual is not None and compare(actual, value)
-
-    return ordered
+    return lambda value: value is not None and compare(value, expected)
 
 
 def _literal(token: Token, found: Property) -> Any:

@@ -1,19 +1,26 @@
 """Answers the reads of the accounting data: lists, single records, reports and PDFs."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from codat_async.models import PaymentLinkType
+from codat_async.models import DataType, PaymentLinkType
 from codat_async.operations import Operation
+from codat_async.operations.base import data_type_of
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.paging import RenderCache, render_page
 from codat_async.sandbox.pdf import render_record
-from codat_async.sandbox.replies import ApiError, Reply, json_reply
+from codat_async.sandbox.replies import ApiError, Reply, encode, json_reply
 from codat_async.sandbox.state import CompanyState, State
 
 _STATEMENTS: Final = frozenset({"get_balance_sheet", "get_profit_and_loss", "get_cash_flow_statement"})
-_AGED: Final = frozenset({"get_aged_debtors_report", "get_aged_creditors_report"})
+_AGED: Final = {
+    "get_aged_debtors_report": DataType.INVOICES,
+    "get_aged_creditors_report": DataType.BILLS,
+}
+"""With the data type that must have been synced."""
+_PERIOD_END: Final = re.compile(rb'("(?:toDate|date)":"\d{4}-\d\d-\d\d)T00:00:00"')
 
 # More periods or days say nothing any more; the API names no bound.
 _MOST_PERIODS: Final = 240
@@ -71,7 +78,7 @@ class Reads:
             company = self.company(call)
             record = find(company.collection(resource), resource, call.ids[parameter])
             if resource == "tracking_categories":
-                record = company.read_books().tracking_category_tree(record.id)
+                record = company.synced_books(data_type_of(resource)).tracking_category_tree(record.id)
             return json_reply(record)
 
         return handler
@@ -93,23 +100,26 @@ class Reads:
 
     def company_info(self, operation: Operation) -> Handler:
         """Reads how the accounting software describes the company."""
-        return lambda call: json_reply(self.company(call).read_books().info)
+        return lambda call: json_reply(self.company(call).synced_books(DataType.COMPANY).info)
 
     def report(self, operation: Operation) -> Handler:
         """Computes a financial statement or what is owed by age, or says whether the latter is available."""
         name = operation.name.removeprefix("get_").removesuffix("_report")
 
         def statement(call: Call) -> Reply:
-            compute = getattr(self.company(call).read_books().statements, name)
+            books = self.company(call).synced_books(data_type_of(name))
             length = call.number("periodLength", 1, _MOST_PERIODS)
             number = call.number("periodsToCompare", 0, _MOST_PERIODS)
-            return json_reply(compute(length, number, _day(call, "startMonth")))
+            report = getattr(books.statements, name)(length, number, _day(call, "startMonth"))
+            # Without a period the API answers no more than that; and periods end just before midnight.
+            body = encode(report) if report.reports else b'{"reports":[]}'
+            return Reply(body=_PERIOD_END.sub(rb'\1T23:59:59.9999999"', body))
 
         def aged(call: Call) -> Reply:
-            compute = getattr(self.company(call).read_books(), name)
+            books = self.company(call).synced_books(_AGED[operation.name])
             periods = call.number("numberOfPeriods", 1, _MOST_PERIODS, 4)
             days = call.number("periodLengthDays", 1, _MOST_DAYS, 30)
-            return json_reply(compute(_day(call, "reportDate"), periods, days))
+            return json_reply(getattr(books, name)(_day(call, "reportDate"), periods, days))
 
         if operation.name in _STATEMENTS:
             return statement

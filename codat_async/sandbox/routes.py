@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from codat_async.models import DataType
 from codat_async.operations import Operation
+from codat_async.operations.base import data_type_of
 from codat_async.sandbox.attachments import Files
 from codat_async.sandbox.call import Handler
 from codat_async.sandbox.dispatch import Route
 from codat_async.sandbox.platform import Platform
 from codat_async.sandbox.reads import Reads
 from codat_async.sandbox.routing import Router
-from codat_async.sandbox.writes import Writes, data_type_of
+from codat_async.sandbox.writes import Writes
 
 Make = Callable[[Operation], Handler]
 

@@ -1,9 +1,9 @@
 """The sandbox itself: a server on this event loop, and what a test changes about it."""
 
 import logging
+import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
-from hashlib import blake2b
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from codat_async.sandbox.reads import Reads
 from codat_async.sandbox.routes import add_catalogue, body_models, makers, record_models
 from codat_async.sandbox.routing import Router
 from codat_async.sandbox.state import State
+from codat_async.sandbox.syncs import Timers
 from codat_async.sandbox.writes import Writes
 
 _CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -50,9 +51,9 @@ class Sandbox:
     type) and ``sizes`` (by resource) shape the books. ``limits`` are those to enforce:
     :class:`RateLimits`, ``True`` for the API's own, ``None`` for none. ``faults`` is a
     profile's name, text such as ``"503;rate=0.1,latency=0.5"``, or :class:`Fault` objects.
-    ``push_delay`` is how many seconds a write stays pending. Books are made when first asked
-    for, which for large ones takes seconds; the resources named in ``warm`` are made before
-    it listens.
+    ``push_delay`` is how many seconds a write stays pending, ``sync_delay`` how many a sync
+    takes. Books are made when first asked for, which for large ones takes seconds; the
+    resources named in ``warm`` are made before it listens. ``api_key`` is random unless given.
 
     It listens on ``127.0.0.1`` unless another ``host`` is given, on a free port unless one is given.
     """
@@ -70,28 +71,30 @@ class Sandbox:
         limits: RateLimits | bool | None = None,
         faults: str | Iterable[Fault | str] | None = None,
         push_delay: float = 0.05,
+        sync_delay: float = 0.2,
         warm: Iterable[str] = (),
     ) -> None:
         self.books = Books(companies=companies, seed=seed, size=size, sizes=sizes)
-        self.api_key = api_key or f"sandbox-{blake2b(str(seed).encode(), digest_size=12).hexdigest()}"
+        self.api_key = api_key or f"sandbox-{secrets.token_hex(12)}"
         self.seed = seed
         self.port = port
         self._host = host
         self._warm = tuple(warm)
         operations = list(catalogue())
         models = record_models(operations)
-        self._state = State(self.books, models, seed)
+        self._timers = Timers(push_delay, sync_delay)
+        self._state = State(self.books, models, seed, self._timers)
         self.records = Editor(self._state, models, seed)
         """Changes to the books from outside the API."""
         self._limiter = RateLimiter(_limits(limits), lambda: len(self.company_ids))
         reads = Reads(self._state, RenderCache(_CACHE_BYTES))
-        self._writes = Writes(self._state, reads, body_models(operations), push_delay)
-        self._files = Files(reads, self._writes)
+        writes = Writes(self._state, reads, body_models(operations))
+        self._files = Files(reads, writes)
         router: Router[Route] = Router()
-        by_kind = makers(reads, self._writes, self._files, Platform(self._state, reads))
+        by_kind = makers(reads, writes, self._files, Platform(self._state, reads))
         add_catalogue(router, operations, by_kind)
         plan = FaultPlan(parse_faults(faults), seed)
-        self._dispatcher = Dispatcher(router, self._limiter, plan, self.api_key, seed)
+        self._dispatcher = Dispatcher(router, self._limiter, plan, self.api_key, host, seed)
         add_admin_routes(router, self._dispatcher, self.records)
         self._exit = AsyncExitStack()
 
@@ -103,7 +106,7 @@ class Sandbox:
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         self.records.warm(self._warm)
         self._exit.callback(self._files.close)
-        self._exit.callback(self._writes.stop)
+        self._exit.callback(self._timers.stop)
         try:
             await runner.setup()
             self._exit.push_async_callback(runner.cleanup)

@@ -1,25 +1,26 @@
-"""What the sandbox knows: the companies, their books, and what was written and refreshed since it started."""
+"""What the sandbox knows: the companies, their books, and what was written and synced since it started."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from codat_async import models
-from codat_async.models import Company, Connection, DataType, PullOperation, PushOperation
+from codat_async.models import Company, Connection, ConnectionStatus, DataType, PushOperation
+from codat_async.operations.base import data_type_of
 from codat_async.sandbox.books import Books, CompanyBooks
 from codat_async.sandbox.books.profile import uuid_of
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.replies import ApiError, now
+from codat_async.sandbox.syncs import ACCOUNTING_TYPES, Change, Syncs, Timers
 
-ACCOUNTING_TYPES = tuple(each for each in DataType if "-" not in each)
-"""The data types of accounting software; the others are of banks and shops."""
+_REPORTS: Final = (DataType.BALANCE_SHEET, DataType.PROFIT_AND_LOSS, DataType.CASH_FLOW_STATEMENT)
 
 
 class CompanyState:
     """One company: its books if it has any, and what happened since the sandbox started.
 
-    ``record_models`` is the type of the records of each resource.
+    A sync changes only the data type it is of; what follows from it (balances, journals,
+    reports) is synced along with it.
     """
 
     def __init__(
@@ -27,17 +28,18 @@ class CompanyState:
         company: Company,
         connections: Sequence[Connection],
         books: CompanyBooks | None,
-        record_models: Mapping[str, Any],
+        state: "State",
     ) -> None:
         self.company = company
         self.books = books
         self.connections = Collection(list(connections), Connection)
         self.pushes = Collection([], PushOperation[Any], id_of=attrgetter("push_operation_key"))
         self.sync_settings: models.CompanySyncSettings | None = None
-        self._record_models = record_models
-        self._is_written = False
-        self._pulls: Collection | None = None
+        self.syncs = Syncs(company.id, state.timers, self._sync, self._disconnect)
+        self._state = state
         self._collections: dict[tuple[str, str], Collection] = {}
+        if books is not None:
+            self.syncs.complete(ACCOUNTING_TYPES, connections[0].id, company.last_sync)
 
     @property
     def id(self) -> str:
@@ -51,117 +53,103 @@ class CompanyState:
             raise ApiError(404, f"Connection {connection_id} was not found for company {self.id}.")
         return found
 
+    def linked(self) -> Connection:
+        """The first linked connection; raises 404 if there is none."""
+        for connection in self.connections.records:
+            if connection.status == ConnectionStatus.LINKED:
+                return connection  # type: ignore[no-any-return]
+        raise ApiError(404, f"Company {self.id} has no linked connection.")
+
     def connections_changed(self) -> None:
         """Shows the connections in the company again after one of them changed."""
         self.connections.changed()
         self.company.data_connections = list(self.connections.records)
+        self._state.companies.changed()
 
-    def read_books(self) -> CompanyBooks:
-        """The company's books; raises 409 if none were ever pulled, as for a company just created."""
+    def link(self, connection: Connection) -> None:
+        """Links a connection; the first one of a company without books brings it some, to be synced."""
+        connection.status = ConnectionStatus.LINKED
+        self.connections_changed()
         if self.books is None:
-            raise ApiError(409, f"The data of company {self.id} has not been requested or is still syncing.")
-        if self._is_written:
-            self._is_written = False
-            for resource in self.books.refresh():
-                for collection in self.collections(resource):
-                    collection.changed()
-        return self.books
+            self.books = self._state.books.add(self.id)
+            self.sync_all(connection)
 
-    def written(self) -> None:
-        """To be called after records were written: balances and the ledger follow before the next read."""
-        self._is_written = True
+    def sync_all(self, connection: Connection) -> None:
+        """Queues a sync of each data type that is fetched on the first link, unless one runs already."""
+        left_out: set[str] = set()
+        if self.sync_settings is not None:
+            for each in self.sync_settings.settings or ():
+                if not each.fetch_on_first_link:
+                    left_out.add(each.data_type)
+        for data_type in ACCOUNTING_TYPES:
+            if data_type not in left_out and not self.syncs.is_running(data_type):
+                self.syncs.queue(data_type, connection)
+
+    def synced_books(self, data_type: DataType) -> CompanyBooks:
+        """The company's books; raises 409 if the data type was never synced, 404 if it is not supported."""
+        self.syncs.check(data_type)
+        assert self.books is not None
+        return self.books
 
     def collection(self, resource: str, parent: str = "") -> Collection:
         """The list of a resource, made when first asked for.
 
-        ``parent`` is the bank account if the resource is its transactions; raises 404 for an
-        unknown one.
+        ``parent`` is the bank account if the resource is its transactions. Raises 404 for an
+        unknown one, 409 if the data type was never synced.
         """
+        books = self.synced_books(data_type_of(resource))
         key = (resource, parent)
-        books = self.read_books()
-        found = self._collections.get(key)
-        if found is None:
+        if key not in self._collections:
             try:
                 records = books.bank_transactions(parent) if parent else books.records(resource)
             except KeyError:
                 raise ApiError(404, f"No {resource} were found in company {self.id}.") from None
-            found = self._collections[key] = Collection(records, self._record_models[resource])
-        return found
+            self._collections[key] = Collection(records, self._state.record_models[resource])
+        return self._collections[key]
 
     def collections(self, resource: str) -> Iterator[Collection]:
         """The lists of a resource that were made so far; bank transactions have several."""
         return (collection for (name, _), collection in self._collections.items() if name == resource)
 
-    @property
-    def pulls(self) -> Collection:
-        """The history of pulls; a company with books begins with one complete pull a data type."""
-        if self._pulls is None:
-            history = list(self._first_pulls()) if self.books is not None else []
-            self._pulls = Collection(history, PullOperation)
-        return self._pulls
+    def changed(self, resources: Iterable[str]) -> set[DataType]:
+        """To be called after records of these resources changed; returns the data types that did.
 
-    def _first_pulls(self) -> Iterator[PullOperation]:
-        completed = self.company.last_sync or self.company.created or now()
-        for connection in self.connections.records[:1]:
-            for data_type in ACCOUNTING_TYPES:
-                yield _pull(self.id, connection.id, data_type, completed, uuid_of(self.id, data_type))
+        Balances, journals and reports follow at once, so they are among them.
+        """
+        names = {*resources, *(self.books.refresh() if self.books is not None else ())}
+        for name in names:
+            for collection in self.collections(name):
+                collection.changed()
+        types = {data_type_of(name) for name in names}
+        return types.union(_REPORTS) if "journal_entries" in names else types
 
-    def pull(self, data_type: DataType, connection_id: str | None) -> PullOperation:
-        """A new pull of a data type, complete at once: the books are here already."""
-        if connection_id is None:
-            linked = [each for each in self.connections.records if each.status == "Linked"]
-            if not linked:
-                raise ApiError(404, f"Company {self.id} has no linked connection.")
-            connection: Connection = linked[0]
-        else:
-            connection = self.connection(connection_id)
-        moment = now()
-        pulls = self.pulls
-        key = uuid_of(self.id, data_type, len(pulls.records))
-        pull = _pull(self.id, connection.id, data_type, moment, key)
-        pulls.add(pull)
-        self.company.last_sync = moment
-        return pull
+    def edit(self, resources: Iterable[str], changes: Iterable[Change]) -> None:
+        """Changes records as if they had changed in the accounting software and been synced at once."""
+        for change in changes:
+            change()
+        self.syncs.complete(self.changed(resources), self.connections.records[0].id)
 
-    def data_status(self) -> Mapping[str, models.DataStatus]:
-        """By data type, when it was last pulled."""
-        latest = {pull.data_type: pull for pull in self.pulls.records}
-        return {
-            data_type: models.DataStatus(
-                data_type=data_type,
-                current_status=pull.status,
-                last_successful_sync=pull.completed,
-                latest_sync_id=pull.id,
-                latest_successful_sync_id=pull.id,
-            )
-            for data_type, pull in latest.items()
-        }
+    def _sync(self, data_type: DataType, changes: Sequence[Change]) -> set[DataType]:
+        for change in changes:
+            change()
+        self.company.last_sync = now()
+        self._state.companies.changed()
+        resources = {name for name, _ in self._collections if data_type_of(name) == data_type}
+        return self.changed(resources) if changes else set()
 
-
-def _pull(
-    company_id: str, connection_id: str, data_type: DataType, completed: datetime, pull_id: str
-) -> PullOperation:
-    return PullOperation(
-        id=pull_id,
-        company_id=company_id,
-        connection_id=connection_id,
-        data_type=data_type,
-        status=models.DatasetStatus.COMPLETE,
-        progress=100,
-        requested=completed - timedelta(seconds=1),
-        completed=completed,
-        is_completed=True,
-        is_errored=False,
-    )
+    def _disconnect(self, connection: Connection) -> None:
+        connection.status = ConnectionStatus.DEAUTHORIZED
+        self.connections_changed()
 
 
 class State:
     """All companies; those with books are opened when first asked for."""
 
-    def __init__(self, books: Books, record_models: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, books: Books, record_models: Mapping[str, Any], seed: int, timers: Timers) -> None:
+        self.books = books
+        self.record_models = record_models
+        self.timers = timers
         self._seed = seed
-        self._books = books
-        self._record_models = record_models
         self._companies: dict[str, CompanyState | None] = dict.fromkeys(books.company_ids)
         self._list: Collection | None = None
 
@@ -177,8 +165,8 @@ class State:
         except KeyError:
             raise ApiError(404, f"Company {company_id[:64]} was not found.") from None
         if state is None:
-            books = self._books.company(company_id)
-            state = CompanyState(books.company, books.connections, books, self._record_models)
+            books = self.books.company(company_id)
+            state = CompanyState(books.company, books.connections, books, self)
             self._companies[company_id] = state
         return state
 
@@ -196,7 +184,7 @@ class State:
     def add(self, company: Company) -> None:
         """Adds a company that has no connection, and so no books, yet."""
         self.companies.add(company)
-        self._companies[company.id] = CompanyState(company, (), None, self._record_models)
+        self._companies[company.id] = CompanyState(company, (), None, self)
 
     def remove(self, company_id: str) -> None:
         """Removes a company; raises 404."""

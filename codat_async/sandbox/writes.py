@@ -1,6 +1,5 @@
 """Answers the writes: each starts a push operation, which is pending first and ends later."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -11,33 +10,27 @@ from msgspec.structs import replace
 from codat_async import models
 from codat_async.models import DataType, PushChangeType, PushOperation, PushOperationStatus, ValidationItem
 from codat_async.operations import Operation
+from codat_async.operations.base import data_type_of
 from codat_async.sandbox.call import Call, Handler
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.options import check, option_tree
 from codat_async.sandbox.reads import Reads, find, last_parameter
 from codat_async.sandbox.replies import ApiError, Reply, json_reply, now
 from codat_async.sandbox.state import CompanyState, State
+from codat_async.sandbox.syncs import Change
 
-# The resources whose data type is not their own name.
-_DATA_TYPES: Final = {
-    "accounts": DataType.CHART_OF_ACCOUNTS,
-    "company_info": DataType.COMPANY,
-    "bank_account_transactions": DataType.BANK_TRANSACTIONS,
-}
 _MOST_MINUTES: Final = 100_000
+_MOST_TRANSACTIONS: Final = 1000
+"""In one write (the API's documentation on bank transactions)."""
 
-Change = Callable[[], tuple[str, Any]]
-"""Makes the write happen; returns the id of the record it changed and the record to show."""
-
-
-def data_type_of(resource: str) -> DataType:
-    """The data type that a resource of the catalogue holds."""
-    first, *rest = resource.split("_")
-    return _DATA_TYPES.get(resource) or DataType(first + "".join(word.title() for word in rest))
+Write = Callable[[], tuple[str, Change]]
+"""Writes to the accounting software; returns the record's id, and what its next sync changes in Codat."""
 
 
 def mark_deleted(record: Any) -> None:
     """Shows a record as deleted in the accounting software: lists keep it, marked."""
+    if record is None:
+        return
     record.metadata = models.Metadata(is_deleted=True)
     record.modified_date = now()
 
@@ -45,104 +38,95 @@ def mark_deleted(record: Any) -> None:
 class Writes:
     """Makes a handler for each writing operation of the catalogue, and follows what they started.
 
-    ``body_models`` is the type of what is sent to create a record, by data type; ``delay`` is
-    how many seconds a write stays pending.
+    ``body_models`` is the type of what is sent to create a record, by data type.
     """
 
-    def __init__(self, state: State, reads: Reads, body_models: dict[DataType, Any], delay: float) -> None:
+    def __init__(self, state: State, reads: Reads, body_models: dict[DataType, Any]) -> None:
         self._state = state
         self._reads = reads
         self._body_models = body_models
-        self.delay = delay
-        self._shown: dict[str, Any] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
         self._made = 0
-
-    def stop(self) -> None:
-        """Leaves what is pending as it is."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
 
     def create(self, operation: Operation) -> Handler:
         """Creates a record."""
 
-        def write(call: Call, collection: Collection, record: Any) -> Change:
-            def change() -> tuple[str, Any]:
+        def prepare(call: Call, collection: Collection, record: Any) -> Write:
+            def write() -> tuple[str, Change]:
                 record.id = self.new_id(operation.resource)
-                record.modified_date = record.source_modified_date = now()
-                collection.add(record)
-                return record.id, record
+                record.source_modified_date = now()
+                return record.id, lambda: collection.add(_synced(record))
 
-            return change
+            return write
 
-        return self._handler(operation, PushChangeType.CREATED, write)
+        return self._handler(operation, PushChangeType.CREATED, prepare)
 
     def create_bank_transactions(self, operation: Operation) -> Handler:
         """Adds transactions to a bank account; one that is there already, by its id, is left alone."""
 
-        def write(call: Call, collection: Collection, batch: Any) -> Change:
+        def prepare(call: Call, collection: Collection, batch: Any) -> Write:
             account_id = call.ids["accountId"]
+            lines = batch.transactions or () if batch is not None else ()
+            if len(lines) > _MOST_TRANSACTIONS:
+                raise ApiError(400, f"At most {_MOST_TRANSACTIONS} bank transactions can be written at once.")
 
-            def change() -> tuple[str, Any]:
-                for line in batch.transactions or ():
-                    line.id = line.id or self.new_id(operation.resource)
+            def add() -> None:
+                for line in lines:
                     if collection.find(line.id) is None:
                         collection.add(_bank_transaction(line, account_id))
-                return account_id, batch
 
-            return change
+            def write() -> tuple[str, Change]:
+                for line in lines:
+                    line.id = line.id or self.new_id(operation.resource)
+                return account_id, add
 
-        return self._handler(operation, PushChangeType.CREATED, write)
+            return write
+
+        return self._handler(operation, PushChangeType.CREATED, prepare)
 
     def update(self, operation: Operation) -> Handler:
         """Replaces a record."""
 
-        def write(call: Call, collection: Collection, record: Any) -> Change:
+        def prepare(call: Call, collection: Collection, record: Any) -> Write:
             record_id = call.ids[last_parameter(operation)]
             held = find(collection, operation.resource, record_id)
 
-            def change() -> tuple[str, Any]:
+            def write() -> tuple[str, Change]:
                 record.id = record_id
                 record.metadata = held.metadata
-                record.modified_date = record.source_modified_date = now()
-                collection.replace(record_id, record)
-                return record_id, record
+                record.source_modified_date = now()
+                return record_id, lambda: collection.replace(record_id, _synced(record))
 
-            return change
+            return write
 
-        return self._handler(operation, PushChangeType.MODIFIED, write)
+        return self._handler(operation, PushChangeType.MODIFIED, prepare)
 
     def delete(self, operation: Operation) -> Handler:
         """Deletes a record; lists keep it, marked."""
 
-        def write(call: Call, collection: Collection, body: None) -> Change:
+        def prepare(call: Call, collection: Collection, body: None) -> Write:
             record_id = call.ids[last_parameter(operation)]
-            record = find(collection, operation.resource, record_id)
+            find(collection, operation.resource, record_id)
 
-            def change() -> tuple[str, Any]:
-                mark_deleted(record)
+            def mark() -> None:
+                mark_deleted(collection.find(record_id))
                 collection.changed()
-                return record_id, None
 
-            return change
+            return lambda: (record_id, mark)
 
-        return self._handler(operation, PushChangeType.DELETED, write)
+        return self._handler(operation, PushChangeType.DELETED, prepare)
 
     def _handler(
-        self, operation: Operation, kind: PushChangeType, write: Callable[[Call, Collection, Any], Change]
+        self, operation: Operation, kind: PushChangeType, prepare: Callable[[Call, Collection, Any], Write]
     ) -> Handler:
-        """A handler that prepares a change with the record that was sent, and starts a push operation."""
+        """A handler that prepares a write of the record that was sent, and starts a push operation."""
         model = None if kind == PushChangeType.DELETED else operation.body_model
 
         def handler(call: Call) -> Reply:
             company = self._reads.company(call)
             collection = company.collection(operation.resource, call.ids.get("accountId", ""))
             record, errors = _body_of(call, model) if model is not None else (None, [])
-            # A copy, since the record itself gets its id only when the write ends.
-            sent = replace(record) if record is not None else None
-            change = write(call, collection, record)
-            return self.start(call, company, operation.resource, kind, change, sent, errors)
+            write = prepare(call, collection, record)
+            return self.start(call, company, operation.resource, kind, write, errors)
 
         return handler
 
@@ -152,19 +136,19 @@ class Writes:
         company: CompanyState,
         resource: str,
         kind: PushChangeType,
-        change: Change,
-        sent: Any,
+        write: Write,
         errors: list[ValidationItem],
+        attachment_id: str | None = None,
     ) -> Reply:
         """Starts a push operation and answers with it, still pending."""
         minutes = None
         if call.parameters.get("timeoutInMinutes"):
             minutes = call.number("timeoutInMinutes", 0, _MOST_MINUTES)
-        connection_id = call.ids["connectionId"]
+        connection = company.connection(call.ids["connectionId"])
         pushed: PushOperation[Any] = PushOperation(
             push_operation_key=self.new_id("push"),
             company_id=company.id,
-            data_connection_key=connection_id,
+            data_connection_key=connection.id,
             data_type=data_type_of(resource),
             status=PushOperationStatus.PENDING,
             status_code=202,
@@ -173,51 +157,40 @@ class Writes:
             timeout_in_seconds=None if minutes is None else minutes * 60,
         )
         company.pushes.add(pushed)
-        if sent is not None:
-            self._shown[pushed.push_operation_key] = sent
         asked = {fault.kind for fault in call.faults}
-        if not errors and company.connection(connection_id).status != models.ConnectionStatus.LINKED:
+        if not errors and connection.status != models.ConnectionStatus.LINKED:
             errors = [_platform_error("The connection is not linked.")]
         if not errors and "push-failed" in asked:
             errors = [_platform_error("The accounting software rejected the record (asked for by a fault).")]
-        seconds = self.delay if minutes is None else minutes * 60.0
-        if "push-timed-out" in asked or seconds < self.delay:
-            self._later(min(self.delay, seconds), lambda: self._time_out(company, pushed))
+        syncs = call.parameters.get("allowSyncOnPushComplete", "true").lower() != "false"
+
+        def succeed() -> None:
+            record_id, change = write()
+            if attachment_id is not None:
+                change()
+            else:
+                assert pushed.data_type is not None
+                company.syncs.write(pushed.data_type, change, connection if syncs else None)
+            uploaded = kind == PushChangeType.ATTACHMENT_UPLOADED
+            ref = models.RecordReference(id=record_id, data_type=pushed.data_type)
+            changed = models.PushOperationChange(
+                type=kind, record_ref=ref, attachment_id=attachment_id if uploaded else None
+            )
+            validation = models.Validation(errors=[], warnings=[])
+            status = PushOperationStatus.SUCCESS
+            self._end(
+                company, pushed, status=status, status_code=200, validation=validation, changes=[changed]
+            )
+
+        later, delay = self._state.timers.later, self._state.timers.push_delay
+        seconds = delay if minutes is None else minutes * 60.0
+        if "push-timed-out" in asked or seconds < delay:
+            later(min(delay, seconds), lambda: self._time_out(company, pushed))
         elif errors:
-            self._later(self.delay, lambda: self._fail(company, pushed, errors))
+            later(delay, lambda: self._fail(company, pushed, errors))
         elif "push-pending" not in asked:
-            self._later(self.delay, lambda: self._succeed(company, pushed, kind, change))
-        return json_reply(replace(pushed, data=sent))
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        def run() -> None:
-            self._timers.discard(timer)
-            action()
-
-        timer = asyncio.get_running_loop().call_later(seconds, run)
-        self._timers.add(timer)
-
-    def _succeed(
-        self, company: CompanyState, pushed: PushOperation[Any], kind: PushChangeType, change: Change
-    ) -> None:
-        record_id, shown = change()
-        company.written()
-        self._shown[pushed.push_operation_key] = shown
-        uploaded = kind == PushChangeType.ATTACHMENT_UPLOADED
-        self._end(
-            company,
-            pushed,
-            status=PushOperationStatus.SUCCESS,
-            status_code=200,
-            validation=models.Validation(errors=[], warnings=[]),
-            changes=[
-                models.PushOperationChange(
-                    type=kind,
-                    record_ref=models.RecordReference(id=record_id, data_type=pushed.data_type),
-                    attachment_id=shown.id if uploaded else None,
-                )
-            ],
-        )
+            later(delay, succeed)
+        return json_reply(pushed)
 
     def _fail(self, company: CompanyState, pushed: PushOperation[Any], errors: list[ValidationItem]) -> None:
         self._end(
@@ -245,20 +218,14 @@ class Writes:
         )
 
     def history(self, operation: Operation) -> Handler:
-        """Lists a company's push operations, without their records."""
+        """Lists a company's push operations."""
         return lambda call: self._reads.page(call, self._reads.company(call).pushes)
 
     def get(self, operation: Operation) -> Handler:
-        """Reads a push operation with its record."""
-
-        def handler(call: Call) -> Reply:
-            key = call.ids["pushOperationKey"]
-            pushed = self._reads.company(call).pushes.find(key)
-            if pushed is None:
-                raise ApiError(404, f"No push operation {key[:64]} was found.")
-            return json_reply(replace(pushed, data=self._shown.get(key)))
-
-        return handler
+        """Reads a push operation."""
+        return lambda call: json_reply(
+            find(self._reads.company(call).pushes, "push operations", call.ids["pushOperationKey"])
+        )
 
     def options(self, operation: Operation) -> Handler:
         """Describes what the records of one resource, or of the data type in the path, must hold."""
@@ -289,21 +256,28 @@ def _body_of(call: Call, model: Any) -> tuple[Any, list[ValidationItem]]:
         raise ApiError(400, f"The request body is not JSON: {error}") from error
 
 
+def _synced(record: Any) -> Any:
+    """A written record as Codat has it from now on."""
+    record.modified_date = now()
+    return record
+
+
 def _platform_error(message: str) -> ValidationItem:
     return ValidationItem(item_id="", message=message, validator_name="Platform")
 
 
 def _bank_transaction(line: models.CreateBankAccountTransaction, account_id: str) -> models.BankTransaction:
     moment = now()
+    shared = set(models.BankTransaction.__struct_fields__) & set(line.__struct_fields__)
+    fields = {name: getattr(line, name) for name in shared}
     return models.BankTransaction(
-        id=line.id,
-        account_id=account_id,
-        amount=line.amount,
-        balance=line.balance,
-        cleared_on_date=line.date_,
-        description=line.description,
-        reconciled=False,
-        transaction_type=models.BankTransactionType.UNKNOWN,
-        modified_date=moment,
-        source_modified_date=moment,
+        **fields
+        | {
+            "account_id": account_id,
+            "cleared_on_date": line.date_,
+            "reconciled": bool(line.reconciled),
+            "transaction_type": line.transaction_type or models.BankTransactionType.UNKNOWN,
+            "modified_date": moment,
+            "source_modified_date": moment,
+        }
     )

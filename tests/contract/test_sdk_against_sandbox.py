@@ -182,7 +182,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """One sandbox for all operations."""
-    with SandboxThread(companies=2, push_delay=0.005) as sandbox:
+    with SandboxThread(companies=2, push_delay=0.005, sync_delay=0) as sandbox:
         bench = Bench(sandbox)
         yield bench
         bench.close()

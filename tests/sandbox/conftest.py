@@ -12,7 +12,7 @@ from codat_async.sandbox import Sandbox
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """A running sandbox with two companies of 25 invoices."""
-    async with small_sandbox(push_delay=0.02) as running:
+    async with small_sandbox(push_delay=0.02, sync_delay=0.02) as running:
         yield running
 
 

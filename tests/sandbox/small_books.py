@@ -92,6 +92,35 @@ class Api:
         return status, body["error"]
 
 
+async def ended(api: Api, operation: dict[str, Any]) -> Any:
+    """The push operation once it is no longer pending."""
+    path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
+
+    async def over() -> bool:
+        return bool((await api.get(path))["status"] != "Pending")
+
+    await eventually(over)
+    return await api.get(path)
+
+
+async def synced(api: Api, data_type: str) -> Any:
+    """The status of a data type once no sync of it runs."""
+
+    async def over() -> bool:
+        status = (await api.get(f"/companies/{api.company}/dataStatus"))[data_type].get("currentStatus")
+        return status not in ("Queued", "Fetching", "Mapping", "Validating", "Processing")
+
+    await eventually(over)
+    return (await api.get(f"/companies/{api.company}/dataStatus"))[data_type]
+
+
+async def written(api: Api, operation: dict[str, Any]) -> Any:
+    """The push operation once it has ended and what it wrote has been synced."""
+    state = await ended(api, operation)
+    await synced(api, state["dataType"])
+    return state
+
+
 async def eventually(true: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
     """Waits until something is true, and fails after a few seconds."""
     async with asyncio.timeout(5):

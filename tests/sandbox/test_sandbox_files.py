@@ -7,11 +7,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from small_books import Api, eventually, invoice, small_sandbox
+from small_books import Api, ended, invoice, small_sandbox, written
 
 from codat_async import models
 from codat_async.sandbox.connection_faults import disposition
 from codat_async.sandbox.pdf import document, render_record
+
+KEY = "5a0b1f5e-2f6d-4a7c-9b3e-8d1c2b3a4f5e"
 
 
 def files(api: Api) -> str:
@@ -30,13 +32,7 @@ async def uploaded(api: Api, content: object, name: str = "new.pdf") -> Any:
     """The one change of an upload that succeeded."""
     status, operation = await upload(api, content, name)
     assert status == 200
-    path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
-
-    async def over() -> bool:
-        return bool((await api.get(path))["status"] == "Success")
-
-    await eventually(over)
-    (change,) = (await api.get(path))["changes"]
+    (change,) = (await ended(api, operation))["changes"]
     assert change["type"] == "AttachmentUploaded"
     return change
 
@@ -114,10 +110,10 @@ async def test_an_upload_is_streamed(api: Api) -> None:
 
 async def test_uploads_with_a_key(api: Api) -> None:
     """The same file with the same key is attached once, whatever the boundary; another file answers 422."""
-    _, first = await upload(api, b"one", **{"Idempotency-Key": "f"})
-    _, again = await upload(api, b"one", **{"Idempotency-Key": "f"})
+    _, first = await upload(api, b"one", **{"Idempotency-Key": KEY})
+    _, again = await upload(api, b"one", **{"Idempotency-Key": KEY})
     assert first == again
-    assert (await upload(api, b"two", **{"Idempotency-Key": "f"}))[0] == 422
+    assert (await upload(api, b"two", **{"Idempotency-Key": KEY}))[0] == 422
     await uploaded(api, b"three")
     assert len((await api.get(files(api)))["attachments"]) == 2
 
@@ -135,6 +131,10 @@ async def test_uploads_with_a_key(api: Api) -> None:
             b"--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nx",
         ),
         ("multipart/form-data; boundary=b", b"--b\r\nbroken\r\n\r\nx\r\n--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=scan; filename=a\r\n\r\nx\r\n--b--\r\n",
+        ),
     ],
 )
 async def test_uploads_that_hold_no_file(api: Api, content_type: str, body: bytes) -> None:
@@ -143,6 +143,23 @@ async def test_uploads_that_hold_no_file(api: Api, content_type: str, body: byte
     status, _ = await api.send("POST", path, data=body, headers={"Content-Type": content_type})
     assert status == 400
     assert (await api.get(files(api)))["attachments"] == []
+
+
+async def test_a_file_is_deleted(api: Api) -> None:
+    """A file of a bill is gone once its deletion has ended; one that is not there answers 404."""
+    bill = {"issueDate": "2026-01-31", "status": "Open", "subTotal": 1, "taxAmount": 0, "totalAmount": 1}
+    _, created = await api.send("POST", f"{api.push}/bills", json=bill)
+    bill_id = (await written(api, created))["changes"][0]["recordRef"]["id"]
+    form = aiohttp.FormData()
+    form.add_field("file", b"x", filename="x.pdf")
+    _, operation = await api.send("POST", f"{api.push}/bills/{bill_id}/attachments", data=form)
+    attachment_id = (await ended(api, operation))["changes"][0]["attachmentId"]
+    path = f"{api.push}/bills/{bill_id}/attachments/{attachment_id}"
+    status, operation = await api.send("DELETE", path)
+    assert (status, operation["status"]) == (200, "Pending")
+    assert (await ended(api, operation))["changes"][0]["type"] == "Deleted"
+    assert (await api.get(f"{api.linked}/data/bills/{bill_id}/attachments"))["attachments"] == []
+    assert (await api.send("DELETE", path))[0] == 404
 
 
 async def test_files_are_gone_after_the_stop() -> None:

@@ -50,10 +50,12 @@ async def test_it_listens_on_this_machine_alone() -> None:
     assert not listening(sandbox.port)
 
 
-async def test_the_key_is_the_one_given() -> None:
-    """A key that is given is the one that is accepted."""
+async def test_the_key_is_random_unless_given() -> None:
+    """Each sandbox has a key of its own, even with the same seed, unless one is given."""
     assert small_sandbox(api_key="mine").api_key == "mine"
-    assert small_sandbox().api_key.startswith("sandbox-")
+    keys = {small_sandbox(seed=1).api_key for _ in range(3)}
+    assert len(keys) == 3
+    assert all(key.startswith("sandbox-") for key in keys)
 
 
 async def test_a_taken_port_is_an_error() -> None:

@@ -14,6 +14,21 @@ async def test_wrong_credentials_are_refused(api: Api) -> None:
         assert (status, body["statusCode"]) == (401, 401), header
 
 
+async def test_the_door(api: Api) -> None:
+    """A request for another host than this machine is rejected, also with the right key."""
+    for host, expected in (
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:80", 421),
+        ("", 421),
+    ):
+        for path in ("/companies", "/_sandbox/stats"):
+            status, _ = await api.send("GET", path, headers={"Host": host})
+            assert status == expected, host
+
+
 async def test_pages_cover_the_list_once(api: Api) -> None:
     """Following the links from page to page gives every record once, and then stops."""
     seen, path, pages = [], f"{api.data}/invoices?pageSize=10", 0
@@ -129,7 +144,9 @@ async def test_report_parameters_are_checked(api: Api) -> None:
     path = f"{api.data}/financials/balanceSheet"
     assert (await api.refused(path))[0] == 400
     assert (await api.refused(path, periodLength="1", periodsToCompare="1", startMonth="soon"))[0] == 400
-    assert (await api.get(path, periodLength="1", periodsToCompare="1"))["currency"] == "GBP"
+    found = await api.get(path, periodLength="1", periodsToCompare="1")
+    assert found["currency"] == "GBP"
+    assert found["reports"][0]["date"] == "2026-06-30T23:59:59.9999999"
     assert await api.get(f"/companies/{api.company}/reports/agedDebtor/available") is True
 
 

@@ -1,13 +1,12 @@
 """The server's parts by themselves: routes, caches, options; and what only the real books show."""
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
-from small_books import Api, credential, invoice
+from small_books import Api, credential, invoice, written
 
 from codat_async.models import Invoice, TrackingCategoryTree
 from codat_async.resources import catalogue
@@ -140,7 +139,7 @@ async def test_what_is_too_large(api: Api) -> None:
 async def test_balances_follow_what_is_written() -> None:
     """A purchase paid on the spot lowers the balance of the account it was paid from."""
     async with (
-        Sandbox(companies=1, size=20, push_delay=0) as sandbox,
+        Sandbox(companies=1, size=20, push_delay=0, sync_delay=0) as sandbox,
         aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
     ):
         api = Api(sandbox, session)
@@ -151,9 +150,7 @@ async def test_balances_follow_what_is_written() -> None:
         for name in ("id", "modifiedDate", "sourceModifiedDate"):
             cost.pop(name)
         _, operation = await api.send("POST", f"{api.push}/directCosts", json=cost)
-        await asyncio.sleep(0.01)
-        path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
-        assert (await api.get(path))["status"] == "Success"
+        assert (await written(api, operation))["status"] == "Success"
         after = await api.get(f"{api.linked}/data/bankAccounts/{account}")
         assert after["balance"] != before["balance"]
         assert (await api.get(f"{api.data}/journalEntries"))["totalResults"] == entries + 1

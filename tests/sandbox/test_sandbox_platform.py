@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from small_books import Api
+from small_books import Api, synced
 
 from codat_async.sandbox import Sandbox
 
@@ -19,7 +19,7 @@ async def test_a_company_from_cradle_to_grave(api: Api, sandbox: Sandbox) -> Non
     assert (replaced["name"], replaced.get("tags")) == ("Other", None)
     _, changed = await api.send("PATCH", path, json={"tags": {"b": "2"}})
     assert (changed["name"], changed["description"], changed["tags"]) == ("Other", "x", {"b": "2"})
-    assert (await api.get("/companies", query="name=Other"))["totalResults"] == 1
+    assert (await api.get("/companies", query="name=Other", pageSize="10"))["totalResults"] == 1
     assert await api.send("DELETE", path) == (204, b"")
     assert (await api.refused(path))[0] == 404
     assert (await api.get("/companies"))["totalResults"] == 2
@@ -41,19 +41,34 @@ async def test_the_quota_grows_with_the_companies(api: Api) -> None:
 async def test_companies_by_tag(api: Api) -> None:
     """Companies are narrowed by tags, alone or with a query."""
     assert (await api.get("/companies", tags="region=United Kingdom"))["totalResults"] == 1
-    page = await api.get("/companies", tags="region=United Kingdom", query="name=nobody")
+    page = await api.get("/companies", tags="region=United Kingdom", query="name=nobody", pageSize="10")
     assert page["totalResults"] == 0
     assert (await api.refused("/companies", tags="="))[0] == 400
 
 
-async def test_a_new_company_has_no_data_yet(api: Api) -> None:
-    """Before anything is linked, data is not there to be read: 409, and nothing can be refreshed."""
+async def test_queries_of_companies_need_a_page_size(api: Api) -> None:
+    """A query on companies without pageSize answers 400."""
+    assert (await api.refused("/companies", query="name=Other"))[0] == 400
+
+
+async def test_a_new_company_has_data_once_it_is_linked_and_synced(api: Api) -> None:
+    """Before anything is linked, data is not there to be read; linking queues a sync of every type."""
     _, company = await api.send("POST", "/companies", json={"name": "New"})
     path = f"/companies/{company['id']}"
     assert (await api.refused(f"{path}/data/invoices"))[0] == 409
     assert (await api.refused(f"{path}/data/info"))[0] == 409
-    assert await api.get(f"{path}/dataStatus") == {}
+    assert (await api.get(f"{path}/dataStatus"))["suppliers"] == {"dataType": "suppliers"}
     assert (await api.send("POST", f"{path}/data/all"))[0] == 404
+    _, connection = await api.send("POST", f"{path}/connections", json={"platformKey": "gbol"})
+    assert (await api.get("/companies", query="dataConnections.status=PendingAuth", pageSize="5"))["results"][
+        0
+    ]["id"] == company["id"]
+    await api.send("PUT", f"{path}/connections/{connection['id']}/authorization", json={})
+    assert (await api.get(f"{path}/dataStatus"))["invoices"]["currentStatus"] == "Queued"
+    assert (await api.refused(f"{path}/data/accounts"))[0] == 409
+    api.company = company["id"]
+    await synced(api, "chartOfAccounts")
+    assert (await api.get(f"{path}/data/accounts"))["totalResults"] > 20
 
 
 async def test_a_connection_from_cradle_to_grave(api: Api) -> None:
@@ -84,7 +99,7 @@ async def test_products(api: Api) -> None:
     assert (await api.send("POST", f"{path}/refresh", json={"dataTypes": ["none"]}))[0] == 404
     assert (await api.send("DELETE", path))[0] == 204
     name = (await api.get(f"/companies/{api.company}"))["name"]
-    assert (await api.get("/companies", query=f"name={name}"))["results"][0]["products"] == []
+    assert (await api.get("/companies", query=f"name={name}", pageSize="10"))["results"][0]["products"] == []
 
 
 async def test_sync_settings(api: Api) -> None:
@@ -98,31 +113,6 @@ async def test_sync_settings(api: Api) -> None:
     assert await api.get(path) == changed
     assert (await api.send("POST", path, json={"overridesDefaults": True}))[0] == 400
     assert (await api.send("POST", path, json=changed | {"companyId": "other"}))[0] == 400
-
-
-async def test_refreshes(api: Api) -> None:
-    """A refresh is a pull in the history, and the last successful sync of its data type."""
-    before = await api.get(f"/companies/{api.company}/dataStatus")
-    status, pull = await api.send("POST", f"{api.data}/queue/bills")
-    assert (status, pull["status"], pull["connectionId"]) == (200, "Complete", api.connection)
-    after = await api.get(f"/companies/{api.company}/dataStatus")
-    assert after["bills"]["latestSyncId"] == pull["id"]
-    assert after["bills"]["lastSuccessfulSync"] > before["bills"]["lastSuccessfulSync"]
-    assert after["invoices"] == before["invoices"]
-    newest = await api.get(f"{api.data}/history", orderBy="-requested", pageSize="1")
-    assert newest["results"] == [pull]
-    assert await api.get(f"{api.data}/history/{pull['id']}") == pull
-    assert (await api.refused(f"{api.data}/history/none"))[0] == 404
-    validation = f"/companies/{api.company}/sync"
-    assert await api.get(f"{validation}/{pull['id']}/validation") == {"errors": [], "warnings": []}
-    assert (await api.refused(f"{validation}/none/validation"))[0] == 404
-    assert (await api.send("POST", f"{api.data}/queue/none"))[0] == 404
-    assert (await api.send("POST", f"{api.data}/queue/bills?connectionId=none"))[0] == 404
-    status, dataset = await api.send("POST", f"{api.data}/info")
-    assert (status, dataset["dataType"], dataset["isCompleted"]) == (200, "company", True)
-    total = (await api.get(f"{api.data}/history"))["totalResults"]
-    assert (await api.send("POST", f"{api.data}/all")) == (204, b"")
-    assert (await api.get(f"{api.data}/history"))["totalResults"] > total + 20
 
 
 async def test_access_tokens(api: Api) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_books import invoice
+from small_books import START, invoice
 
 from codat_async import models
 from codat_async.models import Invoice, Metadata
@@ -27,6 +27,9 @@ def matching(query: str, records: list[Invoice] | None = None) -> list[int]:
     [
         ("status=Paid", [1, 3, 5]),
         ("status!=Paid", [0, 2, 4]),
+        ("status=paid", [1, 3, 5]),
+        ("status!=PAID", [0, 2, 4]),
+        ("customerRef.companyName~CUSTOMER 1", [1]),
         ("invoiceNumber~003", [3]),
         ("totalAmount>4.1", [5]),
         ("totalAmount>=4.10", [4, 5]),
@@ -128,6 +131,35 @@ def test_tags_are_reached_by_any_name() -> None:
     company = models.Company(id="1", name="A", redirect="", tags={"region": "north"})
     assert compile_query("tags.region=north", models.Company)(company)
     assert not compile_query("tags.other=north", models.Company)(company)
+
+
+def test_connections_of_a_company_are_reached() -> None:
+    """Of companies alone a list is reached into: one item that matches is enough."""
+
+    def company(*statuses: str) -> models.Company:
+        connections = [
+            models.Connection(
+                id=str(number),
+                integration_id="i",
+                integration_key="gbol",
+                platform_name="Xero",
+                source_id="s",
+                source_type=models.SourceType.ACCOUNTING,
+                link_url="",
+                status=models.ConnectionStatus(status),
+                created=START,
+            )
+            for number, status in enumerate(statuses)
+        ]
+        return models.Company(id="1", name="A", redirect="", data_connections=connections)
+
+    pending = compile_query("dataConnections.status=PendingAuth", models.Company)
+    assert pending(company("Linked", "PendingAuth"))
+    assert not pending(company("Linked"))
+    assert not pending(company())
+    assert compile_query("dataConnections.status!=Linked", models.Company)(company())
+    with pytest.raises(FieldError):
+        order([company("Linked")], "dataConnections.status", models.Company)
 
 
 def test_orders() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from small_books import Api, credential, eventually, small_sandbox
+from small_books import Api, credential, ended, eventually, small_sandbox, synced, written
 
 from codat_async.sandbox.idempotency import Replays, request_digest
 from codat_async.sandbox.replies import ApiError, Reply
@@ -13,35 +13,65 @@ from codat_async.sandbox.replies import ApiError, Reply
 CUSTOMER = {"customerName": "New & Sons", "status": "Active"}
 
 
-async def ended(api: Api, operation: dict[str, Any]) -> Any:
-    """The push operation once it is no longer pending."""
-    path = f"/companies/{api.company}/push/{operation['pushOperationKey']}"
-
-    async def over() -> bool:
-        return bool((await api.get(path))["status"] != "Pending")
-
-    await eventually(over)
-    return await api.get(path)
+def key(number: int = 1) -> dict[str, str]:
+    """The header with an idempotency key."""
+    return {"Idempotency-Key": f"5a0b1f5e-2f6d-4a7c-9b3e-{number:012x}"}
 
 
-async def test_a_create_is_pending_then_shows(api: Api) -> None:
-    """A write answers pending with what was sent, ends with the record's id, and then shows in lists."""
+async def test_a_create_shows_after_a_sync(api: Api) -> None:
+    """A write answers pending, ends with the record's id but no data, and shows only once synced."""
     status, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
     assert status == 200
     assert (operation["status"], operation["statusCode"]) == ("Pending", 202)
     assert operation["dataType"] == "customers"
-    assert operation["data"] == CUSTOMER
-    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
     state = await ended(api, operation)
     assert (state["status"], state["statusCode"]) == ("Success", 200)
     assert state["completedOnUtc"] > state["requestedOnUtc"]
+    assert "data" not in operation
+    assert "data" not in state
     (change,) = state["changes"]
-    assert change["type"] == "Created"
-    record = await api.get(f"{api.data}/customers/{change['recordRef']['id']}")
+    assert (change["type"], change["recordRef"]["dataType"]) == ("Created", "customers")
+    path = f"{api.data}/customers/{change['recordRef']['id']}"
+    assert (await api.refused(path))[0] == 404
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+    await synced(api, "customers")
+    record = await api.get(path)
     assert record["customerName"] == "New & Sons"
-    assert record["modifiedDate"]
-    assert state["data"] == record
+    assert record["modifiedDate"] >= record["sourceModifiedDate"]
     assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
+
+
+async def test_a_write_without_a_sync(api: Api) -> None:
+    """With allowSyncOnPushComplete=false a write shows only after a sync that somebody queues."""
+    path = f"{api.push}/customers?allowSyncOnPushComplete=false"
+    before = (await api.get(f"/companies/{api.company}/dataStatus"))["customers"]
+    _, operation = await api.send("POST", path, json=CUSTOMER)
+    await written(api, operation)
+    assert (await api.get(f"/companies/{api.company}/dataStatus"))["customers"] == before
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+    assert (await api.send("POST", f"{api.data}/queue/customers"))[0] == 200
+    await synced(api, "customers")
+    assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
+
+
+async def test_a_write_during_a_sync() -> None:
+    """A sync that runs already has read the books: what is written meanwhile comes with the next one."""
+    async with (
+        small_sandbox(push_delay=0, sync_delay=0.3) as sandbox,
+        aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
+    ):
+        api = Api(sandbox, session)
+        _, running = await api.send("POST", f"{api.data}/queue/customers")
+        _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
+        await ended(api, operation)
+
+        async def first_is_over() -> bool:
+            return bool((await api.get(f"{api.data}/history/{running['id']}"))["isCompleted"])
+
+        await eventually(first_is_over)
+        assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
+        assert (await synced(api, "customers"))["latestSyncId"] != running["id"]
+        assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
 
 
 async def test_a_record_with_mistakes_fails(api: Api) -> None:
@@ -83,7 +113,7 @@ async def test_an_update_replaces(api: Api) -> None:
     """A PUT replaces the record, keeps its id, and moves its modifiedDate."""
     status, operation = await api.send("PUT", f"{api.push}/customers/c%2F1", json=CUSTOMER | {"id": "other"})
     assert status == 200
-    assert (await ended(api, operation))["changes"][0]["type"] == "Modified"
+    assert (await written(api, operation))["changes"][0]["type"] == "Modified"
     record = await api.get(f"{api.data}/customers/c%2F1")
     assert (record["id"], record["customerName"]) == ("c/1", "New & Sons")
     assert (await api.get(f"{api.data}/customers"))["totalResults"] == 5
@@ -94,9 +124,8 @@ async def test_an_update_replaces(api: Api) -> None:
 async def test_a_delete_marks(api: Api) -> None:
     """A deleted record stays in lists, marked, and can be filtered out."""
     status, operation = await api.send("DELETE", f"{api.push}/invoices/inv-4")
-    assert (status, operation["status"], operation.get("data")) == (200, "Pending", None)
-    state = await ended(api, operation)
-    assert (state["changes"][0]["type"], state.get("data")) == ("Deleted", None)
+    assert (status, operation["status"]) == (200, "Pending")
+    assert (await written(api, operation))["changes"][0]["type"] == "Deleted"
     assert (await api.get(f"{api.data}/invoices/inv-4"))["metadata"] == {"isDeleted": True}
     left = await api.get(f"{api.data}/invoices", query="metadata.isDeleted!=true")
     assert left["totalResults"] == 24
@@ -108,15 +137,23 @@ async def test_bank_transactions_are_added_once(api: Api) -> None:
     body = {"accountId": "bank", "transactions": lines}
     status, operation = await api.send("POST", f"{api.push}/bankAccounts/bank/bankTransactions", json=body)
     assert status == 200
-    assert (await ended(api, operation))["data"]["transactions"] == lines
+    await written(api, operation)
     page = await api.get(f"{api.linked}/data/bankAccounts/bank/bankTransactions")
     assert [(each["id"], each["amount"]) for each in page["results"]] == [
         ("0", 0), ("1", 1), ("2", 2), ("new", 7.25),
     ]  # fmt: skip
 
 
+async def test_too_many_bank_transactions(api: Api) -> None:
+    """More than 1,000 transactions in one write answer 400."""
+    lines = [{"id": str(number), "amount": 1} for number in range(1001)]
+    path = f"{api.push}/bankAccounts/bank/bankTransactions"
+    status, body = await api.send("POST", path, json={"accountId": "bank", "transactions": lines})
+    assert (status, "1000" in body["error"]) == (400, True)
+
+
 async def test_history(api: Api) -> None:
-    """The history lists a company's push operations without their records, filtered like any list."""
+    """The history lists a company's push operations, filtered like any list."""
     for _ in range(3):
         _, operation = await api.send("POST", f"{api.push}/customers", json=CUSTOMER)
     await ended(api, operation)
@@ -124,7 +161,6 @@ async def test_history(api: Api) -> None:
         f"/companies/{api.company}/push", query="dataType=customers&&status=Success", pageSize="2"
     )
     assert page["totalResults"] == 3
-    assert all("data" not in each for each in page["results"])
     assert (await api.refused(f"/companies/{api.company}/push/none"))[0] == 404
 
 
@@ -183,16 +219,16 @@ async def test_options(api: Api) -> None:
 
 async def test_a_key_replays_the_first_answer(api: Api) -> None:
     """The same key and body give the same operation again; another body 422; another key a second write."""
-    headers = {"Idempotency-Key": "k1"}
+    headers = key()
     path = f"{api.push}/customers"
     _, first = await api.send("POST", path, json=CUSTOMER, headers=headers)
     _, again = await api.send("POST", path, json=CUSTOMER, headers=headers)
     assert again == first
     assert (await api.send("POST", path, json=CUSTOMER | {"phone": "1"}, headers=headers))[0] == 422
     assert (await api.send("POST", f"{api.push}/suppliers", json=CUSTOMER, headers=headers))[0] == 422
-    _, other = await api.send("POST", path, json=CUSTOMER, headers={"Idempotency-Key": "k2"})
+    _, other = await api.send("POST", path, json=CUSTOMER, headers=key(2))
     assert other["pushOperationKey"] != first["pushOperationKey"]
-    await ended(api, other)
+    await written(api, other)
     assert (await api.get(f"{api.data}/customers"))["totalResults"] == 7
 
 
@@ -200,11 +236,11 @@ async def test_a_key_replays_errors_but_not_429(api: Api) -> None:
     """An answer of 4xx or 5xx is replayed with its key, but a 429 is not kept."""
     path = f"{api.push}/customers"
     for status in (400, 500):
-        headers = {"Idempotency-Key": f"k{status}"}
+        headers = key(status)
         spoilt = headers | {"X-Sandbox-Fault": str(status)}
         assert (await api.send("POST", path, json=CUSTOMER, headers=spoilt))[0] == status
         assert (await api.send("POST", path, json=CUSTOMER, headers=headers))[0] == status
-    headers = {"Idempotency-Key": "k429"}
+    headers = key(429)
     spoilt = headers | {"X-Sandbox-Fault": "429"}
     assert (await api.send("POST", path, json=CUSTOMER, headers=spoilt))[0] == 429
     assert (await api.send("POST", path, json=CUSTOMER, headers=headers))[0] == 200
@@ -212,19 +248,25 @@ async def test_a_key_replays_errors_but_not_429(api: Api) -> None:
 
 async def test_a_lost_answer_is_found_again_by_its_key(api: Api) -> None:
     """A write whose answer was lost is done once: the key gives the answer again."""
-    headers = {"Idempotency-Key": "lost"}
+    headers = key()
     path = f"{api.push}/customers"
     with pytest.raises(aiohttp.ClientError):
         await api.send("POST", path, json=CUSTOMER, headers=headers | {"X-Sandbox-Fault": "lost"})
     status, operation = await api.send("POST", path, json=CUSTOMER, headers=headers)
     assert status == 200
-    await ended(api, operation)
+    await written(api, operation)
     assert (await api.get(f"{api.data}/customers"))["totalResults"] == 6
+
+
+async def test_a_key_that_is_no_guid(api: Api) -> None:
+    """A key that is not a GUID answers 400."""
+    headers = {"Idempotency-Key": "order-7"}
+    assert (await api.send("POST", f"{api.push}/customers", json=CUSTOMER, headers=headers))[0] == 400
 
 
 async def test_a_key_in_use_answers_409(api: Api) -> None:
     """While the first request with a key is still under way, a second one is refused."""
-    headers = {"Idempotency-Key": "slow"}
+    headers = key()
     path = api.sandbox.base_url + f"{api.push}/customers"
     gate = asyncio.Event()
 

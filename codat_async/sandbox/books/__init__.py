@@ -38,7 +38,14 @@ class Books:
             for profile in (Profile(seed, index, size, overrides) for index in range(companies))
         }
         self.company_ids: Sequence[str] = tuple(self._profiles)
+        self._seed, self._size, self._overrides = seed, size, overrides
         self._companies: dict[str, CompanyBooks] = {}
+
+    def add(self, company_id: str) -> CompanyBooks:
+        """Makes books for one more company."""
+        index = len(self._profiles)
+        self._profiles[company_id] = Profile(self._seed, index, self._size, self._overrides)
+        return self.company(company_id)
 
     def company(self, company_id: str) -> CompanyBooks:
         """The books of one company; a :exc:`KeyError` if there is none with that id."""

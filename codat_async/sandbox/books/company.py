@@ -148,13 +148,12 @@ class CompanyBooks:
         """Brings everything that follows from the records in step with them, after any were written.
 
         Payments are set against the documents they link to, documents are posted, and
-        balances and bank movements follow the postings. Returns the names of the types
-        whose records may have changed (``bank_account_transactions`` for bank statements).
+        balances and bank movements follow the postings. Returns the resources whose records
+        changed (``bank_account_transactions`` for bank statements).
         """
         changed: set[str] = set()
         for settlement in self._settlements:
-            if settlement.apply():
-                changed |= {settlement.side.documents, settlement.side.notes}
+            changed |= settlement.apply()
         if "_journal" in self.__dict__ and self._journal.update():
             changed.add("journal_entries")
         if "_projections" in self.__dict__:

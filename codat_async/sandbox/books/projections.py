@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -64,17 +64,18 @@ class Projections:
             self._update_statement(account_id)
         return self._statements[account_id]
 
-    def update(self, *, is_first: bool = False) -> frozenset[str]:
-        """Brings the lists in step with the journal; returns the resources that may have changed."""
+    def update(self, *, is_first: bool = False) -> set[str]:
+        """Brings the lists in step with the journal; returns the resources that changed."""
         self._rates = {bank.id or "": self._chart.rate(bank.currency) for bank in self.bank_accounts}
         self.balances = Balances(self._journal.entries, frozenset(self._rates))
         self._moved = sorted(self._movements(), key=lambda movement: posted_at(movement.entry))
-        self._set_balances(is_first=is_first)
-        if self._transactions is not None:
-            self._transactions[:] = self._ledger_side()
+        changed = self._set_balances(is_first=is_first)
+        if self._transactions is not None and _replace(self._transactions, list(self._ledger_side())):
+            changed.add("account_transactions")
         for account_id in self._statements:
-            self._update_statement(account_id)
-        return frozenset({"accounts", "bank_accounts", "account_transactions", "bank_account_transactions"})
+            if self._update_statement(account_id):
+                changed.add("bank_account_transactions")
+        return changed
 
     def _movements(self) -> Iterator[Movement]:
         for entry in self._journal.entries:
@@ -89,7 +90,8 @@ class Projections:
                 if amount:
                     yield Movement(entry, account, amount / (self._rates[account] or 1))
 
-    def _set_balances(self, *, is_first: bool) -> None:
+    def _set_balances(self, *, is_first: bool) -> set[str]:
+        changed = set()
         dates = (entry.modified_date for entry in self._journal.entries if entry.modified_date is not None)
         newest = None if is_first else max(dates, key=plain, default=None)
         banks = {bank.id: bank for bank in self.bank_accounts}
@@ -104,9 +106,12 @@ class Projections:
                 bank.balance = balance
                 bank.available_balance = balance + (bank.overdraft_limit or 0)
                 bank.modified_date = newest or bank.modified_date
+                changed.add("bank_accounts")
             if account.current_balance != balance:
                 account.current_balance = balance
                 account.modified_date = newest or account.modified_date
+                changed.add("accounts")
+        return changed
 
     def _ledger_side(self) -> Iterator[models.AccountTransaction]:
         banks = {bank.id: bank for bank in self.bank_accounts}
@@ -135,14 +140,14 @@ class Projections:
                 metadata=models.Metadata(is_deleted=False),
             )
 
-    def _update_statement(self, account_id: str) -> None:
+    def _update_statement(self, account_id: str) -> bool:
         lines = self._statements[account_id]
         # Lines that a bank feed delivered are not in the journal, and stay.
         known = self._from_journal.get(account_id, set())
         delivered = [line for line in lines if line.id not in known]
         made = list(self._bank_side(account_id))
         self._from_journal[account_id] = {line.id for line in made}
-        lines[:] = made + delivered
+        return _replace(lines, made + delivered)
 
     def _bank_side(self, account_id: str) -> Iterator[models.BankTransaction]:
         balance = _ZERO
@@ -165,6 +170,14 @@ class Projections:
                 modified_date=entry.modified_date,
                 source_modified_date=entry.source_modified_date,
             )
+
+
+def _replace(held: list[Any], records: list[Any]) -> bool:
+    """Puts records in the place of those held; whether any differ."""
+    differs = held != records
+    if differs:
+        held[:] = records
+    return differs
 
 
 def _bank_accounts(chart: Chart) -> list[models.BankAccount]:

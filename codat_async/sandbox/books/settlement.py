@@ -37,8 +37,8 @@ class Settlement:
         self._records = records
         self._applied: dict[Key, list[tuple[str, Decimal]]] = {}
 
-    def apply(self) -> bool:
-        """Brings documents and credit notes in step with the payments; whether any changed."""
+    def apply(self) -> set[str]:
+        """Brings documents and credit notes in step with the payments; returns the resources that changed."""
         shares: dict[Key, list[tuple[Any, Decimal]]] = {}
         changed_on: dict[Key, datetime] = {}
         for payment in self._records[self.side.payments]:
@@ -54,13 +54,14 @@ class Settlement:
             key for key in applied.keys() | self._applied if applied.get(key) != self._applied.get(key)
         }
         self._applied = applied
-        if changed:
-            for is_note, resource in ((False, self.side.documents), (True, self.side.notes)):
-                for record in self._records[resource]:
-                    key = (is_note, record.id)
-                    if key in changed:
-                        self._update(record, shares.get(key, []), changed_on.get(key), is_note=is_note)
-        return bool(changed)
+        resources = set()
+        for is_note, resource in ((False, self.side.documents), (True, self.side.notes)):
+            for record in self._records[resource] if changed else ():
+                key = (is_note, record.id)
+                if key in changed:
+                    self._update(record, shares.get(key, []), changed_on.get(key), is_note=is_note)
+                    resources.add(resource)
+        return resources
 
     def _update(
         self, record: Any, shares: list[tuple[Any, Decimal]], moment: datetime | None, *, is_note: bool
