@@ -77,7 +77,6 @@ class Journal:
         self.refs: dict[str, AccountRef] = {ref.id or "": ref for ref in chart.refs}
         """Every account that was ever posted to, by its id."""
         self.entries = self._manual()
-        self._seen = self._now()
         self.update()
 
     def update(self) -> bool:
@@ -92,18 +91,14 @@ class Journal:
                     changed = True
                     held = (record, record.modified_date, self._entry_of(resource, rule, record))
                 made[key] = held
-        if not changed and len(made) == len(self._made) and self._seen == self._now():
+        if not changed and len(made) == len(self._made):
             return False
         before = {id(entry) for _, _, entry in self._made.values()}
         manual = [entry for entry in self.entries if id(entry) not in before]
         self.entries[:] = [entry for _, _, entry in made.values() if entry is not None] + manual
         self.entries.sort(key=posted_at)
-        self._made, self._seen = made, self._now()
+        self._made = made
         return True
-
-    def _now(self) -> list[tuple[int, datetime | None]]:
-        """What differs once an entry was added, removed or changed."""
-        return [(id(entry), entry.modified_date) for entry in self.entries]
 
     def _entry_of(self, resource: str, rule: Rule, record: Any) -> JournalEntry | None:
         if record.is_deleted or getattr(record, "status", None) in UNPOSTED:
