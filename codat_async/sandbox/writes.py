@@ -1,4 +1,8 @@
-"""Answers the writes: each starts a push operation, which is pending first and ends later."""
+"""Answers the writes: each starts a push operation, which is pending first and ends later.
+
+As at Codat since January 2024, no answer carries the record's data, and the record shows only
+after the next sync of its data type.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,7 +12,14 @@ import msgspec
 from msgspec.structs import replace
 
 from codat_async import models
-from codat_async.models import DataType, PushChangeType, PushOperation, PushOperationStatus, ValidationItem
+from codat_async.models import (
+    Connection,
+    DataType,
+    PushChangeType,
+    PushOperation,
+    PushOperationStatus,
+    ValidationItem,
+)
 from codat_async.operations import Operation
 from codat_async.operations.base import data_type_of
 from codat_async.sandbox.call import Call, Handler
@@ -163,34 +174,64 @@ class Writes:
         if not errors and "push-failed" in asked:
             errors = [_platform_error("The accounting software rejected the record (asked for by a fault).")]
         syncs = call.parameters.get("allowSyncOnPushComplete", "true").lower() != "false"
-
-        def succeed() -> None:
-            record_id, change = write()
-            if attachment_id is not None:
-                change()
-            else:
-                assert pushed.data_type is not None
-                company.syncs.write(pushed.data_type, change, connection if syncs else None)
-            uploaded = kind == PushChangeType.ATTACHMENT_UPLOADED
-            ref = models.RecordReference(id=record_id, data_type=pushed.data_type)
-            changed = models.PushOperationChange(
-                type=kind, record_ref=ref, attachment_id=attachment_id if uploaded else None
-            )
-            validation = models.Validation(errors=[], warnings=[])
-            status = PushOperationStatus.SUCCESS
-            self._end(
-                company, pushed, status=status, status_code=200, validation=validation, changes=[changed]
-            )
-
         later, delay = self._state.timers.later, self._state.timers.push_delay
         seconds = delay if minutes is None else minutes * 60.0
         if "push-timed-out" in asked or seconds < delay:
             later(min(delay, seconds), lambda: self._time_out(company, pushed))
         elif errors:
             later(delay, lambda: self._fail(company, pushed, errors))
-        elif "push-pending" not in asked:
-            later(delay, succeed)
+        elif "push-pending" in asked:
+            pass
+        elif attachment_id is not None:
+            later(delay, lambda: self._change_attachment(company, pushed, kind, write, attachment_id))
+        else:
+            later(delay, lambda: self._succeed(company, pushed, kind, write, connection if syncs else None))
         return json_reply(pushed)
+
+    def _succeed(
+        self,
+        company: CompanyState,
+        pushed: PushOperation[Any],
+        kind: PushChangeType,
+        write: Write,
+        connection: Connection | None,
+    ) -> None:
+        record_id, change = write()
+        assert pushed.data_type is not None
+        company.syncs.write(pushed.data_type, change, connection)
+        self._end_well(company, pushed, kind, record_id)
+
+    def _change_attachment(
+        self,
+        company: CompanyState,
+        pushed: PushOperation[Any],
+        kind: PushChangeType,
+        write: Write,
+        attachment_id: str,
+    ) -> None:
+        record_id, change = write()
+        # Files are read through to the accounting software, not synced.
+        change()
+        uploaded = kind == PushChangeType.ATTACHMENT_UPLOADED
+        self._end_well(company, pushed, kind, record_id, attachment_id if uploaded else None)
+
+    def _end_well(
+        self,
+        company: CompanyState,
+        pushed: PushOperation[Any],
+        kind: PushChangeType,
+        record_id: str,
+        attachment_id: str | None = None,
+    ) -> None:
+        ref = models.RecordReference(id=record_id, data_type=pushed.data_type)
+        self._end(
+            company,
+            pushed,
+            status=PushOperationStatus.SUCCESS,
+            status_code=200,
+            validation=models.Validation(errors=[], warnings=[]),
+            changes=[models.PushOperationChange(type=kind, record_ref=ref, attachment_id=attachment_id)],
+        )
 
     def _fail(self, company: CompanyState, pushed: PushOperation[Any], errors: list[ValidationItem]) -> None:
         self._end(
