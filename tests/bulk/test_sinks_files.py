@@ -530,6 +530,34 @@ def test_forget_removes_a_company_from_duckdb(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"pull", books.name}
 
 
+@pytest.mark.parametrize("moment", ["copy", "publish"])
+def test_forget_that_is_killed_is_completed_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """After the rows are deleted, before the file is copied or replaced."""
+    root, books = tmp_path / "pull", tmp_path / "books.duckdb"
+    fill(
+        root, [(Unit("customers", each), [customer(1, phone=f"{each} phone")]) for each in ("SECRET", "kept")]
+    )
+    bulk.convert(root, parquet=False, duckdb=books)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forget, {"copy": "_copy", "publish": "publish"}[moment], killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget_duckdb(books, ["secret"])
+    assert b"SECRET" in books.read_bytes()
+    assert forget_duckdb(books, ["secret"]) == 0
+    assert b"SECRET" not in books.read_bytes()
+    assert rows(books, "select company_id from customers") == [("kept",)]
+    before = books.stat().st_ino
+    assert forget_duckdb(books, ["secret"]) == 0
+    assert books.stat().st_ino == before
+    assert {path.name for path in tmp_path.iterdir()} == {"pull", "books.duckdb"}
+
+
 def test_forget_removes_a_company_from_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others' records and empty lists stay, and a file with nothing else is removed."""
     secret = "SECRETCOMPANY"

@@ -32,6 +32,7 @@ __all__ = ["forget_duckdb", "forget_parquet"]
 
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
+_MARK: Final = "codat_async_forgetting"
 
 
 def forget_parquet(root: Path, companies: Sequence[str], replaced: Mapping[int, int]) -> int:
@@ -99,14 +100,15 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
     database = open_database(path)
     try:
         removed = _delete(database, companies)
-        if removed:
+        copying = _is_marked(database)
+        if copying:
             _copy(database, part)
     except (duckdb.Error, OSError) as error:
         part.unlink(missing_ok=True)
         raise SinkError(f"cannot remove companies from {path}: {first_line(error)}") from error
     finally:
         close_database(database, path)
-    if removed:
+    if copying:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         publish(part, path)
@@ -114,17 +116,28 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
 
 
 def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> int:
-    from codat_async.bulk.sinks.duckdb import quoted
+    """Delete the rows of companies, and mark the file if there were any: it is to be copied."""
+    from codat_async.bulk.sinks.duckdb import private_files, quoted
 
     held = {str(name) for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
     wanted = [[each.lower() for each in companies]]
     removed = 0
+    database.execute("begin")
     for name in sorted(held & {*pull_types(), "codat_async_lists"}):
         rows = f"from {quoted(name)} where list_contains($1, lower(company_id))"
         found = database.execute(f"select count(*) {rows}", wanted).fetchone()
         removed += 0 if found is None else int(found[0])
         database.execute(f"delete {rows}", wanted)
+    if removed:
+        # If the process is killed now, the next call finds nothing to delete, but the values are still there.
+        database.execute(f"create table if not exists {_MARK} (since timestamp)")
+    with private_files():
+        database.execute("commit")
     return removed
+
+
+def _is_marked(database: "duckdb.DuckDBPyConnection") -> bool:
+    return bool(database.execute("select 1 from duckdb_tables() where table_name = $1", [_MARK]).fetchall())
 
 
 def _copy(database: "duckdb.DuckDBPyConnection", part: Path) -> None:
@@ -136,4 +149,5 @@ def _copy(database: "duckdb.DuckDBPyConnection", part: Path) -> None:
     with private_files():
         database.execute(f"attach {literal(str(part))} as codat_async_fresh")
         database.execute(f"copy from database {held} to codat_async_fresh")
+        database.execute(f"drop table codat_async_fresh.{_MARK}")
         database.execute("detach codat_async_fresh")
