@@ -18,12 +18,15 @@ from store_tools import fill
 
 from codat_async import bulk
 from codat_async.bulk import DirectoryError, SinkBusy, SinkError
+from codat_async.bulk.sinks import convert as convert_module
 from codat_async.bulk.sinks import duckdb as duckdb_module
 from codat_async.bulk.sinks import forget
 from codat_async.bulk.sinks.forget import forget_duckdb, forget_parquet
 from codat_async.bulk.sinks.parquet import empty_lists, is_converted, parquet_file
 from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.layout import CONVERT_LOCK
+from codat_async.bulk.store.locks import FileLock, Held
 from codat_async.bulk.store.sealed import SealedFile, sealed_files
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.units import Unit
@@ -334,6 +337,24 @@ def test_concurrent_conversions_take_turns(tmp_path: Path) -> None:
     assert sorted(each.records for (each,) in done) == [0, 0, 0, 300]
     (file,) = in_parquet(tmp_path)
     assert pq.read_table(file).num_rows == 300
+
+
+def test_no_segment_is_merged_away_while_files_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that a pull has merged just then would be taken for a missing one."""
+    night(tmp_path, 1, customer(1))
+    checked: list[str] = []
+
+    def listed(root: Path, names: list[str]) -> list[SealedFile]:
+        with pytest.raises(Held) as held:
+            FileLock(root / CONVERT_LOCK)
+        checked.append(held.value.holder)
+        return sealed_files(root, names)
+
+    monkeypatch.setattr(convert_module, "sealed_files", listed)
+    bulk.convert(tmp_path)
+    assert checked == [str(os.getpid())] * 2
 
 
 @pytest.mark.parametrize("parquet", [True, False])

@@ -9,7 +9,7 @@ from pathlib import Path
 from codat_async.bulk.plan.data_types import PullType, resolve_types
 from codat_async.bulk.sinks.errors import Faults, SinkError
 from codat_async.bulk.sinks.tally import ConversionProgress, Converted, Tally
-from codat_async.bulk.store.directory import lose_files, seal_if_idle
+from codat_async.bulk.store.directory import lose_files, open_checkpoint, seal_if_idle
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.sealed import SealedFile, find_damage, lost_lists, sealed_files
@@ -60,11 +60,12 @@ def convert(
     root = Path(directory)
     kinds = resolve_types(types)
     names = [kind.name for kind in kinds]
-    damaged = {each.path: str(each) for each in find_damage(sealed_files(root, names))}
-    # Sealing moves damaged files out of the way, so they are looked for first.
-    seal_if_idle(root)
+    open_checkpoint(root).close()
     try:
         with _alone(root, writes=parquet):
+            # Sealing moves damaged files out of the way, so they are looked for before and after.
+            damaged = {each.path: str(each) for each in find_damage(sealed_files(root, names))}
+            seal_if_idle(root)
             files = sealed_files(root, names)
             damaged |= {each.path: str(each) for each in find_damage(files)}
             faults = Faults(root, damaged, lost_lists(root, names))
@@ -79,7 +80,7 @@ def convert(
 
 @contextlib.contextmanager
 def _alone(root: Path, *, writes: bool) -> Iterator[None]:
-    # One conversion could replace a file while another merges it and marks it as merged.
+    # A pull that merges segments, or another conversion, would replace files while they are read.
     lock = None
     try:
         lock = FileLock(root / CONVERT_LOCK, wait=True)

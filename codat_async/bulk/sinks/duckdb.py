@@ -258,8 +258,9 @@ class Merge:
     # --- which versions stay -----------------------------------------------------------------
 
     def _finish(self) -> None:
-        self._delete_lists()
-        self._delete_versions()
+        if self._readings:
+            self._delete_lists()
+            self._delete_versions()
         self._db.execute(
             "insert into codat_async_files select unnest($1::varchar[]), unnest($2::bigint[]), $3",
             [[each.directory for each in self._files], [each.id for each in self._files], self._kind.name],
