@@ -113,8 +113,9 @@ def run_in_background(**options: Any) -> Iterator[Address]:
         [sys.executable, "-m", "codat_async.sandbox"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C is for this process; the sandbox ends when its input does.
+        # Ctrl-C is for this process; the sandbox ends when its input does. The second is for Windows.
         start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     with process:
         assert process.stdin is not None
