@@ -167,12 +167,14 @@ class Codat(Resources):
         timeout: Timeout | float | None = None,
         headers: Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
+        max_response_size: int | None = None,
         extra_middleware: Sequence[Middleware] = (),
     ) -> Self:
         """A cheap copy on the same session, rate limit and retry budget, for some calls.
 
-        ``timeout`` and ``headers`` apply to requests that have none of their own, ``retry``
-        replaces the policy, ``extra_middleware`` is added outside the rest. Attributes of a
+        ``timeout``, ``headers`` and ``max_response_size`` (not above the client's) apply to requests
+        that have none of their own, ``retry`` replaces the policy, ``extra_middleware`` is added
+        outside the rest. Attributes of a
         subclass are copied as they are. Closing either closes the session of both.
         """
         layers: tuple[Middleware, ...] = self._middleware
@@ -182,8 +184,9 @@ class Codat(Resources):
             layers = tuple(
                 layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
             )
-        if timeout is not None or headers:
-            layers = (_Options(None if timeout is None else _timeout(timeout), headers or {}), *layers)
+        if timeout is not None or headers or max_response_size is not None:
+            own = _Options(None if timeout is None else _timeout(timeout), headers or {}, max_response_size)
+            layers = (own, *layers)
         other = copy(self)
         other._unbind()
         other._middleware = (*extra_middleware, *layers)
@@ -225,17 +228,20 @@ def default_middleware(
 
 
 class _Options:
-    """The time-out and headers of :meth:`Codat.with_options`."""
+    """The time-out, headers and largest answer of :meth:`Codat.with_options`."""
 
-    def __init__(self, timeout: Timeout | None, headers: Mapping[str, str]) -> None:
+    def __init__(self, timeout: Timeout | None, headers: Mapping[str, str], max_size: int | None) -> None:
         self._timeout = timeout
         self._headers = headers
+        self._max_size = max_size
 
     def __call__(self, request: Request, handler: Handler) -> Awaitable[Response]:
         own = {name.lower() for name in request.headers}
         added = {name: value for name, value in self._headers.items() if name.lower() not in own}
         headers = {**added, **request.headers}
-        return handler(request.copy(timeout=request.timeout or self._timeout, headers=headers))
+        max_size = request.max_response_size or self._max_size
+        timeout = request.timeout or self._timeout
+        return handler(request.copy(timeout=timeout, headers=headers, max_response_size=max_size))
 
 
 def _credential(api_key: Credential | None) -> Credential:

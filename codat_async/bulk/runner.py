@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Feed, unit_counts
-from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
+from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.worker import FATAL, Worker
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
@@ -75,7 +75,7 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     units_at_once: int = 32
     """Lists read concurrently."""
     memory: int = 64 * 1024 * 1024
-    """The most bytes of pages held in memory."""
+    """The most bytes of pages held in memory, and of one answer (at least a mebibyte)."""
     source: str | None = None
     """A name for the origin of the records; None for the base URL. A directory accepts only one."""
     include_unlinked: bool = False
@@ -136,7 +136,7 @@ class Pull:
         options: PullOptions,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self._codat = codat
+        self._codat = codat.with_options(max_response_size=max(options.memory, SMALLEST_LIMIT))
         self._into = into
         self._options = options
         self._on_event = on_event

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async import codec
-from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, PageReader
+from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import Key, following
 from codat_async.bulk.extract.seen import Seen
@@ -146,7 +146,7 @@ class _Reading:
     ) -> None:
         self.kinds = kinds
         self.failures: list[tuple[Unit | str, Failure]] = []
-        self._codat = codat
+        self._codat = codat.with_options(max_response_size=max(memory, SMALLEST_LIMIT))
         self._page_size = page_size
         self._at_once = units_at_once
         self._reader = PageReader(memory)
@@ -208,7 +208,10 @@ class _Reading:
             self._started.discard(unit)
 
     async def _read_document(self, unit: Unit, kind: PullType) -> None:
-        response = await self._codat.send(kind.bound(self._codat).request(unit.ids, dict(kind.query)))
+        request = kind.bound(self._codat).request(unit.ids, dict(kind.query))
+        response = await self._reader.send(
+            kind.name, lambda limit: self._codat.send(request.copy(max_response_size=limit))
+        )
         invalid: list[InvalidRecord] = []
         found: list[Any] = []
         try:
@@ -221,13 +224,13 @@ class _Reading:
         seen = Seen()
         request = kind.bound(self._codat).request(unit.ids)
 
-        async def send(number: int) -> Response:
+        async def send(number: int, limit: int) -> Response:
             query = (
                 ("page", str(number)),
                 ("pageSize", str(self._page_size)),
                 ("orderBy", "modifiedDate"),
             )
-            return await self._codat.send(request.copy(query=query))
+            return await self._codat.send(request.copy(query=query, max_response_size=limit))
 
         async def prepare(body: bytes, number: int, reservation: Reservation) -> _TypedPage:
             invalid: list[InvalidRecord] = []

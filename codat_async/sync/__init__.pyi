@@ -1529,6 +1529,7 @@ class Codat:
         timeout: Timeout | float | None = None,
         headers: collections.abc.Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
+        max_response_size: int | None = None,
         extra_middleware: collections.abc.Sequence[Middleware] = ...,
     ) -> Self: ...
     @property

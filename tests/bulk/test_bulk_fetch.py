@@ -1,5 +1,6 @@
 """Reading pages within a memory budget, and who holds the memory of a page."""
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
@@ -7,7 +8,10 @@ from msgspec import Struct
 
 from codat_async.bulk.extract.fetch import PageReader
 from codat_async.bulk.extract.memory import Reservation
+from codat_async.errors import ResponseTooLarge
 from codat_middleware import Response
+
+MIB = 1 << 20
 
 
 class Page(Struct):
@@ -31,7 +35,7 @@ class List:
         """The pages as the reader returns them."""
         return self.reader.pages("bills", 1, 1, ahead=lambda: ahead, send=self._send, prepare=self._prepare)
 
-    async def _send(self, number: int) -> Response:
+    async def _send(self, number: int, limit: int) -> Response:
         self.requested.append(number)
         return Response(status=200, body=b"0123456789")
 
@@ -90,3 +94,44 @@ async def test_a_page_that_cannot_be_prepared_releases_its_memory() -> None:
         with pytest.raises(ValueError, match="damaged"):
             await anext(pages)
     assert bills.held == 0
+
+
+async def test_a_large_answer_is_requested_again_with_all_of_the_memory() -> None:
+    """Once, alone, and the next of its kind has the size that it had."""
+    limits: list[int] = []
+    reader, size = PageReader(64 * MIB), 10 * MIB
+    at_once = most = 0
+
+    async def request(limit: int) -> Response:
+        nonlocal at_once, most
+        limits.append(limit)
+        if size > limit:
+            raise ResponseTooLarge("too large", method="GET", path="/", sent=True)
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        return Response(status=200, body=bytes(size))
+
+    await asyncio.gather(*(reader.send("bills", request) for _ in range(3)))
+    assert sorted(limits) == [4 * MIB] * 3 + [64 * MIB] * 3
+    assert most == 1
+    await reader.send("bills", request)
+    assert limits[6:] == [20 * MIB]
+    size = 65 * MIB
+    with pytest.raises(ResponseTooLarge):
+        await reader.send("bills", request)
+    assert limits[7:] == [20 * MIB, 64 * MIB]
+
+
+async def test_a_small_memory_has_room_for_an_answer() -> None:
+    """An answer may have a mebibyte, and is not requested again if it has more."""
+    limits: list[int] = []
+
+    async def request(limit: int) -> Response:
+        limits.append(limit)
+        raise ResponseTooLarge("too large", method="GET", path="/", sent=True)
+
+    with pytest.raises(ResponseTooLarge):
+        await PageReader(1).send("bills", request)
+    assert limits == [MIB]

@@ -1,19 +1,25 @@
 """Reads the pages of a list ahead of their turn, each within a memory budget."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, Protocol, TypeVar
 
 from codat_async.bulk.extract.memory import MemoryBudget, Reservation
+from codat_async.errors import ResponseTooLarge
 from codat_async.prefetch import page_count, read_pages
 from codat_middleware import Response
 
-__all__ = ["BULK_PAGE_SIZE", "PageReader"]
+__all__ = ["BULK_PAGE_SIZE", "SMALLEST_LIMIT", "PageReader"]
 
 BULK_PAGE_SIZE: Final = 500
 """Larger than what is best for latency, since a bulk pull is limited by its number of requests."""
 _FIRST_ESTIMATE: Final = 256 * 1024
 """Bytes reserved for a page of a type of which none was read yet."""
+SMALLEST_LIMIT: Final = 1024 * 1024
+"""Bytes that an answer may have however small the memory is."""
+_SHARE: Final = 16
+"""An answer of unknown size may have this part of the memory, before it is requested again alone."""
 
 
 class ReservedPage(Protocol):
@@ -35,12 +41,33 @@ class PageReader:
 
     def __init__(self, memory: int, on_wait: Callable[[], None] = lambda: None) -> None:
         self._budget = MemoryBudget(memory, on_wait)
+        self._limit = max(memory, SMALLEST_LIMIT)
+        self._alone = asyncio.Lock()
         self._page_bytes: dict[str, int] = {}
         """The size of the latest page of each type, an estimate for the next."""
 
     def waits(self) -> bool:
         """Whether a page waits for memory."""
         return self._budget.waits()
+
+    async def send(self, type_name: str, request: Callable[[int], Awaitable[Response]]) -> Response:
+        """Send a request, which is passed the most bytes that the answer may have.
+
+        A small compressed answer can grow to any size while it is received, and many at once. One that
+        is larger than its share is requested a second time, when no other of its kind is: it may then
+        have all of the memory. Raises :class:`~codat_async.errors.ResponseTooLarge` if that is not enough.
+        """
+        known = self._page_bytes.get(type_name, _FIRST_ESTIMATE)
+        share = min(self._limit, max(2 * known, self._limit // _SHARE, SMALLEST_LIMIT))
+        try:
+            response = await request(share)
+        except ResponseTooLarge:
+            if share == self._limit:
+                raise
+            async with self._alone:
+                response = await request(self._limit)
+        self._page_bytes[type_name] = len(response.body)
+        return response
 
     async def pages(
         self,
@@ -49,13 +76,13 @@ class PageReader:
         page_size: int,
         *,
         ahead: Callable[[], int],
-        send: Callable[[int], Awaitable[Response]],
+        send: Callable[[int, int], Awaitable[Response]],
         prepare: Callable[[bytes, int, Reservation], Awaitable[P]],
     ) -> AsyncGenerator[P, None]:
         """The pages of a list from number ``first`` on.
 
-        ``send`` requests a page by its number, once its memory is reserved. ``prepare`` makes a page
-        of the body, and may resize the reservation. ``ahead`` is as in
+        ``send`` requests a page by its number, of a limited size, once its memory is reserved.
+        ``prepare`` makes a page of the body, and may resize the reservation. ``ahead`` is as in
         :func:`~codat_async.prefetch.read_pages`.
 
         A page's reservation becomes the caller's by asking for the next page. Those of all other
@@ -67,9 +94,8 @@ class PageReader:
             reservation = await self._budget.reserve(self._page_bytes.get(type_name, _FIRST_ESTIMATE))
             held.add(reservation)
             try:
-                response = await send(number)
-                size = self._page_bytes[type_name] = len(response.body)
-                reservation.resize(size)
+                response = await self.send(type_name, lambda limit: send(number, limit))
+                reservation.resize(len(response.body))
                 page = await prepare(response.body, number, reservation)
             except BaseException:
                 # The list may be read on without this page, and would wait for the memory it holds.

@@ -160,7 +160,7 @@ class Worker:
 
     # --- requests ------------------------------------------------------------------------
 
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, limit: int | None = None) -> Response:
         """Send a request, and count its attempts and the time that it waited."""
 
         def retried(event: RetryEvent) -> None:
@@ -171,13 +171,14 @@ class Worker:
 
         before = queued.get()
         try:
-            return await self.context.codat.send(request.copy(extensions={ON_RETRY: retried}))
+            sent = request.copy(extensions={ON_RETRY: retried}, max_response_size=limit)
+            return await self.context.codat.send(sent)
         finally:
             with self._changing() as state:
                 state.requests += 1
                 state.waited += queued.get() - before
 
-    async def _send_page(self, number: int) -> Response:
+    async def _send_page(self, number: int, limit: int) -> Response:
         since = self.state.since
         query: dict[str, object] = {
             "page": number,
@@ -185,7 +186,7 @@ class Worker:
             "orderBy": self.state.ordered_by,
             "query": None if since is None else f"modifiedDate>={since}",
         }
-        return await self._send(self.type.bound(self.context.codat).request(self.unit.ids, query))
+        return await self._send(self.type.bound(self.context.codat).request(self.unit.ids, query), limit)
 
     async def _prepare(self, body: bytes, number: int, reservation: Reservation) -> PreparedPage:
         compress = self._large or len(body) > self.context.small
@@ -413,7 +414,8 @@ class Worker:
     async def _read_document(self) -> None:
         context, kind = self.context, self.type
         self.state.n = context.directory.draw()
-        response = await self._send(kind.bound(context.codat).request(self.unit.ids, dict(kind.query)))
+        request = kind.bound(context.codat).request(self.unit.ids, dict(kind.query))
+        response = await context.reader.send(kind.name, lambda limit: self._send(request, limit))
         size = len(response.body)
         work = partial(prepare_document, response.body, self._preparation(), compress=size > context.small)
         await self._write(await self._off_loop(work, size))
