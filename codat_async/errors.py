@@ -324,7 +324,9 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     503: ServiceUnavailable,
 }
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+"""What a msgspec decoder raises for a malformed text; the last two for one nested without end, and for a
+number with an exponent beyond any ``Decimal``."""
 
 
 def from_response(request: Request, response: Response) -> StatusError:
@@ -343,11 +345,11 @@ _message_fields = {
 def _message(body: bytes) -> ErrorMessage:
     """Decode an error's body field by field, so that one malformed field does not lose the others."""
     message = ErrorMessage()
-    with suppress(*_UNREADABLE):
+    with suppress(*DECODE_ERRORS):
         for wire_name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
             if wire_name in _message_fields:
                 name, decode = _message_fields[wire_name]
-                with suppress(*_UNREADABLE):
+                with suppress(*DECODE_ERRORS):
                     setattr(message, name, decode(raw))
     return message
 

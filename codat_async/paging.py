@@ -1,4 +1,4 @@
-"""Lists as async iterators: one page after another, or some read ahead, records or pages."""
+"""Lists as async iterators: one page after another, or some read ahead, as records or as pages."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.codec import OnInvalid, SlicedPage
-from codat_async.dedup import HashSet
+from codat_async.dedup import SeenRecords, newest
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Step, check_number, page_count, read_pages
@@ -21,41 +21,49 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE: Final = 100
 """The size that Codat recommends for latency."""
 MAX_PAGE_SIZE: Final = 5000
-"""The largest that Codat accepts."""
+"""The largest size that Codat accepts."""
 
 _log = logging.getLogger(__name__)
 
 
 class Drift(Struct, frozen=True):
-    """How a list read to its end differs from what the API said it holds.
+    """How a list that was read to its end differs from what the API reported.
 
-    Pages are asked for by number, so rows that appear or vanish between two requests
+    Pages are requested by number, so rows that appear, vanish or move between two requests
     shift the rest: some are then read twice, others not at all.
     """
 
     total: int
-    """``totalResults`` as the last page gave it."""
+    """``totalResults`` of the last page."""
     seen: int
     """Different records read."""
     duplicates: int
-    """Records that came a second time and were dropped."""
+    """Rows that repeated a record in the same or an older version, and were dropped."""
+    updates: int = 0
+    """Rows that repeated a record in a newer version, and were handed on."""
 
     @property
     def reconciled(self) -> bool:
-        """Whether as many different records were read as the API said there are."""
+        """Whether as many different records were read as the API reported."""
         return self.seen == self.total
 
 
 class Pager(Generic[T]):
-    """A list of the API, not read before it is used.
+    """A list of the API; nothing is requested before it is used.
 
-    ``async for record in pager`` gives records, ``async for page in pager.pages()`` gives
-    pages; :meth:`first` and :meth:`collect` do what they say. Every iteration starts anew,
-    so a pager can be used more than once. ``total`` and ``drift`` tell of the latest one.
+    ``async for record in pager`` iterates over records, ``async for page in pager.pages()``
+    over pages; :meth:`first` and :meth:`collect` return one record and all. Every iteration
+    starts from the beginning, so a pager can be used more than once. ``total`` and ``drift``
+    describe the latest iteration.
 
-    Errors come while iterating: those of a request, :class:`~codat_async.errors.PagingError`
+    A record that is read twice is handed on once, unless it changed in between: a newer
+    version is handed on too, and :meth:`collect` keeps only the newest. One that comes again
+    more than 1,024 records later may be taken for a newer version, see
+    :class:`~codat_async.dedup.SeenRecords`.
+
+    Errors are raised while iterating: those of a request, :class:`~codat_async.errors.PagingError`
     for a list that does not advance, :class:`~codat_async.errors.InvalidRecord` for a record
-    no model accepts (unless ``on_invalid`` says otherwise).
+    that does not fit its model (unless ``on_invalid`` is something else than ``"raise"``).
     """
 
     def __init__(
@@ -90,29 +98,29 @@ class Pager(Generic[T]):
         self._prefetch = prefetch
         self._on_invalid: OnInvalid = on_invalid
         self.total: int | None = None
-        """Records in the whole list after the filter, once a page told."""
+        """Records in the whole list after the filter; None before the first page."""
         self.drift: Drift | None = None
-        """Set where a whole list did not come out as the API counted it."""
+        """Set if a list that was read to its end does not match what the API reported."""
 
     def __repr__(self) -> str:
         return f"<Pager {self._name} page_size={self._page_size} total={self.total}>"
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """The records, in order."""
-        async with aclosing(self._pages(sliced=True)) as pages:
+        """Iterate over the records, in order."""
+        async with aclosing(self._pages(SeenRecords(), sliced=True)) as pages:
             async for page in pages:
-                # Taken out one by one: a large page let go at once would stall the event loop.
+                # One by one: a large page released at once would stall the event loop.
                 records = page.results
                 records.reverse()
                 while records:
                     yield records.pop()
 
     def pages(self) -> AsyncIterator[Page[T]]:
-        """The pages, in order; ``limit`` cuts the last one."""
-        return self._pages()
+        """Iterate over the pages, in order; ``limit`` cuts the last one."""
+        return self._pages(SeenRecords())
 
     async def first(self) -> T | None:
-        """The first record, or None where the list is empty."""
+        """Return the first record, or None if the list is empty."""
         only = Pager(
             self._fetch,
             name=self._name,
@@ -121,7 +129,7 @@ class Pager(Generic[T]):
             limit=1 if self._limit is None else min(1, self._limit),
             on_invalid=self._on_invalid,
         )
-        async with aclosing(only._pages()) as pages:
+        async with aclosing(only._pages(SeenRecords())) as pages:
             async for page in pages:
                 self.total = only.total
                 for record in page.results:
@@ -129,22 +137,22 @@ class Pager(Generic[T]):
         return None
 
     async def collect(self) -> list[T]:
-        """All records in one list."""
+        """Return all records in one list; of a record that changed while reading, the newest version."""
+        seen = SeenRecords()
         records: list[T] = []
-        async with aclosing(self._pages()) as pages:
+        async with aclosing(self._pages(seen)) as pages:
             async for page in pages:
                 records += page.results
-        return records
+        return newest(records) if seen.rows > await seen.count() else records
 
-    async def _pages(self, *, sliced: bool = False) -> AsyncGenerator[Page[T], None]:
-        """The pages, or each in parts where it can be: what is let go record by record costs less so."""
+    async def _pages(self, seen: SeenRecords, *, sliced: bool = False) -> AsyncGenerator[Page[T], None]:
+        """Iterate over pages, or parts of them: records that are released one by one cost less so."""
         self.total = self.drift = None
         left = self._limit
         if left == 0:
             return
-        seen = _Seen(self._on_invalid)
         last: Page[T] | None = None
-        async with aclosing(self._read(seen, sliced=sliced)) as pages:
+        async with aclosing(self._read(self._counting(seen), sliced=sliced)) as pages:
             async for read in pages:
                 last = read.head
                 self.total = last.total_results
@@ -158,30 +166,46 @@ class Pager(Generic[T]):
                                 return
                             left -= len(page.results)
                         yield page
-                # Told only now, so that nothing that came is lost to a link that leads nowhere.
+                # Only now, so that no record is lost to a link that leads nowhere.
                 read.step.following()
         if last is not None and self._page == 1:
-            self._reconcile(last, seen)
+            await self._reconcile(last, seen)
 
-    def _reconcile(self, last: Page[T], seen: "_Seen") -> None:
-        drift = Drift(total=last.total_results, seen=seen.count, duplicates=seen.duplicates)
-        if not drift.reconciled or drift.duplicates:
+    async def _reconcile(self, last: Page[T], seen: SeenRecords) -> None:
+        count = await seen.count()
+        drift = Drift(last.total_results, count, seen.dropped, seen.rows - count)
+        if not drift.reconciled or drift.duplicates or drift.updates:
             self.drift = drift
             _log.warning(
-                "%s: rows shifted while paging: %d of %d records read, %d came twice",
+                "%s: rows shifted while the list was read: got %d records, the API reports %d; "
+                "%d duplicates dropped, %d newer versions",
                 self._name,
                 drift.seen,
                 drift.total,
                 drift.duplicates,
+                drift.updates,
             )
 
-    def _read(self, seen: "_Seen", *, sliced: bool) -> "AsyncGenerator[_Read[T], None]":
+    def _counting(self, seen: SeenRecords) -> OnInvalid:
+        """Return what to do with an invalid record, which counts as read."""
+        wanted = self._on_invalid
+        if wanted == "raise":
+            return wanted
+
+        def count(invalid: InvalidRecord) -> None:
+            seen.add_unreadable()
+            if callable(wanted):
+                wanted(invalid)
+
+        return count
+
+    def _read(self, on_invalid: OnInvalid, *, sliced: bool) -> "AsyncGenerator[_Read[T], None]":
         async def fetch(number: int) -> _Read[T]:
             if sliced and self._fetch_sliced is not None:
-                slices = await self._fetch_sliced(number, self._page_size, seen.on_invalid)
+                slices = await self._fetch_sliced(number, self._page_size, on_invalid)
                 page, empty = slices.head, slices.empty
             else:
-                slices, page = None, await self._fetch(number, self._page_size, seen.on_invalid)
+                slices, page = None, await self._fetch(number, self._page_size, on_invalid)
                 empty = not page.results
             check_number(number, page.page_number, self._name)
             return _Read(page, slices, Step(page, number, self._name, empty=empty))
@@ -189,7 +213,7 @@ class Pager(Generic[T]):
         return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
 
     def _last(self, read: "_Read[T]") -> int:
-        """The number of the last page that will be needed, as far as a page tells."""
+        """Return the number of the last page that will be needed, according to a page."""
         size = read.head.page_size or self._page_size
         total = read.head.total_results
         if self._limit is not None:
@@ -206,7 +230,7 @@ class _Read(Generic[T]):
         self._slices = slices
 
     async def parts(self) -> AsyncGenerator[Page[T], None]:
-        """The page, or each slice as a page of its own."""
+        """Yield the page, or each slice as a page of its own."""
         if self._slices is None:
             yield self.head
         else:
@@ -217,39 +241,3 @@ class _Read(Generic[T]):
     @property
     def following(self) -> int | None:
         return self.step.next
-
-
-class _Seen:
-    """The records met so far in one iteration."""
-
-    def __init__(self, on_invalid: OnInvalid) -> None:
-        self.on_invalid: OnInvalid = on_invalid if on_invalid == "raise" else self._count_invalid
-        self._tell = None if isinstance(on_invalid, str) else on_invalid
-        self.count = 0
-        self.duplicates = 0
-        self._ids = HashSet()
-
-    def new(self, records: list[T]) -> list[T]:
-        """The records that were not met before."""
-        ids = [None if (held := getattr(record, "id", None)) is None else hash(held) for record in records]
-        unique = {identifier for identifier in ids if identifier is not None}
-        if len(unique) == len(records) and self._ids.isdisjoint(unique):
-            self._ids.update(unique)
-            self.count += len(records)
-            return records
-        kept, fresh = [], set[int]()
-        for identifier, record in zip(ids, records, strict=True):
-            if identifier is not None:
-                if identifier in fresh or identifier in self._ids:
-                    continue
-                fresh.add(identifier)
-            kept.append(record)
-        self._ids.update(fresh)
-        self.count += len(kept)
-        self.duplicates += len(records) - len(kept)
-        return kept
-
-    def _count_invalid(self, invalid: InvalidRecord) -> None:
-        self.count += 1
-        if self._tell is not None:
-            self._tell(invalid)

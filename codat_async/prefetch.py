@@ -1,4 +1,4 @@
-"""Reads the pages of a list in order: where each leads, and some of them ahead of their turn."""
+"""Reads the pages of a list in order, some of them ahead of their turn, and finds where each leads."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ __all__ = ["Leading", "PageHead", "Step", "check_number", "page_count", "read_pa
 
 
 class PageHead(Protocol):
-    """What a page tells of itself, whatever its records were made into."""
+    """A page without its records, in whatever form those are."""
 
     page_size: int
     total_results: int
@@ -21,16 +21,16 @@ class PageHead(Protocol):
 
 
 class Step:
-    """Where a page leads, told from it before it is handed out and may be changed."""
+    """Where a page leads; computed before the page is handed out, since its user may change it."""
 
     def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
         self._number = number
         self._name = name
         self._link = page.links.next if page.links is not None else None
-        # A page without records that does not tell its size could lead on for ever.
+        # An empty page that does not state its size could lead on for ever.
         self._past_the_end = empty and not 0 < number * page.page_size < page.total_results
         self.next = self._linked()
-        """The number in ``_links.next``, where one can go on to it; nothing else of the link is used."""
+        """The number in ``_links.next`` if it is usable; nothing else of the link is used."""
 
     def _linked(self) -> int | None:
         if self._link is None:
@@ -40,7 +40,7 @@ class Step:
         return found if found > self._number and not self._past_the_end else None
 
     def following(self) -> int | None:
-        """The page to go on to, None at the end; raises PagingError for a link that leads nowhere."""
+        """Return the next page's number, None at the end; raises PagingError if the list does not advance."""
         if self._link is not None and self.next is None:
             why = "which is past the end" if self._past_the_end else "the list does not advance"
             raise PagingError(
@@ -49,21 +49,21 @@ class Step:
         return self.next
 
 
-def check_number(asked: int, came: int, name: str) -> None:
-    """Raise PagingError where another page came than was asked for; 0 stands for one that does not tell."""
-    if came and came != asked:
+def check_number(requested: int, received: int, name: str) -> None:
+    """Raise PagingError if another page was received than requested; 0 is a page without a number."""
+    if received and received != requested:
         raise PagingError(
-            f"{name}: page {asked} was asked for and page {came} came; the list does not advance"
+            f"{name}: requested page {requested}, received page {received}; the list does not advance"
         )
 
 
 def page_count(total: int, size: int) -> int:
-    """How many pages of that size a list of ``total`` records has; 0 for an empty list."""
+    """Return how many pages of that size a list of ``total`` records has; 0 for an empty list."""
     return -(-total // size)
 
 
 class Leading(Protocol):
-    """What has to be known of a page to go on from it."""
+    """What must be known of a page to continue after it."""
 
     @property
     def following(self) -> int | None:
@@ -81,12 +81,13 @@ async def read_pages(
     last: Callable[[P], int],
     drop: Callable[[P], object] = lambda page: None,
 ) -> AsyncGenerator[P, None]:
-    """The pages from ``first`` on.
+    """Yield the pages from number ``first`` on.
 
-    ``ahead`` tells, each time anew, how many to ask for before their turn, and ``last`` the
-    number of the list's last page as far as one tells: beyond it a page is asked for only
-    when one that leads to it has been dealt with. ``drop`` is called with each page that
-    came and is not handed out, since it was not the next or nobody asked any more.
+    ``ahead`` returns how many pages to request ahead of their turn; it is called before each
+    request. ``last`` returns the number of the list's last page according to a page: pages
+    beyond it are requested only after the page that links to them was handled. ``drop`` is
+    called with each page that was received and is not yielded, since the list skipped it or
+    the iteration was left.
     """
     tasks: deque[asyncio.Task[P]] = deque()
 
@@ -98,20 +99,20 @@ async def read_pages(
                 drop(page)
         tasks.clear()
 
-    number = unasked = first
+    number = unrequested = first
     page = await fetch(first)
     try:
         while True:
             following = page.following
             if following != number + 1:
-                # The end, or the server skips: what was read ahead is not what comes next.
+                # The list ended, or skipped a number: the pages requested ahead do not come next.
                 await cancel()
             if following is not None:
                 if not tasks:
-                    unasked = following
-                while len(tasks) < ahead() and unasked <= last(page):
-                    tasks.append(asyncio.create_task(fetch(unasked)))
-                    unasked += 1
+                    unrequested = following
+                while len(tasks) < ahead() and unrequested <= last(page):
+                    tasks.append(asyncio.create_task(fetch(unrequested)))
+                    unrequested += 1
             yield page
             if following is None:
                 return

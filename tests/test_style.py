@@ -68,9 +68,7 @@ _ROOMS: Final = [
 TO_DO: Final = {
     "codat_async",
     "codat_async/bulk",
-    "codat_async/codec",
     "tests/bulk",
-    "tests/core",
     "tests/middleware",
 }
 

@@ -6,6 +6,7 @@ from benchmarks.cases import (
     bulk,
     conversion,
     decode,
+    dedup,
     fanout,
     files,
     gets,
@@ -20,6 +21,7 @@ from benchmarks.measure import Row
 CASES: dict[str, Callable[[bool], list[Row]]] = {
     "imports": imports.rows,
     "decode": decode.rows,
+    "dedup": dedup.rows,
     "gets": gets.rows,
     "lists": lists.rows,
     "fanout": fanout.rows,

@@ -16,8 +16,7 @@ from msgspec.structs import replace
 from codat_async import codec
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.memory import Reservation
-from codat_async.bulk.extract.page import Key, following
-from codat_async.bulk.extract.seen import Seen
+from codat_async.bulk.extract.page import following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import find_companies
@@ -29,6 +28,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
+from codat_async.dedup import SeenRecords
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
 from codat_async.models.base import Model
 from codat_middleware import Response
@@ -215,13 +215,13 @@ class _Reading:
         invalid: list[InvalidRecord] = []
         found: list[Any] = []
         try:
-            found.append(codec.decode(response.body, kind.model, operation=kind.name))
+            found.append(codec.read(response.body, kind.model, operation=kind.name))
         except InvalidRecord as error:
             invalid.append(error)
         await self._queue.put(_Ready(_batch(unit, 1, 1, found, invalid), unit, None))
 
     async def _read_list(self, unit: Unit, kind: PullType, first: int) -> None:
-        seen = Seen()
+        seen = SeenRecords()
         request = kind.bound(self._codat).request(unit.ids)
 
         async def send(number: int, limit: int) -> Response:
@@ -244,9 +244,9 @@ class _Reading:
         async with aclosing(pages):
             async for page in pages:
                 self._started.add(unit)
-                kept = _new(page.records, seen)
-                seen.nameless += len(page.invalid)
-                if page.following is None and first == 1 and (count := seen.count()) != page.total:
+                kept = seen.new(page.records)
+                seen.add_unreadable(len(page.invalid))
+                if page.following is None and first == 1 and (count := await seen.count()) != page.total:
                     _log.warning(
                         "%s: rows shifted while the list was read: got %d records, the API reports %d",
                         unit,
@@ -277,13 +277,6 @@ def _batch(unit: Unit, page: int, total: int, found: list[Any], invalid: list[In
         records=found,
         invalid=invalid,
     )
-
-
-def _new(found: list[Any], seen: Seen) -> list[Any]:
-    """The records that are not duplicates, of rows that shifted between pages."""
-    keys = [Key(getattr(each, "id", None), getattr(each, "modified_date", None)).hashes() for each in found]
-    same = seen.repeats([each for each, _ in keys], [each for _, each in keys])
-    return [record for row, record in enumerate(found) if row not in same] if same else found
 
 
 class _Acknowledged:

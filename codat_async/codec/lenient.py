@@ -1,7 +1,7 @@
-"""The tolerant second reading: what a platform sends not quite right, and has only one meaning, is mended."""
+"""The lenient steps of reading: malformed values that have only one meaning are coerced to it."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -10,44 +10,79 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from codat_async.codec.decoders import DECODE_ERRORS, decoder
 from codat_async.codec.times import date_field, dates_of
-from codat_async.errors import InvalidRecord
+from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import SupplementalData
+
+__all__ = [
+    "explain",
+    "lenient_texts",
+    "read_leniently",
+    "replace_lone_surrogates",
+    "restore_supplemental_data",
+]
 
 T = TypeVar("T")
 
-DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
-"""What a decoder raises for a text that is not what it should be; the last two for one nested
-without end, and for a number with an exponent beyond any ``Decimal``."""
 
-_tree_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
-_tree_encoder = msgspec.json.Encoder(decimal_format="number")
+def read_leniently(
+    data: bytes, kind: type[T], decode: Callable[[bytes], T], failure: Exception, operation: str
+) -> tuple[T, bytes]:
+    """Read what the strict ``decode`` rejected with ``failure``; return it and the bytes that it holds.
 
+    Whole texts come first, value by value second. Raises as :func:`codat_async.codec.read` does.
+    """
+    source = data
+    for text, source in lenient_texts(data, kind):
+        try:
+            record = decode(text)
+        except DECODE_ERRORS as again:
+            failure = again
+        else:
+            restore_supplemental_data([record], b'{"results":[%b]}' % source)
+            return record, source
+    return _coerce(data, source, decode, failure, operation), source
+
+
+def lenient_texts(data: bytes, kind: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Yield other texts to try for a record or a page, each with its source, of which no date is expanded."""
+    source = replace_lone_surrogates(data)
+    if source is not data:
+        yield source, source
+    if (expanded := expand_bare_dates(source, kind)) is not source:
+        yield expanded, source
+
+
+# --- lone surrogates ---------------------------------------------------------------------
 
 _ESCAPES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     rb"|\\."
 )
 
 
 def replace_lone_surrogates(data: bytes) -> bytes:
-    """The text with U+FFFD for each half of a surrogate pair that stands alone; itself where none does.
+    """Replace each half of a surrogate pair that is alone by U+FFFD; return the same object if there is none.
 
-    JSON's grammar allows such an escape, as a source that cuts its texts in the middle of
-    a character sends it; no decoder can read it. The length stays the same.
+    JSON's grammar allows such an escape, and a source that cuts strings in the middle of a
+    character sends it; no decoder accepts it. The length does not change.
     """
     if b"\\u" not in data:
         return data
-    replaced = _ESCAPES.sub(lambda found: b"\\ufffd" if found["half"] else found[0], data)
+    replaced = _ESCAPES.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], data)
     return data if replaced == data else replaced
 
 
+# --- bare dates --------------------------------------------------------------------------
+
+
 def expand_bare_dates(data: bytes, kind: Any) -> bytes:
-    """The text with midnight added to a record's dates that stand alone; itself where none does.
+    """Add midnight to a record's dates without a time; return the same object if there is none.
 
     Codat documents the bare form (``2022-10-23``) beside the full one; a ``datetime``
-    decoder takes only the latter.
+    decoder accepts only the latter.
     """
     pattern = _bare_dates(kind)
     pieces = pattern.split(data) if pattern else [data]
@@ -60,15 +95,11 @@ def expand_bare_dates(data: bytes, kind: Any) -> bytes:
 @cache
 def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
     dates = dates_of(kind)
-    if dates.untyped or dates.supplemental > 1:
-        # Untyped content may hold the same names. Only supplemental data of the record itself is restored.
+    if not dates.names or dates.untyped or dates.supplemental > 1:
+        # Untyped content may use the same names. Only supplemental data of the record itself is restored.
         return None
-    # A day is rare and found fast; only then is the name of its field looked up.
-    return (
-        re.compile(rb'(-\d\d-\d\d)(?=")' + date_field(dates.names, rb"\d{4}-\d\d-\d\d"))
-        if dates.names
-        else None
-    )
+    # A month and a day before a quote are rare and found fast; only then is the name of the field checked.
+    return re.compile(rb'(-\d\d-\d\d)(?=")' + date_field(dates.names, rb"\d{4}-\d\d-\d\d"))
 
 
 class _Supplemental(Struct, rename="camel", gc=False):
@@ -79,40 +110,28 @@ class _SupplementalPage(Struct, gc=False):
     results: list[_Supplemental] = []
 
 
-def restore_page(records: Sequence[object], data: bytes) -> None:
-    """Put back what was completed in the supplemental data of a page: it is the source's own."""
-    if records and _may_hold(records[0], data):
-        for record, original in zip(records, _supplemental_page.decode(data).results, strict=True):
-            _restore(record, original)
+def restore_supplemental_data(records: Sequence[Any], page: bytes) -> None:
+    """Undo expanded dates in the supplemental data of a page's records, which is the platform's own."""
+    if records and b'"supplementalData"' in page and hasattr(records[0], "supplemental_data"):
+        originals = decoder(_SupplementalPage).decode(page).results
+        for record, original in zip(records, originals, strict=True):
+            if original.supplemental_data is not None:
+                record.supplemental_data = original.supplemental_data
 
 
-def restore_supplemental_data(record: object, data: bytes | Raw) -> None:
-    """The same for one record."""
-    if _may_hold(record, data):
-        _restore(record, _supplemental.decode(data))
-
-
-def _may_hold(record: object, data: bytes | Raw) -> bool:
-    return b'"supplementalData"' in data and hasattr(record, "supplemental_data")
-
-
-def _restore(record: Any, original: _Supplemental) -> None:
-    if original.supplemental_data is not None:
-        record.supplemental_data = original.supplemental_data
-
-
-_supplemental = msgspec.json.Decoder(_Supplemental, float_hook=Decimal)
-_supplemental_page = msgspec.json.Decoder(_SupplementalPage, float_hook=Decimal)
+# --- value by value ----------------------------------------------------------------------
 
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _EVERY: Final = "..."
-"""Stands in a path for a key of a map, which it does not name."""
-_REPAIRS_PER_RECORD: Final = 100
+"""In a decoder's path, any key of a map."""
+_MAX_COERCED: Final = 100
+_tree_decoder: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
+_tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def explain(failure: Exception) -> tuple[str, str]:
-    """What a decoder found wrong, and the path to it inside the document."""
+    """Split a decoder's error into the reason and the path inside the document."""
     text = str(failure)
     if isinstance(failure, msgspec.ValidationError):
         found = _PATH.search(text)
@@ -122,25 +141,25 @@ def explain(failure: Exception) -> tuple[str, str]:
     return f"the text is not JSON ({text})", "$"
 
 
-def repair(data: bytes, decode: Callable[[bytes], T], failure: Exception, operation: str) -> T:
-    """Read a record value by value, mending what has only one meaning.
-
-    ``decode`` is the record's decoder and ``failure`` what it raised at first. Raises
-    :class:`~codat_async.errors.InvalidRecord` where something wrong is left.
-    """
+def _coerce(
+    data: bytes, source: bytes, decode: Callable[[bytes], T], failure: Exception, operation: str
+) -> T:
     reason, path = explain(failure)
     tree: Any = None
     try:
-        tree = _tree_decoder.decode(replace_lone_surrogates(data))
-        for _ in range(_REPAIRS_PER_RECORD):
-            if not _mend(tree, _steps(path), reason):
+        tree = _tree_decoder.decode(source)
+        for _ in range(_MAX_COERCED):
+            if not _coerce_at(tree, _steps(path), reason):
                 break
             try:
                 return decode(_tree_encoder.encode(tree))
             except DECODE_ERRORS as again:
                 reason, path = explain(again)
     except DECODE_ERRORS as broken:
-        reason, path = explain(broken)
+        if not _is_json(source):
+            reason, path = explain(broken)
+            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+        reason, path = f"a value cannot be decoded ({broken})", "$"
     identifier = tree.get("id") if isinstance(tree, dict) else None
     raise InvalidRecord(
         reason,
@@ -151,12 +170,21 @@ def repair(data: bytes, decode: Callable[[bytes], T], failure: Exception, operat
     ) from failure
 
 
+def _is_json(data: bytes) -> bool:
+    """Return whether the document is JSON, whatever its strings and numbers contain."""
+    try:
+        decoder(Raw).decode(data)
+    except DECODE_ERRORS:
+        return False
+    return True
+
+
 def _steps(path: str) -> list[str | int]:
     return [name or (index if index == _EVERY else int(index)) for name, index in _STEP.findall(path)]
 
 
-def _mend(tree: Any, steps: list[str | int], reason: str) -> bool:
-    """Put the right value in the place of a wrong one; False where there is no certain one."""
+def _coerce_at(tree: Any, steps: list[str | int], reason: str) -> bool:
+    """Coerce the values at a path; return whether any was."""
     if not steps:
         return False
     step, *below = steps
@@ -167,14 +195,15 @@ def _mend(tree: Any, steps: list[str | int], reason: str) -> bool:
         except (KeyError, IndexError, TypeError):
             continue
         if below:
-            done |= _mend(value, below, reason)
-        elif (mended := _mended(value, reason)) is not value:
-            tree[key] = mended
+            done |= _coerce_at(value, below, reason)
+        elif (coerced := _coerced(value, reason)) is not value:
+            tree[key] = coerced
             done = True
     return done
 
 
-def _mended(value: object, reason: str) -> object:
+def _coerced(value: object, reason: str) -> object:
+    """The value as the type that a decoder's ``reason`` asks for; the same object if that is not certain."""
     if "datetime" in reason and isinstance(value, str):
         if not value.strip():
             return None

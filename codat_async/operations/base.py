@@ -178,7 +178,7 @@ class Call(Operation, Generic[T]):
     ) -> T:
         response = await self._caller.send(self.request(ids, query, body))
         document = b"null" if self.model is NoneType else response.body
-        return codec.decode(document, self.model, operation=self.label)
+        return codec.read(document, self.model, operation=self.label)
 
 
 _DATA_TYPES: Final = {

@@ -18,7 +18,7 @@ class ListAttachments(Operation):
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> list[Attachment]:
         """Return all of them; the endpoint has no pages."""
         response = await self._caller.send(self.request((company_id, connection_id, record_id)))
-        return codec.decode(response.body, Attachments, operation=self.label).attachments or []
+        return codec.read(response.body, Attachments, operation=self.label).attachments or []
 
 
 class _GetAttachment(Call[Attachment]):

@@ -72,7 +72,7 @@ def key_headers(idempotency_key: str | None) -> dict[str, str] | None:
 
 def read_push(body: bytes, model: Any, label: str) -> PushOperation[Any]:
     """Decode a push operation whose record is of this model (``Any`` for plain JSON)."""
-    operation: PushOperation[Any] = codec.decode(body, PushOperation[Any], operation=label)
+    operation: PushOperation[Any] = codec.read(body, PushOperation[Any], operation=label)
     return operation if model is Any else _with_record(operation, model, label)
 
 
@@ -85,7 +85,7 @@ def _with_record(operation: PushOperation[Any], model: Any, label: str) -> PushO
     if operation.data is not None:
         raw = codec.encode(operation.data)
         try:
-            operation.data = codec.decode(raw, model, operation=label)
+            operation.data = codec.read(raw, model, operation=label)
         except InvalidRecord as invalid:
             _log.info("%s: the record in a push operation does not fit its model: %s", label, invalid)
             operation.data = None

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from codat_async import models
-from codat_async.codec import decode
+from codat_async.codec import read
 from codat_async.models import PushOptionProperty, PushOptionType, ValidationItem
 from codat_async.sandbox.fields import without_null
 
@@ -112,7 +112,7 @@ def check(body: bytes, model: type[msgspec.Struct]) -> tuple[Any, list[Validatio
     Raises :class:`msgspec.DecodeError` if the body is not JSON.
     """
     errors = list(islice(_object_errors(_parse(body), option_tree(model).properties, ""), _MOST_ERRORS))
-    return (None, errors) if errors else (decode(body, model), [])
+    return (None, errors) if errors else (read(body, model), [])
 
 
 def _object_errors(

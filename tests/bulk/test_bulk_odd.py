@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from bulk_server import Answer, Hook, Server, customer, error_response, files, parts, written_lines
 
-from codat_async import Codat, bulk
+from codat_async import Codat, bulk, dedup
 from codat_async.bulk import Outcome, PullOptions, UnknownDataType
 from codat_async.bulk.store.writer import WriteBatch
 
@@ -88,10 +88,13 @@ async def test_rows_hidden_in_both_passes_are_reported_as_missing(
     assert all("query" not in query for _, query in server.requests)
 
 
+@pytest.mark.parametrize("window", [10, 1000])
 async def test_rows_that_shift_by_many_pages_are_written_once(
-    server: Server, caller: Codat, tmp_path: Path
+    server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
-    """They shift by more pages than are remembered, so the list is started over."""
+    """Also if they shift by more rows than versions are kept, so that the list is started over."""
+    monkeypatch.setattr(dedup, "_WINDOW", window)
+    monkeypatch.setattr(dedup, "_KEPT", window // 2)
     records = [customer(number, modified=day(5)) for number in range(60)]
     server.put("customers", records)
 

@@ -6,14 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import pytest
 from bulk_server import COMPANY, CONNECTION, Server, customer, written_lines
 from sinks_tools import parquet_rows, payment, rows
 
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions
-from codat_async.bulk.extract import validation
 
 
 def options(*types: str, **more: object) -> PullOptions:
@@ -134,20 +131,3 @@ async def test_records_have_the_ids_of_their_list(server: Server, caller: Codat,
     bulk.convert(tmp_path)
     (row,) = parquet_rows(tmp_path, "transfers")
     assert (row["id"], row["company_id"], row["connection_id"]) == ("t", COMPANY, CONNECTION)
-
-
-@pytest.mark.parametrize("name", list(bulk.pull_types()))
-def test_the_quick_check_accepts_no_more_than_the_model(name: str) -> None:
-    """It knows each field of its model, and rejects a record without a required one."""
-    model = bulk.pull_types()[name].model
-    check = validation.checker(model)
-    required = [each for each in msgspec.structs.fields(model) if each.required]
-    if required:
-        with pytest.raises(msgspec.ValidationError):
-            check(b"{}")
-    for each in msgspec.structs.fields(model):
-        if each.name != "unknown_fields":
-            with pytest.raises(msgspec.ValidationError):
-                msgspec.json.decode(b'{"%b":[[]]}' % each.encode_name.encode(), type=model)
-            with pytest.raises(msgspec.ValidationError):
-                check(b'{"%b":[[]]}' % each.encode_name.encode())

@@ -36,6 +36,32 @@ async def test_companies_and_invalid_records(server: Server, caller: Codat) -> N
     assert batches[0].invalid[0].record_id == "bad"
 
 
+async def test_rows_that_shift_and_records_that_change(
+    server: Server, caller: Codat, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unchanged row is in one batch, a record that changed in two; invalid records count as read."""
+    bad = {"id": "bad", "contacts": "none"}
+    records = [bad, *(customer(number) for number in range(5))]
+    server.put("customers", records)
+
+    def hook(path: str, query: dict[str, str]) -> None:
+        if path.endswith("/customers") and query["page"] == "2":
+            server.put(
+                "customers", [bad, *records[:5], records[5], customer(0, modified="2024-01-02T00:00:00Z")]
+            )
+
+    server.hook = hook
+    batches = [batch async for batch in bulk.records(caller, types=["customers"], page_size=3)]
+    found = [[each.id for each in batch.records] for batch in batches]
+    assert found == [["c0", "c1"], ["c2", "c3"], ["c4", "c0"]]
+    assert "got 6 records, the API reports 8" in caplog.text
+    server.hook = None
+    caplog.clear()
+    server.put("customers", records)
+    assert len([batch async for batch in bulk.records(caller, types=["customers"], page_size=3)]) == 2
+    assert caplog.text == ""
+
+
 async def test_a_slow_consumer_slows_down_the_reading(server: Server, caller: Codat) -> None:
     """No more pages are requested than fit into the memory limit, until the consumer continues."""
     server.put("customers", [customer(number, customerName="x" * 1000) for number in range(200)])

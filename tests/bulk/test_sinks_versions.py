@@ -65,7 +65,7 @@ Found = list[tuple[str, str | None]]
 def in_raw(root: Path) -> Found:
     """The current records of the raw files."""
     lines = list(current_lines(lines for file in sealed_files(root) for lines in read_sealed(file)))
-    names = [codec.decode(bytes(line.record), dict[str, Any])["customerName"] for line in lines]
+    names = [codec.read(bytes(line.record), dict[str, Any])["customerName"] for line in lines]
     return sorted(zip((line.company_id for line in lines), names, strict=True))
 
 

@@ -205,7 +205,7 @@ def call_values(operation: Offered, ids: str) -> tuple[dict[str, Any], dict[str,
         elif is_model(kind):
             their_body = Examples(whole=True).record(kind)
             theirs[name] = kind.model_validate(their_body)
-            our_body = codec.decode(json.dumps(their_body).encode(), operation.ours.body_model)
+            our_body = codec.read(json.dumps(their_body).encode(), operation.ours.body_model)
         else:
             example: Any = QUERY.get(alias) or Examples(whole=True).of(kind, alias)
             theirs[name] = pydantic.TypeAdapter(kind).validate_python(example)
@@ -343,7 +343,7 @@ def check_read(operation: Offered, answer: bytes, read: Any) -> None:
             )
             assert read.page_number == 3
             for record in example.get("results") or []:
-                single = codec.decode(json.dumps(record, default=float).encode(), operation.ours.model)
+                single = codec.read(json.dumps(record, default=float).encode(), operation.ours.model)
                 assert unknown_in(single) == []
         else:
             assert json.loads(codec.encode(read), parse_float=Decimal) == example

@@ -1,8 +1,7 @@
-"""Records and pages out of JSON and back: exact, tolerant, and never long at a time."""
+"""Decoding and encoding records and pages: exact, lenient, and without stalling the event loop."""
 
 import asyncio
 import json
-import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from codat_async import NULL, codec, models
-from codat_async.codec import records
+from codat_async.codec import pages
 from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import (
     Account,
@@ -36,12 +35,12 @@ INVOICE = {
 
 
 def invoice(**changes: Any) -> dict[str, Any]:
-    """An invoice as JSON has it."""
+    """The JSON of an invoice."""
     return {**INVOICE, **changes}
 
 
 def a_bill(**fields: Any) -> Bill:
-    """A bill with the fields that every bill has."""
+    """A bill with its required fields."""
     nothing = Decimal(0)
     return Bill(
         issue_date=datetime(2022, 10, 23),
@@ -67,9 +66,9 @@ def page(*records: Any, **changes: Any) -> bytes:
     ["12345678901234567.89", "0.1", "1E+2", "1234567890123456789012345.678", "-0.00", "0E-10", "1E+400"],
 )
 def test_money_keeps_its_digits(digits: str) -> None:
-    """A number goes from the text to a Decimal and back without a digit lost or added."""
+    """A number is decoded to a Decimal and encoded again without losing or adding a digit."""
     text = b'{"id":"a","currentBalance":%b}' % digits.encode()
-    account = codec.decode(text, Account)
+    account = codec.read(text, Account)
     assert str(account.current_balance) == digits
     assert codec.encode(account) == text
 
@@ -91,8 +90,8 @@ def test_money_keeps_its_digits(digits: str) -> None:
     ],
 )
 async def test_every_form_of_a_date(text: str, moment: datetime) -> None:
-    """Each documented form, and some that platforms send, is the moment it says, on records and pages."""
-    single = codec.decode(json.dumps(invoice(issueDate=text)).encode(), Invoice)
+    """Each documented form, and some that platforms send, in records and in pages."""
+    single = codec.read(json.dumps(invoice(issueDate=text)).encode(), Invoice)
     (listed,) = (await codec.decode_page(page(invoice(issueDate=text)), Invoice)).results
     assert single.issue_date == listed.issue_date == moment
     assert single.issue_date.tzinfo == listed.issue_date.tzinfo == moment.tzinfo
@@ -107,25 +106,33 @@ async def test_every_form_of_a_date(text: str, moment: datetime) -> None:
         (date(2021, 11, 15), '"2021-11-15"'),
     ],
 )
-def test_dates_are_sent_as_they_are(moment: Any, text: str) -> None:
-    """No zone is added and none is converted; a plain date may be given too."""
+def test_dates_are_encoded_unchanged(moment: Any, text: str) -> None:
+    """No zone is added or converted; a plain date is accepted too."""
     assert text in codec.encode(models.JournalEntry(posted_on=moment)).decode()
 
 
 def test_blank_date_is_absent() -> None:
-    """An empty text where a date may be missing means that it is missing."""
-    assert codec.decode(b'{"id":"j","postedOn":""}', JournalEntry).posted_on is None
+    """An empty string in the place of an optional date is None."""
+    assert codec.read(b'{"id":"j","postedOn":""}', JournalEntry).posted_on is None
 
 
 def test_dates_of_reports_without_a_time() -> None:
-    """Months are sent bare by some platforms, in several places of one document."""
+    """Some platforms send months without a time, in several places of one document."""
     text = b"""{"currency":"GBP",
         "earliestAvailableMonth":"2020-01-01","mostRecentAvailableMonth":"2022-10-31",
         "reports":[{"date":"2022-10-31","netAssets":1.10},{"date":"2022-09-30","netAssets":2}]}"""
-    sheets = codec.decode(text, BalanceSheets)
+    sheets = codec.read(text, BalanceSheets)
     assert sheets.earliest_available_month == datetime(2020, 1, 1)
     assert [report.date_ for report in sheets.reports] == [datetime(2022, 10, 31), datetime(2022, 9, 30)]
     assert str(sheets.reports[0].net_assets) == "1.10"
+
+
+def test_any_number_of_bare_dates() -> None:
+    """More of them than values are coerced one by one."""
+    reports = [{"date": f"{year}-10-31", "netAssets": 1} for year in range(1800, 2000)]
+    text = json.dumps({"currency": "GBP", "reports": reports}).encode()
+    years = [report.date_ and report.date_.year for report in codec.read(text, BalanceSheets).reports]
+    assert years == list(range(1800, 2000))
 
 
 @pytest.mark.parametrize(
@@ -140,23 +147,23 @@ def test_dates_of_reports_without_a_time() -> None:
         ("metadata", {"isDeleted": "True"}, "metadata", models.Metadata(is_deleted=True)),
     ],
 )
-async def test_values_with_one_meaning_are_repaired(field: str, sent: Any, name: str, read: Any) -> None:
-    """A number for a text, a text for a number or a truth value: read as what it can only mean."""
-    single = codec.decode(json.dumps(invoice(**{field: sent})).encode(), Invoice)
+async def test_values_with_one_meaning_are_coerced(field: str, sent: Any, name: str, read: Any) -> None:
+    """A number in the place of a string, or a string in the place of a number or a boolean."""
+    single = codec.read(json.dumps(invoice(**{field: sent})).encode(), Invoice)
     (listed,) = (await codec.decode_page(page(invoice(**{field: sent})), Invoice)).results
     assert getattr(single, name) == getattr(listed, name) == read
 
 
 @pytest.mark.parametrize("size", ["12", 12.0, " 12 "])
-def test_whole_numbers_in_other_clothes(size: Any) -> None:
-    """A whole number sent as text or with a fraction of nothing is that number."""
-    assert codec.decode(json.dumps({"fileSize": size}).encode(), models.Attachment).file_size == 12
+def test_whole_numbers_in_other_forms(size: Any) -> None:
+    """A whole number sent as a string, or with a fraction of zero, is an int."""
+    assert codec.read(json.dumps({"fileSize": size}).encode(), models.Attachment).file_size == 12
 
 
-def test_repairs_keep_money_and_large_numbers() -> None:
-    """Mending one field must not run the others through a float."""
+def test_coercion_keeps_money_and_large_numbers() -> None:
+    """Coercing one field must not convert the others to float."""
     text = b'{"id":"a","currentBalance":12345678901234567890.12,"nominalCode":4000}'
-    account = codec.decode(text, Account)
+    account = codec.read(text, Account)
     assert (str(account.current_balance), account.nominal_code) == ("12345678901234567890.12", "4000")
 
 
@@ -166,14 +173,13 @@ def test_repairs_keep_money_and_large_numbers() -> None:
         (b"", "not JSON"),
         (b"<html>Bad gateway</html>", "not JSON"),
         (b'{"id":"i1"', "not JSON"),
-        (b'{"id":"\xff"}', "not JSON|not a page"),
         (b'{"a":' * 100_000, "not JSON"),
     ],
 )
-async def test_what_is_not_json(text: bytes, reason: str) -> None:
-    """A body that is no JSON at all is a DecodingError with the operation and the bytes."""
+async def test_bodies_that_are_not_json(text: bytes, reason: str) -> None:
+    """They raise a DecodingError with the operation and the bytes."""
     with pytest.raises(DecodingError, match=reason) as single:
-        codec.decode(text, Bill, operation="bills.get")
+        codec.read(text, Bill, operation="bills.get")
     with pytest.raises(DecodingError, match=reason) as listed:
         await codec.decode_page(text, Bill, operation="bills.list")
     assert single.value.raw == listed.value.raw == text
@@ -181,21 +187,29 @@ async def test_what_is_not_json(text: bytes, reason: str) -> None:
     assert not isinstance(single.value, InvalidRecord)
 
 
-def test_record_beyond_repair_says_where() -> None:
-    """A value without any certain meaning is refused with its path, reason and the record's id."""
+@pytest.mark.parametrize("text", [b'{"id":"\xff"}', b'{"id":"a","totalAmount":1e99999999999999999999}'])
+def test_json_with_a_value_that_cannot_be_decoded(text: bytes) -> None:
+    """It is JSON all the same, so the record is invalid."""
+    with pytest.raises(InvalidRecord, match="a value cannot be decoded") as caught:
+        codec.read(text, Bill, operation="bills.get")
+    assert caught.value.raw == text
+
+
+def test_an_invalid_record_has_a_path() -> None:
+    """A value without a certain meaning raises with its path, the reason and the record's id."""
     text = json.dumps(invoice(totalAmount="a lot")).encode()
     with pytest.raises(InvalidRecord) as caught:
-        codec.decode(text, Invoice, operation="invoices.get")
+        codec.read(text, Invoice, operation="invoices.get")
     error = caught.value
     assert (error.record_id, error.path, error.raw) == ("i1", "$.totalAmount", text)
     assert "invoices.get: record i1: " in str(error)
 
 
-def test_plain_answers() -> None:
-    """Answers that are no record decode too: a truth value, a map of records."""
-    assert codec.decode(b"true", bool) is True
+def test_answers_that_are_not_a_record() -> None:
+    """A boolean, and a map of records."""
+    assert codec.read(b"true", bool) is True
     status = b'{"bills":{"dataType":"bills","currentStatus":"Brewing","lastSuccessfulSync":"2022-01-01"}}'
-    decoded = codec.decode(status, dict[str, DataStatus])
+    decoded = codec.read(status, dict[str, DataStatus])
     assert decoded["bills"].current_status == "Brewing"
     assert decoded["bills"].last_successful_sync == datetime(2022, 1, 1)
 
@@ -204,7 +218,7 @@ def test_plain_answers() -> None:
 
 
 def test_unknown_fields_survive_at_every_depth() -> None:
-    """What has no name here is kept, in the record and below, and sent back as it came."""
+    """They are kept, in the record and inside it, and encoded unchanged."""
     text = json.dumps(
         invoice(
             brandNew={"a": [1, 2.50]},
@@ -215,41 +229,41 @@ def test_unknown_fields_survive_at_every_depth() -> None:
             ],
         )
     ).encode()
-    record = codec.decode(text, Invoice)
+    record = codec.read(text, Invoice)
     assert record.unknown_fields is not None
     assert json.loads(codec.encode(record)) == json.loads(text)
 
 
 def test_unknown_fields_below_a_map_survive() -> None:
-    """Records that stand in a map keep what is unknown as well."""
+    """Records in a map keep their unknown fields too."""
     text = b'{"bills":{"dataType":"bills","currentStatus":"Complete","shade":"blue"}}'
-    decoded = codec.decode(text, dict[str, DataStatus])
+    decoded = codec.read(text, dict[str, DataStatus])
     assert json.loads(codec.encode(decoded)) == json.loads(text)
 
 
 def test_unknown_fields_outlive_the_body() -> None:
-    """They are copies, so one of them does not keep the whole answer in memory."""
-    record = codec.decode(b'{"id":"a","later":[1,2,3]}', Account)
+    """They are copies, so that one of them does not keep the whole body in memory."""
+    record = codec.read(b'{"id":"a","later":[1,2,3]}', Account)
     assert record.unknown_fields is not None
     assert bytes(record.unknown_fields["later"]) == b"[1,2,3]"
 
 
 def test_unknown_fields_need_not_be_readable() -> None:
-    """A broken text in a field that nobody asks for costs nothing, and is kept as it came."""
-    record = codec.decode(b'{"id":"a","later":"\xff"}', Account)
+    """A malformed string in an unknown field does no harm, and is kept unchanged."""
+    record = codec.read(b'{"id":"a","later":"\xff"}', Account)
     assert record.unknown_fields is not None
     assert bytes(record.unknown_fields["later"]) == b'"\xff"'
 
 
 def test_a_field_set_by_hand_wins() -> None:
-    """An unknown field never overwrites one that the model has."""
+    """An unknown field does not overwrite a field of the model."""
     account = Account(id="a", name="new", unknown_fields={"name": Raw(b'"old"'), "x": Raw(b"1")})
     assert json.loads(codec.encode(account)) == {"id": "a", "name": "new", "x": 1}
 
 
 def test_unknown_enumeration_values_survive() -> None:
-    """A value added after this version decodes, compares and is sent back unchanged."""
-    record = codec.decode(json.dumps(invoice(status="Reimagined")).encode(), Invoice)
+    """A value that this version does not list is decoded, compared and encoded unchanged."""
+    record = codec.read(json.dumps(invoice(status="Reimagined")).encode(), Invoice)
     assert record.status == "Reimagined"
     assert not record.status.is_known
     assert b'"status":"Reimagined"' in codec.encode(record)
@@ -259,7 +273,7 @@ def test_unknown_enumeration_values_survive() -> None:
 
 
 def test_none_is_left_out_and_null_is_sent() -> None:
-    """None means absent; NULL is an explicit null, also within and where the field is required."""
+    """None is left out; NULL is an explicit null, also inside other models and in a required field."""
     bill = a_bill(
         id="b", reference=NULL, supplier_ref=models.SupplierRef(id="s", supplier_name=NULL), note=None
     )
@@ -270,7 +284,7 @@ def test_none_is_left_out_and_null_is_sent() -> None:
 
 
 def test_read_only_fields_stay_out_of_a_create() -> None:
-    """Its own id and modified dates go, those of what it refers to stay; the record is unchanged."""
+    """Its own id and modified dates are left out, the id of a reference is not; the record is unchanged."""
     when = datetime(2022, 1, 1, tzinfo=UTC)
     bill = a_bill(
         id="b", modified_date=when, source_modified_date=when, supplier_ref=models.SupplierRef(id="s")
@@ -285,15 +299,15 @@ def test_read_only_fields_stay_out_of_a_create() -> None:
     "number", [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), float("nan"), float("inf")]
 )
 def test_numbers_that_json_cannot_hold(number: Any) -> None:
-    """NaN and infinity are refused before anything is sent, wherever they stand."""
+    """NaN and infinity raise ValueError at any depth."""
     with pytest.raises(ValueError, match="JSON cannot hold"):
         codec.encode(a_bill(line_items=[models.BillLineItem(unit_amount=number, quantity=Decimal(1))]))
     with pytest.raises(ValueError, match="JSON cannot hold"):
         codec.encode({"nested": [{"x": number}]})
 
 
-def test_what_cannot_be_sent_is_a_type_error() -> None:
-    """An object of no JSON kind names itself."""
+def test_objects_that_cannot_be_encoded() -> None:
+    """The TypeError names the object's type."""
     with pytest.raises(TypeError, match="object"):
         codec.encode({"a": object()})
 
@@ -302,7 +316,7 @@ def test_what_cannot_be_sent_is_a_type_error() -> None:
 
 
 async def test_page_is_typed_and_complete() -> None:
-    """Records, counts and links of a page arrive; absent or null results are none."""
+    """A page has its records, counts and links; absent or null results are an empty list."""
     read = await codec.decode_page(
         page(invoice(), totalResults=7, _links={"next": {"href": "/x?page=2"}}), Invoice
     )
@@ -312,14 +326,14 @@ async def test_page_is_typed_and_complete() -> None:
         assert (await codec.decode_page(text, Invoice)).results == []
 
 
-async def test_what_is_no_page_is_not_an_empty_one() -> None:
-    """An answer of another kind does not pass for a list without records."""
+async def test_a_body_that_is_not_a_page_is_not_an_empty_page() -> None:
+    """A JSON object of another kind raises."""
     with pytest.raises(DecodingError, match="not a page"):
         await codec.decode_page(b'{"error":"moved"}', Invoice)
 
 
 async def test_bare_dates_touch_nothing_else() -> None:
-    """Texts, unknown names and supplemental data that look like a bare date stay as they are."""
+    """Strings, unknown fields and supplemental data that look like a bare date are unchanged."""
     looks = 'he wrote "dueDate":"2022-10-23" and "issueDate": "2022-10-24"'
     content = {"mine": {"issueDate": "2021-01-01", "deep": {"dueDate": "2021-01-02"}, "rate": 1.10}}
     sent = invoice(
@@ -341,13 +355,13 @@ async def test_bare_dates_touch_nothing_else() -> None:
 
 @pytest.mark.parametrize("colon", [": ", " : ", ":\n  "])
 async def test_bare_dates_in_other_spellings(colon: str) -> None:
-    """White space around the colon changes nothing."""
+    """White space around the colon makes no difference."""
     text = page(invoice(issueDate="2022-10-23")).replace(b'":"', b'"' + colon.encode() + b'"')
     assert (await codec.decode_page(text, Invoice)).results[0].issue_date == datetime(2022, 10, 23)
 
 
 async def test_bare_dates_beside_untyped_content() -> None:
-    """Where a record may hold anything, dates are completed one by one, so that the rest stays exact."""
+    """In a record with untyped content, dates are coerced one by one, so that the content is unchanged."""
     sent = {
         "id": "c", "integrationId": "x", "platformName": "p", "sourceId": "s", "sourceType": "Accounting",
         "linkUrl": "l", "status": "Linked",
@@ -359,38 +373,38 @@ async def test_bare_dates_beside_untyped_content() -> None:
 
 
 async def test_one_bad_record_does_not_cost_its_page() -> None:
-    """The default raises with the record's id and field; skipping or a function gives the rest, in order."""
+    """The default raises with the record's id and field; with "skip" or a function the rest is returned."""
     records = [invoice(id="1"), invoice(id="2", totalAmount="a lot"), {"id": 3}, invoice(id="4")]
     with pytest.raises(InvalidRecord, match=r"record 2: .*totalAmount") as caught:
         await codec.decode_page(page(*records), Invoice, operation="invoices.list")
     assert json.loads(caught.value.raw)["id"] == "2"
     skipped = await codec.decode_page(page(*records), Invoice, on_invalid="skip")
     assert [record.id for record in skipped.results] == ["1", "4"]
-    told: list[InvalidRecord] = []
-    await codec.decode_page(page(*records), Invoice, on_invalid=told.append)
-    assert [(error.record_id, error.path) for error in told] == [("2", "$.totalAmount"), ("3", "$")]
-    assert json.loads(told[1].raw) == {"id": 3}
+    reported: list[InvalidRecord] = []
+    await codec.decode_page(page(*records), Invoice, on_invalid=reported.append)
+    assert [(error.record_id, error.path) for error in reported] == [("2", "$.totalAmount"), ("3", "$")]
+    assert json.loads(reported[1].raw) == {"id": 3}
 
 
-async def test_broken_text_in_one_record_costs_only_that() -> None:
-    """Bytes that are no UTF-8 inside one record do not cost the others."""
+async def test_a_malformed_string_costs_only_its_record() -> None:
+    """Bytes that are not UTF-8 in one record do not affect the others."""
     text = page(invoice(id="1"), invoice(id="2", note="X"), invoice(id="3")).replace(b'"X"', b'"\xff"')
-    told: list[InvalidRecord] = []
-    read = await codec.decode_page(text, Invoice, on_invalid=told.append)
+    reported: list[InvalidRecord] = []
+    read = await codec.decode_page(text, Invoice, on_invalid=reported.append)
     assert [record.id for record in read.results] == ["1", "3"]
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
-async def test_what_is_no_record_at_all() -> None:
-    """A page may hold anything in place of a record; it is reported without an id."""
-    told: list[InvalidRecord] = []
-    read = await codec.decode_page(page(None, 7, "x", [], invoice()), Invoice, on_invalid=told.append)
+async def test_values_that_are_not_records() -> None:
+    """A page may hold any value in the place of a record; it is reported without an id."""
+    reported: list[InvalidRecord] = []
+    read = await codec.decode_page(page(None, 7, "x", [], invoice()), Invoice, on_invalid=reported.append)
     assert len(read.results) == 1
-    assert [error.record_id for error in told] == [None] * 4
+    assert [error.record_id for error in reported] == [None] * 4
 
 
 async def test_good_and_bare_and_bad_side_by_side() -> None:
-    """Each record of a mixed page is read as well as it can be."""
+    """Each record of a mixed page is read by the steps that it needs."""
     mixed = [
         invoice(id="1"),
         invoice(
@@ -407,7 +421,7 @@ async def test_good_and_bare_and_bad_side_by_side() -> None:
 
 
 async def test_page_of_raw_push_operations() -> None:
-    """The record in a push operation stays as it was sent when its type is not known."""
+    """The record in a push operation is unchanged if its type is not known."""
     operation = {
         "pushOperationKey": "k", "companyId": "c", "dataConnectionKey": "d", "status": "Success",
         "statusCode": 200, "requestedOnUtc": "2022-10-23", "data": {"issueDate": "2022-10-23"},
@@ -421,24 +435,18 @@ async def test_page_of_raw_push_operations() -> None:
 # --- large pages -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test decides by what another has measured which pages are large."""
-    monkeypatch.setattr(records, "_at_once", {}, raising=False)
-
-
 def large(count: int, **changes: Any) -> bytes:
-    """A page past the size from which it is decoded in slices."""
-    filler = "x" * (records.LARGE_PAGE // count)
+    """A page that is large enough to be decoded in slices."""
+    filler = "x" * (pages._LARGE_PAGE // count)
     return page(*(invoice(id=str(number), note=filler, **changes) for number in range(count)))
 
 
 @pytest.mark.parametrize("issued", ["2022-10-23T00:00:00", "2022-10-23"])
 async def test_large_page_reads_the_same(issued: str) -> None:
-    """A page in slices gives what a page at once gives, bare dates and supplemental data included."""
+    """A page in slices equals a page decoded at once, bare dates and supplemental data included."""
     held = {"content": {"a": {"issueDate": "2022-01-01"}}}
     text = large(300, issueDate=issued, supplementalData=held)
-    assert len(text) > records.LARGE_PAGE
+    assert len(text) > pages._LARGE_PAGE
     read = (await codec.decode_page(text, Invoice)).results
     assert [record.id for record in read] == [str(number) for number in range(300)]
     assert {record.issue_date for record in read} == {datetime(2022, 10, 23)}
@@ -447,19 +455,17 @@ async def test_large_page_reads_the_same(issued: str) -> None:
 
 
 async def test_large_page_with_a_bad_record() -> None:
-    """Tolerance is the same in slices."""
+    """One invalid record does not affect the others."""
     text = large(300).replace(b'"id":"7"', b'"id":"7","lineItems":"none"')
-    told: list[InvalidRecord] = []
-    read = await codec.decode_page(text, Invoice, on_invalid=told.append)
+    reported: list[InvalidRecord] = []
+    read = await codec.decode_page(text, Invoice, on_invalid=reported.append)
     assert len(read.results) == 299
-    assert [error.record_id for error in told] == ["7"]
+    assert [error.record_id for error in reported] == ["7"]
 
 
-async def test_large_page_lets_the_loop_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tasks get their turn while a page of 5,000 records is decoded."""
-    monkeypatch.setattr(records, "_at_once", {})
-    lines = [{"unitAmount": 1.5, "quantity": 2, "description": "work"}] * 12
-    text = page(*(invoice(id=str(number), lineItems=lines) for number in range(5000)))
+async def test_a_large_page_lets_the_event_loop_run() -> None:
+    """Other tasks get a turn for each quarter of a megabyte."""
+    text = page(*(invoice(id=str(number), note="x" * 1000) for number in range(5000)))
     turns = 0
 
     async def other() -> None:
@@ -470,9 +476,29 @@ async def test_large_page_lets_the_loop_run(monkeypatch: pytest.MonkeyPatch) -> 
 
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
-    begun = time.perf_counter()
     read = await codec.decode_page(text, Invoice)
-    taken = time.perf_counter() - begun
     task.cancel()
     assert len(read.results) == 5000
-    assert turns >= min(5, taken / 0.01)
+    assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages._SLICE) > 5
+
+
+def test_slices_are_cut_by_bytes() -> None:
+    """Each ends with the record that fills it, whatever the others are like."""
+    sizes = [*[pages._SLICE // 4] * 5, 3 * pages._SLICE, 10, 10, pages._SLICE - 20, 5, pages._SLICE, 7]
+    raws = [Raw(b"1" * size) for size in sizes]
+    slices = list(pages._slices(raws))
+    assert [len(each) for each in slices] == [4, 2, 3, 2, 1]
+    assert [raw for each in slices for raw in each] == raws
+    assert list(pages._slices([])) == []
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+async def test_which_pages_are_sliced(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those from a fixed size on, in every run and for every type."""
+    text = page(invoice())
+    monkeypatch.setattr(pages, "_LARGE_PAGE", len(text) + size)
+    sliced: list[int] = []
+    monkeypatch.setattr(pages.SlicedPage, "_decoded", lambda self, raws: sliced.append(len(raws)) or [])
+    for _ in range(3):
+        await codec.decode_page(text, Invoice)
+    assert sliced == ([] if size > 0 else [1, 1, 1])

@@ -1,4 +1,4 @@
-"""Whatever a record holds, known or not, comes through decoding and encoding unchanged."""
+"""Decoding and encoding a record, with known and unknown content, changes nothing."""
 
 import json
 import types
@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from msgspec.structs import fields
 
 from codat_async import codec, models
-from codat_async.codec import records
+from codat_async.codec import pages
 from codat_async.errors import DecodingError
 from codat_async.models import Account, Invoice, JournalEntry
 from codat_async.models.base import Model
 
 DEPTH = 3
-"""How deep a record goes; what lies deeper and may be absent is."""
+"""The depth of a record; optional fields below it are absent."""
 
 KINDS = [models.Invoice, models.Bill, models.DirectCost, models.JournalEntry, models.Customer, models.Account,
          models.Item, models.PurchaseOrder, models.Payment, models.CreditNote, models.TrackingCategoryTree,
@@ -93,7 +93,7 @@ def record(kind: type[Model], depth: int = DEPTH, extended: bool = True) -> st.S
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end what only ever gives way, which is quicker than an event loop of its own."""
+    """Run a coroutine that only yields to the event loop; this is faster than an event loop."""
     while True:
         try:
             coroutine.send(None)
@@ -105,22 +105,22 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def digits(text: bytes) -> Any:
-    """JSON with every number as its digits, so that none can be lost in comparing."""
+    """JSON with every number as its digits, so that comparing is exact."""
     return json.loads(text, parse_float=str, parse_int=str)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_decoding_and_encoding_is_the_identity(kind: type[Model]) -> None:
-    """Every field, unknown value, unknown field and digit that came is what is sent back."""
+    """Every field, unknown value, unknown field and digit is encoded as received."""
 
     @relaxed
     @given(record(kind))
     def holds(value: dict[str, Any]) -> None:
         text = ENCODER.encode(value)
-        decoded = codec.decode(text, kind)
+        decoded = codec.read(text, kind)
         encoded = codec.encode(decoded)
         assert digits(encoded) == digits(text)
-        assert codec.encode(codec.decode(encoded, kind)) == encoded
+        assert codec.encode(codec.read(encoded, kind)) == encoded
 
     holds()
 
@@ -128,11 +128,11 @@ def test_decoding_and_encoding_is_the_identity(kind: type[Model]) -> None:
 @relaxed
 @given(st.lists(record(Invoice, DEPTH, False), max_size=4))
 def test_page_is_its_records(values: list[dict[str, Any]]) -> None:
-    """A page at once, a page in slices and single records read the same."""
+    """A page decoded at once, a page in slices and single records are equal."""
     text = ENCODER.encode({"results": values, "pageNumber": 1, "totalResults": len(values)})
-    single = [codec.decode(ENCODER.encode(value), Invoice) for value in values]
-    for limit in (records.LARGE_PAGE, 0):
-        with patch.dict(records._at_once, {Invoice: limit}):
+    single = [codec.read(ENCODER.encode(value), Invoice) for value in values]
+    for limit in (pages._LARGE_PAGE, 0):
+        with patch.object(pages, "_LARGE_PAGE", limit):
             page = finished(codec.decode_page(text, Invoice))
         assert [codec.encode(record) for record in page.results] == [
             codec.encode(record) for record in single
@@ -145,9 +145,9 @@ def test_page_is_its_records(values: list[dict[str, Any]]) -> None:
 @example(Decimal("0.1"))
 @example(Decimal("1E+2"))
 def test_money_survives(amount: Decimal) -> None:
-    """Any number keeps its digits, also while another field of its record is repaired."""
+    """Any number keeps its digits, also if another field of its record is coerced."""
     text = b'{"id":"a","nominalCode":7,"currentBalance":%b}' % str(amount).encode()
-    account = codec.decode(text, Account)
+    account = codec.read(text, Account)
     assert str(account.current_balance) == str(amount)
     assert b'"currentBalance":%b' % str(amount).encode() in codec.encode(account)
 
@@ -164,9 +164,9 @@ FORMS: list[Callable[[datetime], str]] = [
 @relaxed
 @given(moments, st.sampled_from(FORMS))
 def test_moments_never_shift(moment: datetime, form: Callable[[datetime], str]) -> None:
-    """A moment stays that moment in that zone, or in none; it is sent as it came."""
-    entry = codec.decode(json.dumps({"postedOn": form(moment)}).encode(), JournalEntry)
-    again = codec.decode(codec.encode(entry), JournalEntry)
+    """A moment keeps its time and zone, and is encoded unchanged."""
+    entry = codec.read(json.dumps({"postedOn": form(moment)}).encode(), JournalEntry)
+    again = codec.read(codec.encode(entry), JournalEntry)
     for read in (entry.posted_on, again.posted_on):
         assert read is not None
         assert read.replace(tzinfo=None) == moment.replace(tzinfo=None)
@@ -176,12 +176,12 @@ def test_moments_never_shift(moment: datetime, form: Callable[[datetime], str]) 
 @relaxed
 @given(st.dates(), texts, st.dictionaries(texts, st.dates().map(str), max_size=2))
 def test_bare_dates_never_shift(day: date, note: str, content: dict[str, str]) -> None:
-    """A date alone is that day's midnight, in a page or alone; what looks like one elsewhere is left."""
+    """A bare date is midnight, in a page and in a record; strings that look like one are unchanged."""
     said = {"id": str(day), "description": f'{note} "postedOn":"{day}"', "postedOn": str(day)}
     said |= {"supplementalData": {"content": {"own": {**content, "postedOn": str(day)}}}}  # type: ignore[dict-item]
     text = json.dumps({"results": [said], "pageNumber": 1}, separators=(",", ":")).encode()
     (listed,) = finished(codec.decode_page(text, JournalEntry)).results
-    single = codec.decode(json.dumps(said).encode(), JournalEntry)
+    single = codec.read(json.dumps(said).encode(), JournalEntry)
     for entry in (listed, single):
         assert entry.posted_on == datetime.combine(day, time())
         assert (entry.id, entry.description) == (said["id"], said["description"])
@@ -192,7 +192,7 @@ def test_bare_dates_never_shift(day: date, note: str, content: dict[str, str]) -
 @relaxed
 @given(st.binary(max_size=200) | texts.map(str.encode) | anything.map(ENCODER.encode))
 def test_no_body_breaks_the_decoder(text: bytes) -> None:
-    """Whatever a server answers, the outcome is a record, a page, or a DecodingError."""
-    for read in (lambda: codec.decode(text, Invoice), lambda: finished(codec.decode_page(text, Invoice))):
+    """For any body the result is a record, a page, or a DecodingError."""
+    for read in (lambda: codec.read(text, Invoice), lambda: finished(codec.decode_page(text, Invoice))):
         with suppress(DecodingError):
             read()

@@ -1,22 +1,24 @@
-"""Pagers: in order, each record once, bounded, and honest about what did not come out."""
+"""Pagers: in order, without duplicates, bounded, and with a report of rows that shifted."""
 
 import asyncio
 import logging
 import weakref
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from codat_async.codec import OnInvalid, SlicedPage, records
+from codat_async import dedup
+from codat_async.codec import OnInvalid, SlicedPage, pages
 from codat_async.errors import InvalidRecord, PagingError
 from codat_async.models import Account, HalRef, Links, Page
 from codat_async.paging import Drift, Pager
 
 
 def link(number: int) -> Links:
-    """Links that lead on to a page."""
+    """Links to a next page."""
     return Links(next=HalRef(href=f"/companies/c/data/accounts?page={number}&pageSize=2"))
 
 
@@ -35,10 +37,10 @@ def page(
 
 
 class Listing:
-    """A server of pages that notes what it is asked, and how much of it at once."""
+    """A server of pages that records its requests, and how many of them are concurrent."""
 
     sliced = False
-    """Whether records, where they are wanted one by one, come from pages that are decoded in slices."""
+    """Whether iterating over records decodes pages in slices."""
 
     def __init__(
         self, *pages: Page[Account] | Exception, gates: dict[int, asyncio.Event] | None = None
@@ -69,7 +71,7 @@ class Listing:
         return msgspec.structs.replace(answer, results=list(answer.results))
 
     async def slices(self, number: int, size: int, on_invalid: OnInvalid) -> SlicedPage[Account]:
-        """The same page to be decoded in slices."""
+        """The same page, to be decoded in slices."""
         data = msgspec.json.encode(await self(number, size, on_invalid))
         return SlicedPage(data, Account, on_invalid=on_invalid, operation="accounts.list")
 
@@ -85,10 +87,9 @@ class Listing:
 
 @pytest.fixture(params=["whole", "sliced"], autouse=True)
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test with both ways to come to the records."""
+    """Run every test with pages decoded at once, and in slices of one record."""
     monkeypatch.setattr(Listing, "sliced", request.param == "sliced")
-    # A slice for each record.
-    monkeypatch.setattr(records, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(pages, "_SLICE", 1)
 
 
 def three_pages() -> Listing:
@@ -97,7 +98,7 @@ def three_pages() -> Listing:
 
 
 async def ids(pager: Pager[Account]) -> str:
-    """The ids of all records, in one text."""
+    """The ids of all records, in one string."""
     return "".join([record.id or "?" async for record in pager])
 
 
@@ -106,7 +107,7 @@ async def ids(pager: Pager[Account]) -> str:
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 9])
 async def test_all_records_in_order(prefetch: int) -> None:
-    """Records come in the order of their pages, each page asked for once, however far it reads ahead."""
+    """Records are in the order of their pages, and each page is requested once, with any prefetch."""
     listing = three_pages()
     pager = listing.pager(prefetch=prefetch)
     assert await ids(pager) == "abcdef"
@@ -115,8 +116,8 @@ async def test_all_records_in_order(prefetch: int) -> None:
     assert pager.drift is None
 
 
-async def test_nothing_is_asked_before_use() -> None:
-    """Making a pager, its pages and its text asks for nothing."""
+async def test_nothing_is_requested_before_use() -> None:
+    """Constructing a pager, calling pages() and repr() send no request."""
     listing = three_pages()
     pager = listing.pager()
     pager.pages()
@@ -126,7 +127,7 @@ async def test_nothing_is_asked_before_use() -> None:
 
 
 async def test_iterating_twice() -> None:
-    """Each iteration starts anew, also two at once."""
+    """Each iteration starts from the beginning, also two that run concurrently."""
     listing = three_pages()
     pager = listing.pager()
     assert await ids(pager) == await ids(pager) == "abcdef"
@@ -135,7 +136,7 @@ async def test_iterating_twice() -> None:
 
 
 async def test_pages_collect_and_first() -> None:
-    """The other ways to use a pager give the same records; first asks for one only."""
+    """The other ways to use a pager return the same records; first() requests only one."""
     listing = three_pages()
     pager = listing.pager()
     assert [len(held.results) async for held in pager.pages()] == [2, 2, 2]
@@ -158,14 +159,14 @@ async def test_first_of_an_empty_list() -> None:
 
 @pytest.mark.parametrize("prefetch", [0, 2])
 async def test_empty_page_in_the_middle(prefetch: int) -> None:
-    """A page without records does not end the list while the API links on."""
+    """A page without records does not end the list if it has a link to the next."""
     listing = Listing(page(1, "a", "b", total=4), page(2, total=6), page(3, "c", "d", total=4, last=True))
     assert await ids(listing.pager(prefetch=prefetch)) == "abcd"
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
 async def test_server_that_skips_a_number(prefetch: int) -> None:
-    """The number in the link is followed, whatever was read ahead."""
+    """The number in the link is followed, whatever was requested ahead."""
     listing = Listing(
         page(1, "a", "b", links=link(3)), page(2, "x", "y"), page(3, "c", "d", total=4, last=True)
     )
@@ -184,21 +185,21 @@ async def test_server_that_skips_a_number(prefetch: int) -> None:
 )
 @pytest.mark.parametrize("prefetch", [0, 2])
 async def test_page_that_does_not_advance(stuck: Page[Account], prefetch: int) -> None:
-    """The records that came are given, then an error instead of an endless loop."""
+    """Its records are yielded, then an error is raised instead of looping."""
     got: list[str | None] = []
     with pytest.raises(PagingError, match=r"accounts\.list: page 2 .*does not advance"):
         await take(Listing(page(1, "a", "b"), stuck, page(3)).pager(prefetch=prefetch), got)
     assert got == list("abcd")
 
 
-async def test_another_page_than_asked() -> None:
-    """A server that answers page 1 to everything is found out."""
-    with pytest.raises(PagingError, match="page 2 was asked for and page 1 came"):
+async def test_another_page_than_requested() -> None:
+    """A server that answers every request with page 1 raises an error."""
+    with pytest.raises(PagingError, match="requested page 2, received page 1"):
         await Listing(page(1, "a"), page(1, "a")).pager().collect()
 
 
 async def test_empty_pages_without_end() -> None:
-    """Empty pages past the end that still link on are an error, not a loop."""
+    """Empty pages past the end that link to another one raise an error instead of looping."""
     listing = Listing(page(1, "a", "b", total=2), *(page(number, total=2) for number in range(2, 9)))
     with pytest.raises(PagingError, match="past the end"):
         await listing.pager().collect()
@@ -206,7 +207,7 @@ async def test_empty_pages_without_end() -> None:
 
 
 async def test_only_the_number_of_a_link_is_used() -> None:
-    """A link to another host leads to the same list."""
+    """A link to another host is read as a page of the same list."""
     away = Links(next=HalRef(href="https://evil.example/steal?page=2&pageSize=5000"))
     listing = Listing(page(1, "a", total=2, links=away), page(2, "b", total=2, last=True))
     assert await ids(listing.pager()) == "ab"
@@ -222,7 +223,7 @@ async def test_only_the_number_of_a_link_is_used() -> None:
 )
 @pytest.mark.parametrize("prefetch", [0, 9])
 async def test_limit(limit: int, expected: str, asked: int, prefetch: int) -> None:
-    """No more records than wanted, and no more pages than they are on, even reading ahead."""
+    """No more records than the limit, and no more pages than needed, even with prefetch."""
     listing = three_pages()
     pager = listing.pager(limit=limit, prefetch=prefetch)
     assert await ids(pager) == expected
@@ -230,8 +231,8 @@ async def test_limit(limit: int, expected: str, asked: int, prefetch: int) -> No
     assert pager.drift is None
 
 
-async def test_limit_of_nothing_asks_for_nothing() -> None:
-    """A limit of 0 is an empty list without a request."""
+async def test_limit_of_zero_sends_no_request() -> None:
+    """The list is empty."""
     listing = three_pages()
     assert await listing.pager(limit=0).collect() == []
     assert await listing.pager(limit=0).first() is None
@@ -239,7 +240,7 @@ async def test_limit_of_nothing_asks_for_nothing() -> None:
 
 
 async def test_small_limit_makes_small_pages_only_from_the_start() -> None:
-    """A page is made smaller for a limit, but a later one is not, for it would hold other records."""
+    """The page size is reduced to the limit, but not for a later page, which would hold other records."""
     listing = three_pages()
     await listing.pager(page_size=100, limit=2).collect()
     assert listing.asked == [(1, 2)]
@@ -252,7 +253,7 @@ async def test_small_limit_makes_small_pages_only_from_the_start() -> None:
 
 
 async def test_beginning_at_a_later_page() -> None:
-    """Reading on from a page gives the rest, and no drift for what was left out."""
+    """Starting at a later page yields the rest, without a drift for the records before it."""
     pager = three_pages().pager(page=2)
     assert await ids(pager) == "cdef"
     assert pager.drift is None
@@ -271,7 +272,7 @@ async def test_beginning_at_a_later_page() -> None:
     ],
 )
 def test_arguments_out_of_range(wrong: dict[str, Any]) -> None:
-    """What would be refused, or taken for something else, later is refused at once, by name."""
+    """They raise at once, and the error names the argument."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         three_pages().pager(**wrong)
 
@@ -279,8 +280,8 @@ def test_arguments_out_of_range(wrong: dict[str, Any]) -> None:
 # --- reading ahead ------------------------------------------------------------------------------------
 
 
-async def test_pages_are_read_ahead_while_the_consumer_works() -> None:
-    """While the first page is in hand, the next ones are on their way; never more than wanted."""
+async def test_pages_are_requested_ahead_while_the_consumer_is_busy() -> None:
+    """While the first page is used, the next ones are requested; never more than prefetch."""
     listing = Listing(
         *(page(n, f"{n}a", f"{n}b", total=20) for n in range(1, 10)), page(10, "x", "y", total=20, last=True)
     )
@@ -294,15 +295,15 @@ async def test_pages_are_read_ahead_while_the_consumer_works() -> None:
     assert listing.most_running <= 3
 
 
-async def test_read_ahead_is_bounded_to_the_end() -> None:
-    """Pages past the last, as the total tells it, are not asked for."""
+async def test_prefetch_ends_at_the_last_page() -> None:
+    """Pages after the last one, according to the total, are not requested."""
     listing = three_pages()
     await ids(listing.pager(prefetch=50))
     assert sorted(listing.numbers) == [1, 2, 3]
 
 
-async def test_order_is_kept_when_later_pages_come_first() -> None:
-    """A slow page holds back the ones after it."""
+async def test_order_is_kept_if_later_pages_arrive_first() -> None:
+    """A slow page delays the ones after it."""
     gate = asyncio.Event()
     listing = three_pages()
     listing.gates = {2: gate}
@@ -314,8 +315,8 @@ async def test_order_is_kept_when_later_pages_come_first() -> None:
     assert await task == "abcdef"
 
 
-async def test_errors_come_in_order() -> None:
-    """A page that failed while read ahead fails in its place, after the records before it."""
+async def test_errors_are_raised_in_order() -> None:
+    """A page that failed ahead of its turn raises after the records before it."""
     listing = Listing(
         page(1, "a", "b", total=8), page(2, "c", "d", total=8), ValueError("third"), ValueError("fourth")
     )
@@ -325,8 +326,8 @@ async def test_errors_come_in_order() -> None:
     assert got == list("abcd")
 
 
-async def test_break_cancels_what_was_read_ahead() -> None:
-    """After a break no request goes on and no task is left."""
+async def test_break_cancels_requests_ahead() -> None:
+    """After a break no request and no task is left."""
     listing = Listing(*(page(n, f"{n}", total=40) for n in range(1, 20)))
     listing.gates = {n: asyncio.Event() for n in range(2, 20)}
     before = asyncio.all_tasks()
@@ -338,8 +339,8 @@ async def test_break_cancels_what_was_read_ahead() -> None:
     assert listing.cancelled == 4
 
 
-async def test_cancelling_the_consumer_cancels_its_reading() -> None:
-    """A consumer cancelled while it waits for a page takes all its requests with it."""
+async def test_cancelling_the_consumer_cancels_its_requests() -> None:
+    """A consumer that is cancelled while it waits for a page leaves no request."""
     listing = three_pages()
     listing.gates = {2: asyncio.Event(), 3: asyncio.Event()}
     task = asyncio.create_task(ids(listing.pager(prefetch=2)))
@@ -351,8 +352,8 @@ async def test_cancelling_the_consumer_cancels_its_reading() -> None:
     assert (listing.running, listing.cancelled) == (0, 2)
 
 
-async def test_records_are_let_go_one_by_one() -> None:
-    """A page does not hold on to records that the consumer is done with: freeing them at once would stall."""
+async def test_records_are_released_one_by_one() -> None:
+    """A page does not keep records that the consumer is done with: freeing all at once would stall."""
     page_held: list[Page[Account]] = []
 
     async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
@@ -366,19 +367,84 @@ async def test_records_are_let_go_one_by_one() -> None:
 # --- rows that shift ----------------------------------------------------------------------------------
 
 
-async def test_duplicates_are_dropped_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    """A record that comes twice is given once; the pager and the log say that rows shifted."""
+async def test_duplicates_are_dropped_and_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """A record that is read twice is handed on once; the pager and the log report that rows shifted."""
     listing = Listing(page(1, "a", "b"), page(2, "b", "c"), page(3, "d", last=True))
     pager = listing.pager()
     with caplog.at_level(logging.WARNING, "codat_async.paging"):
         assert await ids(pager) == "abcd"
     assert pager.drift == Drift(total=6, seen=4, duplicates=1)
     assert not pager.drift.reconciled
-    assert "accounts.list: rows shifted while paging: 4 of 6 records read, 1 came twice" in caplog.text
+    assert (
+        "accounts.list: rows shifted while the list was read: got 4 records, the API reports 6" in caplog.text
+    )
+    assert "1 duplicates dropped, 0 newer versions" in caplog.text
+
+
+def dated(number: int, *rows: tuple[str, int], **changes: Any) -> Page[Account]:
+    """A page of records by id and the day of January on which they were modified."""
+    results = [Account(id=each, modified_date=datetime(2024, 1, day, tzinfo=UTC)) for each, day in rows]
+    return page(number, results=results, **changes)
+
+
+async def test_a_newer_version_alone_is_a_drift() -> None:
+    """The numbers are right, but rows may have shifted."""
+    pager = Listing(dated(1, ("a", 1), ("b", 1)), dated(2, ("a", 2), last=True, total=2)).pager()
+    assert await ids(pager) == "aba"
+    assert pager.drift == Drift(total=2, seen=2, duplicates=0, updates=1)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+async def test_the_newer_version_of_a_record_wins(prefetch: int) -> None:
+    """Iteration hands it on too; an older one is dropped."""
+    listing = Listing(
+        dated(1, ("a", 1), ("b", 1)),
+        dated(2, ("a", 2), ("c", 1)),
+        dated(3, ("b", 1), ("a", 1), last=True, total=3),
+    )
+    pager = listing.pager(prefetch=prefetch)
+    versions = [(each.id, each.modified_date.day) async for each in pager if each.modified_date]
+    assert versions == [("a", 1), ("b", 1), ("a", 2), ("c", 1)]
+    assert pager.drift == Drift(total=3, seen=3, duplicates=2, updates=1)
+    assert pager.drift.reconciled
+    assert [len(each.results) async for each in pager.pages()] == [2, 2, 0]
+
+
+async def test_collect_keeps_the_newer_version_in_place() -> None:
+    """Where the first one was; also when the list is cut or begins at a later page."""
+    listing = Listing(
+        dated(1, ("a", 1), ("b", 1)),
+        dated(2, ("c", 1), ("a", 2)),
+        dated(3, ("c", 3), ("d", 1), last=True, total=4),
+    )
+    for options, expected in (
+        ({}, [("a", 2), ("b", 1), ("c", 3), ("d", 1)]),
+        ({"limit": 4, "page_size": 2}, [("a", 2), ("b", 1), ("c", 1)]),
+        ({"page": 2}, [("c", 3), ("a", 2), ("d", 1)]),
+    ):
+        records = await listing.pager(**options).collect()
+        assert [(each.id, each.modified_date and each.modified_date.day) for each in records] == expected
+
+
+async def test_a_record_of_which_the_version_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is handed on again, since it may be newer; collect compares, and the count is right."""
+    monkeypatch.setattr(dedup, "_WINDOW", 4)
+    monkeypatch.setattr(dedup, "_KEPT", 2)
+    listing = Listing(
+        dated(1, ("a", 5), ("b", 1)),
+        *(dated(n, (f"x{n}", 1), (f"y{n}", 1)) for n in range(2, 6)),
+        dated(6, ("b", 2), ("a", 5), ("a", 4), last=True, total=10),
+    )
+    pager = listing.pager()
+    assert (await ids(pager)).startswith("ab")
+    assert pager.drift == Drift(total=10, seen=10, duplicates=1, updates=2)
+    records = await pager.collect()
+    assert len(records) == 10
+    assert [each.modified_date and each.modified_date.day for each in records[:2]] == [5, 2]
 
 
 async def test_drift_is_of_the_latest_iteration() -> None:
-    """A later, whole iteration clears it; one that was left early says nothing."""
+    """A complete iteration resets it, and one that was left early has none."""
     listing = Listing(page(1, "a", "b", total=3), page(2, "c", total=4, last=True))
     pager = listing.pager()
     await pager.collect()
@@ -392,15 +458,15 @@ async def test_drift_is_of_the_latest_iteration() -> None:
 
 
 async def test_records_without_an_id_are_never_duplicates() -> None:
-    """Only ids tell two records apart, so those without one are all given."""
+    """Only ids identify records, so those without one are all handed on."""
     listing = Listing(page(1, None, None), page(2, "a", None), page(3, None, "a", last=True))
     pager = listing.pager()
     assert await ids(pager) == "??a??"
     assert pager.drift == Drift(total=6, seen=5, duplicates=1)
 
 
-async def test_duplicates_while_reading_ahead() -> None:
-    """Duplicates are judged in the order of the pages, not of their arrival."""
+async def test_duplicates_with_prefetch() -> None:
+    """Duplicates are found in the order of the pages, not of their arrival."""
     gate = asyncio.Event()
     listing = Listing(page(1, "a", "b"), page(2, "b", "c"), page(3, "c", "d", last=True), gates={2: gate})
     pager = listing.pager(prefetch=3)
@@ -412,8 +478,8 @@ async def test_duplicates_while_reading_ahead() -> None:
 
 
 async def test_invalid_records_count_as_read() -> None:
-    """A record that was skipped or handed over is no drift; the function is told of it."""
-    told: list[InvalidRecord] = []
+    """A record that was skipped or passed to the function is not a drift."""
+    reported: list[InvalidRecord] = []
     bad = InvalidRecord("odd", record_id="x", path="$.y", raw=b"{}")
 
     async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
@@ -421,15 +487,15 @@ async def test_invalid_records_count_as_read() -> None:
         on_invalid(bad)
         return page(1, "a", total=2, last=True)
 
-    for wanted in ("skip", told.append):
+    for wanted in ("skip", reported.append):
         pager = Pager(fetch, on_invalid=wanted)
         assert len(await pager.collect()) == 1
         assert pager.drift is None
-    assert told == [bad]
+    assert reported == [bad]
 
 
-async def test_raising_for_invalid_records_is_the_default() -> None:
-    """Without a word from the caller the page is asked for to raise."""
+async def test_invalid_records_raise_by_default() -> None:
+    """The default of ``on_invalid`` is passed to the function that fetches a page."""
     asked: list[OnInvalid] = []
 
     async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
@@ -441,7 +507,7 @@ async def test_raising_for_invalid_records_is_the_default() -> None:
 
 
 async def test_pages_already_read_are_not_kept() -> None:
-    """A page is freed once the consumer has gone on: memory holds what is in hand and ahead."""
+    """A page is freed when the consumer continues: only the current page and those ahead are in memory."""
     listing = Listing(
         *(page(n, f"{n}", total=40, size=1) for n in range(1, 40)),
         page(40, "40", total=40, size=1, last=True),
@@ -449,7 +515,7 @@ async def test_pages_already_read_are_not_kept() -> None:
     held: list[weakref.ref[object]] = []
 
     class Marked:
-        """Something that can be referred to weakly."""
+        """An object that supports weak references."""
 
     async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Any]:
         answer = await listing(number, size, on_invalid)
@@ -468,13 +534,13 @@ async def test_pages_already_read_are_not_kept() -> None:
 
 
 async def settle() -> None:
-    """Let everything that can run, run."""
+    """Let all other tasks run."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 async def take(pager: Pager[Account], into: list[str | None]) -> None:
-    """Read on at leisure, noting the ids."""
+    """Read slowly, and record the ids."""
     async for record in pager:
         into.append(record.id)
         await settle()

@@ -1,4 +1,4 @@
-"""The loop that reads pages: in order, some ahead, and never what no page leads to."""
+"""The loop that reads pages: in order, some ahead of their turn, and only those that are linked to."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from codat_async.prefetch import Step, read_pages
 
 
 class Leaf:
-    """A page that leads on."""
+    """A page with the number of the next."""
 
     def __init__(self, number: int, following: int | None, last: int) -> None:
         self.number = number
@@ -19,7 +19,7 @@ class Leaf:
 
 
 class Book:
-    """Pages by number, and what was asked for."""
+    """Pages by number, and the requests for them."""
 
     def __init__(self, *leads: int | None, last: int) -> None:
         self.leaves = {number: Leaf(number, lead, last) for number, lead in enumerate(leads, 1)}
@@ -42,43 +42,43 @@ class Book:
 
 @pytest.mark.parametrize("ahead", [0, 1, 3, 10])
 async def test_in_order_and_each_once(ahead: int) -> None:
-    """However many are read ahead."""
+    """With any number of pages ahead."""
     book = Book(2, 3, 4, 5, None, last=5)
     assert await book.read(ahead) == [1, 2, 3, 4, 5]
     assert sorted(book.asked) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
-async def test_a_page_that_is_skipped_is_not_given(ahead: int) -> None:
-    """The second leads to the fourth; what was asked for in between is given up."""
+async def test_a_page_that_is_skipped_is_not_yielded(ahead: int) -> None:
+    """The second links to the fourth; the request in between is cancelled."""
     book = Book(2, 4, 4, 5, None, last=5)
     assert await book.read(ahead) == [1, 2, 4, 5]
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 async def test_an_end_before_the_last(ahead: int) -> None:
-    """A page that leads nowhere is the last, whatever the number of records was."""
+    """A page without a link is the last, whatever the total is."""
     book = Book(2, None, None, None, last=4)
     assert await book.read(ahead) == [1, 2]
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
-async def test_more_pages_than_told(ahead: int) -> None:
-    """What a page leads to is read, though it is beyond the last, but not ahead of it."""
+async def test_more_pages_than_reported(ahead: int) -> None:
+    """A linked page beyond the last one is read, but not ahead of its turn."""
     book = Book(2, 3, 4, None, last=2)
     assert await book.read(ahead) == [1, 2, 3, 4]
     assert book.asked == [1, 2, 3, 4]
 
 
 async def test_from_a_later_page() -> None:
-    """As a pull that goes on does."""
+    """As a resumed pull does."""
     book = Book(2, 3, 4, 5, None, last=5)
     assert await book.read(2, first=3) == [3, 4, 5]
     assert book.asked == [3, 4, 5]
 
 
-async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
-    """Without reading ahead the next page is asked for when the consumer comes back."""
+async def test_nothing_is_requested_before_its_turn() -> None:
+    """Without pages ahead the next one is requested when the consumer continues."""
     book = Book(2, 3, None, last=3)
     pages = read_pages(book.fetch, 1, ahead=lambda: 0, last=lambda page: page.last)
     assert (await anext(pages)).number == 1
@@ -87,7 +87,7 @@ async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
     await pages.aclose()
 
 
-async def test_leaving_early_gives_up_what_is_under_way() -> None:
+async def test_leaving_early_cancels_requests() -> None:
     """No task is left behind."""
     book = Book(2, 3, 4, 5, None, last=5)
     pages = read_pages(book.fetch, 1, ahead=lambda: 3, last=lambda page: page.last)
@@ -99,7 +99,7 @@ async def test_leaving_early_gives_up_what_is_under_way() -> None:
 
 
 class Head:
-    """What a page tells of itself."""
+    """A page without its records."""
 
     def __init__(self, page_size: int, total: int, to: int | None) -> None:
         self.page_size = page_size
@@ -108,8 +108,8 @@ class Head:
 
 
 @pytest.mark.parametrize(("page_size", "past"), [(10, False), (50, True), (0, True)])
-def test_a_page_without_records_may_lead_on_only_before_the_end(page_size: int, past: bool) -> None:
-    """One that does not tell its size could lead on for ever."""
+def test_an_empty_page_has_a_next_one_only_before_the_end(page_size: int, past: bool) -> None:
+    """One that does not state its size could continue for ever."""
     step = Step(Head(page_size, 100, 3), 2, "list", empty=True)
     if past:
         with pytest.raises(PagingError, match="past the end"):

@@ -111,7 +111,7 @@ def test_proxy_that_is_passed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "text", ["socks5://secret@p:1", "http://", "http://secret@p:x", "ftp://secret@p", "//"]
 )
-def test_what_is_no_proxy(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_texts_that_are_not_a_proxy(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """An error at once, which names the variable or argument but not what may be a password."""
     for name in ("proxy", "ALL_PROXY"):
         if name != "proxy":

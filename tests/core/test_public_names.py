@@ -117,6 +117,29 @@ def test_foreign_packages_stay_in_their_room(room: str) -> None:
         assert foreign <= THIRD_PARTY[room], path.name
 
 
+def test_the_codec_is_one_door() -> None:
+    """Nobody outside the codec imports its modules, such as the lenient steps, or reaches for them."""
+    inside = {path.stem for path in sources("codec")} - {"__init__"}
+    assert {"lenient", "mirror"} <= inside
+    for path in set(ROOT.rglob("*.py")) - set(sources("codec")):
+        assert not [name for name in imported(path) if name.startswith("codat_async.codec.")], path
+        attributes = {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "codec"
+        }
+        assert not attributes & inside, path
+
+
+def test_modules_of_the_codec_do_not_hide_its_functions() -> None:
+    """A module has no name that the package exports."""
+    from codat_async import codec
+
+    assert not {path.stem for path in sources("codec")} & set(codec.__all__)
+
+
 @pytest.mark.parametrize("path", sorted(MIDDLEWARE.rglob("*.py")), ids=lambda path: path.name)
 def test_middleware_knows_nothing_above_it(path: Path) -> None:
     """The pipeline knows HTTP, not aiohttp, models or the client."""

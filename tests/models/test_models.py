@@ -378,8 +378,8 @@ ANSWERS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("kind", "text"), ANSWERS, ids=lambda value: getattr(value, "__name__", None))
 async def test_documented_answers(kind: Any, text: str) -> None:
     """They decode, alone and on a page."""
-    alone = codec.decode(text.encode(), kind)
-    assert codec.decode(codec.encode(alone), kind) == alone
+    alone = codec.read(text.encode(), kind)
+    assert codec.read(codec.encode(alone), kind) == alone
     if isinstance(alone, models.Record):
         page = await codec.decode_page(f'{{"results": [{text}], "pageNumber": 1}}'.encode(), kind)
         (listed,) = page.results
@@ -389,10 +389,10 @@ async def test_documented_answers(kind: Any, text: str) -> None:
 
 def test_an_empty_list_in_the_place_of_a_reference() -> None:
     """It is read as no reference; other lists there are an error."""
-    line = codec.decode(b'{"createdFromLineRef": []}', models.BillCreditNoteLineItem)
+    line = codec.read(b'{"createdFromLineRef": []}', models.BillCreditNoteLineItem)
     assert line.created_from_line_ref is None
     with pytest.raises(InvalidRecord, match="object"):
-        codec.decode(b'{"createdFromLineRef": [1]}', models.BillCreditNoteLineItem)
+        codec.read(b'{"createdFromLineRef": [1]}', models.BillCreditNoteLineItem)
 
 
 NEWER: list[tuple[Any, str]] = [
@@ -415,7 +415,7 @@ NEWER: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("kind", "text"), NEWER, ids=lambda value: getattr(value, "__name__", None))
 def test_newer_fields(kind: Any, text: str) -> None:
     """Each has a name here, and is sent back unchanged."""
-    record = codec.decode(text.encode(), kind)
+    record = codec.read(text.encode(), kind)
     assert record.unknown_fields is None
     assert all(
         value.is_known for value in msgspec.structs.asdict(record).values() if isinstance(value, OpenEnum)

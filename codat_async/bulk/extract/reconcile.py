@@ -1,91 +1,90 @@
-"""What the readings of a list have met: which rows to drop, and how many records may be missing."""
+"""Tracks duplicates and missing records across the passes over one list."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from codat_async.bulk.extract.page import PreparedPage, key_of_record, records_of
-from codat_async.bulk.extract.seen import Seen
-from codat_async.bulk.store.versions import version_hash
+from codat_async.bulk.extract.page import Keys, PreparedPage, stable_hashes
+from codat_async.dedup import SeenRecords
 
-__all__ = ["Reconciler", "landed_twice", "stable_versions", "versions_of"]
+__all__ = ["Reconciler", "stable_versions", "versions_of", "written_twice"]
 
 
 class Reconciler:
-    """The account of one list, over a first reading and, where rows shifted, a second."""
+    """The records of one list, read in a first pass and, if rows shifted, in a second."""
 
     def __init__(self, earlier: set[int], overlap: int = 0) -> None:
-        self._all = self._this = Seen()
+        self._all = self._this = SeenRecords()
         self._earlier = earlier
-        self._landed = set[int]()
-        # Rows that an attempt which was broken off dropped, and that are not met again.
+        self._written = set[int]()
+        # Rows that an interrupted attempt dropped, and that are not read again.
         self._overlap = overlap
-        self._shrunk_before = 0
+        self._decrease_before = 0
 
     @property
-    def nameless(self) -> bool:
-        """Whether there were records without an id, of which two readings cannot be made one."""
-        return self._all.nameless > 0
+    def has_records_without_id(self) -> bool:
+        """Whether there were records without an id, which cannot be matched between two passes."""
+        return self._all.without_id > 0
 
-    def recollect(self, batches: Iterable[list[bytes]]) -> None:
-        """Note what an attempt that was broken off landed, from its lines."""
+    def restore(self, batches: Iterable[list[bytes]]) -> None:
+        """Add the records that an interrupted attempt wrote, from its lines."""
         for lines in batches:
-            hashes = [key_of_record(record).hashes() for record in records_of(lines)]
-            self._all.repeats([each for each, _ in hashes], [each for _, each in hashes])
+            keys = Keys.of_lines(lines)
+            self._all.add(keys.ids, keys.versions)
 
-    def once_more(self, landed: set[int], shrunk: int) -> None:
-        """Begin the second reading: with the versions that landed, and by how much the list shrank before."""
-        self._this = Seen()
-        self._landed = landed
+    def begin_second_pass(self, written: set[int], total_decrease: int) -> None:
+        """Begin the second pass, given the versions written so far and the decrease of the total."""
+        self._this = SeenRecords()
+        self._written = written
         self._overlap = 0
-        self._shrunk_before = shrunk
+        self._decrease_before = total_decrease
 
     def sort_out(self, page: PreparedPage) -> tuple[set[int], set[int]]:
-        """The rows of a page that repeat one of this reading, and those that landed before it."""
-        repeated = self._this.repeats(page.ids, page.versions)
+        """Add a page; return its rows that repeat one of this pass, and those that were written before it.
+
+        The keys are moved out of the page, which may have to wait for the disk.
+        """
+        keys, page.keys = page.keys, Keys()
+        ids = keys.ids.tolist()
+        repeated = self._this.add(ids, keys.versions)
         if self._this is not self._all:
-            self._all.repeats(page.ids, page.versions)
+            self._all.add(ids, keys.versions)
         known = set[int]()
         if self._earlier:
             known |= {row for row, each in enumerate(page.stable) if each in self._earlier}
-        if self._landed:
-            known |= {row for row, each in enumerate(page.versions) if each in self._landed}
+        if self._written:
+            known |= {row for row, each in enumerate(keys.hashes()) if each in self._written}
         return repeated, known - repeated
 
-    def missing(self, total: int, shrunk: int) -> int:
-        """How many records of the list may not have come; negative where more came than it is said to hold.
+    def missing(self, total: int, total_decrease: int) -> int:
+        """Return how many records may be missing; negative if more were read than the API reports.
 
-        A row that goes while the pages are read moves all after it forward: one is then
-        never read, and the count is right nevertheless. What was there and is gone cannot
-        be told from it, so each of the ``shrunk`` rows counts as one that may be missing.
+        A row that is deleted while the pages are read moves all rows after it forward: one is
+        then never read, and the count is right all the same. Such a row cannot be distinguished from one
+        that was read and then deleted, so each row of ``total_decrease`` counts as possibly missing.
         """
-        missing = total - self._all.count() - self._overlap + shrunk
+        missing = total - sum(self._all.counts()) - self._overlap + total_decrease
         if self._this is self._all:
             return missing
-        return min(missing, total - self._this.count() + shrunk - self._shrunk_before)
+        return min(missing, total - sum(self._this.counts()) + total_decrease - self._decrease_before)
 
-    def changed(self) -> bool:
-        """Whether an id came more than once: as another version, or as a row that shifted by many pages."""
-        return self._all.rows > self._all.count()
+    def may_have_duplicates(self) -> bool:
+        """Whether a record came again so late that its version could not be compared."""
+        return self._all.rows - self._all.updates > sum(self._all.counts())
 
 
 def versions_of(batches: Iterable[list[bytes]]) -> set[int]:
-    """Hashes of id and modified date of the records that have an id, from their lines."""
-    return {version for lines in batches for version in _versions(lines)}
-
-
-def landed_twice(batches: Iterable[list[bytes]]) -> bool:
-    """Whether a version is there more than once."""
-    seen = Seen()
-    for lines in batches:
-        seen.note(_versions(lines))
-    return seen.rows > seen.count()
-
-
-def _versions(lines: list[bytes]) -> Iterator[int]:
-    hashes = (key_of_record(record).hashes() for record in records_of(lines))
-    return (version for identifier, version in hashes if identifier)
+    """Return hashes of id and modified date of the records that have an id, from their lines."""
+    return {version for lines in batches for version in Keys.of_lines(lines).hashes() if version}
 
 
 def stable_versions(batches: Iterable[list[bytes]]) -> set[int]:
-    """Like :func:`versions_of`, with hashes that are the same in every process."""
-    keys = (key_of_record(record) for lines in batches for record in records_of(lines))
-    return {version_hash(key.id, key.modified_date) for key in keys} - {0}
+    """Return the same as :func:`versions_of`, with hashes that are the same in every process."""
+    return {version for lines in batches for version in stable_hashes(lines)}
+
+
+def written_twice(batches: Iterable[list[bytes]]) -> bool:
+    """Return whether a version of a record is in the lines more than once."""
+    seen = SeenRecords()
+    for lines in batches:
+        versions = [version for version in Keys.of_lines(lines).hashes() if version]
+        seen.add(versions, [None] * len(versions))
+    return seen.dropped > 0 or seen.rows > sum(seen.counts())

@@ -13,7 +13,7 @@ from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.output import Output
 from codat_async.bulk.extract.page import Preparation, PreparedPage, prepare_document, prepare_page, selected
-from codat_async.bulk.extract.reconcile import Reconciler, landed_twice, stable_versions, versions_of
+from codat_async.bulk.extract.reconcile import Reconciler, stable_versions, versions_of, written_twice
 from codat_async.bulk.failures import UNSUPPORTED, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.data_types import Scope, pull_types
@@ -239,7 +239,8 @@ class Worker:
             with self._changing():
                 state.passes += 1
             # Without ids the records of two passes cannot be matched.
-            await (self._start_over() if self._reconciler.nameless or duplicates else self._read_again())
+            start_over = duplicates or self._reconciler.has_records_without_id
+            await (self._start_over() if start_over else self._read_again())
         with self._changing() as state:
             state.missing = missing
         await self._finish(self._watermark())
@@ -265,10 +266,10 @@ class Worker:
     async def _has_duplicates(self) -> bool:
         """Whether the lines have a version of a record more than once."""
         received = self.state.received
-        if not await self._off_loop(self._reconciler.changed, received):
+        if not await self._off_loop(self._reconciler.may_have_duplicates, received):
             return False
         await self._flush()
-        return await self._off_loop(partial(landed_twice, self._output.lines(self.state)), received)
+        return await self._off_loop(partial(written_twice, self._output.lines(self.state)), received)
 
     async def _flush(self) -> None:
         """Wait until the pages in the own file are committed."""
@@ -289,13 +290,13 @@ class Worker:
         if not self._output.in_file:
             return
         try:
-            await self.context.in_thread(self._reconciler.recollect, self._output.lines(self.state))
+            await self.context.in_thread(self._reconciler.restore, self._output.lines(self.state))
         except (FileNotFoundError, DamagedFile):
             await self._start_over()
         if self.state.passes > 1:
             # Which rows the second pass dropped is not known, so it starts again. Rows without an id
             # were not dropped in it.
-            await (self._start_over() if self._reconciler.nameless else self._read_again())
+            await (self._start_over() if self._reconciler.has_records_without_id else self._read_again())
 
     async def _earlier_versions(self) -> set[int]:
         before, context = self.before, self.context
@@ -325,7 +326,7 @@ class Worker:
         written = await self._off_loop(
             partial(versions_of, self._output.lines(self.state)), self.state.received
         )
-        self._reconciler.once_more(written, self.state.total_decrease)
+        self._reconciler.begin_second_pass(written, self.state.total_decrease)
 
     async def _start_over(self, **changes: Any) -> None:
         """Discard what was read of the list."""
@@ -351,7 +352,7 @@ class Worker:
         repeated, known = self._reconciler.sort_out(page)
         dropped = repeated | known
         # The hashes take more memory than the payload, and hundreds of pages may wait for the disk.
-        del page.ids[:], page.versions[:], page.stable[:]
+        del page.stable[:]
         if dropped:
             kept = [row for row in range(page.rows) if row not in dropped]
             page.payload = await self._off_loop(
@@ -400,7 +401,7 @@ class Worker:
         state, before = self.state, self.before
         if state.missing or state.undated or state.ordered_by is None:
             return None
-        if self._reconciler.nameless:
+        if self._reconciler.has_records_without_id:
             # In the next run's overlap they could not be matched with those written now.
             return None
         dates = [] if before is None or state.whole else [before.watermark]

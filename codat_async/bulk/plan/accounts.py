@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 
 from msgspec import Struct
 
@@ -10,17 +9,10 @@ from codat_async import codec
 from codat_async.bulk.plan.data_types import pull_types
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
-from codat_async.errors import DecodingError
 from codat_async.prefetch import Step, check_number, page_count, read_pages
 from codat_middleware import Request, Response
 
 __all__ = ["account_ids"]
-
-
-class _Account(Struct):
-    """A bank account of which only the id matters, whatever its other fields contain."""
-
-    id: Any = None
 
 
 class _AccountPage(Struct):
@@ -52,7 +44,7 @@ async def account_ids(
         page = codec.split_page(response.body, operation=accounts.name)
         check_number(number, page.page_number, accounts.name)
         # An account without an id is left out: an empty id in a path would name the list itself.
-        ids = [each for each in map(_id, page.results or ()) if each]
+        ids = [each for key in map(codec.read_key, page.results or ()) if (each := key.id)]
         step = Step(page, number, accounts.name, empty=not page.results)
         return _AccountPage(ids, page.total_results, step.following())
 
@@ -62,11 +54,3 @@ async def account_ids(
         async for page in pages:
             ids.update(dict.fromkeys(page.ids))
     return list(ids)
-
-
-def _id(account: bytes) -> str | None:
-    try:
-        found = codec.decode(account, _Account).id
-    except DecodingError:
-        return None
-    return None if found is None else str(found)

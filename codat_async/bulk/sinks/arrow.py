@@ -14,7 +14,7 @@ from codat_async import codec
 from codat_async.bulk.sinks.records import Counts, has_columns, json_text, tabulate_each
 from codat_async.bulk.sinks.schema import LOCAL, Shape
 from codat_async.bulk.store.lines import Line, read_line, split_line
-from codat_async.codec.lenient import DECODE_ERRORS
+from codat_async.codec import DECODE_ERRORS
 
 __all__ = ["Block", "tabulate"]
 

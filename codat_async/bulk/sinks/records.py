@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from codat_async import codec
 from codat_async.bulk.sinks.schema import RAW_JSON, Shape
 from codat_async.bulk.store.lines import read_line
-from codat_async.codec.lenient import DECODE_ERRORS
+from codat_async.codec import DECODE_ERRORS
 from codat_async.errors import DecodingError
 
 __all__ = ["Counts", "has_columns", "json_text", "tabulate_each"]
@@ -21,7 +21,6 @@ _ROUNDED: Final = Context(prec=60)
 _UNIT: Final = Decimal("1e-10")
 _LIMIT: Final = Decimal(10) ** 28
 _INTEGERS: Final = range(-(2**63), 2**63)
-_FAILURES: Final = (DecodingError, InvalidOperation, *DECODE_ERRORS)
 
 
 class Counts(Struct):
@@ -68,8 +67,8 @@ def _row(line: bytes, shape: Shape, counts: Counts) -> dict[str, Any]:
     counts.slow += 1
     cells = _Cells(exact=_is_strict(text))
     try:
-        record = codec.decode(text, shape.record)
-    except _FAILURES:
+        record = codec.read(text, shape.record, unknown_fields=False)
+    except DecodingError:
         counts.unreadable += 1
         row[RAW_JSON] = text.decode(errors="replace")
         return row | _key(text, shape)
@@ -95,8 +94,8 @@ def _is_strict(text: bytes) -> bool:
 
 def _key(text: bytes, shape: Shape) -> dict[str, Any]:
     try:
-        key = codec.decode(text, _Key)
-    except _FAILURES:
+        key = codec.read(text, _Key)
+    except DecodingError:
         return {}
     found: dict[str, Any] = {}
     for name in ("id", "modified_date"):

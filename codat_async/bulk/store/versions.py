@@ -4,14 +4,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from codat_async import codec
 from codat_async.bulk.store.lines import Line, read_line
 from codat_async.bulk.store.state import microseconds
-from codat_async.errors import DecodingError
 
 __all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
@@ -25,11 +24,6 @@ def version_hash(identifier: object, modified_date: object) -> int:
         return 0
     digest = blake2b(f"{identifier}\0{modified_date}".encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
-
-
-class _Key(Struct, rename="camel", frozen=True):
-    id: Any = None
-    modified_date: Any = None
 
 
 _UNDATED: Final = -(1 << 63)
@@ -57,22 +51,16 @@ def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
 
 
 def _key_of(record: Raw) -> tuple[str | None, int]:
-    try:
-        key = codec.decode(bytes(record), _Key)
-    except DecodingError:
-        return None, _UNDATED
-    return None if key.id in (None, "") else str(key.id), _moment(key.modified_date)
+    key = codec.read_key(record)
+    return key.id or None, _UNDATED if key.modified_date is None else _in_microseconds(key.modified_date)
 
 
-def _moment(text: object) -> int:
-    """A modified date in microseconds; without a zone it is in UTC, and one that is none is before all."""
+def _in_microseconds(moment: datetime) -> int:
+    """A modified date in microseconds, in UTC if it has no zone; undated if UTC has no such year."""
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is None:
-            return _UNDATED
         utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
         return microseconds(utc)
-    except (OverflowError, ValueError):
+    except OverflowError:
         return _UNDATED
 
 

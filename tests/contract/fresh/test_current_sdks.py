@@ -207,7 +207,7 @@ def arguments(operation: Operation, sent: Sent) -> tuple[list[Any], dict[str, An
         elif date in kinds:
             named[name] = date.fromisoformat(value)
     if operation.body_model is not None:
-        positional.append(codec.decode(sent.body, operation.body_model))
+        positional.append(codec.read(sent.body, operation.body_model))
     return positional, named
 
 
