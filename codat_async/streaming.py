@@ -359,7 +359,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
             pass
         return (lambda: _pieces_of_path(path)), size, path.name, True
     if callable(source):
-        return _opened_anew(source), None, None, True
+        return _opened_again(source), None, None, True
     if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
         raise TypeError(
             "file must be a path, bytes, a file opened in binary mode, or a function that opens "
@@ -398,7 +398,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     return opened, size, name, True
 
 
-def _opened_anew(source: Callable[[], AsyncIterable[bytes]]) -> _Opened:
+def _opened_again(source: Callable[[], AsyncIterable[bytes]]) -> _Opened:
     used: AsyncIterator[bytes] | None = None
 
     def opened() -> AsyncIterable[bytes]:

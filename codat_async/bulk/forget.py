@@ -20,11 +20,11 @@ class Forgotten(Struct, kw_only=True):
 
     companies: list[str]
     files: int
-    """Raw files and listings that had lines of them, and were written anew or removed."""
+    """Raw files and listings that had lines of them, and were rewritten or removed."""
     parquet: int
-    """Parquet files that were written anew or removed."""
+    """Parquet files that were rewritten or removed."""
     duckdb: int
-    """DuckDB files that were written anew."""
+    """DuckDB files that were rewritten."""
 
 
 def forget(

@@ -16,7 +16,7 @@ from codat_async.bulk.store.directory import (
     DirectoryError,
     lose_files,
     open_checkpoint,
-    pull_at_work,
+    running_pull,
 )
 from codat_async.bulk.store.files import FileRow
 from codat_async.bulk.store.layout import Layout
@@ -32,7 +32,7 @@ class TypeInventory(Struct, kw_only=True):
     companies: int = 0
     lists: int = 0
     records: int = 0
-    """Of the last whole readings and the incremental ones since, before versions are told apart."""
+    """Of the last whole reading and the increments since, before versions of a record are compared."""
     oldest: str | None = None
     """When the least recent complete reading of a list ended, in UTC."""
     newest: str | None = None
@@ -136,7 +136,7 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
             setattr(total, field, getattr(total, field) + getattr(each, field))
     total.oldest = min((each.oldest for each in types.values() if each.oldest), default=None)
     total.newest = max((each.newest for each in types.values() if each.newest), default=None)
-    process = pull_at_work(path)
+    process = running_pull(path)
     # While a pull runs, what is being written is neither complete nor damaged.
     damages = find_damage(Layout.local(path), checkpoint, verify=verify) if process is None else []
     seconds, stopped, packed = checkpoint.stopped(run)

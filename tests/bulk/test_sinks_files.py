@@ -183,7 +183,7 @@ def test_what_is_up_to_date_is_not_converted_again(tmp_path: Path) -> None:
 
 
 def test_parquet_of_other_columns_is_made_again(tmp_path: Path) -> None:
-    """That of an earlier release, and what is no Parquet at all."""
+    """That of an earlier release, and a file that is not Parquet."""
     night(tmp_path, 1, customer(1))
     bulk.convert(tmp_path)
     (path,) = in_parquet(tmp_path)
@@ -294,7 +294,7 @@ def test_a_duckdb_file_in_use_does_not_keep_parquet_from_being_written(tmp_path:
     assert not held.with_name("held.duckdb.tmp").exists()
 
 
-def test_what_is_no_duckdb_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_duckdb_is_refused(tmp_path: Path) -> None:
     """That is not one in use."""
     night(tmp_path / "pull", 1, customer(1))
     (tmp_path / "letter.txt").write_text("dear")

@@ -88,7 +88,7 @@ def test_nothing_of_a_forgotten_company_is_left(tmp_path: Path) -> None:
         bulk.forget(root, ["nobody"])
 
 
-def test_a_pull_at_work_is_not_disturbed(tmp_path: Path) -> None:
+def test_a_running_pull_is_not_disturbed(tmp_path: Path) -> None:
     """It is named, and nothing is changed."""
     filled(tmp_path / "x")
     with Directory(tmp_path / "x"), pytest.raises(bulk.DirectoryError, match=f"process {os.getpid()}"):

@@ -13,7 +13,7 @@ import pytest
 from store_tools import fill, held, on_checkpoint
 
 from codat_async.bulk.store import segments
-from codat_async.bulk.store.directory import Directory, DirectoryError, pull_at_work, seal_if_idle
+from codat_async.bulk.store.directory import Directory, DirectoryError, running_pull, seal_if_idle
 from codat_async.bulk.store.files import FileKind
 from codat_async.bulk.store.journal import read_blocks
 from codat_async.bulk.store.layout import Layout
@@ -63,17 +63,17 @@ def test_a_journal_is_sealed_into_a_segment_for_each_type(tmp_path: Path, compre
         assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_what_is_in_the_journal_is_sealed_for_readers_when_no_pull_is_at_work(tmp_path: Path) -> None:
+def test_what_is_in_the_journal_is_sealed_for_readers_when_no_pull_is_running(tmp_path: Path) -> None:
     """An interrupted pull leaves a journal; a conversion seals it first, unless a pull is running."""
     lists = some(5)
     fill(tmp_path, lists, seal=False)
     assert sealed_files(tmp_path) == []
     with Directory(tmp_path):
-        assert pull_at_work(tmp_path) == os.getpid()
+        assert running_pull(tmp_path) == os.getpid()
         assert not seal_if_idle(tmp_path)
     assert seal_if_idle(tmp_path)
     assert held(tmp_path) == expected(lists)
-    assert pull_at_work(tmp_path) is None
+    assert running_pull(tmp_path) is None
 
 
 def test_a_torn_tail_of_the_journal_is_cut(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_kill_in_the_middle_of_sealing_is_done_again_under_the_same_names(
 
 
 class Killed(BaseException):
-    """Stands for a kill."""
+    """Raised in place of a kill."""
 
 
 class Stop:

@@ -82,8 +82,8 @@ def test_rate_limit_headers() -> None:
         "X-Rate-Limit-Remaining": " 12 ",
         "X-Rate-Limit-Reset": "2027-01-16T00:00:00Z",
     }
-    told = parse_rate_limit(headers, NOW)
-    assert told == RateLimitHeaders(limit=5000, remaining=12, resets_at=1_800_057_600.0)
+    found = parse_rate_limit(headers, NOW)
+    assert found == RateLimitHeaders(limit=5000, remaining=12, resets_at=1_800_057_600.0)
 
 
 def test_missing_rate_limit_headers() -> None:

@@ -30,7 +30,7 @@ __all__ = [
     "DirectoryError",
     "lose_files",
     "open_checkpoint",
-    "pull_at_work",
+    "running_pull",
     "seal_if_idle",
 ]
 
@@ -261,7 +261,7 @@ class Directory:
             lock.close()
 
 
-def pull_at_work(path: Path) -> int | None:
+def running_pull(path: Path) -> int | None:
     """The id of the process that writes to a directory; None if none does."""
     return lock_holder(path / PULL_LOCK)
 
@@ -269,7 +269,7 @@ def pull_at_work(path: Path) -> int | None:
 def seal_if_idle(path: Path) -> bool:
     """Seal what is in the journal, so that readers find everything committed.
 
-    False if a pull is at work or the directory cannot be written to; then readers find what is sealed.
+    False if a pull is running or the directory cannot be written to; then readers find what is sealed.
     """
     if not (path / CHECKPOINT).exists():
         return False
@@ -285,7 +285,7 @@ def lose_files(path: Path, damaged: Mapping[int, str]) -> bool:
     """Have the lists of damaged files read whole by the next pull.
 
     ``damaged`` has the reasons by the numbers of the files. False, and nothing is changed, if a pull is
-    at work or the directory cannot be written to.
+    running or the directory cannot be written to.
     """
     try:
         with Directory(path, create=False) as directory:

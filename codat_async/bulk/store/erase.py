@@ -90,7 +90,7 @@ def _affected(checkpoint: Checkpoint, keys: set[int]) -> list[FileRow]:
 def _erase_from(
     directory: Directory, row: FileRow, keys: set[int], keep: Callable[[str], bool]
 ) -> int | None:
-    """Write a file anew without some companies; returns its new number, None if nothing is left."""
+    """Rewrite a file without some companies; returns its new number, None if nothing is left."""
     checkpoint, layout = directory.checkpoint, directory.layout
     path = file_path(layout, row)
     if set(unpack_keys(row.companies)) <= keys:
@@ -115,7 +115,7 @@ def _erase_from(
 
 
 def _erase_aside(aside: Path, wanted: set[str]) -> None:
-    """Remove companies from what was set aside: lines of raw files, and whatever cannot be told apart."""
+    """Remove companies from what was set aside: their lines, and whatever has no known company."""
     for name in (CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", REPORT):
         (aside / name).unlink(missing_ok=True)
     for name in ("journal", "parquet", DAMAGED):
@@ -136,7 +136,7 @@ def _filter_lines(path: Path, wanted: set[str]) -> None:
                 else:
                     kept.append(line)
     except (EOFError, zlib.error, msgspec.MsgspecError):
-        # What a damaged file holds cannot be told.
+        # What a damaged file holds cannot be known.
         path.unlink(missing_ok=True)
         return
     if not dropped:
