@@ -37,7 +37,7 @@ def status(current: str | None = "Complete", **fields: Any) -> DataStatus:
 
 NEVER = status(None, last_successful_sync=None, latest_sync_id=None, latest_successful_sync_id=None)
 UNSUPPORTED = status("NotSupported", last_successful_sync=None, latest_successful_sync_id=None)
-READ_BEFORE = KnownList(token=token_of(status(), ONE), complete=True, has_records=True)
+READ_BEFORE = KnownList(token=token_of([status()], ONE), complete=True, has_records=True)
 NEW = KnownList()
 
 
@@ -68,15 +68,35 @@ def test_decisions(
     entry: DataStatus | None, connections: tuple[str, ...], known: KnownList, expected: Decision
 ) -> None:
     """Skipped only if every part of the token is equal, or there can be nothing to read."""
-    assert decide(entry, connections, known) is expected
+    assert decide([entry], connections, known) is expected
+
+
+def test_reports_made_of_several_types_are_read_when_one_of_them_changed() -> None:
+    """Aged reports: one of the four synced since, one syncing now, one that the platform lacks."""
+    parts = [status(), UNSUPPORTED, NEVER]
+    known = KnownList(token=token_of(parts, ONE), complete=True, has_records=True)
+    assert decide(parts, ONE, known) is Decision.UNCHANGED
+    assert decide([status(latest_sync_id="s2"), UNSUPPORTED, NEVER], ONE, known) is Decision.READ
+    assert decide([status(), UNSUPPORTED, status("Queued")], ONE, known) is Decision.SYNCING
+    assert decide([status(), UNSUPPORTED, None], ONE, known) is Decision.READ
+    assert decide([UNSUPPORTED, NEVER], ONE, NEW) is Decision.NOT_SUPPORTED
+    assert decide([], ONE, known) is Decision.READ
+
+
+def test_statements_are_read_again_in_a_new_month() -> None:
+    """Their answer depends on the month as well as on the sync."""
+    known = KnownList(token=token_of([status()], ONE, period="2026-01"), complete=True, has_records=True)
+    assert decide([status()], ONE, known, period="2026-01") is Decision.UNCHANGED
+    assert decide([status()], ONE, known, period="2026-02") is Decision.READ
+    assert confirmed_token([status()], [status()], ONE, period="2026-01") == known.token
 
 
 def test_recheck_reads_what_would_be_skipped_and_only_that() -> None:
     """It is counted apart; a list that is read anyway is not."""
-    assert decide(status(), ONE, READ_BEFORE, recheck=True) is Decision.RECHECK
-    assert decide(UNSUPPORTED, ONE, NEW, recheck=True) is Decision.RECHECK
-    assert decide(status("Fetching"), ONE, READ_BEFORE, recheck=True) is Decision.SYNCING
-    assert decide(status(latest_sync_id="s2"), ONE, READ_BEFORE, recheck=True) is Decision.READ
+    assert decide([status()], ONE, READ_BEFORE, recheck=True) is Decision.RECHECK
+    assert decide([UNSUPPORTED], ONE, NEW, recheck=True) is Decision.RECHECK
+    assert decide([status("Fetching")], ONE, READ_BEFORE, recheck=True) is Decision.SYNCING
+    assert decide([status(latest_sync_id="s2")], ONE, READ_BEFORE, recheck=True) is Decision.READ
     assert Decision.RECHECK.reads
     assert not Decision.UNCHANGED.reads
 
@@ -84,11 +104,11 @@ def test_recheck_reads_what_would_be_skipped_and_only_that() -> None:
 def test_tokens_without_sync_ids_use_the_time_of_the_last_success() -> None:
     """Equal times are equal tokens; another time is another token."""
     without = {"latest_sync_id": None, "latest_successful_sync_id": None}
-    token = token_of(status(**without), ONE)
+    token = token_of([status(**without)], ONE)
     assert len(token) == 16
-    assert token == token_of(status(**without), ONE)
-    assert token != token_of(status(**without, last_successful_sync=NOON + timedelta(seconds=1)), ONE)
-    assert token_of(status(), ("a", "b")) == token_of(status(), ("b", "a"))
+    assert token == token_of([status(**without)], ONE)
+    assert token != token_of([status(**without, last_successful_sync=NOON + timedelta(seconds=1))], ONE)
+    assert token_of([status()], ("a", "b")) == token_of([status()], ("b", "a"))
 
 
 @pytest.mark.parametrize(
@@ -129,13 +149,13 @@ def test_token_is_not_confirmed_if_a_sync_moved_meanwhile(
     before: DataStatus | None, after: DataStatus | None
 ) -> None:
     """A sync that began, ended or ran, or a status that was not answered."""
-    assert confirmed_token(before, after, ONE) is None
+    assert confirmed_token([before], [after], ONE) is None
 
 
 def test_token_is_confirmed_if_nothing_moved() -> None:
     """With one connection only."""
-    assert confirmed_token(status(), status(), ONE) == token_of(status(), ONE)
-    assert confirmed_token(status(), status(), ("c1", "c2")) is None
+    assert confirmed_token([status()], [status()], ONE) == token_of([status()], ONE)
+    assert confirmed_token([status()], [status()], ("c1", "c2")) is None
 
 
 def test_watermark_never_passes_the_last_success_seen_before() -> None:
@@ -239,7 +259,7 @@ class Reader:
     def night(self, clock: "Clock") -> None:
         """One gated, incremental reading, during which syncs go on."""
         before = self.source.status()
-        decision = decide(before, self.source.connections, self.known)
+        decision = decide([before], self.source.connections, self.known)
         if not decision.reads:
             self.skipped += 1
             return
@@ -254,7 +274,7 @@ class Reader:
                     latest = version[1] if latest is None else max(latest, version[1])
             clock.pass_time(self.source)
         after = self.source.status()
-        token = self.token(before, after, self.source.connections)
+        token = self.token([before], [after], self.source.connections)
         if token is not None:
             moved = bounded_watermark(latest, before)
             self.watermark = moved if self.watermark is None or moved is None else max(moved, self.watermark)
@@ -315,8 +335,8 @@ def test_no_list_is_stale_after_twelve_nights_of_random_syncs(seed: int) -> None
 def test_simulation_finds_a_token_that_is_never_confirmed() -> None:
     """Storing the token of before, whatever happened while the list was read, leaves lists stale."""
 
-    def unconfirmed(before: DataStatus | None, after: DataStatus | None, connections: Any) -> bytes | None:
-        return None if before is None else token_of(before, connections)
+    def unconfirmed(before: list[DataStatus | None], after: object, connections: Any) -> bytes | None:
+        return None if before == [None] else token_of(before, connections)
 
     assert simulate(0, 500, unconfirmed)[0] > 0
 
@@ -324,8 +344,8 @@ def test_simulation_finds_a_token_that_is_never_confirmed() -> None:
 def test_simulation_finds_a_token_of_successful_syncs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync that failed after it changed records would go unnoticed."""
 
-    def only_successful(entry: DataStatus, connections: Any) -> bytes:
-        return (entry.latest_successful_sync_id or "").encode()
+    def only_successful(entries: list[DataStatus | None], connections: Any, *, period: str) -> bytes:
+        return "".join(str(each and each.latest_successful_sync_id) for each in entries).encode()
 
     monkeypatch.setattr(freshness, "token_of", only_successful)
     assert simulate(0, 500)[0] > 0

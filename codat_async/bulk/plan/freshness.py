@@ -8,7 +8,7 @@ requested. If they are the same tonight, the list is too.
 Tokens are compared for equality only; no clocks of two machines are compared.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -122,59 +122,74 @@ def sync_state(status: DataStatus | None) -> SyncState:
     return SyncState.ENDED if current in _ENDED else SyncState.UNKNOWN
 
 
-def token_of(status: DataStatus, connections: Collection[str]) -> bytes:
-    """What identifies the state of a list: its type's syncs and the company's connections, hashed.
+def token_of(
+    statuses: Sequence[DataStatus | None], connections: Collection[str], *, period: str = ""
+) -> bytes:
+    """What identifies the state of a list: its types' syncs and the company's connections, hashed.
 
-    The latest sync counts beside the latest successful one, since a sync that failed late may
-    have changed records. Platforms that name no sync ids are known by the time of the last
-    success, as text.
+    ``statuses`` are the entries of the data types that the list is made of: one, or several for
+    the aged reports. The latest sync counts beside the latest successful one, since a sync that
+    failed late may have changed records. Platforms that name no sync ids are known by the time of
+    the last success, as text. ``period`` is what else the answer depends on: the month of a
+    statement.
     """
-    success = status.latest_successful_sync_id
-    if success is None and status.last_successful_sync is not None:
-        success = status.last_successful_sync.isoformat()
-    parts = (success or "", status.latest_sync_id or "", *sorted(connections))
+    parts = [period, *sorted(connections)]
+    for status in statuses:
+        success = None if status is None else status.latest_successful_sync_id
+        if success is None and status is not None and status.last_successful_sync is not None:
+            success = status.last_successful_sync.isoformat()
+        parts += (success or "", (status and status.latest_sync_id) or "")
     return blake2b("\0".join(parts).encode(), digest_size=_TOKEN_BYTES).digest()
 
 
 def decide(
-    status: DataStatus | None, connections: Collection[str], known: KnownList, *, recheck: bool = False
+    statuses: Sequence[DataStatus | None],
+    connections: Collection[str],
+    known: KnownList,
+    *,
+    period: str = "",
+    recheck: bool = False,
 ) -> Decision:
     """Whether a list has to be read.
 
-    ``status`` is the entry of its type, answered before anything of the list is requested;
+    ``statuses`` are the entries of its types, answered before anything of the list is requested;
     ``connections`` are the ids of the company's linked accounting connections. With several of
-    them one entry does not say whose sync it is, so the list is read.
+    them an entry does not say whose sync it is, so the list is read. A list of which nothing is
+    known is read, even while a sync runs.
     """
-    if len(connections) > 1:
+    states = {sync_state(each) for each in statuses}
+    if len(connections) > 1 or not states or SyncState.UNKNOWN in states:
         return Decision.READ
-    state = sync_state(status)
-    if state is SyncState.NOT_SYNCED and not known.has_records:
+    if not known.has_records and states == {SyncState.NOT_SYNCED}:
         return Decision.NOT_SYNCED
-    if state is SyncState.NOT_SUPPORTED and not known.has_records:
+    if not known.has_records and states <= {SyncState.NOT_SYNCED, SyncState.NOT_SUPPORTED}:
         return Decision.RECHECK if recheck else Decision.NOT_SUPPORTED
-    if not known.complete or status is None:
+    if not known.complete:
         return Decision.READ
-    if state is SyncState.RUNNING:
+    if SyncState.RUNNING in states:
         return Decision.SYNCING
-    if state is not SyncState.ENDED or known.token is None or known.token != token_of(status, connections):
+    if SyncState.ENDED not in states or known.token != token_of(statuses, connections, period=period):
         return Decision.READ
     return Decision.RECHECK if recheck else Decision.UNCHANGED
 
 
 def confirmed_token(
-    before: DataStatus | None, after: DataStatus | None, connections: Collection[str]
+    before: Sequence[DataStatus | None],
+    after: Sequence[DataStatus | None],
+    connections: Collection[str],
+    *,
+    period: str = "",
 ) -> bytes | None:
     """The token to store for a list that was read between two answers of the data status.
 
     ``None`` if a sync ran, began or ended meanwhile, or nothing can be said: the records are
     kept, but the list is read again next time and its watermark does not move.
     """
-    if before is None or after is None or len(connections) > 1:
+    states = {sync_state(each) for each in (*before, *after)}
+    if len(connections) > 1 or not states or states & {SyncState.UNKNOWN, SyncState.RUNNING}:
         return None
-    if sync_state(before) is not SyncState.ENDED or sync_state(after) is not SyncState.ENDED:
-        return None
-    token = token_of(before, connections)
-    return token if token == token_of(after, connections) else None
+    token = token_of(before, connections, period=period)
+    return token if token == token_of(after, connections, period=period) else None
 
 
 def bounded_watermark(last_modified: datetime | None, before: DataStatus | None) -> datetime | None:
