@@ -18,6 +18,7 @@ from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError, first_line
 from codat_async.bulk.sinks.schema import Shape, shape_of
 from codat_async.bulk.store.disk import make_folder
+from codat_async.bulk.store.layout import check_local
 from codat_async.bulk.store.sealed import SealedFile
 
 __all__ = ["Database", "Merge", "close_database", "literal", "open_database", "private_files", "quoted"]
@@ -39,6 +40,7 @@ _umask_lock: Final = threading.Lock()
 
 def open_database(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file, or create one that only its owner can read; raises SinkError."""
+    check_local(path)
     try:
         make_folder(path.parent)
         with private_files():

@@ -55,7 +55,12 @@ class Checkpoint:
         if not read_only:
             # SQLite would create it readable by others.
             os.close(open_private(path, os.O_RDWR))
-        target = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
+        mode = "ro" if read_only else "rw"
+        log = path.with_name(f"{path.name}-wal")
+        if read_only and not os.access(path.parent, os.W_OK) and not log.exists():
+            # SQLite could not create the files of the log, without which it reads nothing.
+            mode = "ro&immutable=1"
+        target = f"file:{quote(str(path.absolute()))}?mode={mode}"
         try:
             self.db = sqlite3.connect(target, uri=True, check_same_thread=False, isolation_level=None)
         except sqlite3.Error as error:

@@ -16,7 +16,15 @@ from codat_async.bulk.store.damage import Damage, find_damage, lose_damaged
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.files import FileKind, JournalRow
 from codat_async.bulk.store.journal import Journal
-from codat_async.bulk.store.layout import CHECKPOINT, CONVERT_LOCK, OWN_NAMES, PULL_LOCK, REPORT, Layout
+from codat_async.bulk.store.layout import (
+    CHECKPOINT,
+    CONVERT_LOCK,
+    OWN_NAMES,
+    PULL_LOCK,
+    REPORT,
+    Layout,
+    check_local,
+)
 from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.store.segments import file_path
@@ -302,6 +310,7 @@ def lose_files(path: Path, damaged: Mapping[int, str]) -> bool:
 
 def open_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint of a directory, opened read-only; raises DirectoryError if there is none."""
+    check_local(path)
     if not path.is_dir():
         raise DirectoryError(f"{path} is not a directory")
     if not (path / CHECKPOINT).exists():

@@ -1,13 +1,24 @@
 """Where things are in the directory of a pull."""
 
+import re
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from codat_async.bulk.store.compression import SUFFIXES, Compression
+from codat_async.errors import ConfigurationError
 
-__all__ = ["CHECKPOINT", "CONVERT_LOCK", "DAMAGED", "OWN_NAMES", "PULL_LOCK", "REPORT", "Layout"]
+__all__ = [
+    "CHECKPOINT",
+    "CONVERT_LOCK",
+    "DAMAGED",
+    "OWN_NAMES",
+    "PULL_LOCK",
+    "REPORT",
+    "Layout",
+    "check_local",
+]
 
 CHECKPOINT: Final = "checkpoint.sqlite"
 REPORT: Final = "report.json"
@@ -16,6 +27,18 @@ CONVERT_LOCK: Final = "convert.lock"
 DAMAGED: Final = "damaged"
 OWN_NAMES: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", f"{CHECKPOINT}-journal"}
 """What an interrupted start may leave behind."""
+
+
+def check_local(path: Path) -> None:
+    """Raise ConfigurationError for a URL, and for a name that SQLite, DuckDB and Arrow cannot open."""
+    # A Path has lost one of the slashes: s3://bucket would become a folder named "s3:".
+    if path.parts and re.fullmatch("[A-Za-z][A-Za-z0-9+.-]+:", path.parts[0]):
+        url = str(path).replace(":", ":/", 1)
+        raise ConfigurationError(f"{url} is a URL; this must be the path of a local file or directory")
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"the name of {path} is not UTF-8; choose another") from None
 
 
 class Layout(Struct, frozen=True):
@@ -31,7 +54,8 @@ class Layout(Struct, frozen=True):
 
     @classmethod
     def local(cls, path: Path) -> "Layout":
-        """The layout of a local directory."""
+        """The layout of a local directory; raises as :func:`check_local` does."""
+        check_local(path)
         return cls(path, path)
 
     @property

@@ -1,0 +1,97 @@
+"""Places that are no local directory, or one that cannot be written to."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_runner import command, error_line
+
+from codat_async.sandbox import Address
+
+LIMITED = ("--types", "bills")
+PLACES = ["s3://bucket/x", "gs://bucket", "abfss://a@b/c", "file:///tmp/x", "http://x"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_urls(
+    sandbox: Address,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Each is one line and status 2, and makes no folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ("pull", *LIMITED, "--into", place),
+        ("pull", *LIMITED, "--into", "books", "--duckdb", place),
+        ("status", place),
+        ("convert", place),
+        ("forget", place, "x"),
+    ):
+        assert command(*arguments) == 2
+        assert "is a URL; this must be the path of a local" in error_line(capsys)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf8(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is one line and status 2."""
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    for arguments in (
+        ("pull", *LIMITED, "--into", odd),
+        ("pull", *LIMITED, "--into", tmp_path / "books", "--duckdb", odd),
+        ("status", odd),
+        ("convert", odd),
+    ):
+        assert command(*arguments) == 2
+        assert "caf\\udce9 is not UTF-8" in error_line(capsys)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def read_only(sandbox: Address, tmp_path: Path) -> Iterator[Path]:
+    """The directory of a pull that cannot be changed."""
+    books = tmp_path / "books"
+    assert command("pull", *LIMITED, "--into", books) == 0
+    folders = [Path(folder) for folder, _, _ in os.walk(books)]
+    for folder in folders:
+        folder.chmod(0o500)
+    yield books
+    for folder in folders:
+        folder.chmod(0o700)
+
+
+def without_privileges(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that permissions apply to, also for root."""
+    prefix: list[str] = []
+    if os.geteuid() == 0:
+        capabilities = "-dac_override,-dac_read_search,-fowner"
+        prefix = ["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities]
+    run = [*prefix, sys.executable, "-m", "codat_async.cli", *map(str, arguments)]
+    return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or (os.geteuid() == 0 and shutil.which("setpriv") is None),
+    reason="permissions do not apply to this process",
+)
+def test_directory_that_is_read_only(read_only: Path, tmp_path: Path) -> None:
+    """Its status is printed, and it is converted to a file elsewhere; what would change it is one line."""
+    before = sorted(read_only.rglob("*"))
+    for arguments in (("status", "--verify"), ("status",), ("convert", "--duckdb", tmp_path / "x.duckdb")):
+        done = without_privileges(arguments[0], read_only, *arguments[1:])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "bills" in done.stdout
+    assert sorted(read_only.rglob("*")) == before
+    for arguments in (("convert", "--parquet"), ("forget", "x")):
+        done = without_privileges(arguments[0], read_only, *arguments[1:])
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert "codat-async: cannot " in done.stderr
