@@ -20,6 +20,7 @@ SLOW_TESTS = (
     "benchmarks",
     "contract",
     "faults",
+    "fuzz",
     "sandbox",
     "typing",
     "test_readme.py",
@@ -42,6 +43,13 @@ def ask_python(session: nox.Session, expression: str) -> str:
     output = session.run("python", "-c", f"import sys; print({expression})", silent=True)
     assert isinstance(output, str)
     return output.strip()
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile answers for ten minutes, or as ``-- --minutes 1 --seed 7`` says."""
+    install(session, "-e", ".[test]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 def quick_tests(session: nox.Session) -> None:

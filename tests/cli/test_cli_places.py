@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,21 @@ def test_names_that_are_not_utf8(
         assert command(*arguments) == 2
         assert "caf\\udce9 is not UTF-8" in error_line(capsys)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such permissions")
+def test_everything_is_readable_by_its_owner_only(sandbox: Address, tmp_path: Path) -> None:
+    """The raw files, the checkpoint, the locks, the report, Parquet and DuckDB, and their folders."""
+    books = tmp_path / "books"
+    before = os.umask(0)
+    try:
+        assert command("pull", "--into", books, "--parquet", "--duckdb", books / "duck" / "x.duckdb") == 0
+    finally:
+        os.umask(before)
+    found = [books, *books.rglob("*")]
+    assert {"x.duckdb", "report.json", "checkpoint.sqlite", "parquet", "raw"} <= {each.name for each in found}
+    for path in found:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
 @pytest.fixture
