@@ -65,7 +65,7 @@ from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
-from codat_middleware.text import PART, one_line
+from codat_middleware.text import PART, one_line, well_formed
 
 _REASONS = 4 * PART
 
@@ -222,7 +222,7 @@ class InvalidRecord(DecodingError):
 
 
 class PagingError(CodatError):
-    """A list whose pages do not advance: following it would never end."""
+    """A list whose pages do not advance: following it would lead nowhere, or never end."""
 
 
 class DownloadError(CodatError):
@@ -346,7 +346,7 @@ def _message(body: bytes) -> ErrorMessage:
     """Decode an error's body field by field, so that one malformed field does not lose the others."""
     message = ErrorMessage()
     with suppress(*DECODE_ERRORS):
-        for wire_name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
+        for wire_name, raw in msgspec.json.decode(well_formed(body), type=dict[str, msgspec.Raw]).items():
             if wire_name in _message_fields:
                 name, decode = _message_fields[wire_name]
                 with suppress(*DECODE_ERRORS):

@@ -12,7 +12,7 @@ from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.dedup import SeenRecords, newest
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
-from codat_async.prefetch import Step, check_number, page_count, read_pages
+from codat_async.prefetch import Advance, Step, page_count, read_pages
 
 __all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 
@@ -152,9 +152,10 @@ class Pager(Generic[T]):
         if left == 0:
             return
         last: Page[T] | None = None
+        advance = Advance(self._name, (self._page - 1) * self._page_size)
         async with aclosing(self._read(self._counting(seen), sliced=sliced)) as pages:
             async for read in pages:
-                last = read.head
+                last, before, new = read.head, seen.rows + seen.dropped, seen.rows
                 self.total = last.total_results
                 async with aclosing(read.parts()) as parts:
                     async for page in parts:
@@ -167,7 +168,9 @@ class Pager(Generic[T]):
                             left -= len(page.results)
                         yield page
                 # Only now, so that no record is lost to a link that leads nowhere.
-                read.step.following()
+                following = read.step.following()
+                rows = seen.rows + seen.dropped - before
+                advance.check(read.step.number, following, rows=rows, new=seen.rows - new, total=self.total)
         if last is not None and self._page == 1:
             await self._reconcile(last, seen)
 
@@ -207,7 +210,6 @@ class Pager(Generic[T]):
             else:
                 slices, page = None, await self._fetch(number, self._page_size, on_invalid)
                 empty = not page.results
-            check_number(number, page.page_number, self._name)
             return _Read(page, slices, Step(page, number, self._name, empty=empty))
 
         return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)

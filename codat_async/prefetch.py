@@ -1,30 +1,49 @@
 """Reads the pages of a list in order, some of them ahead of their turn, and finds where each leads."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from codat_async.errors import PagingError
 from codat_async.models import Links
+from codat_middleware.text import one_line
 
-__all__ = ["Leading", "PageHead", "Step", "check_number", "page_count", "read_pages"]
+__all__ = ["Advance", "Leading", "PageHead", "Step", "page_count", "read_pages"]
+
+_IDLE: Final = 5
+"""Pages in a row without anything new, after which a list is taken for one without end. So many may repeat
+known records if that many pages of records are inserted between two requests."""
+_HREF: Final = 4096
+"""Characters of a link in which the page number is looked for."""
+_UNSTATED: Final = 1000
+"""Pages of a list that does not state its total."""
 
 
 class PageHead(Protocol):
     """A page without its records, in whatever form those are."""
 
+    page_number: int
     page_size: int
     total_results: int
     links: Links | None
 
 
 class Step:
-    """Where a page leads; computed before the page is handed out, since its user may change it."""
+    """Where a page leads; computed before the page is handed out, since its user may change it.
+
+    Raises :class:`~codat_async.errors.PagingError` if it has another number than was requested; 0
+    is a page without a number.
+    """
 
     def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
-        self._number = number
+        if page.page_number and page.page_number != number:
+            received = page.page_number
+            why = "the server ignores the page number" if received == 1 else "the list does not advance"
+            raise PagingError(f"{name}: requested page {number}, received page {received}; {why}")
+        self.number = number
         self._name = name
         self._link = page.links.next if page.links is not None else None
         # An empty page that does not state its size could lead on for ever.
@@ -35,26 +54,45 @@ class Step:
     def _linked(self) -> int | None:
         if self._link is None:
             return None
-        numbers = parse_qs(urlsplit(self._link.href or "").query).get("page", [])
-        found = int(numbers[0]) if numbers and numbers[0].isdecimal() else 0
-        return found if found > self._number and not self._past_the_end else None
+        try:
+            numbers = parse_qs(urlsplit((self._link.href or "")[:_HREF]).query).get("page", [])
+        except ValueError:
+            return None
+        found = int(numbers[0]) if numbers and re.fullmatch("[0-9]{1,9}", numbers[0]) else 0
+        return found if found > self.number and not self._past_the_end else None
 
     def following(self) -> int | None:
         """Return the next page's number, None at the end; raises PagingError if the list does not advance."""
         if self._link is not None and self.next is None:
             why = "which is past the end" if self._past_the_end else "the list does not advance"
-            raise PagingError(
-                f"{self._name}: page {self._number} links to {self._link.href!r} as the next; {why}"
-            )
+            # Without the query, which may hold credentials.
+            href = one_line((self._link.href or "").partition("?")[0])
+            raise PagingError(f"{self._name}: page {self.number} links to {href!r} as the next; {why}")
         return self.next
 
 
-def check_number(requested: int, received: int, name: str) -> None:
-    """Raise PagingError if another page was received than requested; 0 is a page without a number."""
-    if received and received != requested:
-        raise PagingError(
-            f"{name}: requested page {requested}, received page {received}; the list does not advance"
-        )
+class Advance:
+    """Ends a list that goes on although it has nothing more; ``received`` is how many rows came before."""
+
+    def __init__(self, name: str, received: int = 0) -> None:
+        self._name = name
+        self._received = received
+        self._idle = 0
+
+    def check(self, number: int, following: int | None, *, rows: int, new: int, total: int) -> None:
+        """Raise PagingError if page ``number`` is one too many, given its rows and how many were new."""
+        self._received += rows
+        past = self._received >= total if total > 0 else number >= _UNSTATED
+        self._idle = self._idle + 1 if past or not new else 0
+        if following is None or self._idle < _IDLE:
+            return
+        if new:
+            why = f"{self._received} records were received, and the API reports {max(total, 0)}"
+        elif rows:
+            why = "its records, and those before, are repeated; the server seems to ignore the page number"
+        else:
+            why = "it is empty, as those before"
+        raise PagingError(f"{self._name}: page {number} links to a next one, but {why}")
 
 
 def page_count(total: int, size: int) -> int:

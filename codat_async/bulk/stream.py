@@ -31,6 +31,7 @@ from codat_async.client import Codat
 from codat_async.dedup import SeenRecords
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
 from codat_async.models.base import Model
+from codat_async.prefetch import Advance
 from codat_middleware import Response
 
 __all__ = ["Batch", "PartialFailure", "records"]
@@ -241,11 +242,12 @@ class _Reading:
         pages = self._reader.pages(
             kind.name, first, self._page_size, ahead=lambda: 1, send=send, prepare=prepare
         )
+        advance = Advance(kind.name, (first - 1) * self._page_size)
         async with aclosing(pages):
             async for page in pages:
                 self._started.add(unit)
-                kept = seen.new(page.records)
-                seen.add_unreadable(len(page.invalid))
+                rows, kept = len(page.records), seen.new(page.records)
+                seen.add_unreadable(invalid := len(page.invalid))
                 if page.following is None and first == 1 and (count := await seen.count()) != page.total:
                     _log.warning(
                         "%s: rows shifted while the list was read: got %d records, the API reports %d",
@@ -255,6 +257,8 @@ class _Reading:
                     )
                 batch = _batch(unit, page.number, page.total, kept, page.invalid)
                 await self._queue.put(_Ready(batch, unit, page.following, page.reservation))
+                new = len(kept) + invalid
+                advance.check(page.number, page.following, rows=rows + invalid, new=new, total=page.total)
 
 
 class _TypedPage(Struct):

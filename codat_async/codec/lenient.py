@@ -14,6 +14,7 @@ from codat_async.codec.decoders import DECODE_ERRORS, decoder
 from codat_async.codec.times import date_field, dates_of
 from codat_async.errors import DecodingError, InvalidRecord
 from codat_async.models import SupplementalData
+from codat_middleware.text import well_formed
 
 __all__ = [
     "explain",
@@ -47,7 +48,7 @@ def read_leniently(
 
 def lenient_texts(data: bytes, kind: Any) -> Iterator[tuple[bytes, bytes]]:
     """Yield other texts to try for a record or a page, each with its source, of which no date is expanded."""
-    source = replace_lone_surrogates(data)
+    source = replace_lone_surrogates(well_formed(data))
     if source is not data:
         yield source, source
     if (expanded := expand_bare_dates(source, kind)) is not source:
@@ -126,6 +127,7 @@ _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _EVERY: Final = "..."
 """In a decoder's path, any key of a map."""
 _MAX_COERCED: Final = 100
+_DIGITS: Final = 18
 _tree_decoder: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
 _tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -217,9 +219,10 @@ def _coerced(value: object, reason: str) -> object:
         if isinstance(value, int | Decimal):
             return str(value)
     if reason.startswith("Expected `int"):
-        if isinstance(value, str) and value.strip().isdecimal():
+        # A longer one is no integer that a model has, and would take long to convert.
+        if isinstance(value, str) and len(value) <= _DIGITS and value.strip().isdecimal():
             return int(value)
-        if isinstance(value, Decimal) and value == value.to_integral_value():
+        if isinstance(value, Decimal) and abs(value) < 10**_DIGITS and value == value.to_integral_value():
             return int(value)
     if "decimal" in reason and isinstance(value, str) and not value.strip():
         return None

@@ -1,6 +1,7 @@
 """Pages of records: split, and decoded at once or in slices that keep the event loop responsive."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -16,7 +17,8 @@ from codat_async.codec.lenient import (
 )
 from codat_async.codec.reading import read
 from codat_async.errors import DecodingError, InvalidRecord
-from codat_async.models import Links, Page
+from codat_async.models import HalRef, Links, Page
+from codat_middleware.text import well_formed
 
 __all__ = ["OnInvalid", "SlicedPage", "SplitPage", "decode_page", "split_page"]
 
@@ -52,6 +54,10 @@ def split_page(data: bytes, *, operation: str = "") -> SplitPage:
     try:
         page = decoder(SplitPage).decode(data)
     except DECODE_ERRORS as failure:
+        if (text := well_formed(data)) is not data:
+            return split_page(text, operation=operation)
+        if isinstance(failure, msgspec.ValidationError) and (found := _split_odd(data)) is not None:
+            return found
         if (replaced := replace_lone_surrogates(data)) is not data:
             page = split_page(replaced, operation=operation)
             page.results = _same_places(page.results or [], replaced, data)
@@ -60,6 +66,41 @@ def split_page(data: bytes, *, operation: str = "") -> SplitPage:
         raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     _check(page, data, operation)
     return page
+
+
+class _OddPage(Struct, rename="camel", gc=False):
+    results: list[Raw] | None = None
+    page_number: Raw = Raw()
+    page_size: Raw = Raw()
+    total_results: Raw = Raw()
+    links: Raw = msgspec.field(default=Raw(), name="_links")
+
+
+def _split_odd(data: bytes) -> SplitPage | None:
+    """Split a page of which only the head is malformed: numbers become 0 if they cannot be read."""
+    try:
+        odd = decoder(_OddPage).decode(data)
+    except DECODE_ERRORS:
+        return None
+    number, size = _number(odd.page_number), _number(odd.page_size)
+    page = SplitPage(odd.results, number, size, _number(odd.total_results))
+    if bytes(odd.links) not in (b"", b"[]"):
+        try:
+            page.links = decoder(Links).decode(odd.links)
+        except DECODE_ERRORS:
+            if not 0 < page.total_results <= number * size:
+                # A link that leads nowhere, so that the list does not seem to end here.
+                page.links = Links(next=HalRef())
+    return page
+
+
+def _number(raw: Raw) -> int:
+    """The whole number, which may be in quotes or have zeros after the point."""
+    found = _WHOLE.fullmatch(bytes(raw))
+    return int(found[1]) if found else 0
+
+
+_WHOLE: Final = re.compile(rb'"?\s*([0-9]{1,15})(?:\.0*)?\s*"?')
 
 
 def _same_places(raws: Sequence[Raw], text: bytes, other: bytes) -> list[Raw]:

@@ -11,7 +11,7 @@ import msgspec
 from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
-from codat_middleware.text import one_line
+from codat_middleware.text import one_line, well_formed
 
 __all__ = ["SENSITIVE", "Logging"]
 
@@ -133,7 +133,7 @@ class Logging:
 def _correlation_id(response: Response) -> str | None:
     if response.status >= 400 and response.body:
         try:
-            found = _error_decoder.decode(response.body).correlation_id
+            found = _error_decoder.decode(well_formed(response.body)).correlation_id
         except _UNREADABLE:
             found = None
         if found is not None:

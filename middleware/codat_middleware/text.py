@@ -1,8 +1,11 @@
-"""Makes what others wrote fit for a message or a log line."""
+"""Makes what others wrote fit for a message, a log line or a decoder."""
 
+import re
 from typing import Final
 
-__all__ = ["PART", "one_line"]
+import msgspec
+
+__all__ = ["PART", "one_line", "well_formed"]
 
 PART: Final = 200
 """Characters kept of one text of a server."""
@@ -18,3 +21,24 @@ def one_line(text: str, limit: int = PART) -> str:
     start = "".join(each if each.isprintable() else " " for each in text[: 4 * limit])
     line = " ".join(start.split())
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
+
+
+_MARK: Final = b"\xef\xbb\xbf"
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_CONTROL: Final = re.compile(rb"[\x00-\x1f]")
+_accept = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def well_formed(document: bytes) -> bytes:
+    """JSON without a byte order mark, and with spaces for raw control characters inside strings.
+
+    A mark must not be sent (RFC 8259, section 8.1), and such characters must be escaped; some
+    servers know neither. Returns the same object if there is nothing to change.
+    """
+    text = document.removeprefix(_MARK)
+    try:
+        _accept(text)
+    except (msgspec.DecodeError, RecursionError):
+        if _CONTROL.search(text):
+            text = _STRING.sub(lambda string: _CONTROL.sub(b" ", string[0]), text)
+    return document if text == document else text

@@ -6,7 +6,7 @@ import pytest
 
 from codat_async.errors import PagingError
 from codat_async.models import HalRef, Links
-from codat_async.prefetch import Step, read_pages
+from codat_async.prefetch import Advance, Step, read_pages
 
 
 class Leaf:
@@ -102,6 +102,7 @@ class Head:
     """A page without its records."""
 
     def __init__(self, page_size: int, total: int, to: int | None) -> None:
+        self.page_number = 0
         self.page_size = page_size
         self.total_results = total
         self.links = None if to is None else Links(next=HalRef(href=f"/list?page={to}"))
@@ -117,3 +118,48 @@ def test_an_empty_page_has_a_next_one_only_before_the_end(page_size: int, past: 
     else:
         assert step.following() == 3
     assert Step(Head(0, 0, 3), 2, "list", empty=False).following() == 3
+
+
+def test_a_list_with_nothing_new() -> None:
+    """Five pages in a row may repeat known records or be empty, if the last of them leads nowhere."""
+    for rows, reason in ((2, "ignore the page number"), (0, "it is empty")):
+        advance = Advance("list")
+        advance.check(1, 2, rows=2, new=2, total=100)
+        for number in range(2, 6):
+            advance.check(number, number + 1, rows=rows, new=0, total=100)
+        advance.check(6, None, rows=rows, new=0, total=100)
+        with pytest.raises(PagingError, match=reason):
+            advance.check(6, 7, rows=rows, new=0, total=100)
+
+
+def test_a_list_that_advances_in_between() -> None:
+    """Repeated pages between new ones are rows that shifted."""
+    advance = Advance("list")
+    for number in range(1, 50):
+        advance.check(number, number + 1, rows=2, new=2 * (number % 5 == 0), total=1000)
+
+
+def test_a_list_beyond_its_total() -> None:
+    """New records may go beyond the total for four pages, counted from where the reading began."""
+    advance = Advance("list", received=8)
+    advance.check(5, 6, rows=1, new=1, total=10)
+    for number in range(6, 10):
+        advance.check(number, number + 1, rows=1, new=1, total=10)
+    with pytest.raises(PagingError, match="14 records were received, and the API reports 10"):
+        advance.check(10, 11, rows=1, new=1, total=10)
+
+
+def test_a_list_that_grows() -> None:
+    """A total that grows with the records is never exceeded."""
+    advance = Advance("list")
+    for number in range(1, 100):
+        advance.check(number, number + 1, rows=1, new=1, total=number + 1)
+
+
+def test_a_list_without_a_total() -> None:
+    """It may have a thousand pages."""
+    advance = Advance("list")
+    for number in range(1, 1004):
+        advance.check(number, number + 1, rows=1, new=1, total=0)
+    with pytest.raises(PagingError, match="reports 0"):
+        advance.check(1004, 1005, rows=1, new=1, total=0)

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from codat_middleware.text import PART, one_line
+from codat_middleware.text import PART, one_line, well_formed
 
 OTHERS = (0x200B, 0x2028, 0x202E, 0x2066, 0xD800, 0xFEFF)
 HOSTILE = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0), *OTHERS)))
@@ -35,3 +35,27 @@ def test_text_of_the_limit() -> None:
     """A text that just fits is not cut."""
     assert one_line("x" * PART) == "x" * PART
     assert one_line("abcdef", 3) == "ab…"
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (b'\xef\xbb\xbf{"a":1}', b'{"a":1}'),
+        (b'{"a":"x\x00\x1b\n\ty"}', b'{"a":"x    y"}'),
+        (
+            b'\xef\xbb\xbf\n{\t"a\x01": "\\"\x02\\\\", "b" :"\x03"}\r\n',
+            b'\n{\t"a ": "\\" \\\\", "b" :" "}\r\n',
+        ),
+    ],
+)
+def test_documents_that_are_nearly_json(document: bytes, expected: bytes) -> None:
+    """A byte order mark is removed, and raw control characters within strings become spaces."""
+    assert well_formed(document) == expected
+
+
+@pytest.mark.parametrize(
+    "document", [b'{\n\t"a": "\\u0001"}\r\n', b"", b"<html>\n", b'{"a":"\n', b"[" * 100_000, b"\xff\xfe\x00"]
+)
+def test_other_documents_are_as_received(document: bytes) -> None:
+    """What is JSON already, or cannot become it, is the same object."""
+    assert well_formed(document) is document

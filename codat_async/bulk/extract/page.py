@@ -18,7 +18,7 @@ from codat_async.bulk.store.versions import version_hash
 from codat_async.codec import DECODE_ERRORS, RecordKey, SplitPage
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
-from codat_async.prefetch import Step, check_number
+from codat_async.prefetch import Step
 
 __all__ = [
     "Keys",
@@ -111,7 +111,6 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
     :class:`~codat_async.errors.PagingError` if it is another page or the list does not advance.
     """
     page = codec.split_page(body, operation=how.name)
-    check_number(number, page.page_number, how.name)
     raws = page.results or []
     read = _read(raws, how)
     versions, latest = read.keys.versions, _latest(read.moments)

@@ -24,6 +24,11 @@ class Reconciler:
         """Whether there were records without an id, which cannot be matched between two passes."""
         return self._all.without_id > 0
 
+    @property
+    def rows(self) -> int:
+        """The rows of this pass that repeated none of it."""
+        return self._this.rows
+
     def restore(self, batches: Iterable[list[bytes]]) -> None:
         """Add the records that an interrupted attempt wrote, from its lines."""
         for lines in batches:

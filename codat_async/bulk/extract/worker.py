@@ -25,6 +25,7 @@ from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
 from codat_async.bulk.store.versions import unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch, WriteError
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
+from codat_async.prefetch import Advance
 from codat_middleware import Request, Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
@@ -259,9 +260,13 @@ class Worker:
             send=self._send_page,
             prepare=self._prepare,
         )
+        advance = Advance(self.type.name, (first - 1) * context.run.page_size)
         async with aclosing(pages):
             async for page in pages:
+                before = self._reconciler.rows
                 await self._write(page)
+                new = self._reconciler.rows - before
+                advance.check(page.number, page.following, rows=page.rows, new=new, total=page.total)
 
     async def _has_duplicates(self) -> bool:
         """Whether the lines have a version of a record more than once."""

@@ -9,13 +9,14 @@ from codat_async import codec
 from codat_async.bulk.plan.data_types import pull_types
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
-from codat_async.prefetch import Step, check_number, page_count, read_pages
+from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_middleware import Request, Response
 
 __all__ = ["account_ids"]
 
 
 class _AccountPage(Struct):
+    number: int
     ids: list[str]
     total: int
     following: int | None
@@ -42,15 +43,19 @@ async def account_ids(
         request = operation.request(unit.ids, {"page": number, "pageSize": page_size})
         response = await (send or codat.send)(request)
         page = codec.split_page(response.body, operation=accounts.name)
-        check_number(number, page.page_number, accounts.name)
         # An account without an id is left out: an empty id in a path would name the list itself.
         ids = [each for key in map(codec.read_key, page.results or ()) if (each := key.id)]
         step = Step(page, number, accounts.name, empty=not page.results)
-        return _AccountPage(ids, page.total_results, step.following())
+        return _AccountPage(number, ids, page.total_results, step.following())
 
     ids: dict[str, None] = {}
+    advance = Advance(accounts.name)
     pages = read_pages(fetch, 1, ahead=ahead, last=lambda page: page_count(page.total, page_size))
     async with aclosing(pages):
         async for page in pages:
+            before = len(ids)
             ids.update(dict.fromkeys(page.ids))
+            advance.check(
+                page.number, page.following, rows=len(page.ids), new=len(ids) - before, total=page.total
+            )
     return list(ids)
