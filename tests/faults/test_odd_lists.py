@@ -1,4 +1,4 @@
-"""Lists that never end, and pages that are not quite right, over sockets."""
+"""Lists that never end, and malformed pages, over sockets."""
 
 import json
 from collections.abc import Callable
@@ -161,7 +161,7 @@ def odd_page(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ODD)
-async def test_page_that_is_not_quite_right(kind: str, tmp_path: Path) -> None:
+async def test_malformed_page(kind: str, tmp_path: Path) -> None:
     """All of its records are read: by a list, a pull and a stream."""
     async with Server(lambda number: odd_page(kind)) as server, client(server) as codat:
         pager = codat.customers.list(COMPANY)

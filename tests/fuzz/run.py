@@ -213,7 +213,7 @@ def _observed() -> Iterator[list[str]]:
                 complaints.append(f"logged by {record.name}: {text[:300]!r}")
 
     def unraisable(caught: "sys.UnraisableHookArgs") -> None:
-        complaints.append(f"raised where nothing could catch it: {caught.exc_value!r}")
+        complaints.append(f"raised outside of any call: {caught.exc_value!r}")
 
     watch, hook = Watch(), sys.unraisablehook
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Stands between a client and the sandbox, and makes some of the answers hostile."""
+"""Passes requests on from a client to the sandbox, and makes some of the answers hostile."""
 
 import asyncio
 import random
