@@ -160,13 +160,10 @@ class SlicedPage(Generic[T]):
     ) -> None:
         split = split_page(data, operation=operation)
         self._raws = split.results or []
-        self._is_large = len(data) >= _LARGE_PAGE
+        self._data = data
         self._kind = kind
         self._on_invalid: OnInvalid = on_invalid
         self._operation = operation
-        one = decoder(kind)
-        # Whether there are times to be cut is found out once for all records.
-        self._decode_one = one.decode_cut if one.rounds(data) else one.plain
         self.empty = not self._raws
         self.head: Page[T] = Page(
             results=[],
@@ -179,17 +176,21 @@ class SlicedPage(Generic[T]):
 
     async def __aiter__(self) -> AsyncGenerator[list[T], None]:
         """Yield the records, a slice at a time."""
-        # Splitting a large page took the time of several slices.
-        decoded = _BETWEEN_PAUSES if self._is_large else 0
+        one, decoded = decoder(self._kind), 0
+        if len(self._data) >= _LARGE_PAGE:
+            # Splitting a large page took the time of several slices, and so does finding out whether
+            # there are times to be cut.
+            await asyncio.sleep(0)
+            decoded = _BETWEEN_PAUSES
+        decode_one = one.decode_cut if one.rounds(self._data) else one.plain
         for raws in _slices(self._raws):
             if decoded >= _BETWEEN_PAUSES:
                 await asyncio.sleep(0)
                 decoded = 0
             decoded += sum(map(len, raws))
-            yield self._decoded(raws)
+            yield self._decoded(raws, decode_one)
 
-    def _decoded(self, raws: Sequence[Raw]) -> list[T]:
-        decode_one = self._decode_one
+    def _decoded(self, raws: Sequence[Raw], decode_one: Callable[[Raw], T]) -> list[T]:
         try:
             return [decode_one(raw) for raw in raws]
         except DECODE_ERRORS:

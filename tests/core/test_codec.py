@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -463,8 +464,8 @@ async def test_large_page_with_a_bad_record() -> None:
     assert [error.record_id for error in reported] == ["7"]
 
 
-async def test_a_large_page_lets_the_event_loop_run() -> None:
-    """Other tasks get a turn for each quarter of a megabyte."""
+async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tasks get a turn after it is split and searched for times, and for each quarter of a megabyte."""
     text = page(*(invoice(id=str(number), note="x" * 1000) for number in range(5000)))
     turns = 0
 
@@ -474,10 +475,26 @@ async def test_a_large_page_lets_the_event_loop_run() -> None:
             await asyncio.sleep(0)
             turns += 1
 
+    seen: dict[str, int] = {}
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            seen.setdefault(name, turns)
+            return function(*args)
+
+        return call
+
+    decoder = codec.decoder(Invoice)
+    monkeypatch.setattr(decoder, "rounds", noted("search", decoder.rounds))
+    monkeypatch.setattr(pages.SlicedPage, "_decoded", noted("decode", pages.SlicedPage._decoded))
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
-    read = await codec.decode_page(text, Invoice)
+    sliced = codec.SlicedPage(text, Invoice)
+    async for records in sliced:
+        sliced.head.results += records
+    read = sliced.head
     task.cancel()
+    assert 0 < seen["search"] < seen["decode"]
     assert len(read.results) == 5000
     assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages._SLICE) > 5
 
@@ -498,7 +515,7 @@ async def test_which_pages_are_sliced(size: int, monkeypatch: pytest.MonkeyPatch
     text = page(invoice())
     monkeypatch.setattr(pages, "_LARGE_PAGE", len(text) + size)
     sliced: list[int] = []
-    monkeypatch.setattr(pages.SlicedPage, "_decoded", lambda self, raws: sliced.append(len(raws)) or [])
+    monkeypatch.setattr(pages.SlicedPage, "_decoded", lambda self, raws, _: sliced.append(len(raws)) or [])
     for _ in range(3):
         await codec.decode_page(text, Invoice)
     assert sliced == ([] if size > 0 else [1, 1, 1])
