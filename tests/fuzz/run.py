@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from codat_async import Codat, RetryPolicy, Timeout
 from codat_async.errors import CodatError
@@ -80,7 +81,7 @@ async def fuzz(seed: int, *, seconds: float | None = None, cases: range | None =
         known = await learn(sandbox)
         async with HostileServer(sandbox) as server:
             known.calm = lambda: server.begin("", 0.0)
-            with _observed() as complaints:
+            with _observed() as complaints, mock.patch.object(polling, "clock", InstantClock()):
                 for case in cases or range(sys.maxsize):
                     if seconds is not None and time.monotonic() - begun > seconds:
                         break
@@ -153,7 +154,6 @@ async def _call(
     found: list[tuple[str, str]],
 ) -> None:
     """One call by a client of its own, which waits for nothing."""
-    polling.clock = InstantClock()
     governor = Governor(Limits(in_flight=50, per_minute=None), clock=InstantClock())
     async with Codat(
         sandbox.api_key,
@@ -216,12 +216,12 @@ def _observed() -> Iterator[list[str]]:
         complaints.append(f"raised outside of any call: {caught.exc_value!r}")
 
     watch, hook = Watch(), sys.unraisablehook
-    root = logging.getLogger()
-    level = root.level
+    root, sandbox = logging.getLogger(), logging.getLogger("codat_async.sandbox")
+    levels = {logger: logger.level for logger in (root, sandbox)}
     sys.unraisablehook = unraisable
     root.addHandler(watch)
     root.setLevel(logging.DEBUG)
-    logging.getLogger("codat_async.sandbox").setLevel(logging.CRITICAL)
+    sandbox.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -229,4 +229,5 @@ def _observed() -> Iterator[list[str]]:
     finally:
         sys.unraisablehook = hook
         root.removeHandler(watch)
-        root.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
