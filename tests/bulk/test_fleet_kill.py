@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -77,7 +78,9 @@ def test_a_killed_fleet_equals_an_undisturbed_one(
     """Every record is there once, whatever was being written when the process was killed."""
     draw, struck, in_sealing, rounds = random.Random(companies), 0, 0, 0
     with served(companies) as port:
+        begun = time.monotonic()
         out, error = start(port, tmp_path / "calm", compression).communicate(timeout=300)
+        took = time.monotonic() - begun
         assert out == "done\n", error
         expected = everything(tmp_path / "calm")
         assert len(expected) == 10 * companies
@@ -87,7 +90,7 @@ def test_a_killed_fleet_equals_an_undisturbed_one(
             while not done:
                 pull = start(port, into, compression)
                 try:
-                    pull.wait(300 if struck >= kills else draw.uniform(0.6, 2.4))
+                    pull.wait(300 if struck >= kills else took * draw.uniform(0.3, 1.0))
                 except subprocess.TimeoutExpired:
                     pull.send_signal(signal.SIGKILL)
                     struck += 1
