@@ -55,7 +55,7 @@ def fuzz(session: nox.Session) -> None:
 def quick_tests(session: nox.Session) -> None:
     """Run the tests that take less than a minute together."""
     ignored = [f"--ignore=tests/{name}" for name in SLOW_TESTS]
-    session.run("python", "-m", "pytest", "-q", *ignored, *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "-n", "auto", *ignored, *session.posargs)
 
 
 @nox.session
@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
     with_sdk = tuple(map(int, version)) <= LAST_PYTHON_WITH_SDK
     install(session, "-e", ".[test,contract,lint,benchmark]" if with_sdk else ".[test,lint]")
     env = {"CODAT_ASYNC_REQUIRE_CONTRACT": "1"} if with_sdk else {}
-    session.run("python", "-m", "pytest", "-q", *session.posargs, env=env)
+    session.run("python", "-m", "pytest", "-q", "-n", "auto", *session.posargs, env=env)
 
 
 @nox.session

@@ -30,7 +30,7 @@ async def queue(api: Api, data_type: str) -> Any:
 async def slow() -> AsyncIterator[Api]:
     """A sandbox whose syncs take long enough to be watched."""
     async with (
-        small_sandbox(push_delay=0, sync_delay=0.5) as sandbox,
+        small_sandbox(push_delay=0, sync_delay=1.0) as sandbox,
         aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
     ):
         yield Api(sandbox, session)
