@@ -31,17 +31,11 @@
     ├── PushError                 a write that the platform did not carry out
     │   ├── PushFailed            rejected; has the reason and the validation
     │   └── PushTimedOut          the platform or the caller's time-out gave up
-    ├── SyncError                 data types that were not synced; has the state of each
-    │   ├── SyncFailed            some ended in an error, or no connection is linked
-    │   └── SyncTimeout           some had not ended when the caller's time-out passed
-    └── WebhookError              a message that must not be taken for one of Codat's
-        ├── WebhookHeadersMissing     it has no id, time stamp or signature
-        ├── WebhookStale              its time stamp is not recent
-        ├── WebhookSignatureMismatch  no signature matches the secret
-        ├── WebhookSecretInvalid      the secret itself cannot be used
-        └── WebhookBodyInvalid        the body is not an event
+    └── SyncError                 data types that were not synced; has the state of each
+        ├── SyncFailed            some ended in an error, or no connection is linked
+        └── SyncTimeout           some had not ended when the caller's time-out passed
 
-``codat_async.bulk`` adds its own below the root, for directories, disks and quotas.
+``codat_async.bulk`` and ``codat_async.webhooks`` add their own below the root.
 """
 
 import re
@@ -254,30 +248,6 @@ class PushTimedOut(PushError):
 
     After the caller's time-out the operation may still end; call ``wait`` with it again.
     """
-
-
-class WebhookError(CodatError):
-    """A message to a webhook endpoint that must not be taken for one of Codat's; answer it with 4xx."""
-
-
-class WebhookHeadersMissing(WebhookError):
-    """The id, time stamp or signature header is missing."""
-
-
-class WebhookStale(WebhookError):
-    """The time stamp is not within the tolerance of now, so the message may be a replay."""
-
-
-class WebhookSignatureMismatch(WebhookError):
-    """No signature was made with the secret over this id, time stamp and body."""
-
-
-class WebhookSecretInvalid(WebhookError):
-    """The secret cannot be used: the endpoint is set up wrongly, whatever was sent to it."""
-
-
-class WebhookBodyInvalid(WebhookError):
-    """The body is not a JSON object with an ``eventType``."""
 
 
 class SyncError(CodatError):

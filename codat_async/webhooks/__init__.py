@@ -2,11 +2,11 @@
 
 ::
 
-    from codat_async import errors, webhooks
+    from codat_async import webhooks
 
     try:
         event = webhooks.receive(body, headers, secret)     # the raw body, before anything parsed it
-    except errors.WebhookError:
+    except webhooks.WebhookError:
         ...                                                 # answer 4xx; nothing in it can be trusted
     match event:
         case webhooks.ReadCompleted(payload=payload):
@@ -17,6 +17,14 @@ the event, answer, then work on it, and drop repeats by the ``webhook-id`` heade
 (:func:`message_id`). Only msgspec and the standard library are imported.
 """
 
+from codat_async.webhooks.errors import (
+    WebhookBodyInvalid,
+    WebhookError,
+    WebhookHeadersMissing,
+    WebhookSecretInvalid,
+    WebhookSignatureMismatch,
+    WebhookStale,
+)
 from codat_async.webhooks.events import (
     BankFeedAccount,
     BankFeedAccountConnected,
@@ -98,6 +106,12 @@ __all__ = [
     "ReportNotGenerated",
     "ReportReference",
     "UnknownEvent",
+    "WebhookBodyInvalid",
+    "WebhookError",
+    "WebhookHeadersMissing",
+    "WebhookSecretInvalid",
+    "WebhookSignatureMismatch",
+    "WebhookStale",
     "WriteOutcome",
     "WriteSuccessful",
     "WriteUnsuccessful",

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from msgspec import Struct
 
-from codat_async.errors import WebhookError, WebhookSecretInvalid
+from codat_async.webhooks.errors import WebhookError, WebhookSecretInvalid
 from codat_async.webhooks.events import Event
 from codat_async.webhooks.reading import receive
 from codat_async.webhooks.signature import DEFAULT_TOLERANCE, message_id
@@ -44,7 +44,7 @@ class WebhookEndpoint:
     has forgotten them, so a durable store should know them by their id as well.
 
     Answers 204; 413 for a body over ``max_body`` bytes; 400 for one that must not be taken for
-    one of Codat's. Raises :class:`~codat_async.errors.WebhookSecretInvalid` at once for a secret
+    one of Codat's. Raises :class:`~codat_async.webhooks.errors.WebhookSecretInvalid` at once for a secret
     that cannot be used. TLS is the business of the proxy in front.
     """
 

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
-from codat_async.errors import WebhookBodyInvalid
 from codat_async.models.base import Model
+from codat_async.webhooks.errors import WebhookBodyInvalid
 from codat_async.webhooks.events import EVENT_TYPES, WRITE_EVENTS, Event, UnknownEvent
 from codat_async.webhooks.signature import DEFAULT_TOLERANCE, verify
 
@@ -46,7 +46,7 @@ def parse(body: bytes) -> Event:
     ``unknown_fields``; so is one whose value does not fit its type (one published example has a
     date with 99 seconds), whose attribute is then ``None``.
 
-    Raises :class:`~codat_async.errors.WebhookBodyInvalid` for a body that is not a JSON object
+    Raises :class:`~codat_async.webhooks.errors.WebhookBodyInvalid` for a body that is not a JSON object
     with an ``eventType``, and nothing else.
     """
     try:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
-from codat_async.errors import (
+from codat_async.webhooks.errors import (
     WebhookBodyInvalid,
     WebhookHeadersMissing,
     WebhookSecretInvalid,
@@ -48,11 +48,11 @@ def verify(
     valid signature by one of them is enough. ``tolerance`` is in seconds, and ``now`` in seconds
     since the epoch (the clock's time by default).
 
-    Raises :class:`~codat_async.errors.WebhookHeadersMissing`,
-    :class:`~codat_async.errors.WebhookStale`,
-    :class:`~codat_async.errors.WebhookSignatureMismatch`,
-    :class:`~codat_async.errors.WebhookSecretInvalid` or
-    :class:`~codat_async.errors.WebhookBodyInvalid` (the body is not bytes), and nothing else.
+    Raises :class:`~codat_async.webhooks.errors.WebhookHeadersMissing`,
+    :class:`~codat_async.webhooks.errors.WebhookStale`,
+    :class:`~codat_async.webhooks.errors.WebhookSignatureMismatch`,
+    :class:`~codat_async.webhooks.errors.WebhookSecretInvalid` or
+    :class:`~codat_async.webhooks.errors.WebhookBodyInvalid` (the body is not bytes), and nothing else.
     """
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     if not keys:
@@ -74,7 +74,7 @@ def verify(
 def sign(body: bytes, secret: str, *, message_id: str, timestamp: int) -> dict[str, str]:
     """The headers with which Codat would send a body; for tests of an endpoint.
 
-    Raises :class:`~codat_async.errors.WebhookSecretInvalid`.
+    Raises :class:`~codat_async.webhooks.errors.WebhookSecretInvalid`.
     """
     signature = _signature(_key(secret), message_id, str(timestamp), body).decode()
     return {
@@ -87,7 +87,7 @@ def sign(body: bytes, secret: str, *, message_id: str, timestamp: int) -> dict[s
 def message_id(headers: Mapping[str, str]) -> str:
     """The id of a message, the same in each attempt to deliver it: repeats are dropped by it.
 
-    Raises :class:`~codat_async.errors.WebhookHeadersMissing`.
+    Raises :class:`~codat_async.webhooks.errors.WebhookHeadersMissing`.
     """
     return _required_headers(headers)[0]
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from codat_async import errors, webhooks
+from codat_async import webhooks
 from codat_async.webhooks import endpoint as endpoint_module
 from codat_async.webhooks.endpoint import Message, WebhookEndpoint
 
@@ -139,5 +139,5 @@ def test_unusable_secret_is_an_error_at_once() -> None:
     async def store(message: Message) -> None:
         raise AssertionError
 
-    with pytest.raises(errors.WebhookSecretInvalid):
+    with pytest.raises(webhooks.WebhookSecretInvalid):
         WebhookEndpoint("whsec_", store)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from codat_async import errors, webhooks
+from codat_async import webhooks
 from codat_async.models import ConnectionStatus, DatasetStatus, DataType, PushOperationStatus
 from codat_async.webhooks.events import EVENT_TYPES
 
@@ -280,7 +280,7 @@ def test_dates_are_cut_and_keep_their_zone(text: str, expected: datetime) -> Non
 )
 def test_bodies_that_are_no_event_are_rejected(data: bytes) -> None:
     """Not JSON, not an object, or no event type."""
-    with pytest.raises(errors.WebhookBodyInvalid):
+    with pytest.raises(webhooks.WebhookBodyInvalid):
         webhooks.parse(data)
 
 
@@ -290,7 +290,7 @@ def test_receive_verifies_before_it_reads() -> None:
     data = body("read.completed", READ)
     headers = webhooks.sign(data, secret, message_id="m", timestamp=100)
     assert webhooks.receive(data, headers, secret, now=100).company_id == COMPANY
-    with pytest.raises(errors.WebhookSignatureMismatch):
+    with pytest.raises(webhooks.WebhookSignatureMismatch):
         webhooks.receive(b"{", headers, secret, now=100)
 
 
@@ -321,7 +321,7 @@ def test_mutated_bodies_raise_only_webhook_errors() -> None:
         try:
             webhooks.parse(bytes(data))
             parsed += 1
-        except errors.WebhookBodyInvalid:
+        except webhooks.WebhookBodyInvalid:
             pass
     assert 0 < parsed < 50_000
 

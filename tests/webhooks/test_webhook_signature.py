@@ -5,7 +5,7 @@ from base64 import b64encode
 
 import pytest
 
-from codat_async import errors, webhooks
+from codat_async import webhooks
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef01234567").decode()
 OTHER = "whsec_" + b64encode(b"another-secret-of-24-byte").decode()
@@ -51,7 +51,7 @@ def test_either_secret_is_accepted_during_rotation() -> None:
     """Several secrets: one of them is enough."""
     webhooks.verify(BODY, signed(secret=OTHER), [SECRET, OTHER], now=NOW)
     webhooks.verify(BODY, signed(), (SECRET, OTHER), now=NOW)
-    with pytest.raises(errors.WebhookSignatureMismatch):
+    with pytest.raises(webhooks.WebhookSignatureMismatch):
         webhooks.verify(BODY, signed(secret=OTHER), [SECRET], now=NOW)
 
 
@@ -70,41 +70,41 @@ def without(name: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("body", "headers", "secret", "kind"),
     [
-        (BODY, without("webhook-id"), SECRET, errors.WebhookHeadersMissing),
-        (BODY, without("webhook-timestamp"), SECRET, errors.WebhookHeadersMissing),
-        (BODY, without("webhook-signature"), SECRET, errors.WebhookHeadersMissing),
-        (BODY, {**signed(), "webhook-signature": "  "}, SECRET, errors.WebhookHeadersMissing),
-        (BODY, {}, SECRET, errors.WebhookHeadersMissing),
-        (BODY, signed(at=NOW - 301), SECRET, errors.WebhookStale),
-        (BODY, signed(at=NOW + 301), SECRET, errors.WebhookStale),
-        (BODY, {**signed(), "webhook-timestamp": "yesterday"}, SECRET, errors.WebhookStale),
-        (BODY, {**signed(), "webhook-timestamp": "9" * 5000}, SECRET, errors.WebhookStale),
-        (BODY, {**signed(), "webhook-timestamp": "١٢٣"}, SECRET, errors.WebhookStale),
-        (BODY, {**signed(), "webhook-timestamp": f"{NOW}.0"}, SECRET, errors.WebhookStale),
-        (BODY + b" ", signed(), SECRET, errors.WebhookSignatureMismatch),
-        (BODY, {**signed(), "webhook-id": "msg_2"}, SECRET, errors.WebhookSignatureMismatch),
-        (BODY, {**signed(), "webhook-timestamp": f"{NOW + 1}"}, SECRET, errors.WebhookSignatureMismatch),
-        (BODY, {**signed(), "webhook-signature": "v1"}, SECRET, errors.WebhookSignatureMismatch),
-        (BODY, {**signed(), "webhook-signature": "v1,é\udce9"}, SECRET, errors.WebhookSignatureMismatch),
-        (BODY, {**signed(), "webhook-id": "\ud800"}, SECRET, errors.WebhookSignatureMismatch),
+        (BODY, without("webhook-id"), SECRET, webhooks.WebhookHeadersMissing),
+        (BODY, without("webhook-timestamp"), SECRET, webhooks.WebhookHeadersMissing),
+        (BODY, without("webhook-signature"), SECRET, webhooks.WebhookHeadersMissing),
+        (BODY, {**signed(), "webhook-signature": "  "}, SECRET, webhooks.WebhookHeadersMissing),
+        (BODY, {}, SECRET, webhooks.WebhookHeadersMissing),
+        (BODY, signed(at=NOW - 301), SECRET, webhooks.WebhookStale),
+        (BODY, signed(at=NOW + 301), SECRET, webhooks.WebhookStale),
+        (BODY, {**signed(), "webhook-timestamp": "yesterday"}, SECRET, webhooks.WebhookStale),
+        (BODY, {**signed(), "webhook-timestamp": "9" * 5000}, SECRET, webhooks.WebhookStale),
+        (BODY, {**signed(), "webhook-timestamp": "١٢٣"}, SECRET, webhooks.WebhookStale),
+        (BODY, {**signed(), "webhook-timestamp": f"{NOW}.0"}, SECRET, webhooks.WebhookStale),
+        (BODY + b" ", signed(), SECRET, webhooks.WebhookSignatureMismatch),
+        (BODY, {**signed(), "webhook-id": "msg_2"}, SECRET, webhooks.WebhookSignatureMismatch),
+        (BODY, {**signed(), "webhook-timestamp": f"{NOW + 1}"}, SECRET, webhooks.WebhookSignatureMismatch),
+        (BODY, {**signed(), "webhook-signature": "v1"}, SECRET, webhooks.WebhookSignatureMismatch),
+        (BODY, {**signed(), "webhook-signature": "v1,é\udce9"}, SECRET, webhooks.WebhookSignatureMismatch),
+        (BODY, {**signed(), "webhook-id": "\ud800"}, SECRET, webhooks.WebhookSignatureMismatch),
         (
             BODY,
             {**signed(), "webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")},
             SECRET,
-            errors.WebhookSignatureMismatch,
+            webhooks.WebhookSignatureMismatch,
         ),
-        (BODY, signed(), OTHER, errors.WebhookSignatureMismatch),
-        (BODY, signed(), "whsec_", errors.WebhookSecretInvalid),
-        (BODY, signed(), "", errors.WebhookSecretInvalid),
-        (BODY, signed(), "whsec_not base64!", errors.WebhookSecretInvalid),
-        (BODY, signed(), "sécret", errors.WebhookSecretInvalid),
-        (BODY, signed(), [], errors.WebhookSecretInvalid),
-        (BODY, signed(), [SECRET, "whsec_"], errors.WebhookSecretInvalid),
-        (BODY.decode(), signed(), SECRET, errors.WebhookBodyInvalid),
+        (BODY, signed(), OTHER, webhooks.WebhookSignatureMismatch),
+        (BODY, signed(), "whsec_", webhooks.WebhookSecretInvalid),
+        (BODY, signed(), "", webhooks.WebhookSecretInvalid),
+        (BODY, signed(), "whsec_not base64!", webhooks.WebhookSecretInvalid),
+        (BODY, signed(), "sécret", webhooks.WebhookSecretInvalid),
+        (BODY, signed(), [], webhooks.WebhookSecretInvalid),
+        (BODY, signed(), [SECRET, "whsec_"], webhooks.WebhookSecretInvalid),
+        (BODY.decode(), signed(), SECRET, webhooks.WebhookBodyInvalid),
     ],
 )
 def test_invalid_messages_are_rejected_by_kind(
-    body: bytes, headers: dict[str, str], secret: str | list[str], kind: type[errors.WebhookError]
+    body: bytes, headers: dict[str, str], secret: str | list[str], kind: type[webhooks.WebhookError]
 ) -> None:
     """Each way in which a message can be wrong has its own error."""
     with pytest.raises(kind) as failure:
@@ -116,7 +116,7 @@ def test_invalid_messages_are_rejected_by_kind(
 def test_tolerance_is_configurable() -> None:
     """Seconds, either way."""
     webhooks.verify(BODY, signed(at=NOW - 900), SECRET, now=NOW, tolerance=900)
-    with pytest.raises(errors.WebhookStale, match="11 s old; 10 s are accepted"):
+    with pytest.raises(webhooks.WebhookStale, match="11 s old; 10 s are accepted"):
         webhooks.verify(BODY, signed(at=NOW - 11), SECRET, now=NOW, tolerance=10)
 
 
@@ -138,6 +138,6 @@ def test_mutated_headers_raise_only_webhook_errors() -> None:
         try:
             webhooks.verify(BODY, headers, SECRET, now=NOW)
             accepted += 1
-        except errors.WebhookError:
+        except webhooks.WebhookError:
             pass
     assert 0 < accepted < 50_000
