@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,10 +14,11 @@ T = TypeVar("T")
 Version: TypeAlias = datetime | float | None
 """When a record was modified: a moment (in UTC if it has no zone), a timestamp, or None if unknown."""
 
-_WINDOW: Final = 4_096
-"""Ids that are kept with their versions, before the oldest are reduced to hashes."""
+_EXACT: Final = 16_384
+"""Ids that are kept, 2 MB of them, before all but the latest are reduced to hashes."""
 _KEPT: Final = 1_024
-"""Of those, the latest that stay. A row that shifts comes again after as many as were inserted before it."""
+"""The latest rows, whose versions are known. A row that shifts comes again after as many as were inserted
+before it."""
 _PARTS: Final = 64
 
 
@@ -29,9 +31,9 @@ class SeenRecords:
     handed on in any version, since losing a change is worse than handing on an unchanged
     record twice. Records without an id are never duplicates.
 
-    Every id counts, however long ago it came. Older ids take 8 bytes each, as 64-bit hashes
-    that are valid in this process only; two of a million ids share a hash once in some
-    thirty million lists.
+    Every id counts, however long ago it came. Of more than 16,384 ids the older take 8 bytes
+    each, as 64-bit hashes that are valid in this process only; two of a million ids share a
+    hash once in some thirty million lists.
     """
 
     def __init__(self) -> None:
@@ -43,10 +45,12 @@ class SeenRecords:
         """Records without an id, each counted as a different one."""
         self.updates = 0
         """Rows handed on that repeated a record in a newer version, as far as versions are known."""
-        self._recent: set[Hashable] = set()
-        self._pages: list[tuple[Sequence[Hashable], Sequence[Version]]] = []
-        self._versions: dict[Hashable, Version] | None = None
+        self._ids: set[Hashable] = set()
+        self._earlier: list[Sequence[Hashable]] = []
         self._older: list[array[int]] = []
+        self._latest: deque[tuple[Sequence[Hashable], Sequence[Version]]] = deque()
+        self._kept = 0
+        self._versions: dict[Hashable, Version] | None = None
 
     def new(self, records: list[T]) -> list[T]:
         """Add records; return those to hand on, which is the same list unless some are dropped."""
@@ -55,18 +59,18 @@ class SeenRecords:
 
     def add(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
         """Add rows by their ids (None, empty or 0 if a row has none); return the rows to drop."""
-        recent, before = self._recent, len(self._recent)
+        known, before = self._ids, len(self._ids)
         dropped: set[int] = set()
-        if all(ids) and recent.isdisjoint(ids):
-            recent.update(ids)
-        if len(recent) - before == len(ids):
-            self._pages.append((ids, versions))
+        if all(ids):
+            known.update(ids)
+        if len(known) - before == len(ids):
+            self._keep(ids, versions)
             if self._versions is not None:
                 self._versions.update(zip(ids, versions, strict=True))
         else:
             dropped = self._compare(ids, versions)
         self.rows += len(ids) - len(dropped)
-        if len(recent) > _WINDOW:
+        if len(known) > (4 * _KEPT if self._older else _EXACT):
             self._reduce()
         return dropped
 
@@ -80,12 +84,14 @@ class SeenRecords:
 
         A part takes about a millisecond for a million records.
         """
-        if not self._older:
-            yield self.rows - self.updates
-            return
-        self._remember(self._pages)
-        self._pages, self._recent, self._versions = [], set(), None
         yield self.without_id
+        if not self._older:
+            yield len(self._ids)
+            return
+        self._earlier += (ids for ids, _ in self._latest)
+        self._latest.clear()
+        self._kept = 0
+        self._reduce()
         for part in self._older:
             yield len(set(part))
 
@@ -93,19 +99,30 @@ class SeenRecords:
         """Count the different records, with the event loop running between the parts."""
         total = 0
         for part in self.counts():
-            if total:
+            if self._older:
                 await asyncio.sleep(0)
             total += part
         return total
 
+    def _keep(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> None:
+        latest = self._latest
+        latest.append((ids, versions))
+        self._kept += len(ids)
+        while self._kept - len(latest[0][0]) >= _KEPT:
+            earlier, _ = latest.popleft()
+            self._earlier.append(earlier)
+            self._kept -= len(earlier)
+            if self._versions is not None and len(self._versions) > 4 * _KEPT:
+                self._versions = None
+
     def _compare(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
-        """Add rows of which some have no id, or one that is in the window or comes twice."""
-        if self._versions is None:
-            # Made only now, since most lists have no row of this kind.
-            self._versions = {}
-            for page in self._pages:
-                self._versions.update(zip(*page, strict=True))
+        """Add rows of which some have no id, or one that is known or comes twice."""
         known = self._versions
+        if known is None:
+            # Made only now, since most lists have no row of this kind.
+            known = self._versions = {}
+            for page in self._latest:
+                known.update(zip(*page, strict=True))
         dropped: set[int] = set()
         kept: list[tuple[Hashable, Version]] = []
         for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
@@ -122,30 +139,23 @@ class SeenRecords:
         self.dropped += len(dropped)
         if kept:
             kept_ids, kept_versions = zip(*kept, strict=True)
-            self._recent.update(kept_ids)
-            self._pages.append((kept_ids, kept_versions))
+            self._ids.update(kept_ids)
+            self._keep(kept_ids, kept_versions)
         return dropped
 
     def _reduce(self) -> None:
-        """Move all but the latest pages of the window to the older ids."""
-        pages, size, first = self._pages, 0, len(self._pages)
-        while size < _KEPT:
-            first -= 1
-            size += len(pages[first][0])
-        self._remember(pages[:first])
-        self._pages = pages[first:]
-        self._recent = set().union(*(ids for ids, _ in self._pages))
-        self._versions = None
-
-    def _remember(self, pages: Iterable[tuple[Sequence[Hashable], object]]) -> None:
+        """Move all but the latest ids to the older ones."""
         # In parts by their low bits, so that counting makes a small set at a time: a set of all
         # ids would take seventy bytes for each.
         if not self._older:
             self._older = [array("q") for _ in range(_PARTS)]
-        older = self._older
-        for ids, _ in pages:
+        append = [part.append for part in self._older]
+        for ids in self._earlier:
             for each in map(hash, ids):
-                older[each % _PARTS].append(each)
+                append[each % _PARTS](each)
+        self._earlier.clear()
+        self._ids = set().union(*(ids for ids, _ in self._latest))
+        self._versions = None
 
 
 def newest(records: Sequence[T]) -> list[T]:

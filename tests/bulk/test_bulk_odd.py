@@ -93,7 +93,7 @@ async def test_rows_that_shift_by_many_pages_are_written_once(
     server: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     """Also if they shift by more rows than versions are kept, so that the list is started over."""
-    monkeypatch.setattr(dedup, "_WINDOW", window)
+    monkeypatch.setattr(dedup, "_EXACT", window)
     monkeypatch.setattr(dedup, "_KEPT", window // 2)
     records = [customer(number, modified=day(5)) for number in range(60)]
     server.put("customers", records)

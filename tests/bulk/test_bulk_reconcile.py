@@ -14,7 +14,7 @@ from codat_async.bulk.store.lines import lines_of
 @pytest.fixture(autouse=True)
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions are kept for the latest four records."""
-    monkeypatch.setattr(dedup, "_WINDOW", 8)
+    monkeypatch.setattr(dedup, "_EXACT", 8)
     monkeypatch.setattr(dedup, "_KEPT", 4)
 
 

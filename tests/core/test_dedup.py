@@ -38,7 +38,7 @@ def filler(number: int) -> Iterator[list[Account]]:
 def seen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SeenRecords:
     """With all ids in the window, and with all but the latest ten as hashes."""
     if request.param == "many":
-        monkeypatch.setattr(dedup, "_WINDOW", 20)
+        monkeypatch.setattr(dedup, "_EXACT", 20)
         monkeypatch.setattr(dedup, "_KEPT", 10)
     return SeenRecords()
 
@@ -168,7 +168,8 @@ def test_old_ids_take_little_memory() -> None:
     sizes = [len(part) for part in seen._older]
     assert sum(sizes) >= 95_000
     assert max(sizes) < 2 * sum(sizes) / len(sizes)
-    assert len(seen._recent) == sum(len(ids) for ids, _ in seen._pages) <= 5_000
+    assert len(seen._ids) + sum(map(len, seen._latest)) <= 5_000
+    assert sum(map(len, seen._earlier)) <= 5_000
     assert {part.itemsize for part in seen._older} == {8}
     assert len(seen._versions or ()) <= 5_000
 

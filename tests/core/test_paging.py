@@ -428,7 +428,7 @@ async def test_collect_keeps_the_newer_version_in_place() -> None:
 
 async def test_a_record_of_which_the_version_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is handed on again, since it may be newer; collect compares, and the count is right."""
-    monkeypatch.setattr(dedup, "_WINDOW", 4)
+    monkeypatch.setattr(dedup, "_EXACT", 4)
     monkeypatch.setattr(dedup, "_KEPT", 2)
     listing = Listing(
         dated(1, ("a", 5), ("b", 1)),
