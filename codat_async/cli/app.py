@@ -338,6 +338,39 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
     return _print_result(text, status if made.companies else ExitStatus.FAILED)
 
 
+# --- check -----------------------------------------------------------------------------------
+
+
+@group.command(
+    epilog=exit_status_help(
+        {
+            ExitStatus.DONE: "everything that was seen is as assumed",
+            ExitStatus.PARTIAL: "something differs",
+            ExitStatus.FAILED: "the API cannot be reached",
+            ExitStatus.INTERRUPTED: f"interrupted; {_NOTHING_WRITTEN}",
+        }
+    )
+)
+@click.option("--company", metavar="ID", help="The company to read. [default: the first linked one]")
+@connection_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(company: str | None, as_json: bool, **options: Any) -> int:
+    """Compare the API with what this client assumes of it, by at most 50 requests that change nothing.
+
+    The report has a line for each assumption: what is assumed, what was seen, and what in the client
+    relies on it. It holds no ids, names or amounts, so that it can be pasted into an issue.
+    """
+    import msgspec
+
+    from codat_async import check as checks
+
+    _check_sandbox_options(with_sandbox=options["sandbox"])
+    with signals.handle_signals(_NOTHING_WRITTEN) as handler:
+        report = _run_with_client(options, handler, lambda codat: checks.run(codat, company))
+    text = msgspec.json.encode(report).decode() if as_json else checks.format_report(report)
+    return _print_result(text, ExitStatus.PARTIAL if report.failed else ExitStatus.DONE)
+
+
 # --- status, convert, sandbox ------------------------------------------------------------------
 
 
