@@ -1,4 +1,4 @@
-"""The README's code runs, its commands can be pasted, and its links exist."""
+"""The code of the README and of docs/ runs, commands can be pasted, and links exist."""
 
 import asyncio
 import re
@@ -10,19 +10,26 @@ import pytest
 
 from codat_async.sandbox import Sandbox
 
-README = Path(__file__).parent.parent / "README.md"
-TEXT = README.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = {path: path.read_text(encoding="utf-8") for path in [README, *sorted((ROOT / "docs").rglob("*.md"))]}
+TEXT = PAGES[README]
+BLOCKS = [
+    (path, block)
+    for path, text in PAGES.items()
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+]
 
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
 
 
-def _title(block: str) -> str:
-    """Return the heading above a block."""
-    return re.findall(r"^#+ (.+)$", TEXT[: TEXT.index(block)], re.MULTILINE)[-1]
+def _title(path: Path, block: str) -> str:
+    """Return the page, and the heading above a block."""
+    text = PAGES[path]
+    return f"{path.name}: {re.findall(r'^#+ (.+)$', text[: text.index(block)], re.MULTILINE)[-1]}"
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=_title)
+@pytest.mark.parametrize("block", [pytest.param(block, id=_title(path, block)) for path, block in BLOCKS])
 async def test_python_block_runs(block: str, tmp_path: Path) -> None:
     """Each example is a complete program or test file that succeeds and prints something."""
     program = tmp_path / "test_example.py"
@@ -46,9 +53,11 @@ async def test_python_block_runs(block: str, tmp_path: Path) -> None:
     assert run.stdout
 
 
-def test_all_python_blocks_are_found() -> None:
-    """The pattern finds as many blocks as the README has, so none is untested."""
-    assert len(BLOCKS) == TEXT.count("```python") >= 5
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_all_python_blocks_are_found(path: Path) -> None:
+    """The pattern finds as many blocks as the page has, so none is untested."""
+    assert len([found for found, _ in BLOCKS if found == path]) == PAGES[path].count("```python")
+    assert path != README or TEXT.count("```python") >= 5
 
 
 @pytest.mark.parametrize("name", ["pull", "tests"])
@@ -58,8 +67,9 @@ def test_commands_are_one_line(name: str) -> None:
     assert command.count("\n") == 1
 
 
-def test_relative_links_exist() -> None:
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_relative_links_exist(path: Path) -> None:
     """Each relative link leads to a file of the repository."""
-    links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
-    assert links
-    assert [link for link in links if not (README.parent / link).exists()] == []
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGES[path])
+    assert links or path != README
+    assert [link for link in links if not (path.parent / link).exists()] == []

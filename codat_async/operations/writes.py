@@ -9,14 +9,9 @@ can be read only after the next sync of its data type::
     await codat.refresh_data.wait(company_id, ["customers"], refresh=True)
     customer = await codat.customers.get(company_id, operation.record_id)
 
-After an error with ``outcome_unknown`` the write may have happened. There are two safe ways on:
-
-* After a lost connection or a time-out, call again within 90 minutes with the same
-  ``idempotency_key``, which must then have been passed the first time: Codat answers with the
-  operation that the first request started.
-* After a 5xx the same key would only repeat the error. Look for the operation in
-  ``push_operations.list(company_id, order_by="-requestedOnUtc")``, and for the record, by what was
-  written, after the next sync. Write again only if neither is there.
+After an error with ``outcome_unknown`` the write may have happened: after a lost connection or a
+time-out, call again within 90 minutes with the same ``idempotency_key``; after a 5xx, look the record
+up by what was written, after the next sync. ``docs/writes.md`` has the code for both.
 """
 
 import logging
