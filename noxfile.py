@@ -147,6 +147,15 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site, with warnings as errors; ``-- serve`` shows it while you write."""
+    install(session, "-e", ".", "-r", "docs/requirements.txt")
+    env = {"PYTHONPATH": ".", "NO_MKDOCS_2_WARNING": "1"}
+    arguments = session.posargs or ("build", "--strict", "--site-dir", "site")
+    session.run("mkdocs", *arguments, env=env)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """The long tests, about twenty minutes: kills, the true rate limit, a million records."""
     install(session, "-e", ".[test]")

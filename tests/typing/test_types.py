@@ -83,12 +83,17 @@ def test_pyright(configured: Path) -> None:
     assert {(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in found} == WRONG, found
 
 
-def test_examples_of_the_readme(tmp_path: Path) -> None:
-    """The examples of the README have no type errors."""
-    examples = re.findall(
-        r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-    assert examples
-    for number, example in enumerate(examples):
-        (tmp_path / f"example_{number}.py").write_text(example, encoding="utf-8")
+def test_examples_of_the_pages(tmp_path: Path) -> None:
+    """The examples of the README and of docs/ have no type errors."""
+    pages = [README, *sorted((README.parent / "docs").rglob("*.md"))]
+    examples = [
+        (page.stem, example)
+        for page in pages
+        for example in re.findall(
+            r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+    assert len(examples) >= 10
+    for number, (name, example) in enumerate(examples):
+        (tmp_path / f"{name}_{number}.py").write_text(example, encoding="utf-8")
     assert pyright(tmp_path) == []
