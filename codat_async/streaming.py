@@ -35,6 +35,8 @@ _PART: Final = "file"
 """The name of the one part of an upload, required by Codat's documents of 2026. The SDK of 2024 differs."""
 _RESUMES: Final = 5
 """Breaks in a row, without a byte between them, after which a download fails."""
+MAX_READ: Final = 256 << 20
+"""Bytes that :meth:`Download.read` holds in memory at most, unless asked for more."""
 _VALIDATORS: Final = ("ETag", "Last-Modified")
 _NAME: Final = 200
 """Bytes of a file name in UTF-8; file systems take 255."""
@@ -122,9 +124,18 @@ class Download:
         if self.size is not None and self.received != self.size:
             raise DownloadError(f"{self._request.path}: received {self.received} of {self.size} bytes")
 
-    async def read(self) -> bytes:
-        """The whole content as bytes; for files that are known to be small."""
-        return b"".join([chunk async for chunk in self])
+    async def read(self, *, max_size: int | None = MAX_READ) -> bytes:
+        """The whole content as bytes; raises DownloadError if it is larger than ``max_size`` bytes."""
+        pieces: list[bytes] = []
+        async with aclosing(_gathered(self)) as gathered:
+            async for piece in gathered:
+                pieces.append(piece)
+                if max_size is not None and self.received > max_size:
+                    # The error's traceback would keep them.
+                    pieces.clear()
+                    reason = f"larger than {max_size:,} bytes; save it to a file, or pass max_size"
+                    raise DownloadError(f"{self._request.path}: {reason}")
+        return b"".join(pieces)
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, which appears under its name only when it is complete.

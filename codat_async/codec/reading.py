@@ -10,9 +10,10 @@ from msgspec import Raw, Struct
 
 from codat_async.codec.decoders import DECODE_ERRORS, decoder, decoder_lock
 from codat_async.codec.encoding import attribute_names
-from codat_async.codec.lenient import read_leniently
+from codat_async.codec.lenient import explain, read_leniently
 from codat_async.codec.mirror import mirror_maker
 from codat_async.codec.times import holds_inexact
+from codat_async.errors import DecodingError
 from codat_async.models.base import Model
 
 __all__ = ["read"]
@@ -43,7 +44,12 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
         and isinstance(record, Model | dict)
         and (holds_inexact(source) or not _fits_exactly(kind, source))
     ):
-        _keep_unknown_below(record, source)
+        try:
+            _keep_unknown_below(record, source)
+        except DECODE_ERRORS as failure:
+            # The strict decoder passes over what has no place, also if it is not UTF-8.
+            reason, path = explain(failure)
+            raise DecodingError(reason, path=path, raw=bytes(data), operation=operation) from failure
     return record
 
 

@@ -13,6 +13,7 @@ from codat_async.client import Codat as AsyncCodat
 from codat_async.operations.base import Resource as AsyncResource
 from codat_async.paging import Drift, Page
 from codat_async.paging import Pager as AsyncPager
+from codat_async.streaming import MAX_READ
 from codat_async.streaming import Download as AsyncDownload
 from codat_async.sync.loop import BackgroundLoop, background_loop
 from codat_middleware import Governor, Request, Response
@@ -234,9 +235,9 @@ class Download:
         """The content, in pieces as they arrive; once."""
         return _iterate(self._loop, aiter(self._download))
 
-    def read(self) -> bytes:
-        """All of it at once; for what is known to be small."""
-        return self._loop.run(self._download.read())
+    def read(self, *, max_size: int | None = MAX_READ) -> bytes:
+        """The whole content as bytes; raises DownloadError if it is larger than ``max_size`` bytes."""
+        return self._loop.run(self._download.read(max_size=max_size))
 
     def save(self, path: "str | os.PathLike[str]") -> Path:
         """Write it to a file, which appears under its name only when it is complete."""

@@ -168,6 +168,12 @@ def test_coercion_keeps_money_and_large_numbers() -> None:
     assert (str(account.current_balance), account.nominal_code) == ("12345678901234567890.12", "4000")
 
 
+def test_name_that_is_not_utf8() -> None:
+    """The strict decoder passes over an unknown field, whose name cannot be kept."""
+    with pytest.raises(DecodingError, match=r"accounts\.get: the text is not JSON \(Invalid UTF-8"):
+        codec.read(b'{"id":"a","\xff":1}', Account, operation="accounts.get")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

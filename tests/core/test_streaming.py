@@ -348,6 +348,24 @@ async def test_cancelled_save_leaves_nothing(serve: Serve, connect: Connect, tmp
     assert os.listdir(tmp_path) == []
 
 
+async def test_reading_more_than_fits(serve: Serve, connect: Connect) -> None:
+    """A file is not held in memory beyond a limit, however small its answer was."""
+
+    async def answer(request: web.Request) -> web.Response:
+        response = web.Response(body=bytes(3_000_000))
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    codat = connect((await serve(answer)).url)
+    async with download(codat) as opened:
+        with pytest.raises(DownloadError, match="larger than 2,000,000 bytes; save it"):
+            await opened.read(max_size=2_000_000)
+    async with download(codat) as opened:
+        assert len(await opened.read(max_size=3_000_000)) == 3_000_000
+    async with download(codat) as opened:
+        assert len(await opened.read(max_size=None)) == 3_000_000
+
+
 async def test_saving_where_it_cannot_be_written(serve: Serve, connect: Connect, tmp_path: Path) -> None:
     """A folder that is not there is the operating system's own error."""
 

@@ -150,9 +150,8 @@ ODD: dict[str, dict[str, Any]] = {
 
 def odd_page(kind: str) -> bytes:
     """A page of two records that has something odd."""
-    body = json.dumps(
-        page(1, record(1), record(2, customerName="b"), **({"_links": {}} | ODD[kind]))
-    ).encode()
+    whole = page(1, record(1), record(2, customerName="b"), **({"_links": {}} | ODD[kind]))
+    body = json.dumps(whole).encode()
     if "control" in kind:
         body = body.replace(b'"b"', b'"a\x00\x1b\n\tb"')
     if "surrogate" in kind:
@@ -167,10 +166,8 @@ async def test_malformed_page(kind: str, tmp_path: Path) -> None:
         pager = codat.customers.list(COMPANY)
         assert [each.id for each in await pager.collect()] == ["1", "2"]
         names = [each.customer_name async for each in codat.customers.list(COMPANY, page_size=2)]
-        assert names == [
-            None,
-            "b" if "control" not in kind else "a\ufffd   b" if "lone" in kind else "a    b",
-        ]
+        expected = "a\ufffd   b" if "lone" in kind else "a    b" if "control" in kind else "b"
+        assert names == [None, expected]
         report = await bulk.pull(codat, tmp_path, options=bulk.PullOptions(types=["customers"]))
         assert (report.outcome, report.total.rows, report.failures) == ("done", 2, [])
         found = [

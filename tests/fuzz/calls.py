@@ -97,7 +97,7 @@ async def download(codat: Codat, known: Known, rng: random.Random, place: Path) 
                 await file.save(target)
                 assert target.stat().st_size == file.received
             else:
-                await file.read()
+                await file.read(max_size=4 << 20)
             if file.file_name is not None:
                 (place / file.file_name).touch()
                 (place / file.file_name).unlink()
