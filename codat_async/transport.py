@@ -154,7 +154,7 @@ class AiohttpTransport:
         )
         try:
             if not streamed and not isinstance(data, _Content):
-                return await self._answer(await sending, request)
+                return await self._answer(await sending, request, None if limits.total else limits.sock_read)
             async with asyncio.timeout(None) as deadline:
                 if isinstance(data, _Content):
                     response = await data.answered(sending, deadline)
@@ -162,10 +162,10 @@ class AiohttpTransport:
                     _expire_in(deadline, timeout.total)
                     response = await sending
                 if request.stream and response.status < 300:
-                    stream = _Stream(response, request)
+                    stream = _Stream(response, request, limits.sock_read)
                     return Response(status=response.status, headers=response.headers, stream=stream)
                 _expire_in(deadline, timeout.total)
-                return await self._answer(response, request)
+                return await self._answer(response, request, limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(data, _Content):
                 if data.failure is not None:
@@ -174,7 +174,9 @@ class AiohttpTransport:
                     error = aiohttp.SocketTimeoutError()
             raise _mapped(error, request) from error
 
-    async def _answer(self, response: aiohttp.ClientResponse, request: Request) -> Response:
+    async def _answer(
+        self, response: aiohttp.ClientResponse, request: Request, silence: float | None
+    ) -> Response:
         """Read the body, of a failure its beginning only; raises ResponseTooLarge."""
         content = response.content
         failed = response.status >= 300
@@ -184,7 +186,7 @@ class AiohttpTransport:
                 body = await response.read()
             else:
                 size, pieces = 0, []
-                while piece := await content.readany():
+                while piece := await _piece(content, silence):
                     pieces.append(piece)
                     size += len(piece)
                     if size > limit:
@@ -201,6 +203,23 @@ class AiohttpTransport:
             response.close()
             raise
         return Response(status=response.status, headers=response.headers, body=body)
+
+
+async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
+    """The next bytes of a body; raises SocketTimeoutError after so many seconds without any.
+
+    aiohttp's own time-out ends with the connection. A body whose decompression fails at its end
+    is then never ended, and one whose decompression fails before is a RuntimeError.
+    """
+    try:
+        async with asyncio.timeout(silence) as waiting:
+            return await content.readany()
+    except TimeoutError:
+        if waiting.expired():
+            raise aiohttp.SocketTimeoutError from None
+        raise
+    except RuntimeError as error:
+        raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 def _expire_in(deadline: asyncio.Timeout, seconds: float | None) -> None:
@@ -226,13 +245,14 @@ def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
 class _Stream:
     """The body of a streamed answer."""
 
-    def __init__(self, response: aiohttp.ClientResponse, request: Request) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, request: Request, silence: float | None) -> None:
         self._response = response
         self._request = request
+        self._silence = silence
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await _piece(self._response.content, self._silence):
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _mapped(error, self._request) from error

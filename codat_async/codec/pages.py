@@ -32,6 +32,8 @@ _LARGE_PAGE: Final = 1_000_000
 slower machine twice that, and the event loop should not wait for more than 10 ms."""
 _SLICE: Final = 32 * 1024
 """Bytes in a slice: its values fit the processor's cache, where those of a whole page do not."""
+_MOST_RECORDS: Final = 50_000
+"""Records on a page beyond which it is rejected: three bytes each would become kilobytes of objects."""
 _BETWEEN_PAUSES: Final = 256 * 1024
 """Bytes decoded before other tasks of the event loop get their turn: 1 to 3 ms."""
 
@@ -119,6 +121,9 @@ def _check(page: "Page[T] | SplitPage", data: bytes, operation: str) -> None:
     # Every field of a page may be absent, so any object would pass for an empty one.
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
+    if page.results and len(page.results) > _MOST_RECORDS:
+        reason = f"the page has {len(page.results):,} records; at most 5,000 can be requested"
+        raise DecodingError(reason, path="$.results", raw=data, operation=operation)
 
 
 async def decode_page(

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 from msgspec import Raw
 
 from codat_async import codec
-from codat_async.errors import InvalidRecord, PushFailed, PushTimedOut, validation_errors
+from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.models.base import Model
 from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
@@ -316,13 +316,16 @@ class PushWaiter(Resource):
         key, so that a restarted worker can resume. ``timeout`` is in seconds; None waits as
         long as the platform takes.
 
-        Raises :class:`~codat_async.errors.PushFailed` if the platform rejected the write, and
-        :class:`~codat_async.errors.PushTimedOut` if it or ``timeout`` gave up.
+        Raises :class:`~codat_async.errors.PushFailed` if the platform rejected the write,
+        :class:`~codat_async.errors.PushTimedOut` if it or ``timeout`` gave up, and
+        :class:`~codat_async.errors.DecodingError` for an operation without a company or key.
         """
         kind: Any = model
         if isinstance(operation, PushOperation):
             state = operation
             company_id, key = operation.company_id, operation.push_operation_key
+            if not (company_id and key):
+                raise DecodingError("the push operation has no company or no key", operation=self.get.label)
             if kind is None and isinstance(operation.data, Model):
                 kind = type(operation.data)
         elif push_operation_key is None:

@@ -210,9 +210,9 @@ class Syncs:
             self._end(pull, outcome, now())
             if outcome == DatasetStatus.AUTH_ERROR:
                 self._disconnect(connection)
-        again = self._again.pop(pull.data_type, None)
-        if again is not None:
-            self.queue(pull.data_type, again)
+        # Another one may run already, if the data type was completed with a different one meanwhile.
+        if pull.data_type in self._again and not self.is_running(pull.data_type):
+            self.queue(pull.data_type, self._again.pop(pull.data_type))
 
     def _end(self, pull: PullOperation, status: DatasetStatus, completed: datetime) -> None:
         assert pull.data_type is not None

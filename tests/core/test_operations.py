@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from codat_async import Codat, Pager, PushOperation, Request, Response, codec
 from codat_async.codec import OnInvalid
-from codat_async.errors import PushFailed, PushTimedOut
+from codat_async.errors import DecodingError, PushFailed, PushTimedOut
 from codat_async.models import (
     Account,
     Attachment,
@@ -397,6 +397,15 @@ async def test_waiting_for_success(naps: list[float]) -> None:
     assert done.data.id == "new"
     assert naps == [1.0, 1.5, 2.25]
     assert {request.path for request in api.requests[1:]} == {"/companies/c/push/k1"}
+
+
+@pytest.mark.parametrize("change", [{"pushOperationKey": ""}, {"companyId": ""}])
+async def test_waiting_for_what_cannot_be_read(change: dict[str, str]) -> None:
+    """An operation without a key or a company is the server's fault, and no wrong argument."""
+    codat = client(Api({**state("Pending"), **change}))
+    operation = await codat.accounts.create("c", "n", Account())
+    with pytest.raises(DecodingError, match="has no company or no key"):
+        await codat.push_operations.wait(operation)
 
 
 async def test_intervals_stop_growing(naps: list[float]) -> None:

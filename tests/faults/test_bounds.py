@@ -18,6 +18,7 @@ from tests.faults.test_faults import COMPANY, fetch
 
 PATIENT = Timeout(connect=5, read=30, total=60)
 MIB = 1 << 20
+ONCE = RetryPolicy(attempts=1)
 
 _READS_ONE_ANSWER = """
 import asyncio, json, resource, sys
@@ -136,6 +137,21 @@ async def test_failure_that_inflates(raw_scene: RawScene) -> None:
         assert server.requests == 2
 
 
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "without its end"])
+async def test_compressed_body_that_is_broken(raw_scene: RawScene, encoding: str) -> None:
+    """It is a typed error, in a download too, which does not wait for ever."""
+    if encoding in ENCODINGS:
+        body = bomb(encoding)[:20] + b"[" * 500_000
+    else:
+        encoding, body = "deflate", zlib.compress(OK * 100)[:-6]
+    async with raw_scene(answer(200, body, Content_Encoding=encoding), retry=ONCE) as (codat, _):
+        with pytest.raises(errors.TransportError):
+            await fetch(codat)
+        with pytest.raises(errors.TransportError):
+            async with asyncio.timeout(40), codat.bills.download_attachment(COMPANY, "n", "b", "a") as opened:
+                await opened.read()
+
+
 async def test_downloads_have_no_limit(raw_scene: RawScene) -> None:
     """A stream is not held in memory, so its size is nobody's concern."""
     compressed = zlib.compress(bytes(3 * MIB), wbits=31)
@@ -194,7 +210,6 @@ async def test_headers_that_are_too_large(raw_scene: RawScene, head: bytes) -> N
 _HEAD = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n"
 _ENDLESS_HEADERS = dripping(_HEAD % b"200 OK" + b"X-Long: ")
 _ENDLESS_FAILURE = dripping(_HEAD % b"404 Not Found" + b"Content-Length: 1000000\r\n\r\n")
-ONCE = RetryPolicy(attempts=1)
 
 
 @pytest.mark.parametrize("act", [_ENDLESS_HEADERS, _ENDLESS_FAILURE], ids=["headers", "failure"])

@@ -210,6 +210,17 @@ async def test_link_that_leads_nowhere(kind: str) -> None:
         assert "secret" not in text
 
 
+async def test_page_of_more_records_than_any_page_has(tmp_path: Path) -> None:
+    """It is rejected before each of its records becomes an object or an error."""
+    pages = b'{"results":[' + b"{}," * 100_000 + b"{}]}"
+    async with Server(lambda number: pages) as server, client(server) as codat:
+        for on_invalid in ("raise", "skip"):
+            with pytest.raises(errors.DecodingError, match="100,001 records; at most 5,000"):
+                await codat.customers.list(COMPANY, on_invalid=on_invalid).collect()  # type: ignore[arg-type]
+        report = await bulk.pull(codat, tmp_path, options=bulk.PullOptions(types=["customers"]))
+        assert {failure.kind for failure in report.failures} == {"unreadable"}
+
+
 async def test_unreadable_links_before_the_end() -> None:
     """The list is not taken for one that ends there."""
     pages = page(1, *BOTH, total=100, _links=[{"next": 1}])

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections import defaultdict
 
+from tests.fuzz.calls import CALLS
 from tests.fuzz.run import Finding, Outcome, fuzz
 
 
@@ -15,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None, help="the same seed makes the same cases")
+    parser.add_argument("--call", choices=[*CALLS], default=None, help="calls of this kind only")
     parser.add_argument("--case", type=int, default=None, help="run this one case only")
     arguments = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
@@ -23,7 +25,7 @@ def main() -> int:
     # A loop that never returns to its event loop can only be seen from outside.
     faulthandler.dump_traceback_later(arguments.minutes * 60 + 120, exit=True)
     cases = None if arguments.case is None else range(arguments.case, arguments.case + 1)
-    outcome = asyncio.run(fuzz(seed, seconds=arguments.minutes * 60, cases=cases))
+    outcome = asyncio.run(fuzz(seed, seconds=arguments.minutes * 60, cases=cases, only=arguments.call))
     report(outcome)
     return 1 if outcome.findings else 0
 

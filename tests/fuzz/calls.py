@@ -146,7 +146,7 @@ async def pull(codat: Codat, known: Known, rng: random.Random, place: Path) -> N
             report = await bulk.pull(codat, place / "books", options=options)
             assert report.outcome == "done", f"a proper pull after a hostile one: {report}"
     bulk.status(place / "books", verify=rng.random() < 0.2)
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
         bulk.convert(place / "books", duckdb=place / "books.duckdb" if rng.random() < 0.3 else None)
 
 

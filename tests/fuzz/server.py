@@ -72,8 +72,9 @@ class HostileServer:
             pass
         finally:
             self._serving.discard(task)
+            writer.close()
             with suppress(Exception):
-                writer.close()
+                await writer.wait_closed()
 
     async def _answer(self, request: "_Request") -> Answer:
         answer = await self._proper_answer(request)

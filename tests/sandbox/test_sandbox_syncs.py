@@ -1,15 +1,16 @@
 """Syncs: Codat's copy changes only when one completes, and dataStatus shows how far it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
 import pytest
 from small_books import Api, credential, eventually, small_sandbox, synced, written
 
+from codat_async.models import Connection, ConnectionStatus, DataType
 from codat_async.sandbox import Sandbox
-from codat_async.sandbox.syncs import OUTCOMES
+from codat_async.sandbox.syncs import OUTCOMES, Change, Syncs, Timers
 
 STATES = ["Queued", "Fetching", "Mapping", "Validating", "Processing", "Complete"]
 
@@ -257,3 +258,32 @@ async def test_validation_of_what_was_synced(api: Api, sandbox: Sandbox) -> None
     await synced(api, "bills")
     assert len((await api.get(f"{path}/{failed['id']}/validation"))["errors"]) == 1
     assert (await api.refused(f"{path}/none/validation"))[0] == 404
+
+
+async def test_a_sync_that_ends_while_a_later_one_runs() -> None:
+    """What waits for it is synced once the later one has ended too."""
+    loop = asyncio.get_running_loop()
+    failures: list[object] = []
+    loop.set_exception_handler(lambda loop, context: failures.append(context["exception"]))
+    applied: list[tuple[DataType, int]] = []
+
+    def apply(data_type: DataType, changes: Sequence[Change]) -> list[DataType]:
+        applied.append((data_type, len(changes)))
+        return []
+
+    timers = Timers(push_delay=0.0, sync_delay=0.05)
+    syncs = Syncs("c", timers, apply, lambda connection: None)
+    connection = Connection(id="n", status=ConnectionStatus.LINKED)
+    syncs.queue(DataType.BILLS, connection)
+    syncs.write(DataType.BILLS, lambda: None, connection)
+    # Another data type, which the bills follow from, was synced meanwhile.
+    syncs.complete([DataType.BILLS], "n")
+    syncs.queue(DataType.BILLS, connection)
+
+    async def over() -> bool:
+        return len(applied) == 3
+
+    await eventually(over)
+    loop.set_exception_handler(None)
+    assert failures == []
+    assert applied == [(DataType.BILLS, 0), (DataType.BILLS, 1), (DataType.BILLS, 0)]

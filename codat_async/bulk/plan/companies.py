@@ -55,9 +55,12 @@ async def find_companies(
         raise TypeError(f"companies must be a list of ids, not a str; did you mean [{wanted!r}]?")
     if wanted is not None and len(wanted) <= _MAX_BY_ID:
         return await _get_each(codat, wanted, include_unlinked)
-    invalid: list[InvalidRecord] = []
-    companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=invalid.append)
     found = Found([], [], set())
+
+    def note(invalid: InvalidRecord) -> None:
+        found.failures.append((invalid.record_id or "?", classified(invalid)))
+
+    companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=note)
     subjects: dict[str, Subject] = {}
     async for company in companies:
         found.visible.add(company.id)
@@ -66,7 +69,6 @@ async def find_companies(
             found.unlinked.append(subject)
         if wanted is not None or subject.linked or include_unlinked:
             subjects[company.id] = subject
-    found.failures += [(each.record_id or "?", classified(each)) for each in invalid]
     if wanted is None:
         found.subjects = list(subjects.values())
     else:
