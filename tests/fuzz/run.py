@@ -63,6 +63,8 @@ class Outcome:
     cases: int = 0
     answers: int = 0
     """Hostile answers."""
+    fully_hostile: int = 0
+    """Calls all of whose answers were hostile."""
     errors: Counter[str] = field(default_factory=Counter)
     """How the calls ended, by the class of the error."""
     findings: list[Finding] = field(default_factory=list)
@@ -85,7 +87,7 @@ async def fuzz(
     async with Sandbox(companies=2, size=12, sizes=sizes, push_delay=0.0) as sandbox:
         known = await learn(sandbox)
         async with HostileServer(sandbox) as server:
-            known.calm = lambda: server.begin("", 0.0)
+            known.calm = server.calm
             with _observed() as complaints, mock.patch.object(polling, "clock", InstantClock()):
                 for case in cases or range(sys.maxsize):
                     if seconds is not None and time.monotonic() - begun > seconds:
@@ -118,7 +120,8 @@ async def _case(
     complaints: list[str],
 ) -> None:
     rng = random.Random(f"{seed}/{case}")
-    server.begin(f"{seed}/{case}", rng.choice((0.05, 0.3, 1.0)))
+    part = rng.choice((0.05, 0.3, 1.0))
+    server.begin(f"{seed}/{case}", part)
     found: list[tuple[str, str]] = []
     before, begun, cpu = asyncio.all_tasks(), time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -137,6 +140,8 @@ async def _case(
         if parts and name != "pull":
             found.append((f"left files behind: {parts}", ""))
     took, used = time.monotonic() - begun, time.process_time() - cpu
+    if part == 1.0 and server.requests and not server.notes:
+        found.append(("no answer was hostile", ""))
     if used > _CPU:
         found.append((f"took {used:.1f} s of the processor", ""))
     for _ in range(10):
@@ -151,6 +156,7 @@ async def _case(
     complaints.clear()
     outcome.cases += 1
     outcome.answers += len(server.notes)
+    outcome.fully_hostile += part == 1.0 and server.requests > 0
     outcome.slowest = max(outcome.slowest, took)
     outcome.findings += (Finding(seed, case, name, what, [*server.notes], trace) for what, trace in found)
 

@@ -38,6 +38,11 @@ class HostileServer:
         self._came: Counter[str] = Counter()
         self.notes: list[str] = []
         """What was done to which answer."""
+        self.requests = 0
+
+    def calm(self) -> None:
+        """Mutate no more answers until the next ``begin``."""
+        self._part = 0.0
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -81,6 +86,7 @@ class HostileServer:
         key = f"{request.method} {request.target}"
         rng = random.Random(f"{self._seed}/{key}/{self._came[key]}")
         self._came[key] += 1
+        self.requests += 1
         if rng.random() < self._part:
             answer = mutated(answer, rng)
             self.notes.append(f"{key}: {', '.join(answer.notes)}")
