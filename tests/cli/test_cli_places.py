@@ -1,5 +1,6 @@
 """Places that are no local directory, or one that cannot be written to."""
 
+import json
 import os
 import shutil
 import stat
@@ -60,9 +61,11 @@ def test_names_that_are_not_utf8(
 def test_everything_is_readable_by_its_owner_only(sandbox: Address, tmp_path: Path) -> None:
     """The raw files, the checkpoint, the locks, the report, Parquet and DuckDB, and their folders."""
     books = tmp_path / "books"
+    types = "bills,bankTransactions,balanceSheet,company"
+    sinks = ("--parquet", "--duckdb", books / "duck" / "x.duckdb")
     before = os.umask(0)
     try:
-        assert command("pull", "--into", books, "--parquet", "--duckdb", books / "duck" / "x.duckdb") == 0
+        assert command("pull", "--into", books, "--types", types, *sinks) == 0
     finally:
         os.umask(before)
     found = [books, *books.rglob("*")]
@@ -84,14 +87,27 @@ def read_only(sandbox: Address, tmp_path: Path) -> Iterator[Path]:
         folder.chmod(0o700)
 
 
-def without_privileges(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process that permissions apply to, also for root."""
+_RUN_EACH = """
+import contextlib, io, json, sys
+from codat_async.cli.app import run
+
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        status = run(arguments)
+    print(json.dumps([int(status), out.getvalue(), err.getvalue()]))
+"""
+
+
+def without_privileges(*commands: tuple[object, ...]) -> list[tuple[int, str, str]]:
+    """Status and output of commands in a process that permissions apply to, also for root."""
     prefix: list[str] = []
     if os.geteuid() == 0:
         capabilities = "-dac_override,-dac_read_search,-fowner"
         prefix = ["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities]
-    run = [*prefix, sys.executable, "-m", "codat_async.cli", *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    texts = json.dumps([[*map(str, arguments)] for arguments in commands])
+    run = [*prefix, sys.executable, "-c", _RUN_EACH, texts]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.skipif(
@@ -101,13 +117,19 @@ def without_privileges(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_directory_that_is_read_only(read_only: Path, tmp_path: Path) -> None:
     """Its status is printed, and it is converted to a file elsewhere; what would change it is one line."""
     before = sorted(read_only.rglob("*"))
-    for arguments in (("status", "--verify"), ("status",), ("convert", "--duckdb", tmp_path / "x.duckdb")):
-        done = without_privileges(arguments[0], read_only, *arguments[1:])
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "bills" in done.stdout
+    done = without_privileges(
+        ("status", read_only, "--verify"),
+        ("status", read_only),
+        ("convert", read_only, "--duckdb", tmp_path / "x.duckdb"),
+        ("convert", read_only, "--parquet"),
+        ("forget", read_only, "x"),
+    )
+    for status, output, error in done[:3]:
+        assert (status, error) == (0, "")
+        assert "bills" in output
+    for status, _, error in done[3:]:
+        assert status == 2
+        assert len(error.splitlines()) == 1
+        assert "codat-async: cannot " in error
+    assert len(done) == 5
     assert sorted(read_only.rglob("*")) == before
-    for arguments in (("convert", "--parquet"), ("forget", "x")):
-        done = without_privileges(arguments[0], read_only, *arguments[1:])
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == 1
-        assert "codat-async: cannot " in done.stderr

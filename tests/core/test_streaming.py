@@ -52,6 +52,12 @@ class Breaking:
         self.modified = modified
         self.changes = changes
         self.asked: list[dict[str, str]] = []
+        self._reader: Any = None
+
+    def read_by(self, wanted: Any) -> Any:
+        """Break only once this download has read what was sent, since a break may discard the rest."""
+        self._reader = wanted
+        return wanted
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -78,9 +84,10 @@ class Breaking:
         content = CONTENT[start : start + cut] if status.startswith("20") else b""
         writer.write(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + content)
         await writer.drain()
-        if 0 < cut < len(CONTENT):
-            # What has not been read when the connection breaks is lost, so let it be read.
-            await asyncio.sleep(0.05)
+        for _ in range(5000 if 0 < cut < len(CONTENT) else 0):
+            if self._reader.received >= start + len(content):
+                break
+            await asyncio.sleep(0.001)
 
 
 # --- down -------------------------------------------------------------------------------------------
@@ -196,7 +203,7 @@ async def test_resumes_where_it_broke(
     """A stream that breaks goes on from the byte it had reached, of the same version of the file."""
     breaking = Breaking(*cuts)
     codat = connect(await serve_bytes(breaking))
-    async with download(codat) as opened:
+    async with breaking.read_by(download(codat)) as opened:
         await opened.save(tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert len(breaking.asked) == len(cuts) + 1
@@ -208,7 +215,7 @@ async def test_resumes_where_it_broke(
 async def test_weak_tags_are_not_sent(serve_bytes: Serve, connect: Connect) -> None:
     """If-Range takes strong tags only."""
     breaking = Breaking(1000, etag='W/"v1"')
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         assert await opened.read() == CONTENT
     assert "If-Range" not in breaking.asked[1]
 
@@ -217,7 +224,7 @@ async def test_weak_tags_are_not_sent(serve_bytes: Serve, connect: Connect) -> N
 async def test_resuming_without_a_strong_tag(serve_bytes: Serve, connect: Connect, etag: str | None) -> None:
     """The date of the last change replaces a tag that cannot be sent."""
     breaking = Breaking(1000, etag=etag, modified=MONDAY)
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         assert await opened.read() == CONTENT
     assert breaking.asked[1]["If-Range"] == MONDAY
 
@@ -244,7 +251,7 @@ async def test_resuming_into_another_version(
 ) -> None:
     """A server that goes on with another version of the file, whatever it was asked, is not believed."""
     breaking = Breaking(1000, etag=etag, modified=modified, **changes)
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         with pytest.raises(DownloadError, match="changed"):
             await opened.read()
         assert opened.received == 1000
@@ -253,14 +260,14 @@ async def test_resuming_into_another_version(
 async def test_date_may_be_missing_beside_a_tag(serve_bytes: Serve, connect: Connect) -> None:
     """An answer to If-Range repeats the tag only (RFC 9110, section 15.3.7)."""
     breaking = Breaking(1000, modified=MONDAY, **{"Last-Modified": None})
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         assert await opened.read() == CONTENT
 
 
 async def test_no_resuming_without_a_version(serve_bytes: Serve, connect: Connect) -> None:
     """Without a tag and a date nothing shows that the rest would be of the same file."""
     breaking = Breaking(1000, etag=None)
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         with pytest.raises(ConnectionLost):
             await opened.read()
     assert len(breaking.asked) == 1
@@ -281,8 +288,8 @@ async def test_no_resuming_where_the_server_has_no_ranges(
 ) -> None:
     """Without ranges a break is the error that it is, and leaves nothing behind, old file untouched."""
     (tmp_path / "file").write_bytes(b"before")
-    codat = connect(await serve_bytes(Breaking(1000, ranges=False)))
-    async with download(codat) as opened:
+    breaking = Breaking(1000, ranges=False)
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         with pytest.raises(ConnectionLost):
             await opened.save(tmp_path / "file")
     assert os.listdir(tmp_path) == ["file"]
@@ -306,7 +313,8 @@ async def test_resuming_into_something_else(
     serve_bytes: Serve, connect: Connect, changes: dict[str, str]
 ) -> None:
     """Where the server does not go on with the same file, the download fails instead of mixing two."""
-    async with download(connect(await serve_bytes(Breaking(1000, **changes)))) as opened:
+    breaking = Breaking(1000, **changes)
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         with pytest.raises(DownloadError, match="broke after 1000 bytes"):
             await opened.read()
 
@@ -314,7 +322,7 @@ async def test_resuming_into_something_else(
 async def test_giving_up_in_the_end(serve_bytes: Serve, connect: Connect) -> None:
     """A server that breaks without ever sending a byte is left alone after some tries."""
     breaking = Breaking(*[0] * 50)
-    async with download(connect(await serve_bytes(breaking))) as opened:
+    async with breaking.read_by(download(connect(await serve_bytes(breaking)))) as opened:
         with pytest.raises(ConnectionLost):
             await opened.read()
     assert len(breaking.asked) == 5

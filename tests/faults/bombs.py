@@ -1,4 +1,4 @@
-"""Answers of a few bytes that inflate to a gibibyte."""
+"""Answers of a few bytes that inflate to many."""
 
 import zlib
 from functools import cache
@@ -6,31 +6,31 @@ from functools import cache
 import brotli
 import zstandard
 
-SIZE = 1 << 30
+GIBIBYTE = 1 << 30
 _BLOCK = bytes(1 << 20)
 
 
-def _deflated(wbits: int) -> bytes:
+def _deflated(blocks: int, wbits: int) -> bytes:
     # After a full flush every block is compressed to the same bytes, so one is enough.
     compressor = zlib.compressobj(9, zlib.DEFLATED, wbits)
     head = compressor.compress(_BLOCK) + compressor.flush(zlib.Z_FULL_FLUSH)
     block = compressor.compress(_BLOCK) + compressor.flush(zlib.Z_FULL_FLUSH)
-    return head + block * (SIZE // len(_BLOCK) - 1)
+    return head + block * (blocks - 1)
 
 
-def _brotli() -> bytes:
+def _brotli(blocks: int) -> bytes:
     compressor = brotli.Compressor(quality=5, lgwin=24)
-    return b"".join(compressor.process(_BLOCK) for _ in range(SIZE // len(_BLOCK))) + compressor.finish()
+    return b"".join(compressor.process(_BLOCK) for _ in range(blocks)) + compressor.finish()
 
 
-def _zstd() -> bytes:
+def _zstd(blocks: int) -> bytes:
     compressor = zstandard.ZstdCompressor(level=1).compressobj()
-    return b"".join(compressor.compress(_BLOCK) for _ in range(SIZE // len(_BLOCK))) + compressor.flush()
+    return b"".join(compressor.compress(_BLOCK) for _ in range(blocks)) + compressor.flush()
 
 
 _MAKERS = {
-    "gzip": lambda: _deflated(31),
-    "deflate": lambda: _deflated(15),
+    "gzip": lambda blocks: _deflated(blocks, 31),
+    "deflate": lambda blocks: _deflated(blocks, 15),
     "br": _brotli,
     "zstd": _zstd,
 }
@@ -38,6 +38,6 @@ ENCODINGS = tuple(_MAKERS)
 
 
 @cache
-def bomb(encoding: str) -> bytes:
-    """A body that inflates to :data:`SIZE` zeros."""
-    return _MAKERS[encoding]()
+def bomb(encoding: str, size: int = GIBIBYTE) -> bytes:
+    """A body that inflates to so many zeros, in whole mebibytes."""
+    return _MAKERS[encoding](size // len(_BLOCK))
