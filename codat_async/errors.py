@@ -42,7 +42,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 import msgspec
@@ -59,9 +59,10 @@ from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
-from codat_middleware.text import PART, one_line, well_formed
+from codat_middleware.text import PART, PATH, one_line, well_formed
 
-_REASONS = 4 * PART
+_LINKS = frozenset({"location", "content-location", "link", "refresh"})
+_QUERY = re.compile(r"[?#][^\s,;>\"]*")
 
 
 class ConfigurationError(CodatError, ValueError):
@@ -80,7 +81,10 @@ class StatusError(CodatError):
         self.method: str = request.method
         self.path: str = request.path
         self.operation: str = request.operation
-        self.headers: Mapping[str, str] = _without_queries(response.headers)
+        self.headers: Mapping[str, str] = {
+            name: _QUERY.sub("", value) if name.lower() in _LINKS else value
+            for name, value in response.headers.items()
+        }
         """As received, but for the queries of links, which may hold credentials."""
         self.error: str | None = message.error
         self.service: str | None = message.service
@@ -111,8 +115,9 @@ class StatusError(CodatError):
         return write and (self.status >= 500 or self.unconfirmed is not None)
 
     def __str__(self) -> str:
-        error = one_line(self.error or "") or _phrase(self.status)
-        parts = [f"{self.status} {self.method} {self.path}: {error}", *validation_errors(self.validation)[:3]]
+        error = one_line(self.error or "") or responses.get(self.status, "unexpected status")
+        path = one_line(self.path, PATH)
+        parts = [f"{self.status} {self.method} {path}: {error}", *validation_errors(self.validation)[:3]]
         if self.retry_after is not None:
             parts.append(f"retry after {self.retry_after:.0f} s")
         if self.unconfirmed:
@@ -183,6 +188,8 @@ class DecodingError(CodatError):
     ``raw`` the bytes as received.
     """
 
+    _subject = ""
+
     def __init__(self, reason: str, *, path: str = "$", raw: bytes = b"", operation: str = "") -> None:
         super().__init__(one_line(reason))
         self.reason = one_line(reason)
@@ -192,7 +199,7 @@ class DecodingError(CodatError):
 
     def __str__(self) -> str:
         name = f"{self.operation}: " if self.operation else ""
-        return f"{name}{self.reason} at {one_line(self.path)}"
+        return f"{name}{self._subject}{self.reason} at {one_line(self.path)}"
 
 
 class InvalidRecord(DecodingError):
@@ -207,12 +214,7 @@ class InvalidRecord(DecodingError):
         super().__init__(reason, path=path, raw=raw, operation=operation)
         self.record_id = record_id
         """The record's ``id``, if it could be read."""
-
-    def __str__(self) -> str:
-        name = f"{self.operation}: " if self.operation else ""
-        return (
-            f"{name}record {one_line(self.record_id or 'without id')}: {self.reason} at {one_line(self.path)}"
-        )
+        self._subject = f"record {one_line(record_id or 'without id')}: "
 
 
 class PagingError(CodatError):
@@ -227,7 +229,7 @@ class PushError(CodatError):
     """A write that the platform did not carry out; ``operation`` is its last known state."""
 
     def __init__(self, operation: PushOperation[Any], reason: str) -> None:
-        super().__init__(one_line(reason, _REASONS))
+        super().__init__(one_line(reason, 4 * PART))
         self.operation: PushOperation[object] = operation
 
     @property
@@ -263,13 +265,13 @@ class SyncError(CodatError):
         self.company_id = company_id
         self.states: dict[str, DatasetStatus | None] = dict(states)
         self.reason = reason
-        super().__init__(company_id, self.states)
+        super().__init__(one_line(company_id), *self.states)
 
     def __str__(self) -> str:
-        parts = [f"{data_type}: {state or 'never synced'}" for data_type, state in self.states.items()]
+        parts = [f"{name}: {one_line(state or 'never synced')}" for name, state in self.states.items()]
         if DatasetStatus.AUTH_ERROR in self.states.values():
             parts.append("AuthError means that the company must link its software again")
-        return f"company {self.company_id}: {self.reason or 'not synced'} ({'; '.join(parts)})"
+        return f"company {one_line(self.company_id)}: {self.reason or 'not synced'} ({'; '.join(parts)})"
 
 
 class SyncFailed(SyncError):
@@ -281,18 +283,10 @@ class SyncTimeout(SyncError):
 
 
 _BY_STATUS: dict[int, type[StatusError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    402: PaymentRequired,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    409: Conflict,
-    422: UnprocessableEntity,
-    429: RateLimited,
-    500: InternalServerError,
-    503: ServiceUnavailable,
-}
+    400: BadRequest, 401: Unauthorized, 402: PaymentRequired, 403: Forbidden, 404: NotFound,
+    405: MethodNotAllowed, 409: Conflict, 422: UnprocessableEntity, 429: RateLimited,
+    500: InternalServerError, 503: ServiceUnavailable,
+}  # fmt: skip
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 """What a msgspec decoder raises for a malformed text; the last two for one nested without end, and for a
@@ -306,44 +300,21 @@ def from_response(request: Request, response: Response) -> StatusError:
     return kind(request, response, message)
 
 
-_message_fields = {
-    field.encode_name: (field.name, msgspec.json.Decoder(field.type, strict=False).decode)
-    for field in fields(ErrorMessage)
-}
-
-
 def _message(body: bytes) -> ErrorMessage:
     """Decode an error's body field by field, so that one malformed field does not lose the others."""
     message = ErrorMessage()
     with suppress(*DECODE_ERRORS):
-        for wire_name, raw in msgspec.json.decode(well_formed(body), type=dict[str, msgspec.Raw]).items():
-            if wire_name in _message_fields:
-                name, decode = _message_fields[wire_name]
-                with suppress(*DECODE_ERRORS):
-                    setattr(message, name, decode(raw))
+        found = msgspec.json.decode(well_formed(body), type=dict[str, msgspec.Raw])
+        for field in fields(ErrorMessage):
+            with suppress(KeyError, *DECODE_ERRORS):
+                value = msgspec.json.decode(found[field.encode_name], type=field.type, strict=False)
+                setattr(message, field.name, value)
     return message
 
 
 def validation_errors(validation: Validation | None) -> list[str]:
     """A line for each error of a validation."""
-    found = (validation.errors if validation else None) or []
+    found = (validation and validation.errors) or []
     return [
-        f"{one_line(item.item_id or 'record')}: {one_line(item.message or 'no message')}" for item in found
+        f"{one_line(each.item_id or 'record')}: {one_line(each.message or 'no message')}" for each in found
     ]
-
-
-def _without_queries(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: _QUERY.sub("", value) if name.lower() in _LINKS else value for name, value in headers.items()
-    }
-
-
-_LINKS = frozenset({"location", "content-location", "link", "refresh"})
-_QUERY = re.compile(r"[?#][^\s,;>\"]*")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "unexpected status"

@@ -41,6 +41,7 @@ from codat_async.bulk.store.writer import WriteError, Writer, write_error
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 from codat_async.paging import MAX_PAGE_SIZE
+from codat_middleware.text import PATH, one_line
 
 __all__ = ["NothingToPull", "Pull", "PullOptions", "pull"]
 
@@ -229,12 +230,11 @@ class Pull:
             )
         for each in absent:
             self.monitor.emit(f"company_{each.reason}", company=each.company, name=each.name, link=each.link)
+            company, link = one_line(each.company), one_line(each.link or "?", PATH)
             if each.reason == "unlinked" and not options.include_unlinked:
-                _log.warning(
-                    "company %s is no longer linked and is not read: link it at %s", each.company, each.link
-                )
+                _log.warning("company %s is no longer linked and is not read: link it at %s", company, link)
             elif each.reason == "unlisted":
-                _log.warning("company %s is no longer listed under this API key", each.company)
+                _log.warning("company %s is no longer listed under this API key", company)
 
     async def _check_quota(self, found: Found, units: int, run: Run) -> None:
         fits = fits_without_totals(self._codat, units)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from codat_middleware.text import one_line
+
 __all__ = ["Unit", "interleaved"]
 
 
@@ -17,7 +19,8 @@ class Unit(Struct, frozen=True):
     parent: str = ""
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.company, self.type, self.connection, self.parent) if part)
+        parts = (self.company, self.type, self.connection, self.parent)
+        return "/".join(one_line(part) for part in parts if part)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@
 from datetime import datetime
 from typing import Literal
 
+from codat_middleware.text import PATH, one_line
+
 __all__ = [
     "CodatError",
     "ConnectError",
@@ -58,7 +60,7 @@ class TransportError(CodatError):
 
     def __str__(self) -> str:
         note = "; the outcome of this write is unknown" if self.outcome_unknown else ""
-        return f"{self.method} {self.path}: {self.reason}{note}"
+        return f"{self.method} {one_line(self.path, PATH)}: {self.reason}{note}"
 
 
 class ConnectError(TransportError):

@@ -90,9 +90,8 @@ class Logging:
             extra["request_body"] = self._request_text(request)
             extra["response_body"] = None if response is None else self._text(response.body)
         _log.debug(
-            "%s %s: %s in %.3f s, attempt %d%s",
-            request.method,
-            request.path,
+            "%s: %s in %.3f s, attempt %d%s",
+            request,
             outcome,
             duration,
             request.attempt,

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from codat_middleware.text import PATH, one_line
+
 __all__ = ["Body", "ByteStream", "Request", "Response", "Timeout"]
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -83,10 +85,14 @@ class Request(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Show the headers' names only, since one of the values is the credential."""
-        parts = [f"{self.method} {self.path}", *(f"{name}=…" for name in self.headers)]
+        parts = [str(self), *(f"{name}=…" for name in self.headers)]
         if self.operation:
             parts.insert(1, self.operation)
         return f"<Request {', '.join(parts)}, attempt {self.attempt}>"
+
+    def __str__(self) -> str:
+        """Return the method and the path on one line, for a message."""
+        return f"{self.method} {one_line(self.path, PATH)}"
 
     def copy(self, **changes: object) -> "Request":
         """Return a copy with some fields replaced."""

@@ -64,9 +64,8 @@ class RateLimit:
         waited = queued.get() - before
         if waited >= _LOGGED_FROM and _log.isEnabledFor(logging.INFO):
             _log.info(
-                "%s %s: waited %.3f s for a place",
-                request.method,
-                request.path,
+                "%s: waited %.3f s for a place",
+                request,
                 waited,
                 extra={
                     "operation": request.operation,

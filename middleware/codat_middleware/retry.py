@@ -244,9 +244,8 @@ class Retry:
             elapsed=elapsed,
         )
         _log.info(
-            "%s %s: %s in attempt %d, retrying in %.3f s",
-            request.method,
-            request.path,
+            "%s: %s in attempt %d, retrying in %.3f s",
+            request,
             event.reason,
             event.attempt,
             wait,
@@ -295,9 +294,8 @@ def _end(request: Request, outcome: Response | Exception, history: _History, ela
         outcome = outcome.copy(unconfirmed=history.unconfirmed)
     if history.attempt > 1:
         _log.warning(
-            "%s %s: gave up after attempt %d: %s",
-            request.method,
-            request.path,
+            "%s: gave up after attempt %d: %s",
+            request,
             history.attempt,
             last,
             extra=_extra(request, outcome, elapsed),

@@ -5,10 +5,12 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["PART", "one_line", "well_formed"]
+__all__ = ["PART", "PATH", "one_line", "well_formed"]
 
 PART: Final = 200
 """Characters kept of one text of a server."""
+PATH: Final = 2 * PART
+"""Characters kept of a path, which has several ids."""
 
 
 def one_line(text: str, limit: int = PART) -> str:

@@ -127,6 +127,9 @@ def test_texts_of_a_server_are_bounded_and_plain() -> None:
         errors.DecodingError(OBEYED + "x" * 1000, path=OBEYED + "x" * 1000, operation="bills.get"),
         errors.InvalidRecord("bad", record_id=OBEYED + "x" * 1000, path="$", raw=b""),
         errors.PushFailed(operation(push_operation_key=OBEYED + "x" * 1000), OBEYED + "x" * 9000),
+        errors.SyncFailed(OBEYED + "x" * 1000, {"bills": DatasetStatus(OBEYED + "x" * 1000)}),
+        errors.ConnectionLost("reset", method="GET", path="/" + "x" * 9000, sent=True),
+        raised(404, path="/" + "x" * 9000),
     ):
         assert str(error).isprintable()
         assert repr(error).isprintable()

@@ -1,7 +1,9 @@
 """Lists that never end, and malformed pages, over sockets."""
 
 import json
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ class Server:
     def __init__(self, pages: Page) -> None:
         self.pages = pages
         self.numbers: list[int] = []
+        self.company: dict[str, Any] = {}
+        """Other fields of the only company."""
 
     async def __aenter__(self) -> "Server":
         app = web.Application()
@@ -64,7 +68,7 @@ class Server:
         connection = {"id": CONNECTION, "status": "Linked", "sourceType": "Accounting", "platformName": "x"}
         company = {"id": COMPANY, "name": "x", "redirect": "x", "dataConnections": [connection]}
         if path == "/companies":
-            return web.json_response(page(1, company, total=1, _links={}))
+            return web.json_response(page(1, company | self.company, total=1, _links={}))
         return web.json_response(company)
 
 
@@ -241,6 +245,28 @@ async def test_one_odd_record_costs_no_other() -> None:
         with pytest.raises(errors.InvalidRecord):
             codec.read(text, Attachment)
     assert codec.read(bad[3], Attachment).file_size == 12
+
+
+async def test_company_whose_id_a_terminal_obeys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Errors, reports and logs show the beginning of it, on one line."""
+    caplog.set_level(logging.DEBUG, "codat_async")
+    caplog.set_level(logging.DEBUG, "codat_middleware")
+    async with Server(lambda number: b"[") as server, client(server) as codat:
+        server.company["id"] = server.company["redirect"] = "\x1b[2J\x9b\x00" + "x" * 5000
+        with pytest.raises(bulk.PartialFailure) as caught:
+            async for _ in bulk.records(codat, types=["customers"]):
+                pass
+        options = bulk.PullOptions(types=["customers"], allow_partial=True)
+        for connections in (..., []):
+            if connections is not ...:
+                server.company["dataConnections"] = connections
+            with suppress(bulk.NothingToPull):
+                await bulk.pull(codat, tmp_path, options=options)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("codat")]
+    assert any("is no longer linked" in line for line in lines)
+    for line in (str(caught.value), *lines):
+        assert line.isprintable()
+        assert len(line) < 1500
 
 
 async def test_errors_with_a_byte_order_mark() -> None:

@@ -107,7 +107,7 @@ async def download(codat: Codat, known: Known, rng: random.Random, place: Path) 
 
 
 async def write(codat: Codat, known: Known, rng: random.Random, place: Path) -> None:
-    """A write, an upload, or following a write to its end."""
+    """A write, an upload, a sync, or following one of them to its end."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"x" * 100
@@ -122,6 +122,9 @@ async def write(codat: Codat, known: Known, rng: random.Random, place: Path) -> 
             lambda: codat.bills.upload_attachment(*ids, bill, pieces, name="x.pdf"),
             lambda: codat.companies.replace(known.company, CompanyRequest(name="x")),
             lambda: codat.push_operations.list(known.company).collect(),
+            lambda: codat.refresh_data.wait(
+                known.company, ["bills", "customers"], refresh=rng.random() < 0.5, timeout=30
+            ),
         )
     )()
     if hasattr(made, "push_operation_key"):

@@ -35,8 +35,8 @@ _CPU = 10.0
 _MEMORY = 256 << 20
 """The most that the process may grow over all calls, in bytes."""
 _RESPONSE = 4 << 20
-_TEXT = 16_000
-"""Characters of the text of an error or of a log: an id of a server may be in the path, percent-encoded."""
+_TEXT = 3000
+"""Characters of the text of an error or of a log."""
 _TIMEOUT = Timeout(connect=2.0, read=0.1, total=0.5)
 
 
