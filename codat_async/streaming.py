@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from types import TracebackType
 from typing import IO, BinaryIO, Final, Self, TypeAlias, TypeVar, TypeVarTuple, Unpack
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ import anyio.to_thread
 
 from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout, StatusError
 from codat_middleware.messages import Body, ByteStream, Request, Response
+from codat_middleware.text import PATH, one_line
 
 T = TypeVar("T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -80,20 +80,16 @@ class Download:
     def _begin(self, response: Response) -> None:
         self._stream = response.stream
         if response.status == 206:
-            raise DownloadError(
-                f"{self._request.path}: the server sent a part of the file, which nobody asked for"
-            )
+            raise self._failure("the server sent a part of the file, which nobody asked for")
         self.headers = response.headers
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
         length = response.headers.get("Content-Length", "")
         # The length of an encoded content is not that of the decoded bytes that arrive.
-        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-        self.size = int(length) if re.fullmatch(r"[0-9]{1,18}", length) and not encoded else None
+        known = re.fullmatch(r"[0-9]{1,18}", length) and not _encoded(response.headers)
+        self.size = int(length) if known else None
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -117,12 +113,11 @@ class Download:
                 break
             except (ConnectionLost, RequestTimeout) as lost:
                 breaks = breaks + 1 if self.received == reached else 0
-                closed = self._stream is None
-                if closed or breaks >= _RESUMES or not self._resumable:
+                if self._stream is None or breaks >= _RESUMES or not self._resumable:
                     raise
                 await self._resume(lost)
         if self.size is not None and self.received != self.size:
-            raise DownloadError(f"{self._request.path}: received {self.received} of {self.size} bytes")
+            raise self._failure(f"received {self.received} of {self.size} bytes")
 
     async def read(self, *, max_size: int | None = MAX_READ) -> bytes:
         """The whole content as bytes; raises DownloadError if it is larger than ``max_size`` bytes."""
@@ -133,8 +128,9 @@ class Download:
                 if max_size is not None and self.received > max_size:
                     # The error's traceback would keep them.
                     pieces.clear()
-                    reason = f"larger than {max_size:,} bytes; save it to a file, or pass max_size"
-                    raise DownloadError(f"{self._request.path}: {reason}")
+                    raise self._failure(
+                        f"larger than {max_size:,} bytes; save it to a file, or pass max_size"
+                    )
         return b"".join(pieces)
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
@@ -164,41 +160,42 @@ class Download:
 
     async def _resume(self, lost: Exception) -> None:
         await self._close()
-        request = self._request
         if not self.received:
-            self._begin(await self._send(request))
+            self._begin(await self._send(self._request))
             return
-        request = request.with_header("Range", f"bytes={self.received}-")
+        request = self._request.with_header("Range", f"bytes={self.received}-")
         # Weak tags must not be sent in an If-Range (RFC 9110, section 13.1.5).
-        validator = "ETag"
-        if (self.headers.get("ETag") or "W/").startswith("W/") and "Last-Modified" in self.headers:
-            validator = "Last-Modified"
-        if not self.headers[validator].startswith("W/"):
+        strong = [name for name in _VALIDATORS if not (self.headers.get(name) or "W/").startswith("W/")]
+        validator = strong[0] if strong else "ETag"
+        if strong:
             request = request.with_header("If-Range", self.headers[validator])
-        failed = f"{request.path}: broke after {self.received} bytes and the server did not resume"
+        failed = f"broke after {self.received} bytes and the server did not resume"
         try:
             response = await self._send(request)
         except StatusError as error:
-            raise DownloadError(f"{failed} ({error.status})") from error
-        self._stream = response.stream
-        if response.status != 206 or not self._continues(response.headers):
-            raise DownloadError(failed) from lost
+            raise self._failure(f"{failed} ({error.status})") from error
+        self._stream, headers = response.stream, response.headers
+        part = rf"bytes {self.received}-[0-9]+/({self.size}|\*)"
+        continues = re.fullmatch(part, headers.get("Content-Range", "").strip()) and not _encoded(headers)
+        if response.status != 206 or not continues:
+            raise self._failure(failed) from lost
         for name in _VALIDATORS:
             # Some servers ignore If-Range. In an answer to one the other validator may be missing.
-            before, now = self.headers.get(name), response.headers.get(name)
+            before, now = self.headers.get(name), headers.get(name)
             if before != now and (name == validator or None not in (before, now)):
-                raise DownloadError(f"{request.path}: changed after {self.received} bytes") from lost
+                raise self._failure(f"changed after {self.received} bytes") from lost
 
-    def _continues(self, headers: Mapping[str, str]) -> bool:
-        part = re.fullmatch(
-            rf"bytes {self.received}-[0-9]+/({self.size}|\*)", headers.get("Content-Range", "").strip()
-        )
-        return part is not None and headers.get("Content-Encoding", "identity") == "identity"
+    def _failure(self, reason: str) -> DownloadError:
+        return DownloadError(f"{one_line(self._request.path, PATH)}: {reason}")
 
     async def _close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()
+
+
+def _encoded(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Encoding", "identity") != "identity"
 
 
 async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
@@ -221,7 +218,7 @@ class _PartFile:
         self.target = target
         # Does not contain the file's own name, which may be of the greatest length already.
         self._part = target.with_name(f".{uuid.uuid4().hex}.part")
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] = io.BytesIO()
 
     def open(self) -> None:
         if self.target.is_dir():
@@ -231,23 +228,19 @@ class _PartFile:
         self._file = self._part.open("wb")
 
     def write(self, piece: bytes) -> None:
-        assert self._file is not None
         self._file.write(piece)
 
     def finish(self) -> None:
         """Flush the content to disk, then rename the file to its own name."""
-        assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         self._part.replace(self.target)
 
     def discard(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._file is not None:
-                self._file.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink()
+        for end in (self._file.close, self._part.unlink):
+            with contextlib.suppress(OSError):
+                end()
 
 
 async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Arguments) -> T:
@@ -286,14 +279,13 @@ def _unquoted(value: str) -> str:
 
 
 def _extended_name(value: str) -> str | None:
-    charset, _, encoded = value.partition("'")
-    _, quote, encoded = encoded.partition("'")
-    if not quote:
+    parts = value.split("'", 2)
+    if len(parts) < 3:
         return None
     try:
-        return unquote(encoded, encoding=charset, errors="strict")
+        return unquote(parts[2], encoding=parts[0], errors="strict")
     except LookupError:
-        return unquote(encoded)
+        return unquote(parts[2])
     except ValueError:
         return None
 
@@ -317,8 +309,7 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
     :class:`ValueError` for a source without a name and for an open file that was read to its end.
     """
     content, length, own_name, replayable = await _content(source)
-    name = (name or own_name or "").replace("\r", "%0D").replace("\n", "%0A")
-    name = _printable(name)
+    name = _printable((name or own_name or "").replace("\r", "%0D").replace("\n", "%0A"))
     if not name:
         raise ValueError("an upload needs a file name: pass name=…")
     content_type = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -326,21 +317,27 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
         raise ValueError(f"not a content type: {content_type!r}")
     boundary = uuid.uuid4().hex
     quoted = name.replace('"', "%22")
-    head = (
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="{_PART}"; filename="{quoted}"\r\n'
-        f"Content-Type: {content_type}\r\n\r\n"
-    ).encode()
+    disposition = f'Content-Disposition: form-data; name="{_PART}"; filename="{quoted}"'
+    head = "\r\n".join((f"--{boundary}", disposition, f"Content-Type: {content_type}", "", "")).encode()
     tail = f"\r\n--{boundary}--\r\n".encode()
+    used: AsyncIterator[bytes] | None = None
 
     async def form() -> AsyncIterator[bytes]:
+        nonlocal used
+        pieces = aiter(content())
+        if pieces is used:
+            raise TypeError("the function of an upload must open a new iterator each time it is called")
+        used = pieces
         yield head
         sent = 0
-        async for piece in content():
+        async for piece in pieces:
             sent += len(piece)
             if length is not None and sent > length:
                 break
             yield piece
+        if length is None and not sent:
+            # As of an iterator that was used before: better than an empty attachment in silence.
+            raise ValueError("the source of an upload has nothing, or nothing more, to read")
         if length is not None and sent != length:
             raise OSError(f"{name}: the size of the file changed while it was sent")
         yield tail
@@ -361,25 +358,21 @@ _Opened: TypeAlias = Callable[[], AsyncIterable[bytes]]
 async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | None, bool]:
     """A function that opens the source, its size and name if known, and whether it can be opened again."""
     if isinstance(source, bytes | bytearray):
-        data = bytes(source)
-        return (lambda: _pieces_of(data)), len(data), None, True
+        source = io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        size = (await anyio.to_thread.run_sync(path.stat)).st_size
-        with await anyio.to_thread.run_sync(path.open, "rb"):
-            pass
+        with await anyio.to_thread.run_sync(path.open, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
         return (lambda: _pieces_of_path(path)), size, path.name, True
     if callable(source):
-        return _opened_again(source), None, None, True
+        return source, None, None, True
     if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
-        raise TypeError(
-            "file must be a path, bytes, a file opened in binary mode, or a function that opens "
-            f"an async iterator of bytes, not {type(source).__name__}"
-        )
+        kinds = "a path, bytes, a binary file, or a function that opens an async iterator of bytes"
+        raise TypeError(f"file must be {kinds}, not {type(source).__name__}")
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
     if not source.seekable():
-        return (lambda: _not_empty(_pieces_of_file(source))), None, name, False
+        return (lambda: _pieces_of_file(source)), None, name, False
 
     def measure() -> tuple[int, int]:
         with _seeking:
@@ -407,35 +400,6 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
             place += len(piece)
 
     return opened, size, name, True
-
-
-def _opened_again(source: Callable[[], AsyncIterable[bytes]]) -> _Opened:
-    used: AsyncIterator[bytes] | None = None
-
-    def opened() -> AsyncIterable[bytes]:
-        nonlocal used
-        pieces = aiter(source())
-        if pieces is used:
-            raise TypeError("the function of an upload must open a new iterator each time it is called")
-        used = pieces
-        return _not_empty(pieces)
-
-    return opened
-
-
-async def _not_empty(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The pieces; raises ValueError if there are none, as of an iterator that was used before."""
-    empty = True
-    async for piece in pieces:
-        empty = False
-        yield piece
-    if empty:
-        raise ValueError("the source of an upload has nothing, or nothing more, to read")
-
-
-async def _pieces_of(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), _PIECE):
-        yield data[start : start + _PIECE]
 
 
 async def _pieces_of_path(path: Path) -> AsyncIterator[bytes]:
