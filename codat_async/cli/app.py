@@ -160,6 +160,7 @@ def _pull(
     log: "progress.JsonLog | None",
 ) -> ExitStatus:
     from codat_async import bulk
+    from codat_async.bulk.store.layout import CHECKPOINT
 
     _check_sinks(parquet, duckdb)
     selection = _select(options)
@@ -188,7 +189,8 @@ def _pull(
             return await job.run()
 
     with signals.handle_signals(_RESUME) as handler:
-        if duckdb is not None:
+        if duckdb is not None and not (into / CHECKPOINT).exists():
+            # A mistake in the first command is reported before the pull, a fault of a later night after it.
             parsing.check_duckdb_file(duckdb)
         report = _run_with_client(options, handler, work)
         if log is None:

@@ -39,6 +39,25 @@ def test_unusable_duckdb_file_is_reported_before_the_pull(
     assert not (tmp_path / "books").exists()
 
 
+def test_fault_of_a_sink_does_not_cost_a_later_pull(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with a DuckDB file that was written before is reported after the pull."""
+    into, file = tmp_path / "books", tmp_path / "x.duckdb"
+    assert command("pull", "--into", into, "--types", "bills", "--duckdb", file) == 0
+    for damage in (lambda: file.write_bytes(b"damaged" * 1000), lambda: (file.unlink(), file.mkdir())):
+        damage()
+        run = json.loads((into / "report.json").read_bytes())["run"]
+        capsys.readouterr()
+        assert command("pull", "--into", into, "--types", "bills", "--duckdb", file) == 3
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith(f"codat-async: cannot write to the DuckDB file {file}: ")
+        assert "what was pulled is complete" in error
+        report = json.loads((into / "report.json").read_bytes())
+        assert report["run"] != run
+        assert report["outcome"] == "done"
+
+
 @pytest.mark.parametrize("log", [[], ["--log-json"]])
 def test_duckdb_file_in_use_does_not_cost_the_pull(
     sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]

@@ -2,6 +2,9 @@
 
 import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,52 @@ def test_summary_and_exit_status_of_a_complete_pull(
     assert "all done: full run" in out.splitlines()[-1]
     (file,) = sealed_files(tmp_path / "books", ["bills"])
     assert file.rows == 40
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """A proxy's address, and the request lines and credentials that reach it; it answers 401."""
+    seen: list[tuple[str, str | None]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.requestline, self.headers["Proxy-Authorization"]))
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("variable", [None, "HTTP_PROXY"])
+def test_proxy(
+    proxy: tuple[str, list[tuple[str, str | None]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+) -> None:
+    """That of the environment is used, or the one that is passed, whose credentials are not printed."""
+    address, seen = proxy
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CODAT_API_KEY", "key")
+    arguments = ["pull", "--base-url", "http://api.codat.test", "--into", tmp_path / "books"]
+    if variable is None:
+        arguments += ["--proxy", f"http://user:pass@{address}"]
+    else:
+        monkeypatch.setenv(variable, f"http://user:pass@{address}")
+    assert command(*arguments) == 2
+    assert "pass@" not in error_line(capsys)
+    line, credential = seen[0]
+    assert line.startswith("GET http://api.codat.test/companies?")
+    assert credential == "Basic dXNlcjpwYXNz"
 
 
 def test_second_pull_is_incremental_unless_full(
