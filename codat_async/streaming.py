@@ -363,7 +363,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
         path = Path(source)
         with await anyio.to_thread.run_sync(path.open, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-        return (lambda: _pieces_of_path(path)), size, path.name, True
+        return (lambda: _pieces_of(path)), size, path.name, True
     if callable(source):
         return source, None, None, True
     if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
@@ -372,7 +372,7 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
     if not source.seekable():
-        return (lambda: _pieces_of_file(source)), None, name, False
+        return (lambda: _pieces_of(source)), None, name, False
 
     def measure() -> tuple[int, int]:
         with _seeking:
@@ -402,16 +402,12 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     return opened, size, name, True
 
 
-async def _pieces_of_path(path: Path) -> AsyncIterator[bytes]:
-    file = await anyio.to_thread.run_sync(path.open, "rb")
+async def _pieces_of(source: Path | BinaryIO | IO[bytes]) -> AsyncIterator[bytes]:
+    file = await anyio.to_thread.run_sync(source.open, "rb") if isinstance(source, Path) else source
     try:
-        async for piece in _pieces_of_file(file):
+        while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
             yield piece
     finally:
-        # Closed without an await, so that a generator dropped half way leaves nothing behind.
-        file.close()
-
-
-async def _pieces_of_file(file: BinaryIO | IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
-        yield piece
+        if file is not source:
+            # Closed without an await, so that a generator dropped half way leaves nothing behind.
+            file.close()
