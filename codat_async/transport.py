@@ -211,8 +211,9 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
     aiohttp's own time-out ends with the connection. A body whose decompression fails at its end
     is then never ended, and one whose decompression fails before is a RuntimeError.
     """
+    waiting = asyncio.timeout(silence)
     try:
-        async with asyncio.timeout(silence) as waiting:
+        async with waiting:
             return await content.readany()
     except TimeoutError:
         if waiting.expired():
