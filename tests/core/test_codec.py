@@ -170,7 +170,7 @@ def test_coercion_keeps_money_and_large_numbers() -> None:
 
 def test_name_that_is_not_utf8() -> None:
     """The strict decoder passes over an unknown field, whose name cannot be kept."""
-    with pytest.raises(DecodingError, match=r"accounts\.get: the text is not JSON \(Invalid UTF-8"):
+    with pytest.raises(DecodingError, match=r"accounts\.get: the text is not JSON"):
         codec.read(b'{"id":"a","\xff":1}', Account, operation="accounts.get")
 
 
