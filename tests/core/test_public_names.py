@@ -120,7 +120,7 @@ def test_foreign_packages_stay_in_their_room(room: str) -> None:
 def test_the_codec_is_one_door() -> None:
     """Nobody outside the codec imports its modules, such as the lenient steps, or reaches for them."""
     inside = {path.stem for path in sources("codec")} - {"__init__"}
-    assert {"lenient", "mirror"} <= inside
+    assert {"lenient", "pages"} <= inside
     for path in set(ROOT.rglob("*.py")) - set(sources("codec")):
         assert not [name for name in imported(path) if name.startswith("codat_async.codec.")], path
         attributes = {
