@@ -18,6 +18,7 @@ from tests.faults.server import OK, Act, Server, answer, ok
 from tests.faults.test_faults import COMPANY, fetch
 
 PATIENT = Timeout(connect=5, read=30, total=60)
+BRIEF = Timeout(connect=5, read=30, total=0.7)
 MIB = 1 << 20
 ONCE = RetryPolicy(attempts=1)
 
@@ -230,7 +231,7 @@ _ENDLESS_FAILURE = dripping(_HEAD % b"404 Not Found" + b"Content-Length: 1000000
 @pytest.mark.parametrize("act", [_ENDLESS_HEADERS, _ENDLESS_FAILURE], ids=["headers", "failure"])
 async def test_download_that_never_begins(raw_scene: RawScene, act: Act) -> None:
     """Headers and error bodies that come a byte at a time end by the total time-out."""
-    async with raw_scene(act, retry=ONCE) as (codat, _):
+    async with raw_scene(act, retry=ONCE, timeout=BRIEF) as (codat, _):
         with pytest.raises(errors.RequestTimeout) as caught:
             async with asyncio.timeout(20), codat.bills.download_attachment(COMPANY, "n", "b", "a"):
                 pass
@@ -247,7 +248,7 @@ async def test_download_may_last_longer_than_the_total(raw_scene: RawScene) -> N
             writer.write(b"x")
 
     async with (
-        raw_scene(act) as (codat, _),
+        raw_scene(act, timeout=BRIEF) as (codat, _),
         codat.bills.download_attachment(COMPANY, "n", "b", "a") as opened,
     ):
         assert await opened.read() == b"x" * 10
