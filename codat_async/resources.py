@@ -10,6 +10,8 @@ from codat_async.models import Connection, PushOption
 from codat_async.operations.base import Operation, Resource
 from codat_async.operations.base import data_type_of as data_type_of
 from codat_async.operations.calls import (
+    AccountCall,
+    AccountRecordCall,
     AgedReport,
     CompanyCall,
     CompanySend,
@@ -397,6 +399,14 @@ class PushOperations(PushWaiter):
         return _written_models().get(data_type)
 
 
+class Webhooks(Resource):
+    """Where Codat sends events; ``codat_async.webhooks`` verifies and reads them."""
+
+    list_consumers = AccountCall(models.WebhookConsumers, "/webhooks")
+    create_consumer = Send(models.WebhookConsumer, models.WebhookConsumer, "/webhooks")
+    delete_consumer = AccountRecordCall(NoneType, "/webhooks/{webhookId}", method="DELETE")
+
+
 # --- what a client offers ------------------------------------------------------------------
 
 
@@ -434,6 +444,7 @@ class Resources:
     refresh_data = cached_property(RefreshData)
     read_data = cached_property(ReadData)
     push_operations = cached_property(PushOperations)
+    webhooks = cached_property(Webhooks)
 
     def _unbind(self) -> None:
         """Forget the resources created so far, which are bound to the client that this is a copy of."""

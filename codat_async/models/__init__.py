@@ -165,6 +165,7 @@ from codat_async.models.tracking import (
     TrackingCategoryTree,
 )
 from codat_async.models.transfers import Transfer, TransferAccount, TransferStatus
+from codat_async.models.webhooks import WebhookConsumer, WebhookConsumers
 
 __all__ = [
     "NULL",
@@ -320,6 +321,8 @@ __all__ = [
     "ValidDataTypeLinks",
     "Validation",
     "ValidationItem",
+    "WebhookConsumer",
+    "WebhookConsumers",
     "Weblink",
     "WeblinkType",
     "WithholdingTax",

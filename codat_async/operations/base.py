@@ -159,7 +159,7 @@ class Operation:
             body=body,
             operation=self.label,
             route=self.path,
-            company_id=ids[0] if ids else None,
+            company_id=ids[0] if ids and self.base else None,
             stream=stream,
         )
 

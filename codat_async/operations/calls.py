@@ -12,6 +12,22 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 
+class AccountCall(Call[T]):
+    """An operation on the Codat account as a whole."""
+
+    async def __call__(self) -> T:
+        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
+        return await self._answer(())
+
+
+class AccountRecordCall(Call[T]):
+    """An operation on something that the Codat account has by id."""
+
+    async def __call__(self, record_id: str) -> T:
+        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is nothing with that id."""
+        return await self._answer((record_id,))
+
+
 class CompanyCall(Call[T]):
     """An operation on a company as a whole, or on what it has one of."""
 

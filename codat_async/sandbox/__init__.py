@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from codat_async.sandbox.limits import RateLimits
     from codat_async.sandbox.server import Sandbox
     from codat_async.sandbox.serving import serve
+    from codat_async.sandbox.webhooks import WebhookOptions
 
 __all__ = [
     "KINDS",
@@ -18,6 +19,7 @@ __all__ = [
     "RateLimits",
     "Sandbox",
     "SandboxThread",
+    "WebhookOptions",
     "run_in_background",
     "serve",
 ]
@@ -28,6 +30,7 @@ _MODULES = {
     "limits": ("RateLimits",),
     "server": ("Sandbox",),
     "serving": ("serve",),
+    "webhooks": ("WebhookOptions",),
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 import threading
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from codat_async.sandbox.background import Address
 from codat_async.sandbox.faults import Fault
 from codat_async.sandbox.limits import RateLimits
 from codat_async.sandbox.server import Sandbox
+from codat_async.sandbox.webhooks import WebhookOptions
 
 
 async def _run() -> None:
@@ -18,7 +20,12 @@ async def _run() -> None:
     if not line:
         return
     options = msgspec.json.decode(line)
-    for name, kind in (("limits", RateLimits | bool | None), ("faults", str | list[Fault | str] | None)):
+    kinds: dict[str, Any] = {
+        "limits": RateLimits | bool | None,
+        "faults": str | list[Fault | str] | None,
+        "webhooks": WebhookOptions | None,
+    }
+    for name, kind in kinds.items():
         options[name] = msgspec.convert(options.get(name), kind)
     async with Sandbox(**options) as sandbox:
         address = Address(base_url=sandbox.base_url, api_key=sandbox.api_key, company_ids=sandbox.company_ids)

@@ -14,6 +14,7 @@ from codat_async.sandbox.faults import KINDS, PROFILES, Fault, FaultPlan, parse_
 from codat_async.sandbox.limits import RateLimits
 from codat_async.sandbox.replies import ApiError, Reply, json_reply
 from codat_async.sandbox.routing import Router
+from codat_async.sandbox.webhooks import Deliveries, Events
 
 _PREFIX: Final = "/_sandbox"
 _MOST_COPIES: Final = 100_000
@@ -39,7 +40,14 @@ class _Number(Struct, forbid_unknown_fields=True):
     copies: int = 1
 
 
-def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Editor) -> None:
+class _Event(Struct, forbid_unknown_fields=True, rename="camel"):
+    event_type: str
+    payload: Any = None
+
+
+def add_admin_routes(
+    router: Router[Route], dispatcher: Dispatcher, editor: Editor, deliveries: Deliveries, events: Events
+) -> None:
     """Adds the endpoint's routes."""
 
     def stats(call: Call) -> Any:
@@ -103,6 +111,13 @@ def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Edit
         editor.forget_syncs(call.company_id, call.ids["dataType"])
         return {}
 
+    def webhooks(call: Call) -> Any:
+        return {"secret": deliveries.secret, "pending": deliveries.pending, **deliveries.counts}
+
+    def send_event(call: Call) -> Any:
+        wanted = call.decode(_Event)
+        return {"consumers": events.send(wanted.event_type, wanted.payload)}
+
     records = "/companies/{companyId}/{resource}"
     syncs = "/companies/{companyId}/syncs/{dataType}"
     for method, path, answer in (
@@ -114,6 +129,8 @@ def add_admin_routes(router: Router[Route], dispatcher: Dispatcher, editor: Edit
         (HTTPMethod.GET, "/limits", limits),
         (HTTPMethod.PUT, "/limits", set_limits),
         (HTTPMethod.DELETE, "/limits", set_limits),
+        (HTTPMethod.GET, "/webhooks", webhooks),
+        (HTTPMethod.POST, "/webhooks", send_event),
         (HTTPMethod.POST, "/touch", touch),
         (HTTPMethod.PUT, records, set_records),
         (HTTPMethod.POST, f"{records}/shift", shift),

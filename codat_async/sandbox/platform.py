@@ -186,12 +186,15 @@ class Platform:
         )
         company.connections.add(connection)
         company.connections_changed()
+        self._state.events.connection("created", company.company, connection)
         return json_reply(connection)
 
     def _delete_connection(self, call: Call) -> Reply:
         company = self._company(call)
-        company.connections.records.remove(self._connection(call))
+        connection = self._connection(call)
+        company.connections.records.remove(connection)
         company.connections_changed()
+        self._state.events.connection("deleted", company.company, connection)
         return Reply(content_type=None)
 
     def _unlink(self, call: Call) -> Reply:
@@ -209,8 +212,7 @@ class Platform:
         if status == ConnectionStatus.LINKED:
             company.link(connection)
         elif status is not None:
-            connection.status = status
-            company.connections_changed()
+            company.unlink(connection, status)
         return json_reply(connection)
 
     def _refresh_all(self, call: Call) -> Reply:

@@ -12,6 +12,7 @@ from codat_async.sandbox.dispatch import Route
 from codat_async.sandbox.platform import Platform
 from codat_async.sandbox.reads import Reads
 from codat_async.sandbox.routing import Router
+from codat_async.sandbox.webhooks import Consumers
 from codat_async.sandbox.writes import Writes
 
 Make = Callable[[Operation], Handler]
@@ -33,7 +34,9 @@ def body_models(operations: Iterable[Operation]) -> dict[DataType, Any]:
     }
 
 
-def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Mapping[str, Make]:
+def makers(
+    reads: Reads, writes: Writes, files: Files, platform: Platform, consumers: Consumers
+) -> Mapping[str, Make]:
     """What makes the handler of an operation: by ``resource.name``, or else by the resource or the name."""
     by_kind: dict[str, Make] = {
         "list": reads.list,
@@ -58,7 +61,8 @@ def makers(reads: Reads, writes: Writes, files: Files, platform: Platform) -> Ma
         "upload_attachment": files.upload,
         "delete_attachment": files.delete,
     }
-    return by_kind | {name: _always(handler) for name, handler in platform.handlers().items()}
+    others = {**platform.handlers(), **consumers.handlers()}
+    return by_kind | {name: _always(handler) for name, handler in others.items()}
 
 
 def _always(handler: Handler) -> Make:

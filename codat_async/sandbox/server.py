@@ -24,6 +24,7 @@ from codat_async.sandbox.routes import add_catalogue, body_models, makers, recor
 from codat_async.sandbox.routing import Router
 from codat_async.sandbox.state import State
 from codat_async.sandbox.syncs import Timers
+from codat_async.sandbox.webhooks import Consumers, Deliveries, Events, WebhookOptions
 from codat_async.sandbox.writes import Writes
 
 _CACHE_BYTES: Final = 256 * 1024 * 1024
@@ -54,6 +55,7 @@ class Sandbox:
     ``push_delay`` is how many seconds a write stays pending, ``sync_delay`` how many a sync
     takes. Books are made when first asked for, which for large ones takes seconds; the
     resources named in ``warm`` are made before it listens. ``api_key`` is random unless given.
+    ``webhooks`` is how events are sent, and where to beside the consumers created by the API.
 
     It listens on ``127.0.0.1`` unless another ``host`` is given, on a free port unless one is given.
     """
@@ -73,6 +75,7 @@ class Sandbox:
         push_delay: float = 0.05,
         sync_delay: float = 0.2,
         warm: Iterable[str] = (),
+        webhooks: WebhookOptions | None = None,
     ) -> None:
         self.books = Books(companies=companies, seed=seed, size=size, sizes=sizes)
         self.api_key = api_key or f"sandbox-{secrets.token_hex(12)}"
@@ -83,7 +86,12 @@ class Sandbox:
         operations = list(catalogue())
         models = record_models(operations)
         self._timers = Timers(push_delay, sync_delay)
-        self._state = State(self.books, models, seed, self._timers)
+        webhooks = webhooks or WebhookOptions()
+        consumers = Consumers(webhooks.urls, seed)
+        self._deliveries = Deliveries(webhooks, seed)
+        self.events = Events(consumers, self._deliveries, seed)
+        """Sends events that nothing in the sandbox causes."""
+        self._state = State(self.books, models, seed, self._timers, self.events)
         self.records = Editor(self._state, models, seed)
         """Changes to the books from outside the API."""
         self._limiter = RateLimiter(_limits(limits), lambda: len(self.company_ids))
@@ -91,11 +99,11 @@ class Sandbox:
         writes = Writes(self._state, reads, body_models(operations))
         self._files = Files(reads, writes)
         router: Router[Route] = Router()
-        by_kind = makers(reads, writes, self._files, Platform(self._state, reads))
+        by_kind = makers(reads, writes, self._files, Platform(self._state, reads), consumers)
         add_catalogue(router, operations, by_kind)
         plan = FaultPlan(parse_faults(faults), seed)
         self._dispatcher = Dispatcher(router, self._limiter, plan, self.api_key, host, seed)
-        add_admin_routes(router, self._dispatcher, self.records)
+        add_admin_routes(router, self._dispatcher, self.records, self._deliveries, self.events)
         self._exit = AsyncExitStack()
 
     async def start(self) -> None:
@@ -107,6 +115,8 @@ class Sandbox:
         self.records.warm(self._warm)
         self._exit.callback(self._files.close)
         self._exit.callback(self._timers.stop)
+        await self._deliveries.start()
+        self._exit.push_async_callback(self._deliveries.stop)
         try:
             await runner.setup()
             self._exit.push_async_callback(runner.cleanup)
@@ -137,6 +147,11 @@ class Sandbox:
     def company_ids(self) -> list[str]:
         """The ids of the companies that there are now."""
         return self._state.company_ids
+
+    @property
+    def webhook_secret(self) -> str:
+        """What the webhooks are signed with."""
+        return self._deliveries.secret
 
     def connection_ids(self, company_id: str) -> list[str]:
         """The ids of a company's connections; raises :class:`KeyError` for an unknown company."""

@@ -5,13 +5,21 @@ from operator import attrgetter
 from typing import Any, Final
 
 from codat_async import models
-from codat_async.models import Company, Connection, ConnectionStatus, DataType, PushOperation
+from codat_async.models import (
+    Company,
+    Connection,
+    ConnectionStatus,
+    DataType,
+    PullOperation,
+    PushOperation,
+)
 from codat_async.operations.base import data_type_of
 from codat_async.sandbox.books import Books, CompanyBooks
 from codat_async.sandbox.books.profile import uuid_of
 from codat_async.sandbox.collection import Collection
 from codat_async.sandbox.replies import ApiError, now
 from codat_async.sandbox.syncs import ACCOUNTING_TYPES, Change, Syncs, Timers
+from codat_async.sandbox.webhooks import Events
 
 _REPORTS: Final = (DataType.BALANCE_SHEET, DataType.PROFIT_AND_LOSS, DataType.CASH_FLOW_STATEMENT)
 
@@ -35,7 +43,7 @@ class CompanyState:
         self.connections = Collection(list(connections), Connection)
         self.pushes = Collection([], PushOperation[Any], id_of=attrgetter("push_operation_key"))
         self.sync_settings: models.CompanySyncSettings | None = None
-        self.syncs = Syncs(company.id, state.timers, self._sync, self._disconnect)
+        self.syncs = Syncs(company.id, state.timers, self._sync, self._disconnect, self._ended)
         self._state = state
         self._collections: dict[tuple[str, str], Collection] = {}
         if books is not None:
@@ -68,11 +76,19 @@ class CompanyState:
 
     def link(self, connection: Connection) -> None:
         """Links a connection; the first one of a company without books brings it some, to be synced."""
+        again = connection.status != ConnectionStatus.PENDING_AUTH
         connection.status = ConnectionStatus.LINKED
         self.connections_changed()
+        self._state.events.connection("reconnected" if again else "connected", self.company, connection)
         if self.books is None:
             self.books = self._state.books.add(self.id)
             self.sync_all(connection)
+
+    def unlink(self, connection: Connection, status: ConnectionStatus) -> None:
+        """Gives a connection a status in which it cannot be used."""
+        connection.status = status
+        self.connections_changed()
+        self._state.events.connection("disconnected", self.company, connection)
 
     def sync_all(self, connection: Connection) -> None:
         """Queues a sync of each data type that is fetched on the first link, unless one runs already."""
@@ -137,16 +153,21 @@ class CompanyState:
         resources = {name for name, _ in self._collections if data_type_of(name) == data_type}
         return self.changed(resources) if changes else set()
 
+    def _ended(self, pull: PullOperation, modified: bool, previous: PullOperation | None) -> None:
+        self._state.events.synced(self.company, pull, modified, previous)
+
     def _disconnect(self, connection: Connection) -> None:
-        connection.status = ConnectionStatus.DEAUTHORIZED
-        self.connections_changed()
+        self.unlink(connection, ConnectionStatus.DEAUTHORIZED)
 
 
 class State:
     """All companies; those with books are opened when first asked for."""
 
-    def __init__(self, books: Books, record_models: Mapping[str, Any], seed: int, timers: Timers) -> None:
+    def __init__(
+        self, books: Books, record_models: Mapping[str, Any], seed: int, timers: Timers, events: Events
+    ) -> None:
         self.books = books
+        self.events = events
         self.record_models = record_models
         self.timers = timers
         self._seed = seed
@@ -185,9 +206,12 @@ class State:
         """Adds a company that has no connection, and so no books, yet."""
         self.companies.add(company)
         self._companies[company.id] = CompanyState(company, (), None, self)
+        self.events.company("created", company)
 
     def remove(self, company_id: str) -> None:
         """Removes a company; raises 404."""
-        self.companies.records.remove(self.company(company_id).company)
+        company = self.company(company_id).company
+        self.companies.records.remove(company)
         self.companies.changed()
+        self.events.company("deleted", company)
         del self._companies[company_id]

@@ -70,7 +70,8 @@ class Syncs:
     """The syncs of a company, and the changes that wait for the next one of their data type.
 
     ``apply`` makes changes to Codat's copy of a data type, and returns all data types that
-    changed with it; ``disconnect`` is called with a connection whose authorisation failed.
+    changed with it; ``disconnect`` is called with a connection whose authorisation failed, and
+    ``ended`` with each sync that ended, whether records changed, and the last one before it that completed.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Syncs:
         timers: Timers,
         apply: Callable[[DataType, Sequence[Change]], Iterable[DataType]],
         disconnect: Callable[[Connection], None],
+        ended: Callable[[PullOperation, bool, PullOperation | None], None],
     ) -> None:
         self.history = Collection([], PullOperation)
         self.outcomes: dict[DataType, DatasetStatus] = {}
@@ -87,6 +89,7 @@ class Syncs:
         self._timers = timers
         self._apply = apply
         self._disconnect = disconnect
+        self._ended = ended
         self._latest: dict[DataType, PullOperation] = {}
         self._successful: dict[DataType, PullOperation] = {}
         self._waiting: dict[DataType, list[Change]] = {}
@@ -118,10 +121,11 @@ class Syncs:
     def complete(
         self, data_types: Iterable[DataType], connection_id: str, moment: datetime | None = None
     ) -> None:
-        """Records syncs that completed at once."""
+        """Records syncs that completed at once, or did at a moment in the past."""
         completed = moment or now()
         for data_type in data_types:
-            self._end(self._new(data_type, connection_id, completed), DatasetStatus.COMPLETE, completed)
+            pull = self._new(data_type, connection_id, completed)
+            self._end(pull, DatasetStatus.COMPLETE, completed, modified=True, quiet=moment is not None)
 
     def forget(self, data_type: DataType) -> None:
         """Makes a data type one that was never synced."""
@@ -203,7 +207,7 @@ class Syncs:
             return
         if outcome is None or outcome == DatasetStatus.COMPLETE:
             followed = self._apply(pull.data_type, changes)
-            self._end(pull, DatasetStatus.COMPLETE, now())
+            self._end(pull, DatasetStatus.COMPLETE, now(), modified=bool(changes))
             self.complete((each for each in followed if each != pull.data_type), connection.id)
         else:
             self._waiting[pull.data_type] = changes + self._waiting.get(pull.data_type, [])
@@ -214,8 +218,17 @@ class Syncs:
         if pull.data_type in self._again and not self.is_running(pull.data_type):
             self.queue(pull.data_type, self._again.pop(pull.data_type))
 
-    def _end(self, pull: PullOperation, status: DatasetStatus, completed: datetime) -> None:
+    def _end(
+        self,
+        pull: PullOperation,
+        status: DatasetStatus,
+        completed: datetime,
+        *,
+        modified: bool = False,
+        quiet: bool = False,
+    ) -> None:
         assert pull.data_type is not None
+        previous = self._successful.get(pull.data_type)
         pull.status, pull.progress = status, 100
         pull.completed = max(completed, (pull.requested or completed) + timedelta(microseconds=1))
         pull.is_completed = status == DatasetStatus.COMPLETE
@@ -225,3 +238,5 @@ class Syncs:
         self.history.changed()
         if pull.is_completed:
             self._successful[pull.data_type] = pull
+        if not quiet:
+            self._ended(pull, modified, previous)

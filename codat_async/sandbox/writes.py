@@ -177,9 +177,9 @@ class Writes:
         later, delay = self._state.timers.later, self._state.timers.push_delay
         seconds = delay if minutes is None else minutes * 60.0
         if "push-timed-out" in asked or seconds < delay:
-            later(min(delay, seconds), lambda: self._time_out(company, pushed))
+            later(min(delay, seconds), lambda: self._time_out(company, pushed, kind))
         elif errors:
-            later(delay, lambda: self._fail(company, pushed, errors))
+            later(delay, lambda: self._fail(company, pushed, kind, errors))
         elif "push-pending" in asked:
             pass
         elif attachment_id is not None:
@@ -227,36 +227,47 @@ class Writes:
         self._end(
             company,
             pushed,
+            kind,
             status=PushOperationStatus.SUCCESS,
             status_code=200,
             validation=models.Validation(errors=[], warnings=[]),
             changes=[models.PushOperationChange(type=kind, record_ref=ref, attachment_id=attachment_id)],
         )
 
-    def _fail(self, company: CompanyState, pushed: PushOperation[Any], errors: list[ValidationItem]) -> None:
+    def _fail(
+        self,
+        company: CompanyState,
+        pushed: PushOperation[Any],
+        kind: PushChangeType,
+        errors: list[ValidationItem],
+    ) -> None:
         self._end(
             company,
             pushed,
+            kind,
             status=PushOperationStatus.FAILED,
             status_code=400,
             validation=models.Validation(errors=errors, warnings=[]),
             error_message="; ".join(each.message or "" for each in errors[:3]),
         )
 
-    def _time_out(self, company: CompanyState, pushed: PushOperation[Any]) -> None:
+    def _time_out(self, company: CompanyState, pushed: PushOperation[Any], kind: PushChangeType) -> None:
         self._end(
             company,
             pushed,
+            kind,
             status=PushOperationStatus.TIMED_OUT,
             status_code=408,
             error_message="The accounting software did not answer in time.",
         )
 
-    def _end(self, company: CompanyState, pushed: PushOperation[Any], **outcome: Any) -> None:
+    def _end(
+        self, company: CompanyState, pushed: PushOperation[Any], kind: PushChangeType, **outcome: Any
+    ) -> None:
         completed = max(now(), pushed.requested_on_utc + timedelta(microseconds=1))
-        company.pushes.replace(
-            pushed.push_operation_key, replace(pushed, completed_on_utc=completed, **outcome)
-        )
+        ended = replace(pushed, completed_on_utc=completed, **outcome)
+        company.pushes.replace(pushed.push_operation_key, ended)
+        self._state.events.written(company.company, ended, kind)
 
     def history(self, operation: Operation) -> Handler:
         """Lists a company's push operations."""

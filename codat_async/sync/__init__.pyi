@@ -1472,6 +1472,15 @@ class _PushOperations:
         timeout: float | None = ...,
     ) -> models.PushOperation[T]: ...
 
+class _Webhooks:
+    """Where Codat sends events; ``codat_async.webhooks`` verifies and reads them."""
+    def list_consumers(self) -> models.WebhookConsumers:
+        """An operation on the Codat account as a whole."""
+    def create_consumer(self, body: models.WebhookConsumer) -> models.WebhookConsumer:
+        """A change that concerns no company yet."""
+    def delete_consumer(self, record_id: str) -> None:
+        """An operation on something that the Codat account has by id."""
+
 class Codat:
     """A client for Codat's Accounting API that blocks."""
 
@@ -1506,6 +1515,7 @@ class Codat:
     refresh_data: _RefreshData
     read_data: _ReadData
     push_operations: _PushOperations
+    webhooks: _Webhooks
     def __init__(
         self,
         api_key: str | collections.abc.Callable[[], str | collections.abc.Awaitable[str]] | None = None,

@@ -35,6 +35,7 @@ from codat_async.models import (
     PushOperationStatus,
     UpdateConnectionStatus,
     ValidationItem,
+    WebhookConsumer,
 )
 from codat_async.operations import CompanyList, polling
 from codat_async.operations.files import UploadAttachment
@@ -292,6 +293,7 @@ PULL = {
     "requested": "2022-10-23T00:00:00Z", "isCompleted": False, "isErrored": False,
 }  # fmt: skip
 TOKEN = {"accessToken": "t", "expiresIn": 3600, "tokenType": "Bearer"}
+CONSUMER = {"id": "w", "url": "https://a.example", "disabled": False, "eventTypes": ["read.completed"]}
 OPTION = {"type": "Object", "displayName": "Bill", "required": True}
 
 PLATFORM: list[tuple[Callable[[Codat], Awaitable[Any]], str, str, Any]] = [
@@ -333,6 +335,12 @@ PLATFORM: list[tuple[Callable[[Codat], Awaitable[Any]], str, str, Any]] = [
         "GET", "/companies/c/connections/n/options/bankAccounts/a/bankTransactions", OPTION,
     ),
     (lambda c: c.company_info.get("c"), "GET", "/companies/c/data/info", {"companyName": "Acme"}),
+    (lambda c: c.webhooks.list_consumers(), "GET", "/webhooks", {"results": [CONSUMER]}),
+    (
+        lambda c: c.webhooks.create_consumer(WebhookConsumer(url="https://a.example")),
+        "POST", "/webhooks", CONSUMER,
+    ),
+    (lambda c: c.webhooks.delete_consumer("w"), "DELETE", "/webhooks/w", None),
 ]  # fmt: skip
 
 
@@ -587,7 +595,7 @@ def test_catalogue() -> None:
         operations
     )
     for operation in operations:
-        assert operation.path.startswith("/companies")
+        assert operation.path.startswith(("/companies", "/webhooks"))
         assert operation.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
         resource = getattr(Codat, operation.resource)
         assert getattr(resource.func, operation.name) is operation

@@ -22,6 +22,7 @@ from codat_async.models import (
     RecordReference,
     TrackingCategoryTree,
     Validation,
+    WebhookConsumer,
 )
 from codat_async.streaming import Download
 
@@ -72,6 +73,9 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     )
     assert_type(await codat.tracking_categories.get("c", "t"), TrackingCategoryTree)
     assert_type(await codat.refresh_data.get("c"), dict[str, DataStatus])
+    assert_type((await codat.webhooks.list_consumers()).results, list[WebhookConsumer] | None)
+    assert_type(await codat.webhooks.create_consumer(WebhookConsumer(url="u")), WebhookConsumer)
+    assert_type(await codat.webhooks.delete_consumer("w"), None)
     assert_type(codat.with_options(timeout=5), Codat)
     bill.note = NULL
     bill.note = None
