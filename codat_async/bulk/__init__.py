@@ -1,5 +1,6 @@
 """Bulk pulls: many companies and data types, into files that survive a crash."""
 
+from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.forget import Forgotten, forget
 from codat_async.bulk.plan.companies import find_companies
@@ -7,7 +8,7 @@ from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_typ
 from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
 from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
-from codat_async.bulk.runner import NothingToPull, Pull, PullOptions, pull
+from codat_async.bulk.runner import NothingToPull, Pull, pull
 from codat_async.bulk.sinks.convert import check_sinks, convert
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError
 from codat_async.bulk.sinks.query import Column, columns, current

@@ -14,8 +14,10 @@ from codat_async.bulk.store.state import State, UnitState
 from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 
-__all__ = ["Counts", "Event", "Monitor", "Progress", "Tally", "sum_of"]
+__all__ = ["DATA_STATUS", "Counts", "Event", "Monitor", "Progress", "Tally", "sum_of"]
 
+DATA_STATUS: Final = "data_status"
+"""The name under which the requests about companies are counted, beside the data types."""
 _WINDOW: Final = 30.0
 """Seconds over which the speed is measured."""
 
@@ -37,6 +39,18 @@ class Counts(Struct, kw_only=True):
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    unchanged: int = 0
+    """Not read, since their data status is that of the last reading."""
+    syncing: int = 0
+    """Not read, since a sync of them ran all the time."""
+    not_synced: int = 0
+    """Not read, since they were never synced."""
+    not_supported: int = 0
+    """Not read, since the platform does not have them."""
+    rechecked: int = 0
+    """Those that are done, and were read to verify that they are unchanged."""
+    missed: int = 0
+    """Those of them in which there was a change that no sync accounts for."""
     incremental: int = 0
     """Those that are done and of which only the changes were read."""
     rows: int = 0
@@ -58,6 +72,7 @@ class Counts(Struct, kw_only=True):
         self.done += sign * (state.state == State.DONE)
         self.skipped += sign * (state.state == State.SKIPPED)
         self.failed += sign * (state.state == State.FAILED)
+        self.rechecked += sign * (state.state == State.DONE and state.recheck)
         self.incremental += sign * (state.state == State.DONE and state.since is not None)
         self.rows += sign * state.rows
         self.expected += sign * (state.total or 0)
@@ -73,8 +88,13 @@ class Counts(Struct, kw_only=True):
 
     @property
     def ended(self) -> int:
-        """Units that are done, skipped or failed."""
-        return self.done + self.skipped + self.failed
+        """Units that are done, skipped or failed, or that need not be read."""
+        return self.done + self.skipped + self.failed + self.not_read
+
+    @property
+    def not_read(self) -> int:
+        """Units that were not read because of their data status."""
+        return self.unchanged + self.syncing + self.not_synced + self.not_supported
 
 
 def sum_of(counts: Iterable[Counts]) -> Counts:
@@ -96,6 +116,11 @@ class Tally:
     def plan(self, type_name: str, units: int) -> None:
         """Add units that are to be read."""
         self._of(type_name).units += units
+
+    def count(self, type_name: str, field: str, number: int = 1) -> None:
+        """Add to one of the sums."""
+        counts = self._of(type_name)
+        setattr(counts, field, getattr(counts, field) + number)
 
     def change(self, type_name: str, before: UnitState, after: UnitState) -> None:
         """Replace a unit's earlier state in the sums."""
@@ -172,6 +197,11 @@ class Monitor:
     def remove(self, unit: Unit, state: UnitState) -> None:
         """Remove a unit from the counts, before its state changes."""
         self._counts(unit).add(state, -1)
+
+    def count(self, type_name: str, field: str, number: int) -> None:
+        """Add to one of the counts of a type."""
+        counts = self.types.setdefault(type_name, Counts())
+        setattr(counts, field, getattr(counts, field) + number)
 
     def begin(self) -> None:
         """Measure the speed from now on."""

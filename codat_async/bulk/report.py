@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
-from codat_async.bulk.progress import Counts, sum_of
+from codat_async.bulk.progress import DATA_STATUS, Counts, sum_of
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.roster import Absent
@@ -113,21 +113,22 @@ def make_report(
 ) -> Report:
     """Add up a run, for these types of the companies that are wanted in the checkpoint."""
     mask = checkpoint.keys.types(types)
-    chosen = {name: counts[name] for name in types if name in counts}
+    chosen = {name: counts[name] for name in (*types, DATA_STATUS) if name in counts}
     total = sum_of(chosen.values())
-    opened, failed = checkpoint.lists.open_count(mask)
-    everywhere, _ = checkpoint.lists.open_count()
+    opened, failed = checkpoint.work.open_count(mask)
+    everywhere, _ = checkpoint.work.open_count()
     missing = list(missing_companies)
     groups = group_failures(checkpoint, company_failures(missing), types=mask)
     absent = checkpoint.roster.absent()
     if not (opened or missing or stopped):
         outcome = Outcome.DONE
     else:
-        outcome = Outcome.PARTIAL if total.done or total.skipped or total.pages else Outcome.FAILED
+        read = total.done or total.skipped or total.pages or total.not_read
+        outcome = Outcome.PARTIAL if read else Outcome.FAILED
     return Report(
         outcome=outcome,
         run=run.id,
-        mode="incremental" if total.incremental else "full",
+        mode="incremental" if total.incremental or total.unchanged else "full",
         began=run.began,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=None if seconds is None else round(seconds, 3),
@@ -138,7 +139,11 @@ def make_report(
         open=opened - failed,
         elsewhere=everywhere - opened,
         failures=groups,
-        skipped={name: each.skipped for name, each in chosen.items() if each.skipped},
+        skipped={
+            name: each.skipped + each.not_supported
+            for name, each in chosen.items()
+            if each.skipped or each.not_supported
+        },
         damaged=list(damaged),
         absent=absent[:_MAX_ABSENT],
         absent_companies=len(absent),

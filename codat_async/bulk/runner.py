@@ -6,7 +6,6 @@ import logging
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,17 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Feed, unit_counts
-from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
-from codat_async.bulk.extract.worker import FATAL, Worker
+from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
+from codat_async.bulk.extract.gate import Gate, GateOptions
+from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.extract.window import Window
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
+from codat_async.bulk.plan.freshness import Aged
 from codat_async.bulk.progress import Event, Monitor, Tally
 from codat_async.bulk.report import (
     MISSING,
@@ -33,17 +34,16 @@ from codat_async.bulk.report import (
     write_report,
 )
 from codat_async.bulk.store.checkpoint import Checkpoint
-from codat_async.bulk.store.compression import Compression, available, compressor
+from codat_async.bulk.store.compression import available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.layout import REPORT
-from codat_async.bulk.store.state import Opened, Run, from_microseconds, microseconds
+from codat_async.bulk.store.state import Run, from_microseconds, microseconds
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
 from codat_async.client import Codat
 from codat_async.errors import CodatError
-from codat_async.paging import MAX_PAGE_SIZE
 from codat_middleware.text import PATH, one_line
 
-__all__ = ["NothingToPull", "Pull", "PullOptions", "pull"]
+__all__ = ["NothingToPull", "Pull", "pull"]
 
 _log = logging.getLogger(__name__)
 _STALE: Final = timedelta(hours=12)
@@ -53,45 +53,6 @@ _SAMPLE_OF_KNOWN: Final = 3
 _SMALL: Final = 1024 * 1024
 """Bytes of lines of a list that stay in memory until it is complete, if the memory allows it."""
 _THREADS: Final = min(4, (os.cpu_count() or 1) + 1)
-
-
-class PullOptions(Struct, frozen=True, kw_only=True):
-    """What to pull, and how. Raises :class:`ValueError` for a number or time span out of range."""
-
-    types: Sequence[str] | None = None
-    """Names of data types; None for all."""
-    companies: Sequence[str] | None = None
-    """Ids; None for all companies with a linked connection."""
-    page_size: int = BULK_PAGE_SIZE
-    """Records a request."""
-    full: bool = False
-    """Read every list from its beginning, even if an earlier run has it."""
-    allow_partial: bool = False
-    """Start even if the day's quota is not enough."""
-    compression: Compression | None = None
-    """``gzip`` or ``zstd`` (smaller, and four times as fast), which needs the extra of that name. None for
-    zstd if it is installed, else gzip. A resumed run keeps its compression."""
-    overlap: timedelta = timedelta(minutes=10)
-    """How far before the latest modified date read so far an incremental run starts."""
-    units_at_once: int = 32
-    """Lists read concurrently."""
-    memory: int = 64 * 1024 * 1024
-    """The most bytes of pages held in memory, and of one answer (at least a mebibyte)."""
-    source: str | None = None
-    """A name for the origin of the records; None for the base URL. A directory accepts only one."""
-    include_unlinked: bool = False
-    """Read companies without a linked connection too: what Codat has of them can still be read."""
-    check: bool = True
-    """Whether to validate each record against its model, and list those that it rejects."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.page_size <= MAX_PAGE_SIZE:
-            raise ValueError(f"page_size must be 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
-        if not isinstance(self.overlap, timedelta) or self.overlap < timedelta():
-            raise ValueError(f"overlap must be a timedelta of 0 or more, not {self.overlap!r}")
-        for name in ("units_at_once", "memory"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
 
 
 async def pull(
@@ -142,7 +103,6 @@ class Pull:
         self._options = options
         self._on_event = on_event
         self._kinds = resolve_types(options.types)
-        self._queue: deque[Opened] = deque()
         self._fatal: Exception | None = None
         """The error that ends the pull early."""
         self._stopped = asyncio.Event()
@@ -237,6 +197,9 @@ class Pull:
                 _log.warning("company %s is no longer listed under this API key", company)
 
     async def _check_quota(self, found: Found, units: int, run: Run) -> None:
+        if run.mode == "incremental" and self._options.freshness:
+            # A night on which nothing changed takes one request a company.
+            units = len(found.subjects)
         fits = fits_without_totals(self._codat, units)
         # An incremental run takes little more than one request a list.
         if fits or (fits is None and run.mode == "incremental"):
@@ -261,7 +224,7 @@ class Pull:
         """An interrupted run to resume, or else a new one; and whether it is resumed."""
         checkpoint, options = directory.checkpoint, self._options
         with checkpoint.transaction():
-            checkpoint.lists.want(subject.id for subject in found.subjects)
+            checkpoint.work.want(subject.id for subject in found.subjects)
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             interrupted = self._interrupted(checkpoint, mask) if resumable else None
         if interrupted is not None:
@@ -285,7 +248,7 @@ class Pull:
         """The latest run with unfinished units that this pull asks for."""
         full = self._options.full
         # With ``full``, a list that failed is no reason to resume a run instead of starting one.
-        key = checkpoint.lists.unfinished_run(mask, failed=not full)
+        key = checkpoint.work.unfinished_run(mask, failed=not full)
         run = None if key is None else checkpoint.run(key)
         return run if run is not None and (run.mode == "full" or not full) else None
 
@@ -301,11 +264,11 @@ class Pull:
                 run = checkpoint.begin_run(run)
             tally = Tally(checkpoint.counts(run))
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
-            queued = checkpoint.lists.queue(run, mask)
+            queued = checkpoint.work.queue(run, mask)
             for name, units in self._planned(checkpoint, queued, found).items():
                 tally.plan(name, units)
             if resumed:
-                for name, units in checkpoint.lists.adopt(run, mask).items():
+                for name, units in checkpoint.work.adopt(run, mask).items():
                     tally.plan(name, units)
             if (packed := tally.packed()) is not None:
                 checkpoint.save_counts(run, packed)
@@ -342,7 +305,7 @@ class Pull:
     ) -> Report:
         checkpoint, names = directory.checkpoint, [kind.name for kind in self._kinds]
         self.monitor.start_from({name: tally.types[name] for name in names if name in tally.types})
-        opened, _ = checkpoint.lists.open_count(checkpoint.keys.types(names))
+        opened, _ = checkpoint.work.open_count(checkpoint.keys.types(names))
         self.monitor.begin()
         self.monitor.emit(
             "run_resumed" if resumed else "run_started",
@@ -385,49 +348,33 @@ class Pull:
                 began=microseconds(datetime.fromisoformat(run.began).astimezone(UTC).replace(tzinfo=None)),
                 overlap=round(options.overlap.total_seconds() * 1e6),
                 since=self._since,
-                enqueue=self._queue.append,
                 small=min(_SMALL, options.memory // (2 * options.units_at_once)),
                 check=options.check,
                 units_at_once=options.units_at_once,
             )
-            feed = Feed(writer, run, mask, found.subjects, self._kinds, self._since)
-            await self._drain(context, feed)
-            if self._fatal is None and self.monitor.total.failed:
+            connections = {subject.id: subject.connections for subject in found.subjects}
+            gate = Gate(context, self._gate_options(run), self._kinds, connections, self._since)
+            feed = Feed(writer, run, mask)
+            window = Window(context, gate, feed, self._stopped)
+            self._fatal = await window.drain() or self._fatal
+            if self._fatal is None:
                 feed.again()
-                await self._drain(context, feed)
+                self._fatal = await window.drain() or self._fatal
         if not isinstance(self._fatal, WriteError):
             self.monitor.phase = "sealing"
             # The writer reports its error to this pull, too.
             with contextlib.suppress(WriteError):
                 await writer.seal()
 
-    async def _drain(self, context: Context, feed: Feed) -> None:
-        """Pull units until there are no more or an error ends the pull."""
-        running: dict[asyncio.Task[None], Worker] = {}
-        at_once = self._options.units_at_once
-        stopped = asyncio.create_task(self._stopped.wait())
-        try:
-            while self._fatal is None:
-                if len(self._queue) < at_once and not feed.empty:
-                    self._queue.extend(await feed.next())
-                while self._queue and len(running) < at_once:
-                    worker = Worker(context, self._queue.popleft())
-                    running[asyncio.create_task(worker.run())] = worker
-                if not running:
-                    break
-                await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
-                for task in [each for each in running if each.done()]:
-                    running.pop(task)
-                    error = task.exception()
-                    if isinstance(error, FATAL):
-                        self._fatal = self._fatal or error
-                    elif error is not None:
-                        raise error
-        finally:
-            stopped.cancel()
-            for task in running:
-                task.cancel()
-            await asyncio.gather(stopped, *running, return_exceptions=True)
+    def _gate_options(self, run: Run) -> GateOptions:
+        options = self._options
+        return GateOptions(
+            enabled=options.freshness,
+            full=run.mode == "full",
+            refresh=options.refresh,
+            recheck_after=options.recheck_after,
+            aged=Aged(options.aged),
+        )
 
     def _write_failed(self, error: WriteError) -> None:
         self._fatal = self._fatal or error
@@ -456,7 +403,7 @@ class Pull:
             with checkpoint.transaction():
                 missing = msgspec.json.encode(company_failures(found.failures[:MISSING]))
                 checkpoint.stop_run(run, round(seconds, 3), stopped, missing)
-                if not stopped and not checkpoint.lists.unfinished(run):
+                if not stopped and not checkpoint.work.unfinished(run):
                     checkpoint.end_run(run, report.ended)
             write_report(directory.path / REPORT, report)
         self.monitor.emit(

@@ -22,6 +22,7 @@ from codat_async.bulk.store.files import FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
 from codat_async.bulk.store.roster import Absent
+from codat_async.bulk.store.state import SKIP_REASONS
 
 __all__ = ["Inventory", "TypeInventory", "UnitStatus", "status", "unit_statuses"]
 
@@ -43,6 +44,14 @@ class TypeInventory(Struct, kw_only=True):
     """Lists that the platform does not offer."""
     lost: int = 0
     """Lists whose data was damaged: the next pull reads them whole."""
+    unchanged: int = 0
+    """Companies of which it was not read when their data status was last asked, since it is unchanged."""
+    syncing: int = 0
+    """The same, since a sync was running."""
+    not_synced: int = 0
+    """The same, since it was never synced."""
+    not_supported: int = 0
+    """The same, since the platform does not have it."""
 
 
 class Inventory(Struct, kw_only=True):
@@ -128,11 +137,15 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
             skipped=skipped,
             lost=lost,
         )
-    for name, queued in checkpoint.lists.queued_counts().items():
+    for name, queued in checkpoint.work.queued_counts().items():
         types.setdefault(name, TypeInventory()).open += queued
+    for name, reasons in checkpoint.checks.counts().items():
+        found = types.setdefault(name, TypeInventory())
+        for reason, number in reasons.items():
+            setattr(found, reason, number)
     total = TypeInventory(companies=checkpoint.lists.company_count())
     for each in types.values():
-        for field in ("lists", "records", "open", "failed", "skipped", "lost"):
+        for field in ("lists", "records", "open", "failed", "skipped", "lost", *SKIP_REASONS):
             setattr(total, field, getattr(total, field) + getattr(each, field))
     total.oldest = min((each.oldest for each in types.values() if each.oldest), default=None)
     total.newest = max((each.newest for each in types.values() if each.newest), default=None)

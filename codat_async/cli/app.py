@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from codat_async.cli import output, parsing, progress, signals
-from codat_async.cli.options import PATH, ExitStatus, connection_options, exit_status_help, selection_options
+from codat_async.cli.options import (
+    PATH,
+    ExitStatus,
+    connection_options,
+    exit_status_help,
+    freshness_options,
+    selection_options,
+)
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
@@ -111,6 +118,7 @@ def group() -> None:
     show_default=True,
     help="How far before the last known change an incremental run starts reading.",
 )
+@freshness_options
 @click.option("--allow-partial", is_flag=True, help="Start even if today's quota is not enough.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan, as the plan command does.")
 @click.option("--parquet", is_flag=True, help="Also write Parquet files to DIR/parquet.")
@@ -140,7 +148,8 @@ def pull(
     Records are stored as the API sent them, each on a line that names its company, in
     DIR/raw/TYPE/NUMBER-RUN.ndjson.gz (.zst if the zstd extra is installed). The same command resumes an
     interrupted run, large lists at the page where it stopped; after a complete run it reads only what has
-    changed since. DIR/report.json has the sums and failures of the run, the status command every list.
+    changed since: one request for each company finds out which of its lists Codat has synced.
+    DIR/report.json has the sums and failures of the run, the status command every list.
     """
     log = progress.JsonLog(sys.stdout) if log_json else None
     try:
@@ -163,6 +172,8 @@ def _pull(
     from codat_async.bulk.store.layout import CHECKPOINT
 
     _check_sinks(parquet, duckdb)
+    if options["refresh"] and not options["freshness"]:
+        raise click.UsageError("--refresh cannot be used with --no-freshness")
     selection = _select(options)
     if dry_run:
         return _plan(selection, options, as_json=log is not None)
@@ -177,6 +188,10 @@ def _pull(
         memory=options["memory"] * 1024 * 1024,
         source=selection.source,
         include_unlinked=options["include_unlinked"],
+        freshness=options["freshness"],
+        recheck_after=parsing.parse_days(options["recheck_after"]),
+        aged=options["aged"],
+        refresh=options["refresh"],
     )
 
     async def work(codat: Any) -> bulk.Report:

@@ -13,9 +13,8 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 def format_inventory(found: Inventory, directory: str) -> str:
     """Format an inventory: a line for each type, what is wrong, and the outcome in the last line."""
-    rows = [
-        ["data type", "companies", "lists", "records", "oldest", "newest", "open", "failed", "not offered"]
-    ]
+    titles = ["data type", "companies", "lists", "records", "oldest", "newest", "unchanged", "open", "failed"]
+    rows = [[*titles, "not offered"]]
     for name, each in [*sorted(found.types.items()), ("total", found.total)]:
         rows.append(
             [
@@ -25,13 +24,18 @@ def format_inventory(found: Inventory, directory: str) -> str:
                 f"{each.records:,}",
                 _age(each.oldest),
                 _age(each.newest),
+                f"{each.unchanged:,}",
                 f"{each.open:,}",
                 f"{each.failed:,}",
-                f"{each.skipped:,}",
+                f"{each.skipped + each.not_supported:,}",
             ]
         )
     lines = [format_table(rows), "", *format_failures(found.failures), *found.damaged]
     lines += format_absent(found.absent, len(found.absent))
+    if found.total.syncing:
+        lines.append(f"{pluralize(found.total.syncing, 'list')} not read, since a sync of them was running")
+    if found.total.not_synced:
+        lines.append(f"{pluralize(found.total.not_synced, 'list')} not read, since Codat never synced them")
     if found.total.lost:
         lines.append(f"{pluralize(found.total.lost, 'list')} damaged: the next pull reads them whole")
     if found.forgotten:

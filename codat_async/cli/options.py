@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["PATH", "ExitStatus", "connection_options", "exit_status_help", "selection_options"]
+__all__ = [
+    "PATH",
+    "ExitStatus",
+    "connection_options",
+    "exit_status_help",
+    "freshness_options",
+    "selection_options",
+]
 
 
 class ExitStatus(IntEnum):
@@ -77,6 +84,24 @@ connection_options = _options(
     click.option(
         "--wait-for-quota", is_flag=True,
         help="When the daily quota is used up, wait for its reset instead of stopping.",
+    ),
+)  # fmt: skip
+freshness_options = _options(
+    click.option(
+        "--freshness/--no-freshness", default=True, show_default=True,
+        help="Ask which lists were synced since, one request a company, and read only those.",
+    ),
+    click.option(
+        "--recheck-after", default="28d", show_default=True, metavar="DAYS",
+        help="Read a list that seems unchanged all the same after so many days, or 'never'.",
+    ),
+    click.option(
+        "--aged", type=click.Choice(["changed", "daily"]), default="changed", show_default=True,
+        help="Read the reports of debts by age after a sync of what they are made of, or each day too.",
+    ),
+    click.option(
+        "--refresh", is_flag=True,
+        help="Have Codat sync the data types of each company, and wait for it, before they are read.",
     ),
 )  # fmt: skip
 selection_options = _options(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from codat_async.bulk import Converted, FailureGroup, Plan, Report
+from codat_async.bulk import Converted, Counts, FailureGroup, Plan, Report
 from codat_async.bulk.store.roster import Absent
 
 __all__ = [
@@ -43,13 +43,15 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 def format_report(report: Report, into: str) -> str:
     """Format a report: a table with a line for each type, the failures, and the outcome in the last line."""
-    titles = ["data type", "lists", "records", "requests", "retries", "MB", "invalid", "drift", "failed"]
+    titles = ["data type", "read", "unchanged", "records", "requests", "retries", "MB", "invalid", "drift"]
+    titles.append("failed")
     rows = [titles]
     for name, counts in [*sorted(report.types.items()), ("total", report.total)]:
         rows.append(
             [
                 name,
                 f"{counts.done:,}",
+                f"{counts.unchanged:,}",
                 f"{counts.rows:,}",
                 f"{counts.requests:,}",
                 f"{counts.retries:,}",
@@ -62,6 +64,7 @@ def format_report(report: Report, into: str) -> str:
     lines = [format_table(rows), ""]
     for name, count in sorted(report.skipped.items()):
         lines.append(f"{name}: not offered by the accounting platform for {pluralize(count, 'list')}")
+    lines += _format_freshness(report.total)
     lines += format_failures(report.failures)
     lines += [f"damaged, read again: {each}" for each in report.damaged]
     lines += format_absent(report.absent, report.absent_companies)
@@ -77,6 +80,19 @@ def format_report(report: Report, into: str) -> str:
         )
     lines.append(_outcome_line(report, into))
     return "\n".join(lines)
+
+
+def _format_freshness(total: Counts) -> list[str]:
+    """Format what was not read, or only to verify that it is unchanged."""
+    lines = []
+    if total.syncing:
+        lines.append(f"{pluralize(total.syncing, 'list')} not read, since a sync of them is running")
+    if total.not_synced:
+        lines.append(f"{pluralize(total.not_synced, 'list')} not read, since Codat never synced them")
+    if total.rechecked:
+        rechecked, found = pluralize(total.rechecked, "unchanged list"), f"{total.missed:,}"
+        lines.append(f"{rechecked} read to verify that: {found} had a change that no sync accounts for")
+    return lines
 
 
 def format_failures(groups: Sequence[FailureGroup]) -> list[str]:

@@ -13,6 +13,7 @@ __all__ = [
     "InputError",
     "check_duckdb_file",
     "parse_company_ids",
+    "parse_days",
     "parse_list",
     "parse_time_span",
     "read_api_key",
@@ -121,3 +122,14 @@ def parse_time_span(text: str) -> timedelta:
     if not match:
         raise InputError(f"{text!r} is not a time span; examples: 90s, 10m, 2h, 1d")
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def parse_days(text: str) -> int | None:
+    """Parse a number of days such as ``28d`` or ``28``; None for ``never``."""
+    plain = text.strip().lower()
+    if plain == "never":
+        return None
+    match = re.fullmatch(r"0*([1-9]\d{0,4})\s*d?", plain)
+    if not match:
+        raise InputError(f"{text!r} is not a number of days; examples: 28d, 7, never")
+    return int(match[1])

@@ -55,6 +55,8 @@ def _format_line(progress: Progress) -> str:
         f"{progress.records_per_second:,.0f} records/s",
         pluralize(total.requests, "request"),
     ]
+    if total.not_read:
+        parts.insert(2, f"{total.not_read:,} not read")
     if total.retries:
         parts.append(pluralize(total.retries, "retry", "retries"))
     if progress.waiting_for:

@@ -3,6 +3,8 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +15,7 @@ from aiohttp import web
 
 from codat_async import Codat, Limits, RetryPolicy
 from codat_async.bulk.store.lines import read_line, split_line
+from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
 CONNECTION = "22222222-2222-4222-8222-222222222222"
@@ -70,6 +73,8 @@ class Server:
             if parts[1] not in self.companies:
                 return error_response(404)
             return self._json(self._company(parts[1]))
+        if parts[-1] == "dataStatus":
+            return web.json_response(self.statuses())
         name = path.split("/data/", 1)[-1]
         rows = self.lists.get(name)
         if rows is None:
@@ -78,6 +83,23 @@ class Server:
         if since:
             rows = [each for each in rows if json.loads(each).get("modifiedDate", "") >= since]
         return self._page(path, rows, query)
+
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """The data status of each company: a list that is set to something else was synced."""
+        return {each: self.status_of(each) for each in ACCOUNTING_TYPES}
+
+    def status_of(self, data_type: str) -> dict[str, str]:
+        """The entry of a data type."""
+        found = sorted(item for item in self.lists.items() if item[0].split("/")[-1] == data_type)
+        sync = blake2b(repr(found).encode(), digest_size=8).hexdigest()
+        return {
+            "dataType": data_type, "currentStatus": "Complete", "latestSyncId": sync,
+            "latestSuccessfulSyncId": sync, "lastSuccessfulSync": datetime.now(UTC).isoformat(),
+        }  # fmt: skip
+
+    def data_requests(self) -> list[tuple[str, dict[str, str]]]:
+        """The requests of lists and reports."""
+        return [each for each in self.requests if "/data/" in each[0]]
 
     def _page(self, path: str, rows: list[bytes], query: dict[str, str]) -> web.Response:
         number, size = int(query.get("page", 1)), int(query.get("pageSize", 100))

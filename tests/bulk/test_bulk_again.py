@@ -18,7 +18,9 @@ from codat_async.sandbox import Sandbox
 
 
 def options(*types: str, **more: object) -> PullOptions:
-    return PullOptions(types=types or ("customers",), source="test", **more)  # type: ignore[arg-type]
+    """Options that read a list whether it was synced or not: what is tested here is how."""
+    given = {"types": types or ("customers",), "source": "test", "freshness": False, **more}
+    return PullOptions(**given)  # type: ignore[arg-type]
 
 
 def ids(lines: list[bytes]) -> list[str]:

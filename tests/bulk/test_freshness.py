@@ -1,24 +1,29 @@
 """The decision whether a list can have changed: each case by itself, and twelve nights of syncs at random."""
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from codat_async.bulk.plan import freshness
+from codat_async.bulk.plan.data_types import pull_types
 from codat_async.bulk.plan.freshness import (
+    Aged,
     Decision,
     KnownList,
     SyncState,
-    bounded_watermark,
     confirmed_token,
     decide,
+    period_of,
     recheck_due,
+    same_connections,
+    status_keys,
+    sync_bound,
     sync_state,
     token_of,
 )
-from codat_async.models import DatasetStatus, DataStatus
+from codat_async.models import DatasetStatus, DataStatus, DataType
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE = ("c1",)
@@ -158,14 +163,44 @@ def test_token_is_confirmed_if_nothing_moved() -> None:
     assert confirmed_token([status()], [status()], ("c1", "c2")) is None
 
 
-def test_watermark_never_passes_the_last_success_seen_before() -> None:
-    """The earlier of the two; none if they cannot be compared."""
-    before = status()
-    assert bounded_watermark(NOON - timedelta(hours=1), before) == NOON - timedelta(hours=1)
-    assert bounded_watermark(NOON + timedelta(hours=1), before) == NOON
-    assert bounded_watermark(datetime(2026, 1, 1), before) is None
-    assert bounded_watermark(NOON, None) is None
-    assert bounded_watermark(None, before) is None
+def test_bound_of_the_watermark_is_the_last_success_seen_before() -> None:
+    """In UTC; none if there was none, or if its time has no zone or no moment in UTC."""
+    east = timezone(timedelta(hours=2))
+    assert sync_bound(status(last_successful_sync=NOON.astimezone(east))) == NOON.replace(tzinfo=None)
+    assert sync_bound(status(last_successful_sync=datetime(2026, 1, 1))) is None
+    assert sync_bound(status(last_successful_sync=datetime(1, 1, 1, tzinfo=east))) is None
+    assert sync_bound(NEVER) is None
+    assert sync_bound(None) is None
+
+
+def test_every_data_type_has_the_keys_of_its_status() -> None:
+    """28 of the 30 have one of their own; the aged reports are made of four each."""
+    keys = {name: status_keys(name) for name in pull_types()}
+    assert len(keys) == 30
+    assert {name for name, several in keys.items() if len(several) != 1} == {"aged_debtors", "aged_creditors"}
+    assert keys["accounts"] == ("chartOfAccounts",)
+    assert keys["company_info"] == ("company",)
+    assert keys["bank_account_transactions"] == ("bankTransactions",)
+    assert status_keys("bank_account_transactions", accounts=True) == ("bankAccounts",)
+    assert keys["aged_creditors"] == ("suppliers", "bills", "billCreditNotes", "billPayments")
+    known = {each for several in keys.values() for each in several}
+    assert all(DataType(each) in DataType for each in known)
+
+
+def test_periods_that_an_answer_depends_on() -> None:
+    """The month of a statement, and the day of an aged report if that is asked for."""
+    today = date(2026, 3, 31)
+    assert period_of("balance_sheet", today) == "2026-03"
+    assert period_of("aged_debtors", today) == ""
+    assert period_of("aged_debtors", today, Aged.DAILY) == "2026-03-31"
+    assert period_of("invoices", today, Aged.DAILY) == ""
+
+
+def test_token_names_the_connections_it_was_made_under() -> None:
+    """In any order; another connection means other books."""
+    token = token_of([status()], ("a", "b"))
+    assert same_connections(token, ["b", "a"])
+    assert not same_connections(token, ["a"])
 
 
 def test_rechecks_are_spread_and_none_is_missed() -> None:
@@ -276,7 +311,8 @@ class Reader:
         after = self.source.status()
         token = self.token([before], [after], self.source.connections)
         if token is not None:
-            moved = bounded_watermark(latest, before)
+            bound = sync_bound(before)
+            moved = None if latest is None or bound is None else min(latest, bound.replace(tzinfo=UTC))
             self.watermark = moved if self.watermark is None or moved is None else max(moved, self.watermark)
         self.known = KnownList(token=token, complete=True, has_records=bool(self.held))
 

@@ -264,8 +264,11 @@ def test_log_json_prints_only_json(
     assert command("pull", "--into", tmp_path, "--types", "bills", "--log-json") == 0
     captured = capsys.readouterr()
     events: list[dict[str, Any]] = [json.loads(line) for line in captured.out.splitlines()]
-    assert [each["event"] for each in events] == ["run_started", "unit_done", "unit_done", "run_done"]
-    assert events[1]["rows"] == 20
+    names = [each["event"] for each in events]
+    assert (names[0], names[-1]) == ("run_started", "run_done")
+    assert sorted(names[1:-1]) == ["company_checked", "company_checked", "unit_done", "unit_done"]
+    assert {each["rows"] for each in events if each["event"] == "unit_done"} == {20}
+    assert {each["read"] for each in events if each["event"] == "company_checked"} == {1}
     assert captured.err == ""
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from codat_async.bulk.extract.fetch import PageReader
 from codat_async.bulk.progress import Monitor, Tally
 from codat_async.bulk.store.directory import Directory
-from codat_async.bulk.store.state import Opened, Run
+from codat_async.bulk.store.state import Run
 from codat_async.bulk.store.writer import Writer
 from codat_async.client import Codat
 
@@ -38,8 +38,6 @@ class Context(Struct, kw_only=True):
     """How far before its watermark an incremental reading begins, in microseconds."""
     since: Callable[[str, int], str | None]
     """The modified date from which to read a list, by its type and watermark; None to read it whole."""
-    enqueue: Callable[[Opened], None]
-    """Adds a list to the queue of those to read."""
     small: int
     """Bytes of lines of a list that are kept in memory; a larger list has a file of its own."""
     check: bool = True

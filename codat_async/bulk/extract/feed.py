@@ -1,91 +1,76 @@
-"""Feeds the lists of a run to its workers, a slice at a time, so that memory does not grow with the fleet."""
+"""Feeds the companies of a run to be visited, a slice at a time, so that memory stays bounded."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from msgspec import Struct
 
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.store.state import OPEN, Opened, Run, State
 from codat_async.bulk.store.writer import WriteBatch, Writer
-from codat_async.bulk.units import interleaved
 
-__all__ = ["Feed", "unit_counts"]
+__all__ = ["Entry", "Feed", "unit_counts"]
 
-_COMPANIES: Final = 50
-"""Companies whose lists are opened together."""
+
+class Entry(Struct):
+    """A company to be visited."""
+
+    company: str
+    types: int
+    """The data types that are queued, a bit for each key."""
+    opened: list[Opened]
+    """The lists that an earlier process or attempt opened."""
 
 
 class Feed:
-    """The lists of a run that are open, then those of the companies that are queued."""
+    """The companies with lists that are open, then those that are queued."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        run: Run,
-        types: int,
-        subjects: Iterable[Subject],
-        kinds: Sequence[PullType],
-        since: Callable[[str, int], str | None],
-    ) -> None:
+    def __init__(self, writer: Writer, run: Run, types: int) -> None:
         self._writer = writer
         self._run = run
         self._types = types
-        self._since = since
-        self._subjects = {subject.id: subject for subject in subjects}
-        self._scopes = {kind.name: kind.scope for kind in kinds}
-        self._after: tuple[int, int, int] | None = (-1, -1, -1)
         self._states: Sequence[int] = OPEN
-        self._queued: deque[tuple[str, int]] | None = None
+        self.last = False
+        """Whether what is syncing is asked about for the last time."""
+        self._begin()
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left to feed."""
-        return self._after is None and self._queued is not None and not self._queued
+    def _begin(self) -> None:
+        self._after: tuple[int, int, int] | None = (-1, -1, -1)
+        self._entries: deque[Entry] = deque()
+        self._read_queue = False
 
     def again(self) -> None:
-        """Feed the lists that failed once more."""
-        self._after = (-1, -1, -1)
-        self._states = (State.FAILED,)
+        """Feed the lists that failed once more, and the companies whose types were syncing."""
+        self._states, self.last = (State.FAILED,), True
+        self._begin()
 
-    async def next(self) -> list[Opened]:
-        """The next lists, alternating between companies; none if nothing is left."""
-        while not self.empty:
-            found = await self._writer.commit(self._open if self._after is not None else self._expand)
-            if found:
-                by_unit = {each.unit: each for each in found}
-                return [by_unit[unit] for unit in interleaved(by_unit)]
-        return []
+    def add(self, opened: Opened) -> None:
+        """Feed a list that was opened meanwhile."""
+        self._entries.append(Entry(opened.unit.company, 0, [opened]))
+
+    async def next(self) -> Entry | None:
+        """The next company; None if nothing is left."""
+        while not self._entries:
+            if self._after is not None:
+                opened = await self._writer.commit(self._open)
+                for company, lists in groupby(opened, lambda each: each.unit.company):
+                    self._entries.append(Entry(company, 0, [*lists]))
+            elif not self._read_queue:
+                self._read_queue = True
+                queued = await self._writer.commit(
+                    lambda batch: batch.checkpoint.work.queued(self._run, self._types)
+                )
+                self._entries.extend(Entry(company, types, []) for company, types in queued)
+            else:
+                return None
+        return self._entries.popleft()
 
     def _open(self, batch: WriteBatch) -> list[Opened]:
         assert self._after is not None
-        lists = batch.checkpoint.lists
-        found, self._after = lists.opened(self._run, self._types, self._states, self._after)
-        if self._after is None and self._queued is None:
-            self._queued = deque(lists.queued(self._run, self._types))
+        found, self._after = batch.checkpoint.work.opened(self._run, self._types, self._states, self._after)
         return found
-
-    def _expand(self, batch: WriteBatch) -> list[Opened]:
-        assert self._queued is not None
-        checkpoint, found = batch.checkpoint, list[Opened]()
-        for _ in range(min(_COMPANIES, len(self._queued))):
-            company, types = self._queued.popleft()
-            opened, dropped = checkpoint.lists.expand(
-                self._run, company, types, self._places(company), self._since
-            )
-            found += opened
-            checkpoint.files.remove(dropped)
-        return found
-
-    def _places(self, company: str) -> Callable[[str], Iterator[tuple[str, str]]]:
-        connections = self._subjects[company].connections
-
-        def places(type_name: str) -> Iterator[tuple[str, str]]:
-            if self._scopes[type_name] in (Scope.CONNECTION, Scope.ACCOUNT):
-                return ((connection, "") for connection in connections)
-            return iter([("", "")])
-
-        return places
 
 
 def unit_counts(subjects: Sequence[Subject], kinds: Iterable[PullType]) -> dict[str, int]:

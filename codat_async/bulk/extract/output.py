@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.gate import Settle
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import PreparedPage
 from codat_async.bulk.store.compression import read_ranges
@@ -19,7 +20,7 @@ from codat_async.bulk.store.lines import empty_line, head_of
 from codat_async.bulk.store.listings import listing_lines
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Before, UnitState, microseconds
-from codat_async.bulk.store.versions import MOST_HASHES, pack_hashes
+from codat_async.bulk.store.versions import MOST_HASHES, pack_hashes, unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch
 from codat_async.bulk.units import Unit
 
@@ -127,10 +128,11 @@ class Output:
         before: Before | None,
         record: Callable[[], Record],
         done: Callable[[bool], None],
-    ) -> None:
+    ) -> Settle | None:
         """Submit the end of a complete reading; ``done`` is called once it is committed.
 
-        It is called with True if the list was queued again since the reading began.
+        It is called with True if the list was queued again since the reading began. Returns what is to
+        be called once it is known whether the reading is confirmed; None if it cannot be.
         """
         reached = set[int]() if watermark is None else self._recent.reached(watermark)
         if not self.in_file and state.whole and len(reached) > MOST_HASHES:
@@ -141,7 +143,8 @@ class Output:
             # Every row was written by earlier readings.
             unused, state.file, self._path = state.file, 0, None
         overlap, file = self._overlap(state, watermark, before, reached)
-        ending = Ending(watermark=watermark, overlap=overlap, file=file)
+        final = Ending(watermark=watermark, overlap=overlap, file=file, token=state.token)
+        unmoved = self._unmoved(before, watermark) if state.gated else final
         small = b"" if self.in_file else self._small(state)
         saved, listing, recorded = replace(state), self._take_listing(), record()
         unit, run, held, path = self._unit, self._context.run, self._held, self._path
@@ -158,10 +161,20 @@ class Output:
             if unused:
                 checkpoint.files.remove([unused])
             self._write_listing(batch, listing, saved.n)
-            if before is not None and before.file and before.file != file:
-                checkpoint.files.drop_pages(before.file)
-            again.append(checkpoint.lists.finish(run, unit, saved, ending))
+            again.append(checkpoint.lists.finish(run, unit, saved, unmoved))
+            if state.token is None:
+                drop_pages(batch, unmoved)
             recorded(batch)
+
+        def drop_pages(batch: WriteBatch, kept: Ending) -> None:
+            used = {saved.file, 0 if before is None else before.file}
+            for each in used - {0, kept.file}:
+                batch.checkpoint.files.drop_pages(each)
+
+        def settle(batch: WriteBatch, confirmed: bool) -> None:
+            if confirmed:
+                batch.checkpoint.lists.confirm(run, unit, final)
+            drop_pages(batch, final if confirmed else unmoved)
 
         def committed(error: Exception | None) -> None:
             _release(held)
@@ -169,6 +182,19 @@ class Output:
                 done(again[0])
 
         self._context.writer.submit(job, committed, size=len(small) + len(listing))
+        return None if state.token is None else settle
+
+    def _unmoved(self, before: Before | None, watermark: int | None) -> Ending:
+        """What the next reading needs if this one is not confirmed: it begins where this one did."""
+        if before is None or watermark is None:
+            return Ending()
+        if before.overlap is None:
+            return Ending(watermark=before.watermark, file=before.file)
+        known = unpack_hashes(before.overlap)
+        met = known | self._recent.reached(before.watermark)
+        # Versions that are not among them are written a second time, which does no harm.
+        overlap = before.overlap if len(met) > MOST_HASHES else pack_hashes(met)
+        return Ending(watermark=before.watermark, overlap=overlap)
 
     def _overlap(
         self, state: UnitState, watermark: int | None, before: Before | None, reached: set[int]

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.gate import Settle, Visit
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.output import Output
 from codat_async.bulk.extract.page import Preparation, PreparedPage, prepare_document, prepare_page, selected
@@ -23,6 +24,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
 from codat_async.bulk.store.versions import unpack_hashes
+from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch, WriteError
 from codat_async.errors import BadRequest, QuotaExhausted, Unauthorized
 from codat_async.prefetch import Advance
@@ -48,8 +50,9 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Pulls one list or report."""
 
-    def __init__(self, context: Context, opened: Opened) -> None:
+    def __init__(self, context: Context, opened: Opened, visit: Visit) -> None:
         self.context = context
+        self.visit = visit
         self.unit, self.before = opened.unit, opened.before
         self.state = replace(opened.state)
         self.type = pull_types()[self.unit.type]
@@ -89,6 +92,7 @@ class Worker:
         finally:
             context.active -= 1
             context.directory.reading.discard(self.unit)
+        await self.visit.leave()
 
     async def _read(self) -> None:
         if self.type.scope == Scope.REPORT:
@@ -120,7 +124,19 @@ class Worker:
             record(batch)
 
         self.context.writer.submit(job)
+        if skipped and state.token is not None:
+            self.visit.pend(unit, state, self._settle(Ending(token=state.token)))
         self._emit("unit_skipped" if skipped else "unit_failed")
+
+    def _settle(self, ending: Ending) -> Settle:
+        """What stores an ending if the reading is confirmed."""
+        unit, run = self.unit, self.context.run
+
+        def settle(batch: WriteBatch, confirmed: bool) -> None:
+            if confirmed:
+                batch.checkpoint.lists.confirm(run, unit, ending)
+
+        return settle
 
     def _record(self) -> Callable[[WriteBatch], None]:
         """What puts the present state into the sums of the run, within a batch."""
@@ -132,7 +148,8 @@ class Worker:
     def _reset(self, **changes: Any) -> None:
         """Forget what was read, but not what it took."""
         old, monitor = self.state, self.context.monitor
-        kept = {"since": old.since, "ordered_by": old.ordered_by, "passes": old.passes, **changes}
+        names = ("since", "ordered_by", "passes", "gated", "token", "synced", "recheck")
+        kept = {name: getattr(old, name) for name in names} | changes
         monitor.remove(self.unit, old)
         self.state = UnitState(
             state=State.READING, requests=old.requests, retries=old.retries, waited=old.waited, **kept
@@ -202,12 +219,18 @@ class Worker:
 
     def _preparation(self) -> Preparation:
         context, state = self.context, self.state
+        bounds = [context.began]
+        if state.synced is not None:
+            bounds.append(state.synced)
+        if state.gated and self.before is not None:
+            # If the reading is not confirmed, the next one begins where this one did.
+            bounds.append(self.before.watermark)
         return Preparation(
             name=self.type.name,
             model=self.type.model if context.check else None,
             head=head_of(self.unit, state.n, whole=state.whole),
             compress=context.compress,
-            began=context.began,
+            began=min(bounds),
             overlap=context.overlap,
             incremental=bool(self._earlier),
         )
@@ -337,6 +360,8 @@ class Worker:
         """Discard what was read of the list."""
         old, output, unit, run = self.state, self._output, self.unit, self.context.run
         self._reset(**changes)
+        if old.pages:
+            await self.visit.retake(unit, self.state)
         self._reconciler = Reconciler(self._earlier if self.state.since is not None else set())
         if self.state.since is None:
             self._earlier, self.before = set(), None
@@ -394,12 +419,17 @@ class Worker:
     async def _finish(self, watermark: int | None) -> None:
         with self._changing() as state:
             state.state = State.DONE
-        await self._output.finish(self.state, watermark, self.before, self._record, self._finished)
+            if state.missing:
+                # What was not read must not be taken for unchanged.
+                state.token = None
+        settle = await self._output.finish(self.state, watermark, self.before, self._record, self._finished)
+        if settle is not None:
+            self.visit.pend(self.unit, self.state, settle)
 
     def _finished(self, again: bool) -> None:
         self._emit("unit_done")
         if again:
-            self.context.enqueue(Opened(self.unit, UnitState()))
+            self.visit.reopen(self.unit)
 
     def _watermark(self) -> int | None:
         """How far the list has been read; None if the next run must read the whole list."""
@@ -412,8 +442,14 @@ class Worker:
         dates = [] if before is None or state.whole else [before.watermark]
         if state.last_modified is not None:
             dates.append(microseconds(datetime.fromisoformat(state.last_modified)))
+        if not dates:
+            return None
+        if state.gated and state.synced is None:
+            # How far this reading reaches is not known.
+            return None if before is None or state.whole else before.watermark
         # A single record dated in the future would hide all changes until then.
-        return min(max(dates), self.context.began) if dates else None
+        bound = self.context.began if state.synced is None else min(self.context.began, state.synced)
+        return min(max(dates), bound)
 
     # --- what is not a list --------------------------------------------------------------
 
@@ -438,15 +474,14 @@ class Worker:
             state.state = State.DONE
         saved, record = replace(self.state), self._record()
 
-        def job(batch: WriteBatch) -> list[Opened]:
-            lists = batch.checkpoint.lists
-            added = lists.add(context.run, children, context.since)
-            context.tally.plan(unit.type, len(added))
-            lists.finish(context.run, unit, saved, Ending(watermark=None, overlap=None))
+        def job(batch: WriteBatch) -> Expanded:
+            added = batch.checkpoint.work.add(context.run, children, context.since, self.visit.choose)
+            self.visit.tally(added)
+            batch.checkpoint.lists.finish(context.run, unit, saved, Ending())
             record(batch)
             return added
 
-        for opened in await context.writer.commit(job):
-            context.monitor.add(opened.unit, opened.state)
-            context.enqueue(opened)
+        self.visit.add(await context.writer.commit(job))
+        if saved.token is not None:
+            self.visit.pend(unit, saved, self._settle(Ending(token=saved.token)))
         self._emit("unit_done")

@@ -8,29 +8,41 @@ requested. If they are the same tonight, the list is too.
 Tokens are compared for equality only; no clocks of two machines are compared.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
 
-from codat_async.models import DatasetStatus, DataStatus
+from codat_async.models import DatasetStatus, DataStatus, DataType
+from codat_async.operations.base import data_type_of
 
 __all__ = [
+    "Aged",
     "Decision",
     "KnownList",
     "SyncState",
-    "bounded_watermark",
     "confirmed_token",
     "decide",
+    "period_of",
     "recheck_due",
+    "same_connections",
+    "status_keys",
+    "sync_bound",
     "sync_state",
     "token_of",
 ]
 
-_TOKEN_BYTES: Final = 16
+_CONNECTION_BYTES: Final = 4
+_SYNC_BYTES: Final = 12
+_AGED: Final = {
+    "aged_debtors": ("customers", "invoices", "credit_notes", "payments"),
+    "aged_creditors": ("suppliers", "bills", "bill_credit_notes", "bill_payments"),
+}
+"""The data types that a report is made of; it has no sync of its own."""
+_STATEMENTS: Final = frozenset({"balance_sheet", "profit_and_loss", "cash_flow_statement"})
 
 _RUNNING: Final = frozenset(
     {
@@ -97,6 +109,15 @@ class Decision(StrEnum):
         return self in (Decision.READ, Decision.RECHECK)
 
 
+class Aged(StrEnum):
+    """When the reports of debts by age are read again."""
+
+    CHANGED = "changed"
+    """When one of their data types was synced."""
+    DAILY = "daily"
+    """On each new day as well, since the same debts are a day older."""
+
+
 class KnownList(Struct, frozen=True, kw_only=True):
     """What the checkpoint holds of a list."""
 
@@ -122,10 +143,27 @@ def sync_state(status: DataStatus | None) -> SyncState:
     return SyncState.ENDED if current in _ENDED else SyncState.UNKNOWN
 
 
+def status_keys(type_name: str, *, accounts: bool = False) -> tuple[DataType, ...]:
+    """The data types whose syncs change what a list or report of this name answers.
+
+    ``accounts`` is whether the bank accounts under which there are lists are meant, not those lists.
+    """
+    if accounts:
+        return (DataType.BANK_ACCOUNTS,)
+    return tuple(map(data_type_of, _AGED.get(type_name, (type_name,))))
+
+
+def period_of(type_name: str, today: date, aged: Aged = Aged.CHANGED) -> str:
+    """What an answer depends on beside the syncs: the month of a statement, the day of an aged report."""
+    if type_name in _STATEMENTS:
+        return f"{today:%Y-%m}"
+    return today.isoformat() if type_name in _AGED and aged == Aged.DAILY else ""
+
+
 def token_of(
     statuses: Sequence[DataStatus | None], connections: Collection[str], *, period: str = ""
 ) -> bytes:
-    """What identifies the state of a list: its types' syncs and the company's connections, hashed.
+    """What identifies the state of a list in 16 bytes: a hash of the connections, and one of all.
 
     ``statuses`` are the entries of the data types that the list is made of: one, or several for
     the aged reports. The latest sync counts beside the latest successful one, since a sync that
@@ -133,13 +171,23 @@ def token_of(
     the last success, as text. ``period`` is what else the answer depends on: the month of a
     statement.
     """
-    parts = [period, *sorted(connections)]
+    links = sorted(connections)
+    parts = [period, *links]
     for status in statuses:
         success = None if status is None else status.latest_successful_sync_id
         if success is None and status is not None and status.last_successful_sync is not None:
             success = status.last_successful_sync.isoformat()
         parts += (success or "", (status and status.latest_sync_id) or "")
-    return blake2b("\0".join(parts).encode(), digest_size=_TOKEN_BYTES).digest()
+    return _digest(links, _CONNECTION_BYTES) + _digest(parts, _SYNC_BYTES)
+
+
+def _digest(parts: Iterable[str], size: int) -> bytes:
+    return blake2b("\0".join(parts).encode(), digest_size=size).digest()
+
+
+def same_connections(token: bytes, connections: Collection[str]) -> bool:
+    """Whether a token was made under these connections: other books are read whole."""
+    return token[:_CONNECTION_BYTES] == _digest(sorted(connections), _CONNECTION_BYTES)
 
 
 def decide(
@@ -192,18 +240,19 @@ def confirmed_token(
     return token if token == token_of(after, connections, period=period) else None
 
 
-def bounded_watermark(last_modified: datetime | None, before: DataStatus | None) -> datetime | None:
-    """How far a list has been read: never past the last successful sync seen before its reading.
+def sync_bound(before: DataStatus | None) -> datetime | None:
+    """The last successful sync seen before a reading, in UTC without a zone: no watermark passes it.
 
     A record can become visible hours after its modified date, but not before the sync that
-    brought it ends; the next sync's records are all modified after the previous success.
+    brought it ends; the next sync's records are all modified after the previous success. None if
+    there was no success, or its time has no zone and cannot be compared.
     """
-    if last_modified is None or before is None or before.last_successful_sync is None:
+    success = None if before is None else before.last_successful_sync
+    if success is None or success.tzinfo is None:
         return None
     try:
-        return min(last_modified, before.last_successful_sync)
-    except TypeError:
-        # One of the two carries no zone, so they cannot be compared.
+        return success.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
         return None
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from codat_async.bulk.store import files, lists, roster
+from codat_async.bulk.store import checks, files, lists, roster, work
 from codat_async.bulk.store.disk import open_private
 from codat_async.bulk.store.keys import Keys
 from codat_async.bulk.store.state import Run
@@ -19,7 +19,7 @@ __all__ = ["APPLICATION_ID", "FORMAT", "Checkpoint", "CheckpointError"]
 
 APPLICATION_ID: Final = 0x436F6461
 """Marks the SQLite file as a checkpoint of this package."""
-FORMAT: Final = 4
+FORMAT: Final = 5
 """The version of the directory's format. A later release reads this one, or upgrades it by a command."""
 
 _SCHEMA: Final = """
@@ -83,6 +83,8 @@ class Checkpoint:
             raise
         self.keys = Keys(self.db)
         self.lists = lists.Lists(self.db, self.keys)
+        self.work = work.Work(self.db, self.keys)
+        self.checks = checks.Checks(self.db, self.keys)
         self.files = files.Files(self.db, self.keys)
         self.roster = roster.Roster(self.db, self.keys)
 
@@ -93,7 +95,14 @@ class Checkpoint:
         db.execute("pragma temp_store = memory")
         if fresh:
             with self.transaction(immediate=True):
-                for schema in (_SCHEMA, roster.SCHEMA, lists.SCHEMA, files.SCHEMA):
+                for schema in (
+                    _SCHEMA,
+                    roster.SCHEMA,
+                    lists.SCHEMA,
+                    work.SCHEMA,
+                    checks.SCHEMA,
+                    files.SCHEMA,
+                ):
                     for statement in schema.split(";\n"):
                         db.execute(statement)
                 db.execute("insert into places values (0, '', '')")

@@ -1,18 +1,13 @@
 """The rows of lists: one a list, with what the next reading of it needs, however many nights it was read."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
 
-from codat_async.bulk.store.keys import Keys, types_in, unpack_keys
+from codat_async.bulk.store.keys import Keys, unpack_keys
 from codat_async.bulk.store.state import (
-    OPEN,
-    UNFINISHED,
-    Before,
-    Opened,
     Run,
     State,
     UnitState,
@@ -39,14 +34,6 @@ create table lists (
 ) without rowid;
 create index open_lists on lists (company, type, place) where state in (0, 1, 4);
 create index lost_lists on lists (type) where lost <> 0;
-create table asked (
-    company integer not null, run integer not null, types integer not null, queued integer not null,
-    primary key (company, run)
-) without rowid;
-create index queued_companies on asked (run, company) where queued <> 0;
-create table checks (
-    company integer primary key, run integer not null, at integer not null, unchanged integer not null
-);
 """
 _OPEN: Final = "state in (0, 1, 4)"
 _LOSE: Final = (
@@ -59,9 +46,9 @@ _PAGE: Final = 500
 class Ending(Struct, frozen=True, kw_only=True):
     """What a complete reading leaves for the next one."""
 
-    watermark: int | None
+    watermark: int | None = None
     """None if the next run must read the whole list."""
-    overlap: bytes | None
+    overlap: bytes | None = None
     """Hashes of the versions in the overlap; None if they are in the own file."""
     file: int = 0
     """The own file that has the versions in the overlap."""
@@ -93,185 +80,7 @@ class Lists:
         self._db = db
         self._keys = keys
 
-    def want(self, companies: Iterable[str]) -> None:
-        """Restrict what follows to these companies; not stored."""
-        self._db.execute("create temp table if not exists wanted (company integer primary key)")
-        self._db.execute("delete from wanted")
-        self._db.executemany(
-            "insert or ignore into wanted values (?)", ((self._keys.company(each),) for each in companies)
-        )
-
-    # --- what is to be read --------------------------------------------------------------
-
-    def queue(self, run: Run, types: int) -> list[tuple[str, int]]:
-        """Queue types of the wanted companies, each once a run; other runs no longer read them.
-
-        Returns the companies that have types which the run did not have yet, with those.
-        """
-        db = self._db
-        fresh = db.execute(
-            "select c.id, :types & ~coalesce(a.types, 0) from wanted w join companies c on c.key = w.company"
-            " left join asked a on a.company = w.company and a.run = :run"
-            " where :types & ~coalesce(a.types, 0) <> 0",
-            {"types": types, "run": run.key},
-        ).fetchall()
-        db.execute(
-            "update asked set types = types & ~:types, queued = queued & ~:types"
-            " where run <> :run and company in (select company from wanted)",
-            {"types": types, "run": run.key},
-        )
-        db.execute("delete from asked where types = 0")
-        db.execute(
-            "insert into asked (company, run, types, queued)"
-            " select company, :run, :types, :types from wanted where true on conflict do update set"
-            " queued = queued | (:types & ~types), types = types | :types",
-            {"types": types, "run": run.key},
-        )
-        return fresh
-
-    def adopt(self, run: Run, types: int) -> dict[str, int]:
-        """Let a run read the wanted lists that were damaged since; returns how many, by type."""
-        rows = self._db.execute(
-            f"update lists set run = :run where {_OPEN} and run = 0 and (1 << type) & :types <> 0"
-            " and company in (select company from wanted) returning type",
-            {"run": run.key, "types": types},
-        ).fetchall()
-        return Counter(self._keys.type_name(key) for (key,) in rows)
-
-    def queued(self, run: Run, types: int) -> list[tuple[str, int]]:
-        """The wanted companies that have types queued, with those types."""
-        return self._db.execute(
-            "select c.id, a.queued & :types from asked a join companies c on c.key = a.company"
-            " where a.run = :run and a.queued <> 0 and a.queued & :types <> 0"
-            " and a.company in (select company from wanted) order by a.company",
-            {"types": types, "run": run.key},
-        ).fetchall()
-
-    def unfinished_run(self, types: int, *, failed: bool) -> int | None:
-        """The latest run with work left on the wanted companies; ``failed`` lists count if asked for."""
-        states = "0, 1, 4" if failed else "0, 1"
-        row = self._db.execute(
-            "select max(run) from ("
-            " select a.run from asked a where a.queued <> 0 and a.queued & :types <> 0"
-            " and a.company in (select company from wanted)"
-            f" union all select run from lists where {_OPEN} and state in ({states}) and run > 0"
-            " and (1 << type) & :types <> 0 and company in (select company from wanted))",
-            {"types": types},
-        ).fetchone()
-        return None if row is None or row[0] is None else int(row[0])
-
-    def expand(
-        self,
-        run: Run,
-        company: str,
-        types: int,
-        places: Callable[[str], Iterable[tuple[str, str]]],
-        since: Callable[[str, int], str | None],
-    ) -> tuple[list[Opened], list[int]]:
-        """Open the queued lists of a company; returns them, and the own files of readings that end with it.
-
-        ``places`` are the connection and account of each list of a type, ``since`` the modified date
-        that a list is read from, by its type and watermark.
-        """
-        keys, key = self._keys, self._keys.company(company)
-        known = {
-            (row[0], row[1]): row[2:]
-            for row in self._db.execute(
-                "select type, place, watermark, overlap, file, lost, progress from lists where company = ?",
-                (key,),
-            )
-        }
-        opened: list[Opened] = []
-        dropped: list[int] = []
-        rows: list[tuple[object, ...]] = []
-        for type_key in types_in(types):
-            name = keys.type_name(type_key)
-            for connection, account in places(name):
-                place = keys.place(connection, account)
-                watermark, overlap, file, lost, progress = known.get(
-                    (type_key, place), (None, None, 0, 0, None)
-                )
-                if progress is not None and (own := unpack_state(progress).file):
-                    dropped.append(own)
-                start = None if watermark is None or lost else since(name, watermark)
-                state = UnitState(since=start)
-                before = None if start is None or watermark is None else Before(watermark, overlap, file)
-                opened.append(Opened(Unit(name, company, connection, account), state, before))
-                rows.append((key, type_key, place, run.key, pack_state(state)))
-        self._db.executemany(
-            "insert into lists (company, type, place, state, run, progress) values (?, ?, ?, 0, ?, ?)"
-            " on conflict do update set state = 0, again = 0, run = excluded.run,"
-            " progress = excluded.progress",
-            rows,
-        )
-        self._db.execute(
-            "update asked set queued = queued & ~? where company = ? and run = ?", (types, key, run.key)
-        )
-        return opened, dropped
-
-    def opened(
-        self, run: Run, types: int, states: Iterable[int] = OPEN, after: tuple[int, int, int] = (-1, -1, -1)
-    ) -> tuple[list[Opened], tuple[int, int, int] | None]:
-        """Some of the wanted lists that a run has open, and where the next ones begin; None at the end."""
-        rows = self._db.execute(
-            "select l.company, l.type, l.place, c.id, p.connection, p.account,"
-            " l.watermark, l.overlap, l.file, l.progress"
-            " from lists l join companies c on c.key = l.company join places p on p.key = l.place"
-            f" where l.{_OPEN} and l.state in ({', '.join(map(str, states))}) and l.run = :run"
-            " and (l.company, l.type, l.place) > (:company, :type, :place)"
-            " and (1 << l.type) & :types <> 0 and l.company in (select company from wanted)"
-            " order by l.company, l.type, l.place limit :limit",
-            {
-                "run": run.key,
-                "types": types,
-                "limit": _PAGE,
-                **dict(zip(("company", "type", "place"), after, strict=True)),
-            },
-        ).fetchall()
-        found = []
-        for _, type_key, _, company, connection, account, watermark, overlap, file, progress in rows:
-            state = UnitState() if progress is None else unpack_state(progress)
-            before = None if state.since is None else Before(watermark, overlap, file)
-            found.append(
-                Opened(Unit(self._keys.type_name(type_key), company, connection, account), state, before)
-            )
-        return found, rows[-1][:3] if len(rows) == _PAGE else None
-
-    def open_count(self, types: int | None = None) -> tuple[int, int]:
-        """Lists that are open, those that failed among them: of all, or of wanted companies and types."""
-        where, wanted = "", ""
-        if types is not None:
-            wanted = " and company in (select company from wanted)"
-            where = f"{wanted} and (1 << type) & {types} <> 0"
-        opened, failed = self._db.execute(
-            f"select count(*), coalesce(sum(state = 4), 0) from lists where {_OPEN}{where}"
-        ).fetchone()
-        masks = self._db.execute(f"select queued from asked where queued <> 0{wanted}")
-        chosen = -1 if types is None else types
-        return int(opened) + sum((mask & chosen).bit_count() for (mask,) in masks), int(failed)
-
     # --- one list ------------------------------------------------------------------------
-
-    def add(self, run: Run, units: Iterable[Unit], since: Callable[[str, int], str | None]) -> list[Opened]:
-        """Open further lists, such as those of a bank account; those open or done in the run stay."""
-        added = []
-        for unit in units:
-            row = self.row(unit)
-            if (
-                row is not None
-                and row["run"] == run.key
-                and row["state"] in (*OPEN, State.DONE, State.SKIPPED)
-            ):
-                continue
-            watermark = None if row is None or row["lost"] else row["watermark"]
-            start = None if watermark is None else since(unit.type, watermark)
-            state = UnitState(since=start)
-            before = None
-            if start is not None and row is not None:
-                before = Before(row["watermark"], row["overlap"], row["file"])
-            self.save(run, unit, state)
-            added.append(Opened(unit, state, before))
-        return added
 
     def row(self, unit: Unit) -> dict[str, Any] | None:
         """All columns of a list."""
@@ -296,7 +105,7 @@ class Lists:
         self._db.execute(
             "insert into lists (company, type, place, state, run, read_at) values (?, ?, ?, 3, ?, ?)"
             " on conflict do update set state = 3, run = excluded.run, read_at = excluded.read_at,"
-            " lost = 0, progress = null",
+            " lost = 0, token = null, progress = null",
             (*self._key(unit), run.key, now()),
         )
 
@@ -334,28 +143,17 @@ class Lists:
             )
         return bool(row[0])
 
-    def request(
-        self, run: Run, unit: Unit, since: Callable[[str, int], str | None], *, reading: bool
-    ) -> Opened | None:
-        """Queue one list: not twice, and once more if it is being read, which the caller knows."""
-        row = self.row(unit)
-        if reading:
-            self._db.execute(
-                "update lists set again = 1 where company = ? and type = ? and place = ?", self._key(unit)
-            )
-            return None
-        if row is not None and row["state"] in UNFINISHED:
-            return None
-        if row is not None:
-            # Done lists of the run are opened again too.
-            self._db.execute(
-                "update lists set run = -1 where company = ? and type = ? and place = ?", self._key(unit)
-            )
-        return next(iter(self.add(run, [unit], since)), None)
-
     def _key(self, unit: Unit) -> tuple[int, int, int]:
         keys = self._keys
         return keys.company(unit.company), keys.type(unit.type), keys.place(unit.connection, unit.parent)
+
+    def confirm(self, run: Run, unit: Unit, ending: Ending) -> None:
+        """Store what the next reading needs, now that it is known that no sync came between."""
+        self._db.execute(
+            "update lists set token = ?, watermark = ?, overlap = ?, file = ?"
+            " where company = ? and type = ? and place = ? and run = ? and state in (2, 3) and lost = 0",
+            (ending.token, ending.watermark, ending.overlap, ending.file, *self._key(unit), run.key),
+        )
 
     # --- readers ---------------------------------------------------------------------------
 
@@ -403,16 +201,6 @@ class Lists:
         ).fetchall():
             yield self._keys.type_name(key), *rest
 
-    def queued_counts(self) -> dict[str, int]:
-        """By type, the companies that have it queued."""
-        counts: dict[int, int] = {}
-        for mask, companies in self._db.execute(
-            "select queued, count(*) from asked where queued <> 0 group by queued"
-        ):
-            for key in types_in(mask):
-                counts[key] = counts.get(key, 0) + companies
-        return {self._keys.type_name(key): count for key, count in counts.items()}
-
     def company_count(self) -> int:
         """Companies of which a list was read."""
         row = self._db.execute(
@@ -420,15 +208,6 @@ class Lists:
             " where l.company = c.key and l.read_at is not null and l.state <> 3)"
         ).fetchone()
         return int(row[0])
-
-    def unfinished(self, run: Run) -> bool:
-        """Whether a run has work left."""
-        row = self._db.execute(
-            f"select exists (select 1 from lists where {_OPEN} and run = :run)"
-            " or exists (select 1 from asked where queued <> 0 and run = :run)",
-            {"run": run.key},
-        ).fetchone()
-        return bool(row[0])
 
     def reading_into(self, companies: bytes, file: int) -> bool:
         """Whether an open list of these companies, packed, is being read into an own file."""

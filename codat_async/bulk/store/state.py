@@ -10,9 +10,12 @@ from codat_async.bulk.units import Unit
 
 __all__ = [
     "OPEN",
+    "SKIP_REASONS",
     "UNFINISHED",
     "Before",
+    "Choice",
     "Invalid",
+    "Known",
     "Opened",
     "Run",
     "State",
@@ -38,6 +41,8 @@ class State:
     NAMES: Final = ("waiting", "reading", "done", "skipped", "failed")
 
 
+SKIP_REASONS: Final = ("unchanged", "syncing", "not_synced", "not_supported")
+"""Why a list is not read, according to the data status of its company."""
 UNFINISHED: Final = (State.WAITING, State.READING)
 """The states of a list that nothing has gone wrong with, and that is not read yet."""
 OPEN: Final = (*UNFINISHED, State.FAILED)
@@ -88,6 +93,14 @@ class UnitState(Struct, kw_only=True, omit_defaults=True):
     failure: str | None = None
     """The kind of failure."""
     error: str | None = None
+    gated: bool = False
+    """Whether the data status was asked before the reading."""
+    token: bytes | None = None
+    """What it said, to be confirmed after the reading; None if that cannot be."""
+    synced: int | None = None
+    """The last successful sync before, in microseconds since 1970: the watermark never passes it."""
+    recheck: bool = False
+    """Whether the list is read to verify that it is unchanged."""
 
     @property
     def whole(self) -> bool:
@@ -104,6 +117,44 @@ class Before(Struct, frozen=True):
     """Hashes of the versions within the overlap; None if they are in the list's own file."""
     file: int = 0
     """The own file of the last reading, if it had one."""
+
+
+class Known(Struct, frozen=True):
+    """What earlier readings left of a list, to decide by whether it is read."""
+
+    complete: bool = False
+    """Whether it was read to its end, or found not to be offered."""
+    rows: int = 0
+    token: bytes | None = None
+    read_at: int | None = None
+    """When it was last read, in seconds since 1970."""
+    checked_at: int | None = None
+    """When the data status of the company was last asked."""
+
+
+class Choice(Struct, frozen=True):
+    """Whether a list is read, and what is kept with its reading."""
+
+    skip: str | None = None
+    """The reason why it is not read; None if it is."""
+    later: bool = False
+    """Whether to ask once more at the end of the run."""
+    whole: bool = False
+    """Whether it is read whole although an increment would be possible."""
+    gated: bool = False
+    token: bytes | None = None
+    synced: int | None = None
+    recheck: bool = False
+
+    def stamp(self, state: UnitState) -> UnitState:
+        """Note in the state of a reading what the data status said before it."""
+        state.gated, state.token, state.synced, state.recheck = (
+            self.gated,
+            self.token,
+            self.synced,
+            self.recheck,
+        )
+        return state
 
 
 class Opened(Struct, frozen=True):

@@ -1,0 +1,358 @@
+"""Asks the data status of a company just before its lists are read, and once more after.
+
+In between the company is visited: each list that is opened carries the token of the first answer,
+and is confirmed by the second. What was read is stored at once either way; what a confirmation
+adds is the token, and how far the list has been read.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from codat_async import codec
+from codat_async.bulk.extract.context import Context
+from codat_async.bulk.failures import classified
+from codat_async.bulk.plan.data_types import PullType, Scope
+from codat_async.bulk.plan.freshness import (
+    Aged,
+    Decision,
+    KnownList,
+    confirmed_token,
+    decide,
+    period_of,
+    recheck_due,
+    same_connections,
+    status_keys,
+    sync_bound,
+)
+from codat_async.bulk.progress import DATA_STATUS
+from codat_async.bulk.store.state import Choice, Known, Opened, UnitState, microseconds
+from codat_async.bulk.store.work import Expanded
+from codat_async.bulk.store.writer import WriteBatch
+from codat_async.bulk.units import Unit
+from codat_async.errors import CodatError, QuotaExhausted, SyncFailed, SyncTimeout, Unauthorized
+from codat_async.models import DataStatus
+from codat_middleware import Request, Response
+from codat_middleware.clock import queued
+from codat_middleware.retry import ON_RETRY, RetryEvent
+
+__all__ = ["Gate", "GateOptions", "Settle", "Visit"]
+
+_REFRESH_SECONDS: Final = 600.0
+_log = logging.getLogger(__name__)
+Settle: TypeAlias = Callable[[WriteBatch, bool], None]
+"""Stores, within a batch, what a reading leaves for the next one, given whether it was confirmed."""
+
+
+class GateOptions(Struct, frozen=True, kw_only=True):
+    """How it is decided which lists are read."""
+
+    enabled: bool = True
+    full: bool = False
+    """Read what is unchanged, too."""
+    refresh: bool = False
+    """Queue a sync of a company's types, and wait for it, before its status is asked."""
+    recheck_after: int | None = 28
+    """Days after which an unchanged list is read all the same; None for never."""
+    aged: Aged = Aged.CHANGED
+
+
+class _Pending(Struct):
+    unit: Unit
+    token: bytes
+    settle: Settle
+    missed: bool
+    """Whether a recheck found a change that no sync accounts for."""
+
+
+class Visit:
+    """A company whose lists are being read."""
+
+    def __init__(self, gate: "Gate", company: str, connections: Sequence[str], *, last: bool = False) -> None:
+        self.company = company
+        self.open = 0
+        """Its lists that are still to be read."""
+        self.statuses: Mapping[str, DataStatus] | None = None
+        self._gate = gate
+        self._connections = connections
+        self._last = last
+        self._today = gate.today()
+        self._pending: list[_Pending] = []
+
+    def choose(self, unit: Unit, known: Known) -> Choice:
+        """Whether a list is read, and the token that its reading begins with."""
+        gate = self._gate
+        if not gate.options.enabled:
+            return Choice()
+        decision = decide(
+            self._statuses_of(unit),
+            self._connections,
+            KnownList(token=known.token, complete=known.complete, has_records=known.rows > 0),
+            period=self._period(unit),
+            recheck=self._recheck_due(unit, known),
+        )
+        if gate.options.full and decision in (Decision.UNCHANGED, Decision.SYNCING, Decision.RECHECK):
+            decision = Decision.READ
+        if not decision.reads:
+            return Choice(skip=decision.value, later=decision is Decision.SYNCING and not self._last)
+        return replace(
+            self._stamp(unit),
+            whole=known.token is not None and not same_connections(known.token, self._connections),
+            recheck=decision is Decision.RECHECK,
+        )
+
+    def stamp(self, unit: Unit, state: UnitState) -> None:
+        """Note in a reading that begins at page 1 what the data status says now."""
+        if self._gate.options.enabled:
+            replace(self._stamp(unit), recheck=state.recheck).stamp(state)
+
+    async def retake(self, unit: Unit, state: UnitState) -> None:
+        """Ask again for a reading that begins again at page 1."""
+        if self._gate.options.enabled:
+            self.statuses = await self._gate.ask(self.company)
+            self.stamp(unit, state)
+
+    def _stamp(self, unit: Unit) -> Choice:
+        statuses = self._statuses_of(unit)
+        bound = sync_bound(statuses[0]) if len(statuses) == 1 else None
+        return Choice(
+            gated=True,
+            # What cannot be confirmed by its own status cannot be by any.
+            token=confirmed_token(statuses, statuses, self._connections, period=self._period(unit)),
+            synced=None if bound is None else microseconds(bound),
+        )
+
+    def _statuses_of(
+        self, unit: Unit, answer: Mapping[str, DataStatus] | None = None
+    ) -> list[DataStatus | None]:
+        answer = answer or self.statuses or {}
+        accounts = self._gate.kinds[unit.type].scope == Scope.ACCOUNT and not unit.parent
+        return [answer.get(key) for key in status_keys(unit.type, accounts=accounts)]
+
+    def _period(self, unit: Unit) -> str:
+        return period_of(unit.type, self._today, self._gate.options.aged)
+
+    def _recheck_due(self, unit: Unit, known: Known) -> bool:
+        every, last = self._gate.options.recheck_after, known.read_at or known.checked_at
+        if every is None or last is None:
+            return False
+        return recheck_due(str(unit), datetime.fromtimestamp(last, UTC).date(), self._today, every)
+
+    def tally(self, expanded: Expanded) -> None:
+        """Add what was decided about further lists to the sums of the run, within a batch."""
+        self._gate.tally(expanded)
+
+    def add(self, expanded: Expanded) -> None:
+        """Have the further lists read that were opened, once that is committed."""
+        self._gate.show(expanded)
+        self.open += len(expanded.opened)
+        for each in expanded.opened:
+            self._gate.enqueue(each, self)
+
+    def reopen(self, unit: Unit) -> None:
+        """Have a list read once more, that was queued while it was read."""
+        self._gate.enqueue(Opened(unit, UnitState()), None)
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def pend(self, unit: Unit, state: UnitState, settle: Settle) -> None:
+        """Keep what is to be stored of a reading until the status was asked again."""
+        assert state.token is not None
+        missed = state.recheck and not state.whole and state.rows > 0
+        self._pending.append(_Pending(unit, state.token, settle, missed))
+
+    async def leave(self) -> None:
+        """Note that a list has ended; after the last one confirm them all."""
+        self.open -= 1
+        if self.open or not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        answer = await self._gate.ask(self.company)
+        results = [(each, answer is not None and self._confirms(each, answer)) for each in pending]
+
+        def job(batch: WriteBatch) -> None:
+            for each, confirmed in results:
+                each.settle(batch, confirmed)
+                if confirmed and each.missed:
+                    self._gate.context.tally.count(each.unit.type, "missed")
+
+        self._gate.context.writer.submit(job)
+        for each, confirmed in results:
+            if confirmed and each.missed:
+                self._gate.missed(each.unit)
+
+    def _confirms(self, pending: _Pending, answer: Mapping[str, DataStatus]) -> bool:
+        statuses = self._statuses_of(pending.unit, answer)
+        after = confirmed_token(statuses, statuses, self._connections, period=self._period(pending.unit))
+        return after == pending.token
+
+
+class Gate:
+    """Lets the lists of companies through that can have changed."""
+
+    def __init__(
+        self,
+        context: Context,
+        options: GateOptions,
+        kinds: Sequence[PullType],
+        connections: Mapping[str, Sequence[str]],
+        since: Callable[[str, int], str | None],
+    ) -> None:
+        self.context = context
+        self.options = options
+        self.kinds = {kind.name: kind for kind in kinds}
+        self._connections = connections
+        self._since = since
+        self.enqueue: Callable[[Opened, Visit | None], None]
+        """Adds a list to those to be read; without a visit its company gets one of its own. The window's."""
+        self._requests = UnitState()
+        self._warned = False
+
+    def today(self) -> date:
+        """The day in UTC, which rechecks and the periods of reports go by."""
+        return datetime.now(UTC).date()
+
+    async def enter(
+        self, company: str, types: int, opened: Sequence[Opened], *, last: bool
+    ) -> tuple[Visit, list[Opened]]:
+        """Visit a company: ask its status, then open the lists among its queued types that are to be read.
+
+        ``opened`` are lists that an earlier process or attempt opened. ``last`` is whether what is
+        syncing is not asked about again.
+        """
+        visit = Visit(self, company, self._connections[company], last=last)
+        if self.options.enabled:
+            if self.options.refresh and types:
+                await self._refresh(company, types)
+            visit.statuses = await self.ask(company)
+        for each in opened:
+            if not each.state.file:
+                # What an earlier attempt had in memory is gone: it begins at page 1.
+                visit.stamp(each.unit, each.state)
+        found = [*opened]
+        if types:
+            expanded = await self._expand(visit, types)
+            self.show(expanded)
+            found += expanded.opened
+            if self.options.enabled:
+                self._emit(company, expanded)
+        visit.open = len(found)
+        return visit, found
+
+    async def _expand(self, visit: Visit, types: int) -> Expanded:
+        context, company = self.context, visit.company
+
+        def places(type_name: str) -> Sequence[tuple[str, str]]:
+            if self.kinds[type_name].scope in (Scope.CONNECTION, Scope.ACCOUNT):
+                return [(connection, "") for connection in self._connections[company]]
+            return [("", "")]
+
+        def job(batch: WriteBatch) -> Expanded:
+            checkpoint = batch.checkpoint
+            expanded = checkpoint.work.expand(context.run, company, types, places, self._since, visit.choose)
+            checkpoint.files.remove(expanded.dropped)
+            self.tally(expanded)
+            if self.options.enabled:
+                checkpoint.checks.note(context.run, company, expanded.done, expanded.skipped)
+            return expanded
+
+        return await context.writer.commit(job)
+
+    def tally(self, expanded: Expanded) -> None:
+        """Add what was decided to the sums of the run, within a batch."""
+        for name, units in expanded.planned.items():
+            self.context.tally.plan(name, units)
+        for reason, types in expanded.skipped.items():
+            for name, units in types.items():
+                self.context.tally.count(name, reason, units)
+
+    def show(self, expanded: Expanded) -> None:
+        """Add what was decided to the progress, once it is committed."""
+        for name, units in expanded.planned.items():
+            self.context.monitor.count(name, "units", units)
+        for reason, types in expanded.skipped.items():
+            for name, units in types.items():
+                self.context.monitor.count(name, reason, units)
+
+    def _emit(self, company: str, expanded: Expanded) -> None:
+        rechecked = sum(each.state.recheck for each in expanded.opened)
+        skipped = {reason: sum(types.values()) for reason, types in expanded.skipped.items()}
+        self.context.monitor.emit(
+            "company_checked",
+            company=company,
+            read=len(expanded.opened) - rechecked,
+            rechecked=rechecked,
+            **skipped,
+        )
+
+    def missed(self, unit: Unit) -> None:
+        """Report that a recheck found a change that no sync accounts for."""
+        self.context.monitor.count(unit.type, "missed", 1)
+        self.context.monitor.emit("change_missed", type=unit.type, company=unit.company)
+        _log.warning("%s: changed without a sync that its data status names", unit)
+
+    # --- requests --------------------------------------------------------------------------
+
+    async def ask(self, company: str) -> Mapping[str, DataStatus] | None:
+        """The data status of a company by data type; None if it is not answered."""
+        operation = self.context.codat.refresh_data.get
+        try:
+            response = await self._send(operation.request((company,)))
+            answer: Mapping[str, DataStatus] = codec.read(
+                response.body, operation.model, operation=operation.label
+            )
+        except (Unauthorized, QuotaExhausted):
+            raise
+        except CodatError as error:
+            failure = classified(error)
+            self.context.monitor.emit("status_failed", company=company, kind=failure.kind, error=failure.text)
+            if not self._warned:
+                self._warned = True
+                _log.warning(
+                    "the data status of company %s is not known, so all its lists are read: %s",
+                    company,
+                    failure.text,
+                )
+            return None
+        return answer
+
+    async def _refresh(self, company: str, types: int) -> None:
+        keys = self.context.directory.checkpoint.keys
+        names = [name for name in self.kinds if types >> keys.type(name) & 1]
+        wanted = dict.fromkeys(key for name in names for key in status_keys(name))
+        try:
+            await self.context.codat.refresh_data.wait(
+                company, wanted, refresh=True, timeout=_REFRESH_SECONDS
+            )
+        except (Unauthorized, QuotaExhausted):
+            raise
+        except CodatError as error:
+            # What is older is read all the same; the status says which syncs failed or still run.
+            states = error.states if isinstance(error, (SyncFailed, SyncTimeout)) else {}
+            self.context.monitor.emit("refresh_failed", company=company, error=str(error), states=states)
+            _log.warning("company %s was not refreshed: %s", company, error)
+
+    async def _send(self, request: Request) -> Response:
+        def retried(event: RetryEvent) -> None:
+            self._count(requests=1, retries=1, waited=event.wait)
+
+        before = queued.get()
+        try:
+            return await self.context.codat.send(request.copy(extensions={ON_RETRY: retried}))
+        finally:
+            self._count(requests=1, waited=queued.get() - before)
+
+    def _count(self, *, requests: int, retries: int = 0, waited: float = 0.0) -> None:
+        context, before, state = self.context, replace(self._requests), self._requests
+        state.requests += requests
+        state.retries += retries
+        state.waited += waited
+        after, unit = replace(state), Unit(DATA_STATUS, "")
+        context.monitor.remove(unit, before)
+        context.monitor.add(unit, after)
+        if context.writer.error is None:
+            context.writer.submit(lambda batch: context.tally.change(DATA_STATUS, before, after))
