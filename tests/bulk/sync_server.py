@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bulk_server import COMPANY, CONNECTION, Server, customer, raw_lines
+from bulk_server import CONNECTION, Server, customer, raw_lines
 
 from codat_async.bulk.store.versions import current_lines
 
@@ -91,6 +91,3 @@ def current(root: Any, kind: str = "customers") -> list[dict[str, Any]]:
 def listed(server: Server, kind: str = "customers") -> list[dict[str, Any]]:
     """The records that a full pull would find."""
     return sorted(map(json.loads, server.lists[kind]), key=lambda each: each["id"])
-
-
-__all__ += ["COMPANY"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from bulk_server import COMPANY, CONNECTION, client, customer, error_response
 from sync_server import SyncServer, current, listed
 
@@ -439,8 +440,6 @@ async def test_data_status_without_the_key_or_with_an_unknown_state(
 
 async def test_data_status_that_is_no_status(server: SyncServer, night: Nights) -> None:
     """JSON of another kind is one that is not answered."""
-    from aiohttp import web
-
     server.hook = lambda path, _: web.json_response([1]) if path.endswith("dataStatus") else None
     assert (await night()).total.rows == 3
     server.hook = None
@@ -480,7 +479,6 @@ async def test_a_list_that_is_not_offered_is_not_asked_for_again(server: SyncSer
 
 async def test_rows_that_may_be_missing_leave_no_token(server: SyncServer, night: Nights) -> None:
     """A list that was not read to its end is not taken for unchanged."""
-    from aiohttp import web
 
     def hook(path: str, _: dict[str, str]) -> Any:
         if path != LIST:
@@ -567,8 +565,6 @@ async def test_aged_reports_follow_what_they_are_made_of(
 
 
 def _document(*parts: str) -> Any:
-    from aiohttp import web
-
     def hook(path: str, _: dict[str, str]) -> Any:
         return web.json_response({"reports": []}) if any(each in path for each in parts) else None
 
