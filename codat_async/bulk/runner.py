@@ -238,7 +238,7 @@ class Pull:
         run = Run(
             id=run_id,
             mode="full" if options.full or last is None else "incremental",
-            page_size=options.page_size,
+            page_size=options.page_size or 0,
             compression=self._compression,
             began=now.isoformat(timespec="seconds"),
         )

@@ -117,7 +117,7 @@ selection_options = _options(
         help="Also read companies without a linked connection: what Codat has of them can still be read.",
     ),
     click.option(
-        "--page-size", type=click.IntRange(1, 5000), default=500, show_default=True,
-        help="Records in a page, which is one request.",
+        "--page-size", type=click.IntRange(1, 5000),
+        help="Records in a page, which is one request. [default: 500, and up to 5000 in long lists]",
     ),
 )  # fmt: skip

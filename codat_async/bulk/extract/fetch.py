@@ -43,21 +43,35 @@ class PageReader:
         self._budget = MemoryBudget(memory, on_wait)
         self._limit = max(memory, SMALLEST_LIMIT)
         self._alone = asyncio.Lock()
-        self._page_bytes: dict[str, int] = {}
-        """The size of the latest page of each type, an estimate for the next."""
+        self._pages: dict[str, tuple[int, int]] = {}
+        """Records and bytes of the latest page of each type, an estimate for the next."""
+        self.largest: dict[str, int] = {}
+        """The largest size of page of each type, if a larger one failed."""
 
     def waits(self) -> bool:
         """Whether a page waits for memory."""
         return self._budget.waits()
 
-    async def send(self, type_name: str, request: Callable[[int], Awaitable[Response]]) -> Response:
+    @property
+    def room(self) -> int:
+        """Bytes of all pages that may be in memory at once."""
+        return self._limit
+
+    def _expected(self, type_name: str, page_size: int) -> int:
+        """The bytes that a page should have, from the latest of its type."""
+        size, known = self._pages.get(type_name, (page_size, _FIRST_ESTIMATE))
+        return known * page_size // size
+
+    async def send(
+        self, type_name: str, request: Callable[[int], Awaitable[Response]], page_size: int = 1
+    ) -> Response:
         """Send a request, which is passed the most bytes that the answer may have.
 
         A small compressed answer can grow to any size while it is received, and many at once. One that
         is larger than its share is requested a second time, when no other of its kind is: it may then
         have all of the memory. Raises :class:`~codat_async.errors.ResponseTooLarge` if that is not enough.
         """
-        known = self._page_bytes.get(type_name, _FIRST_ESTIMATE)
+        known = self._expected(type_name, page_size)
         share = min(self._limit, max(2 * known, self._limit // _SHARE, SMALLEST_LIMIT))
         try:
             response = await request(share)
@@ -66,7 +80,7 @@ class PageReader:
                 raise
             async with self._alone:
                 response = await request(self._limit)
-        self._page_bytes[type_name] = len(response.body)
+        self._pages[type_name] = page_size, len(response.body)
         return response
 
     async def pages(
@@ -78,12 +92,13 @@ class PageReader:
         ahead: Callable[[], int],
         send: Callable[[int, int], Awaitable[Response]],
         prepare: Callable[[bytes, int, Reservation], Awaitable[P]],
+        last: Callable[[P], int] | None = None,
     ) -> AsyncGenerator[P, None]:
         """The pages of a list from number ``first`` on.
 
         ``send`` requests a page by its number, of a limited size, once its memory is reserved.
         ``prepare`` makes a page of the body, and may resize the reservation. ``ahead`` is as in
-        :func:`~codat_async.prefetch.read_pages`.
+        :func:`~codat_async.prefetch.read_pages`, and so is ``last``; by default it is that of the list.
 
         A page's reservation becomes the caller's by asking for the next page. Those of all other
         pages are released when the generator is closed.
@@ -91,10 +106,10 @@ class PageReader:
         held: set[Reservation] = set()
 
         async def fetch(number: int) -> P:
-            reservation = await self._budget.reserve(self._page_bytes.get(type_name, _FIRST_ESTIMATE))
+            reservation = await self._budget.reserve(self._expected(type_name, page_size))
             held.add(reservation)
             try:
-                response = await self.send(type_name, lambda limit: send(number, limit))
+                response = await self.send(type_name, lambda limit: send(number, limit), page_size)
                 reservation.resize(len(response.body))
                 page = await prepare(response.body, number, reservation)
             except BaseException:
@@ -113,7 +128,7 @@ class PageReader:
             fetch,
             first,
             ahead=ahead,
-            last=lambda page: page_count(page.total, page_size),
+            last=last or (lambda page: page_count(page.total, page_size)),
             drop=lambda page: drop(page.reservation),
         )
         try:

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE
 from codat_async.bulk.plan.freshness import Aged
 from codat_async.bulk.store.compression import Compression
 from codat_async.paging import MAX_PAGE_SIZE
@@ -20,8 +19,8 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     """Names of data types; None for all."""
     companies: Sequence[str] | None = None
     """Ids; None for all companies with a linked connection."""
-    page_size: int = BULK_PAGE_SIZE
-    """Records a request."""
+    page_size: int | None = None
+    """Records a request; None for 500, and more in long lists."""
     full: bool = False
     """Read every list from its beginning, even if an earlier run has it."""
     allow_partial: bool = False
@@ -51,7 +50,7 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     """Whether to validate each record against its model, and list those that it rejects."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.page_size <= MAX_PAGE_SIZE:
+        if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:
             raise ValueError(f"page_size must be 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
         if not isinstance(self.overlap, timedelta) or self.overlap < timedelta():
             raise ValueError(f"overlap must be a timedelta of 0 or more, not {self.overlap!r}")

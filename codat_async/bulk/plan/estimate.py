@@ -13,10 +13,10 @@ from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
+from codat_async.bulk.plan.sizes import FIRST_SIZE, page_requests
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import CodatError, QuotaExhausted, Unauthorized
-from codat_async.prefetch import page_count
 from codat_middleware import Request, Response
 
 __all__ = ["Plan", "PlannedType", "QuotaTooSmall", "expand", "fits_without_totals", "make_plan"]
@@ -106,7 +106,7 @@ class _Sample(Struct):
 
 
 async def make_plan(
-    codat: Codat, subjects: Sequence[Subject], kinds: Sequence[PullType], *, page_size: int
+    codat: Codat, subjects: Sequence[Subject], kinds: Sequence[PullType], *, page_size: int | None
 ) -> Plan:
     """Request the total of each list, one request a list, and return the sums."""
     plan = Plan(companies=len(subjects), types={kind.name: PlannedType() for kind in kinds})
@@ -148,7 +148,9 @@ async def make_plan(
     return plan
 
 
-async def _plan_unit(codat: Codat, unit: Unit, kind: PullType, planned: PlannedType, page_size: int) -> int:
+async def _plan_unit(
+    codat: Codat, unit: Unit, kind: PullType, planned: PlannedType, page_size: int | None
+) -> int:
     """Add the estimate for a unit; returns how many requests that took."""
     if kind.scope == Scope.REPORT:
         planned.lists += 1
@@ -164,7 +166,7 @@ async def _plan_unit(codat: Codat, unit: Unit, kind: PullType, planned: PlannedT
             listing += 1
             return await codat.send(request)
 
-        accounts = await account_ids(codat, unit, page_size=page_size, send=send)
+        accounts = await account_ids(codat, unit, page_size=page_size or FIRST_SIZE, send=send)
         planned.requests += listing
         for account in accounts:
             _add(planned, await _sample(codat, kind, (*unit.ids, account)), page_size)
@@ -173,10 +175,10 @@ async def _plan_unit(codat: Codat, unit: Unit, kind: PullType, planned: PlannedT
     return 1
 
 
-def _add(planned: PlannedType, sample: _Sample, page_size: int) -> None:
+def _add(planned: PlannedType, sample: _Sample, page_size: int | None) -> None:
     planned.lists += 1
     planned.records += sample.total
-    planned.requests += max(1, page_count(sample.total, page_size))
+    planned.requests += page_requests(sample.total, page_size)
     planned.bytes += sample.total * sample.size
 
 

@@ -67,6 +67,10 @@ class UnitState(Struct, kw_only=True, omit_defaults=True):
     """Bytes of its own file that are committed."""
     crc: int = 0
     """Of those bytes."""
+    page_size: int = 0
+    """Records a page, which ``next_page`` counts in; 0 before it is chosen."""
+    largest: int = 0
+    """The largest size that did not fail; 0 if none did."""
     pages: int = 0
     rows: int = 0
     received: int = 0
@@ -163,6 +167,8 @@ class Opened(Struct, frozen=True):
     unit: Unit
     state: UnitState
     before: Before | None = None
+    rows: int = 0
+    """Records of the readings before."""
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -174,6 +180,7 @@ class Run(Struct, frozen=True, kw_only=True):
     mode: str
     """``full`` if every list is to be read whole, else ``incremental``."""
     page_size: int
+    """Records a page; 0 if that depends on the list."""
     compression: str
     began: str
     ended: str | None = None

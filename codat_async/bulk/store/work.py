@@ -242,7 +242,7 @@ class Work:
             " progress = excluded.progress",
             (*self._key(unit), run.key, pack_state(state)),
         )
-        found.opened.append(Opened(unit, state, before))
+        found.opened.append(Opened(unit, state, before, 0 if row is None else row["rows"]))
 
     def _key(self, unit: Unit) -> tuple[int, int, int]:
         keys = self._keys
