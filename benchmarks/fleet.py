@@ -27,6 +27,12 @@ TYPES = (
     "invoices", "items", "payments", "suppliers", "tax_rates",
 )  # fmt: skip
 """Ten types whose lists are a company's."""
+KEYS = {
+    key: "accounts" if key == "chartOfAccounts" else key
+    for key in ("chartOfAccounts", "billCreditNotes", "bills", "creditNotes", "customers",
+                "invoices", "items", "payments", "suppliers", "taxRates")
+}  # fmt: skip
+"""The keys of the data status, and how the paths of the lists end."""
 
 
 def company_id(number: int) -> str:
@@ -73,13 +79,35 @@ class Lists(asyncio.Protocol):
             several = range(first, min(self.companies, first + size))
             return _page([_company(each) for each in several], page, size, self.companies)
         number, kind = uuid.UUID(path[1]).int - 1, path[-1]
+        if kind == "dataStatus":
+            return json.dumps({key: self._status(key, tail, number) for key, tail in KEYS.items()}).encode()
         rows = list(_first_night(kind, number, self.records))
-        if (number * 31 + len(kind)) % 100 < self.changed:
+        if self._changes(kind, number):
             nights = range(2, self.night[0] + 1)
             rows += [_record(kind, number, self.records + night, night) for night in nights]
         since = query.get("query", "").removeprefix("modifiedDate>=")
         kept = [record for modified, record in rows if modified >= since]
         return _page(kept[(page - 1) * size : page * size], page, size, len(kept))
+
+    def _changes(self, kind: str, number: int) -> bool:
+        """Whether a list has a new record each night."""
+        return (number * 31 + len(kind)) % 100 < self.changed
+
+    def _status(self, key: str, kind: str, number: int) -> dict[str, str]:
+        """The state of a list, which was last synced on the last night on which it changed."""
+        night = self.night[0] if self._changes(kind, number) else 1
+        sync = str(uuid.UUID(int=number << 64 | len(key) << 32 | night))
+        return {
+            "dataType": key,
+            "lastSuccessfulSync": f"{_day(night)}T23:59:59Z",
+            "currentStatus": "Complete",
+            "latestSyncId": sync,
+            "latestSuccessfulSyncId": sync,
+        }
+
+
+def _day(night: int) -> str:
+    return f"2024-{1 + night // 28:02}-{1 + night % 28:02}"
 
 
 def _page(results: list[bytes], page: int, size: int, total: int) -> bytes:
@@ -105,7 +133,7 @@ def _company(number: int) -> bytes:
 
 
 def _record(kind: str, company: int, number: int, night: int) -> tuple[str, bytes]:
-    modified = f"2024-{1 + night // 28:02}-{1 + night % 28:02}T{number % 24:02}:{company % 60:02}:00Z"
+    modified = f"{_day(night)}T{number % 24:02}:{company % 60:02}:00Z"
     record = {
         "id": f"{company:08x}-{number:04x}-{len(kind):04x}",
         "modifiedDate": modified,

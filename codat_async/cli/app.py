@@ -210,7 +210,8 @@ def _pull(
         report = _run_with_client(options, handler, work)
         if log is None:
             output.print_text(output.format_report(report, str(into)))
-        if report.total.done and (parquet or duckdb is not None):
+        # Also if nothing was read: an earlier conversion may have been interrupted.
+        if report.outcome != bulk.Outcome.FAILED and (parquet or duckdb is not None):
             try:
                 _convert(into, parquet, duckdb, [kind.name for kind in selection.types], log)
             except (bulk.SinkError, bulk.DirectoryError) as error:
