@@ -14,7 +14,7 @@ import zstandard
 from aiohttp import web
 
 from codat_async import Codat, Limits, RetryPolicy
-from codat_async.bulk.store.lines import read_line, split_line
+from codat_async.bulk.store.lines import Line, read_line, split_line
 from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
@@ -175,6 +175,22 @@ def everything(root: Path) -> dict[str, list[bytes]]:
             if len(line.record):
                 records.append(bytes(line.record))
     return {key: sorted(records) for key, records in found.items()}
+
+
+def in_force(root: Path) -> dict[str, list[bytes]]:
+    """Like :func:`everything`, without what a later reading of the whole list has replaced.
+
+    A pull that is killed before it has confirmed a reading by the data status reads the list again.
+    """
+    lines: dict[str, list[Line]] = {}
+    for path in files(root):
+        for line in map(read_line, content(path).splitlines()):
+            lines.setdefault(f"{path.parent.name}/{line.company_id}", []).append(line)
+    found = {}
+    for key, several in lines.items():
+        first = max((line.n for line in several if line.whole), default=0)
+        found[key] = sorted(bytes(line.record) for line in several if line.n >= first and len(line.record))
+    return found
 
 
 def parts(root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from bulk_server import everything, parts
+from bulk_server import everything, in_force, parts
 
 from codat_async.sandbox import Address, run_in_background
 
@@ -105,7 +105,7 @@ def test_a_killed_and_resumed_pull_equals_an_undisturbed_one(
         sandbox, tmp_path / "killed", TYPES[:5], kills=6, within=within, seed=7, compression=compression
     )
     assert struck >= 2
-    assert everything(tmp_path / "killed") == expected
+    assert in_force(tmp_path / "killed") == expected
     assert parts(tmp_path / "killed") == []
 
 
@@ -156,7 +156,7 @@ def test_fifty_kills_of_two_hundred_companies(tmp_path: Path) -> None:
                 seed=directory,
                 compression=("gzip", "zstd")[directory % 2],
             )
-            assert everything(into) == expected
+            assert in_force(into) == expected
             assert parts(into) == []
             print(f"{struck} kills so far, in {directory} directories")
         print(f"undisturbed {seconds:.1f} s; {sum(map(len, expected.values()))} records")

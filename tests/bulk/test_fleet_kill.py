@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from bulk_server import everything
+from bulk_server import everything, in_force
 
 from codat_async import bulk
 from codat_async.bulk.store.sealed import find_damage, sealed_files
@@ -98,7 +98,7 @@ def test_a_killed_fleet_equals_an_undisturbed_one(
                 in_sealing += sealing(into)
                 done = out == "done\n"
                 assert done or pull.returncode == -signal.SIGKILL, error
-            assert everything(into) == expected
+            assert in_force(into) == expected
             assert not find_damage(sealed_files(into), verify=True)
             assert bulk.status(into).total.records == sum(map(len, expected.values()))
             assert not list(into.rglob("*.part"))
