@@ -3,11 +3,11 @@
 The other modules of this package are private: code outside imports from here.
 """
 
-from codat_async.codec.decoders import DECODE_ERRORS, decoder
-from codat_async.codec.encoding import encode
+from codat_async.codec.decoding import decoder
 from codat_async.codec.pages import OnInvalid, SlicedPage, SplitPage, decode_page, split_page
-from codat_async.codec.reading import read
+from codat_async.codec.records import encode, read
 from codat_async.codec.validation import RecordKey, read_key, validator
+from codat_async.errors import DECODE_ERRORS
 
 __all__ = [
     "DECODE_ERRORS",

@@ -10,19 +10,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async.codec.decoders import DECODE_ERRORS, decoder
-from codat_async.codec.times import date_field, dates_of
-from codat_async.errors import DecodingError, InvalidRecord
+from codat_async.codec.decoding import date_field, dates_of, decoder
+from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models import SupplementalData
 from codat_middleware.text import well_formed
-
-__all__ = [
-    "explain",
-    "lenient_texts",
-    "read_leniently",
-    "replace_lone_surrogates",
-    "restore_supplemental_data",
-]
 
 T = TypeVar("T")
 

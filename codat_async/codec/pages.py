@@ -8,19 +8,17 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async.codec.decoders import DECODE_ERRORS, decoder, page_of
+from codat_async.codec.decoding import decoder, page_of
 from codat_async.codec.lenient import (
     explain,
     lenient_texts,
     replace_lone_surrogates,
     restore_supplemental_data,
 )
-from codat_async.codec.reading import read
-from codat_async.errors import DecodingError, InvalidRecord
+from codat_async.codec.records import read
+from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models import HalRef, Links, Page
 from codat_middleware.text import well_formed
-
-__all__ = ["OnInvalid", "SlicedPage", "SplitPage", "decode_page", "split_page"]
 
 T = TypeVar("T")
 
@@ -187,7 +185,7 @@ class SlicedPage(Generic[T]):
             # there are times to be cut.
             await asyncio.sleep(0)
             decoded = _BETWEEN_PAUSES
-        decode_one = one.decode_cut if one.rounds(self._data) else one.plain
+        decode_one = one.decode if one.rounds(self._data) else one.plain
         for raws in _slices(self._raws):
             if decoded >= _BETWEEN_PAUSES:
                 await asyncio.sleep(0)

@@ -12,13 +12,10 @@ import msgspec
 from msgspec import Raw, Struct, defstruct, field
 from msgspec.structs import fields
 
-from codat_async.codec.decoders import DECODE_ERRORS, decoder, decoder_lock
+from codat_async.codec.decoding import decoder, decoder_lock
 from codat_async.codec.lenient import lenient_texts
-from codat_async.codec.mirror import mirror_maker
-from codat_async.codec.reading import read
-from codat_async.errors import DecodingError, InvalidRecord
-
-__all__ = ["RecordKey", "read_key", "validator"]
+from codat_async.codec.records import mirror_maker, read
+from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 
 
 class RecordKey(Struct, rename="camel", gc=False, frozen=True):

@@ -6,7 +6,7 @@ import sys
 PROGRAM = """
 import sys, threading
 from codat_async import models
-from codat_async.codec import decoders
+from codat_async.codec import decoding
 
 sys.setswitchinterval(1e-6)
 kinds = [models.Invoice, models.Bill, models.CreditNote, models.PurchaseOrder, models.SalesOrder]
@@ -15,7 +15,7 @@ together = threading.Barrier(4)
 def work(first):
     together.wait()
     for kind in kinds[first:] + kinds[:first]:
-        decoders.decoder(decoders.page_of(kind)).decode(b'{"results":[]}')
+        decoding.decoder(decoding.page_of(kind)).decode(b'{"results":[]}')
 
 threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
 for thread in threads:

@@ -1,4 +1,4 @@
-"""Times with more digits than a datetime holds: cut to microseconds, never rounded.
+"""Strict decoders, one per type. Times with more digits than a datetime holds are cut, never rounded.
 
 Codat ends a period at ``2023-02-28T23:59:59.9999999``. msgspec rounds by the seventh digit, which
 would move that into March.
@@ -7,7 +7,9 @@ would move that into March.
 import re
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
+from threading import RLock
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
@@ -18,9 +20,29 @@ from codat_async.models import Page, SupplementalData
 
 T = TypeVar("T")
 
-_DIGIT: Final = rb"\.(?<=:\d\d\.)\d{6}[5-9]"
-"""A fraction that msgspec rounds up, to its seventh digit."""
-_TIME: Final = rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}"
+decoder_lock: Final = RLock()
+"""Held while a decoder is constructed: msgspec then prepares all types inside it, and the process
+crashes if another thread prepares one of them at the same time."""
+
+_decoders: dict[object, "Decoder[Any]"] = {}
+_pages: dict[object, Any] = {}
+
+
+def decoder(kind: type[T]) -> "Decoder[T]":
+    """The strict decoder of a type, constructed once."""
+    found = _decoders.get(kind)
+    if found is None:
+        with decoder_lock:
+            found = _decoders[kind] = Decoder(kind)
+    return found
+
+
+def page_of(kind: type[T]) -> type[Page[T]]:
+    """``Page[kind]``, always the same object, as the cache of decoders needs it."""
+    found: type[Page[T]] | None = _pages.get(kind)
+    if found is None:
+        found = _pages[kind] = Page[kind]  # type: ignore[valid-type]
+    return found
 
 
 _INEXACT: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search
@@ -87,15 +109,18 @@ def date_field(names: frozenset[bytes], value: bytes) -> bytes:
 class Decoder(Generic[T]):
     """Decodes JSON as one type."""
 
-    def __init__(self, kind: Any, plain: Callable[[bytes | Raw], T]) -> None:
-        self.plain = plain
+    def __init__(self, kind: Any) -> None:
+        # Numbers in untyped places (supplemental data) keep their digits too.
+        self.plain: Callable[[bytes | Raw], T] = msgspec.json.Decoder(kind, float_hook=Decimal).decode
         """msgspec's own, which rounds."""
-        self._dates = dates_of(kind)
+        names, untyped, supplemental = dates_of(kind)
         self._page = get_origin(kind) is Page
         deepest = 2 if self._page else 1 if isinstance(kind, type) else 0
-        self._untyped = self._dates.untyped or self._dates.supplemental > deepest
-        names = self._dates.names
-        self._rounded_up = re.compile(_DIGIT + date_field(names, _TIME)) if names else None
+        self._untyped = untyped or supplemental > deepest
+        self._supplemental = supplemental > 0
+        # A fraction that msgspec rounds up, to its seventh digit.
+        time = date_field(names, rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}")
+        self._rounded_up = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]" + time) if names else None
 
     def rounds(self, data: bytes | Raw) -> bool:
         """Whether :attr:`plain` would round up a time in this text."""
@@ -103,33 +128,25 @@ class Decoder(Generic[T]):
 
     def decode(self, data: bytes | Raw) -> T:
         """Decode a text, with its times cut to microseconds."""
-        return self.decode_cut(data) if self.rounds(data) else self.plain(data)
-
-    def decode_cut(self, data: bytes | Raw) -> T:
-        """The same for a text that most likely has such times."""
-        assert self._rounded_up is not None
-        pieces: list[bytes] = []
-        text, reached = bytes(data), 0
-        for found in self._rounded_up.finditer(text):
-            # As if the digit were 0; the length stays the same.
-            pieces += (text[reached : found.end() - 1], b"0")
-            reached = found.end()
-        if not pieces:
+        if self._rounded_up is None or self._rounded_up.search(data) is None:
             return self.plain(data)
-        record = self.plain(b"".join([*pieces, text[reached:]]))
+        record = self.plain(self._rounded_up.sub(_cut, data))
         if not self._has_untyped(record):
             return record
         # What untyped content has under the same names stays as received.
-        received = self.plain(text)
+        received = self.plain(data)
         _copy_times(record, received)
         return received
 
     def _has_untyped(self, value: Any) -> bool:
-        if self._untyped or not self._dates.supplemental:
+        if self._untyped or not self._supplemental:
             return self._untyped
-        if not self._page:
-            return value.supplemental_data is not None
-        return any(record.supplemental_data is not None for record in value.results)
+        return any(each.supplemental_data is not None for each in (value.results if self._page else [value]))
+
+
+def _cut(fraction: re.Match[bytes]) -> bytes:
+    """The fraction as if its seventh digit were 0; the length stays the same."""
+    return fraction[0][:-1] + b"0"
 
 
 def _copy_times(source: object, target: object) -> None:

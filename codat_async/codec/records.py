@@ -1,0 +1,227 @@
+"""Records: read strictly, then leniently, then not at all, and encoded as the API expects them.
+
+Unknown fields are kept when reading, and sent again.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from math import isfinite
+from types import UnionType
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Raw, Struct, defstruct, field
+from msgspec.structs import fields, replace
+
+from codat_async.codec.decoding import decoder, decoder_lock, holds_inexact, is_text_of
+from codat_async.codec.lenient import explain, read_leniently
+from codat_async.errors import DECODE_ERRORS, DecodingError
+from codat_async.models.base import Model, Null
+
+T = TypeVar("T")
+
+_READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
+
+
+def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_fields: bool = True) -> T:
+    """Decode one JSON document: a record, or a map or list of them.
+
+    The strict decoder comes first. What it rejects is read leniently: values that are
+    malformed and have only one meaning are coerced. With ``unknown_fields``, what the model
+    has no place for is kept in the attribute of that name, at every depth: fields without a
+    name, and dates in a form that a datetime cannot hold.
+
+    Raises :class:`~codat_async.errors.InvalidRecord` for JSON that does not fit the type,
+    with the path and the reason, and :class:`~codat_async.errors.DecodingError` for bytes
+    that are not JSON. ``operation`` names the call in the error's message.
+    """
+    decode = decoder(kind).decode
+    source = data
+    try:
+        record = decode(data)
+    except DECODE_ERRORS as failure:
+        record, source = read_leniently(bytes(data), kind, decode, failure, operation)
+    if (
+        unknown_fields
+        and isinstance(record, Model | dict)
+        and (holds_inexact(source) or not _fits_exactly(kind, source))
+    ):
+        try:
+            _keep_unknown_below(record, source)
+        except DECODE_ERRORS as failure:
+            # The strict decoder passes over what has no place, also if it is not UTF-8.
+            reason, path = explain(failure)
+            raise DecodingError(reason, path=path, raw=bytes(data), operation=operation) from failure
+    return record
+
+
+def encode(body: object, *, omit_read_only: bool = False) -> bytes:
+    """Encode a model as the API expects it.
+
+    ``None`` is left out, ``NULL`` becomes ``null``, a ``Decimal`` keeps its digits. With
+    ``omit_read_only`` the fields that only the API sets (``id``, ``modifiedDate``,
+    ``sourceModifiedDate``) are left out, as a create requires.
+    Raises :class:`ValueError` for a number that JSON cannot hold (NaN, infinity).
+    """
+    if omit_read_only and isinstance(body, Model):
+        held = {name: None for name in _READ_ONLY if getattr(body, name, None) is not None}
+        if held:
+            body = replace(body, **held)
+    return _encoder.encode(_wire(body))
+
+
+# --- unknown fields ----------------------------------------------------------------------
+
+
+@cache
+def _attribute_names(kind: type[Struct]) -> dict[str, str]:
+    """The attributes of a model by their names on the wire."""
+    return {field.encode_name: field.name for field in fields(kind)}
+
+
+def _keep_unknown(record: Model, data: bytes | Raw) -> None:
+    names = _attribute_names(type(record))
+    for wire_name, raw in decoder(dict[str, Raw]).decode(data).items():
+        name = names.get(wire_name)
+        value = None if name is None else getattr(record, name)
+        if name is None or (isinstance(value, datetime) and holds_inexact(raw)):
+            if record.unknown_fields is None:
+                record.unknown_fields = {}
+            # A copy, so that it does not keep the whole body in memory.
+            record.unknown_fields[wire_name] = raw.copy()
+        else:
+            _keep_unknown_below(value, raw)
+
+
+def _keep_unknown_below(value: object, raw: bytes | Raw) -> None:
+    if isinstance(value, Model):
+        _keep_unknown(value, raw)
+    elif isinstance(value, list):
+        if value and isinstance(value[0], Model):
+            for held, part in zip(value, decoder(list[Raw]).decode(raw), strict=True):
+                _keep_unknown(held, part)
+    elif isinstance(value, dict) and any(isinstance(held, Model) for held in value.values()):
+        parts = decoder(dict[str, Raw]).decode(raw)
+        for key, held in value.items():
+            _keep_unknown_below(held, parts[key])
+
+
+def _wire(value: object) -> object:
+    """The value with unknown fields merged back in and every number checked."""
+    if isinstance(value, Model):
+        wire = {
+            field.encode_name: _wire(held)
+            for field in fields(value)
+            if (held := getattr(value, field.name)) is not None and field.name != "unknown_fields"
+        }
+        for name, raw in (value.unknown_fields or {}).items():
+            # A date that was changed or removed is not sent as it was received.
+            if is_text_of(raw, wire[name]) if name in wire else name not in _attribute_names(type(value)):
+                wire[name] = raw
+        return wire
+    if isinstance(value, Decimal | float):
+        if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
+            raise ValueError(f"a number that JSON cannot hold: {value}")
+        return value
+    if isinstance(value, dict):
+        return {key: _wire(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_wire(held) for held in value]
+    return value
+
+
+def _encode_other(value: object) -> None:
+    if not isinstance(value, Null):
+        raise TypeError(f"cannot be sent as JSON: {type(value).__name__}")
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)
+
+
+# --- mirrors of the models: the same names in the same places, with other types of values --
+
+
+def mirror_maker(
+    value: Callable[[Any], Any], recursive: Callable[[type[Struct]], Any], *, strict: bool = False
+) -> Callable[[Any], Any]:
+    """Return a function that makes the mirror of a type.
+
+    ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model
+    that contains itself. The field for unknown fields is left out; with ``strict`` a
+    decoder rejects an object that has any. Decoders of mirrors are constructed under
+    ``decoder_lock``.
+    """
+    made: dict[Any, Any] = {}
+    parents: set[Any] = set()
+
+    def mirror(hint: Any) -> Any:
+        if not _contains_models(hint):
+            return value(hint)
+        origin, parts = get_origin(hint), get_args(hint)
+        if origin in (Union, UnionType):
+            return Union[tuple(part if part is type(None) else mirror(part) for part in parts)]  # noqa: UP007
+        if origin is list:
+            return list[mirror(parts[0])]  # type: ignore[misc]
+        if origin is dict:
+            return dict[parts[0], mirror(parts[1])]  # type: ignore[misc,valid-type]
+        if hint in parents:
+            return recursive(hint)
+        if hint not in made:
+            parents.add(hint)
+            try:
+                named = [
+                    (each.name, mirror(each.type), field(name=each.encode_name, **_default(each.required)))
+                    for each in fields(hint)
+                    if each.name != "unknown_fields"
+                ]
+            finally:
+                parents.discard(hint)
+            name = f"Mirrored{(origin or hint).__name__}"
+            made[hint] = defstruct(name, named, kw_only=True, gc=False, forbid_unknown_fields=strict)
+        return made[hint]
+
+    return mirror
+
+
+def _default(required: bool) -> dict[str, Any]:
+    return {} if required else {"default": None}
+
+
+def _contains_models(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return True
+    return isinstance(hint, TypeVar) or any(_contains_models(part) for part in get_args(hint))
+
+
+class _UndecidableError(Exception):
+    """No type can decide whether JSON has unknown fields."""
+
+
+def _undecidable(model: type[Struct]) -> Any:
+    raise _UndecidableError
+
+
+# A decoder of these types rejects unknown fields and looks at nothing else, in a fraction of
+# the time that it takes to look for them in Python.
+_names_only = mirror_maker(lambda hint: Raw, recursive=_undecidable, strict=True)
+
+
+@cache
+def _names_decoder(kind: Any) -> Callable[[bytes | Raw], object] | None:
+    try:
+        with decoder_lock:
+            return msgspec.json.Decoder(_names_only(kind)).decode
+    except (_UndecidableError, TypeError):
+        # A model that contains itself, or a union of a model and something else.
+        return None
+
+
+def _fits_exactly(kind: Any, data: bytes | Raw) -> bool:
+    """Return whether JSON has no unknown fields, as far as a decoder can decide it."""
+    decode = _names_decoder(kind)
+    try:
+        return decode is not None and decode(data) is not None
+    except DECODE_ERRORS:
+        return False
