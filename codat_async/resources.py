@@ -7,75 +7,38 @@ from typing import Any
 
 from codat_async import models
 from codat_async.models import Connection, PushOption
+from codat_async.operations import calls, files, lists, writes
 from codat_async.operations.base import Operation, Resource
 from codat_async.operations.base import data_type_of as data_type_of
-from codat_async.operations.calls import (
-    AccountCall,
-    AccountRecordCall,
-    AgedReport,
-    CompanyCall,
-    CompanySend,
-    ConnectionCall,
-    ConnectionRecordCall,
-    ConnectionSend,
-    FinancialStatement,
-    QueueRefresh,
-    RecordCall,
-    RecordSend,
-    Send,
-)
-from codat_async.operations.files import (
-    DownloadAttachment,
-    DownloadPdf,
-    GetAttachment,
-    GetAttachmentWithTimeout,
-    ListAttachments,
-    UploadAttachment,
-)
-from codat_async.operations.lists import (
-    CompaniesList,
-    CompanyList,
-    ConnectionList,
-    LinkTypeList,
-    ParentList,
-)
 from codat_async.operations.refresh import SyncWaiter
-from codat_async.operations.writes import (
-    Create,
-    CreateAndSync,
-    CreateUnderParent,
-    Delete,
-    DeleteAndSync,
-    DeleteAttachment,
-    PushRead,
-    PushWaiter,
-    Update,
-    UpdateAndSync,
-)
 
 
 class AccountTransactions(Resource):
     """Movements on accounts as the ledger of a connection holds them."""
 
-    list = ConnectionList(models.AccountTransaction, "/data/accountTransactions")
-    get = ConnectionRecordCall(models.AccountTransaction, "/data/accountTransactions/{accountTransactionId}")
+    list = lists.ConnectionList(models.AccountTransaction, "/data/accountTransactions")
+    get = calls.ConnectionRecordCall(
+        models.AccountTransaction, "/data/accountTransactions/{accountTransactionId}"
+    )
 
 
 class Accounts(Resource):
     """The chart of accounts."""
 
-    list = CompanyList(models.Account, "/data/accounts")
-    get = RecordCall(models.Account, "/data/accounts/{accountId}")
-    get_create_model = ConnectionCall(PushOption, "/options/chartOfAccounts")
-    create = CreateAndSync(models.Account, "/push/accounts")
+    list = lists.CompanyList(models.Account, "/data/accounts")
+    get = calls.RecordCall(models.Account, "/data/accounts/{accountId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/chartOfAccounts")
+    create = writes.CreateAndSync(models.Account, "/push/accounts")
 
 
 class BankAccountTransactions(Resource):
     """What the bank's statement shows on a bank account."""
 
-    list = ParentList(models.BankTransaction, "/data/bankAccounts/{accountId}/bankTransactions")
-    get_create_model = ConnectionRecordCall(PushOption, "/options/bankAccounts/{accountId}/bankTransactions")
-    create = CreateUnderParent(
+    list = lists.ParentList(models.BankTransaction, "/data/bankAccounts/{accountId}/bankTransactions")
+    get_create_model = calls.ConnectionRecordCall(
+        PushOption, "/options/bankAccounts/{accountId}/bankTransactions"
+    )
+    create = writes.CreateUnderParent(
         models.CreateBankTransactions, "/push/bankAccounts/{accountId}/bankTransactions"
     )
 
@@ -83,257 +46,245 @@ class BankAccountTransactions(Resource):
 class BankAccounts(Resource):
     """Bank accounts as the books know them."""
 
-    list = ConnectionList(models.BankAccount, "/data/bankAccounts")
-    get = ConnectionRecordCall(models.BankAccount, "/data/bankAccounts/{accountId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/bankAccounts")
-    create = CreateAndSync(models.BankAccount, "/push/bankAccounts")
-    update = Update(models.BankAccount, "/push/bankAccounts/{bankAccountId}")
+    list = lists.ConnectionList(models.BankAccount, "/data/bankAccounts")
+    get = calls.ConnectionRecordCall(models.BankAccount, "/data/bankAccounts/{accountId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/bankAccounts")
+    create = writes.CreateAndSync(models.BankAccount, "/push/bankAccounts")
+    update = writes.Update(models.BankAccount, "/push/bankAccounts/{bankAccountId}")
 
 
 class BillCreditNotes(Resource):
     """Credits from suppliers, to set against bills."""
 
-    list = CompanyList(models.BillCreditNote, "/data/billCreditNotes")
-    get = RecordCall(models.BillCreditNote, "/data/billCreditNotes/{billCreditNoteId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/billCreditNotes")
-    create = Create(models.BillCreditNote, "/push/billCreditNotes")
-    update = Update(models.BillCreditNote, "/push/billCreditNotes/{billCreditNoteId}")
-    upload_attachment = UploadAttachment("/push/billCreditNotes/{billCreditNoteId}/attachment")
+    list = lists.CompanyList(models.BillCreditNote, "/data/billCreditNotes")
+    get = calls.RecordCall(models.BillCreditNote, "/data/billCreditNotes/{billCreditNoteId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/billCreditNotes")
+    create = writes.Create(models.BillCreditNote, "/push/billCreditNotes")
+    update = writes.Update(models.BillCreditNote, "/push/billCreditNotes/{billCreditNoteId}")
+    upload_attachment = files.UploadAttachment("/push/billCreditNotes/{billCreditNoteId}/attachment")
 
 
 class BillPayments(Resource):
     """Money paid to suppliers, and the bills it settles."""
 
-    list = CompanyList(models.BillPayment, "/data/billPayments")
-    get = RecordCall(models.BillPayment, "/data/billPayments/{billPaymentId}")
-    get_create_model = ConnectionCall(PushOption, "/options/billPayments")
-    create = Create(models.BillPayment, "/push/billPayments")
-    delete = Delete(models.BillPayment, "/push/billPayments/{billPaymentId}")
+    list = lists.CompanyList(models.BillPayment, "/data/billPayments")
+    get = calls.RecordCall(models.BillPayment, "/data/billPayments/{billPaymentId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/billPayments")
+    create = writes.Create(models.BillPayment, "/push/billPayments")
+    delete = writes.Delete(models.BillPayment, "/push/billPayments/{billPaymentId}")
 
 
 class Bills(Resource):
     """What suppliers have billed: owed by the company."""
 
-    list = CompanyList(models.Bill, "/data/bills")
-    get = RecordCall(models.Bill, "/data/bills/{billId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/bills")
-    create = Create(models.Bill, "/push/bills")
-    update = Update(models.Bill, "/push/bills/{billId}")
-    delete = Delete(models.Bill, "/push/bills/{billId}")
-    list_attachments = ListAttachments("/data/bills/{billId}/attachments")
-    get_attachment = GetAttachment("/data/bills/{billId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment("/data/bills/{billId}/attachments/{attachmentId}/download")
-    upload_attachment = UploadAttachment("/push/bills/{billId}/attachments")
-    delete_attachment = DeleteAttachment("/push/bills/{billId}/attachments/{attachmentId}")
+    list = lists.CompanyList(models.Bill, "/data/bills")
+    get = calls.RecordCall(models.Bill, "/data/bills/{billId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/bills")
+    create = writes.Create(models.Bill, "/push/bills")
+    update = writes.Update(models.Bill, "/push/bills/{billId}")
+    delete = writes.Delete(models.Bill, "/push/bills/{billId}")
+    list_attachments, get_attachment, download_attachment = files.attachments("/data/bills/{billId}")
+    upload_attachment = files.UploadAttachment("/push/bills/{billId}/attachments")
+    delete_attachment = writes.DeleteAttachment(
+        models.Attachment, "/push/bills/{billId}/attachments/{attachmentId}"
+    )
 
 
 class CompanyInfo(Resource):
     """The company as its accounting software describes it."""
 
-    get = CompanyCall(models.CompanyInfo, "/data/info")
-    refresh = CompanyCall(models.Dataset, "/data/info", method="POST")
+    get = calls.CompanyCall(models.CompanyInfo, "/data/info")
+    refresh = calls.CompanyCall(models.Dataset, "/data/info", method="POST")
 
 
 class CreditNotes(Resource):
     """Credits to customers, to set against invoices."""
 
-    list = CompanyList(models.CreditNote, "/data/creditNotes")
-    get = RecordCall(models.CreditNote, "/data/creditNotes/{creditNoteId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/creditNotes")
-    create = Create(models.CreditNote, "/push/creditNotes")
-    update = Update(models.CreditNote, "/push/creditNotes/{creditNoteId}")
+    list = lists.CompanyList(models.CreditNote, "/data/creditNotes")
+    get = calls.RecordCall(models.CreditNote, "/data/creditNotes/{creditNoteId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/creditNotes")
+    create = writes.Create(models.CreditNote, "/push/creditNotes")
+    update = writes.Update(models.CreditNote, "/push/creditNotes/{creditNoteId}")
 
 
 class Customers(Resource):
     """Those the company sells to."""
 
-    list = CompanyList(models.Customer, "/data/customers")
-    get = RecordCall(models.Customer, "/data/customers/{customerId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/customers")
-    create = CreateAndSync(models.Customer, "/push/customers")
-    update = UpdateAndSync(models.Customer, "/push/customers/{customerId}")
-    list_attachments = ListAttachments("/data/customers/{customerId}/attachments")
-    get_attachment = GetAttachment("/data/customers/{customerId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment(
-        "/data/customers/{customerId}/attachments/{attachmentId}/download"
-    )
+    list = lists.CompanyList(models.Customer, "/data/customers")
+    get = calls.RecordCall(models.Customer, "/data/customers/{customerId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/customers")
+    create = writes.CreateAndSync(models.Customer, "/push/customers")
+    update = writes.UpdateAndSync(models.Customer, "/push/customers/{customerId}")
+    list_attachments, get_attachment, download_attachment = files.attachments("/data/customers/{customerId}")
 
 
 class DirectCosts(Resource):
     """Purchases paid on the spot, without a bill."""
 
-    list = ConnectionList(models.DirectCost, "/data/directCosts")
-    get = ConnectionRecordCall(models.DirectCost, "/data/directCosts/{directCostId}")
-    get_create_model = ConnectionCall(PushOption, "/options/directCosts")
-    create = CreateAndSync(models.DirectCost, "/push/directCosts")
-    delete = Delete(models.DirectCost, "/push/directCosts/{directCostId}")
-    list_attachments = ListAttachments("/data/directCosts/{directCostId}/attachments")
-    get_attachment = GetAttachment("/data/directCosts/{directCostId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment(
-        "/data/directCosts/{directCostId}/attachments/{attachmentId}/download"
+    list = lists.ConnectionList(models.DirectCost, "/data/directCosts")
+    get = calls.ConnectionRecordCall(models.DirectCost, "/data/directCosts/{directCostId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/directCosts")
+    create = writes.CreateAndSync(models.DirectCost, "/push/directCosts")
+    delete = writes.Delete(models.DirectCost, "/push/directCosts/{directCostId}")
+    list_attachments, get_attachment, download_attachment = files.attachments(
+        "/data/directCosts/{directCostId}"
     )
-    upload_attachment = UploadAttachment("/push/directCosts/{directCostId}/attachment")
+    upload_attachment = files.UploadAttachment("/push/directCosts/{directCostId}/attachment")
 
 
 class DirectIncomes(Resource):
     """Sales paid on the spot, without an invoice."""
 
-    list = ConnectionList(models.DirectIncome, "/data/directIncomes")
-    get = ConnectionRecordCall(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
-    get_create_model = ConnectionCall(PushOption, "/options/directIncomes")
-    create = Create(models.DirectIncome, "/push/directIncomes")
-    list_attachments = ListAttachments("/data/directIncomes/{directIncomeId}/attachments")
-    get_attachment = GetAttachmentWithTimeout(
-        "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}"
+    list = lists.ConnectionList(models.DirectIncome, "/data/directIncomes")
+    get = calls.ConnectionRecordCall(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/directIncomes")
+    create = writes.Create(models.DirectIncome, "/push/directIncomes")
+    list_attachments = files.ListAttachments("/data/directIncomes/{directIncomeId}/attachments")
+    get_attachment = files.GetAttachmentWithTimeout(
+        models.Attachment, "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}"
     )
-    download_attachment = DownloadAttachment(
+    download_attachment = files.DownloadAttachment(
         "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}/download"
     )
-    upload_attachment = UploadAttachment("/push/directIncomes/{directIncomeId}/attachment")
+    upload_attachment = files.UploadAttachment("/push/directIncomes/{directIncomeId}/attachment")
 
 
 class Invoices(Resource):
     """What customers were invoiced: owed to the company."""
 
-    list = CompanyList(models.Invoice, "/data/invoices")
-    get = RecordCall(models.Invoice, "/data/invoices/{invoiceId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/invoices")
-    create = Create(models.Invoice, "/push/invoices")
-    update = Update(models.Invoice, "/push/invoices/{invoiceId}")
-    delete = Delete(models.Invoice, "/push/invoices/{invoiceId}")
-    list_attachments = ListAttachments("/data/invoices/{invoiceId}/attachments")
-    get_attachment = GetAttachment("/data/invoices/{invoiceId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment("/data/invoices/{invoiceId}/attachments/{attachmentId}/download")
-    upload_attachment = UploadAttachment("/push/invoices/{invoiceId}/attachment")
-    download_pdf = DownloadPdf("/data/invoices/{invoiceId}/pdf")
+    list = lists.CompanyList(models.Invoice, "/data/invoices")
+    get = calls.RecordCall(models.Invoice, "/data/invoices/{invoiceId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/invoices")
+    create = writes.Create(models.Invoice, "/push/invoices")
+    update = writes.Update(models.Invoice, "/push/invoices/{invoiceId}")
+    delete = writes.Delete(models.Invoice, "/push/invoices/{invoiceId}")
+    list_attachments, get_attachment, download_attachment = files.attachments("/data/invoices/{invoiceId}")
+    upload_attachment = files.UploadAttachment("/push/invoices/{invoiceId}/attachment")
+    download_pdf = files.DownloadPdf("/data/invoices/{invoiceId}/pdf")
 
 
 class ItemReceipts(Resource):
     """Goods received against purchase orders."""
 
-    list = ConnectionList(models.ItemReceipt, "/data/itemReceipts")
-    get = ConnectionRecordCall(models.ItemReceipt, "/data/itemReceipts/{itemReceiptId}")
+    list = lists.ConnectionList(models.ItemReceipt, "/data/itemReceipts")
+    get = calls.ConnectionRecordCall(models.ItemReceipt, "/data/itemReceipts/{itemReceiptId}")
 
 
 class Items(Resource):
     """What the company buys and sells."""
 
-    list = CompanyList(models.Item, "/data/items")
-    get = RecordCall(models.Item, "/data/items/{itemId}")
-    get_create_model = ConnectionCall(PushOption, "/options/items")
-    create = Create(models.Item, "/push/items")
+    list = lists.CompanyList(models.Item, "/data/items")
+    get = calls.RecordCall(models.Item, "/data/items/{itemId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/items")
+    create = writes.Create(models.Item, "/push/items")
 
 
 class JournalEntries(Resource):
     """Double entries in the general ledger."""
 
-    list = CompanyList(models.JournalEntry, "/data/journalEntries")
-    get = RecordCall(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
-    get_create_model = ConnectionCall(PushOption, "/options/journalEntries")
-    create = CreateAndSync(models.JournalEntry, "/push/journalEntries")
-    delete = DeleteAndSync(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
+    list = lists.CompanyList(models.JournalEntry, "/data/journalEntries")
+    get = calls.RecordCall(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/journalEntries")
+    create = writes.CreateAndSync(models.JournalEntry, "/push/journalEntries")
+    delete = writes.DeleteAndSync(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
 
 
 class Journals(Resource):
     """The books that journal entries are kept in."""
 
-    list = CompanyList(models.Journal, "/data/journals")
-    get = RecordCall(models.Journal, "/data/journals/{journalId}")
-    get_create_model = ConnectionCall(PushOption, "/options/journals")
-    create = CreateAndSync(models.Journal, "/push/journals")
+    list = lists.CompanyList(models.Journal, "/data/journals")
+    get = calls.RecordCall(models.Journal, "/data/journals/{journalId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/journals")
+    create = writes.CreateAndSync(models.Journal, "/push/journals")
 
 
 class PaymentMethods(Resource):
     """The ways that payments are made."""
 
-    list = CompanyList(models.PaymentMethod, "/data/paymentMethods")
-    get = RecordCall(models.PaymentMethod, "/data/paymentMethods/{paymentMethodId}")
+    list = lists.CompanyList(models.PaymentMethod, "/data/paymentMethods")
+    get = calls.RecordCall(models.PaymentMethod, "/data/paymentMethods/{paymentMethodId}")
 
 
 class Payments(Resource):
     """Money received from customers, and the invoices it settles."""
 
-    list = CompanyList(models.Payment, "/data/payments")
-    list_by_link_type = LinkTypeList(models.Payment, "/data/payments")
-    get = RecordCall(models.Payment, "/data/payments/{paymentId}")
-    get_create_model = ConnectionCall(PushOption, "/options/payments")
-    create = CreateAndSync(models.Payment, "/push/payments")
+    list = lists.CompanyList(models.Payment, "/data/payments")
+    list_by_link_type = lists.LinkTypeList(models.Payment, "/data/payments")
+    get = calls.RecordCall(models.Payment, "/data/payments/{paymentId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/payments")
+    create = writes.CreateAndSync(models.Payment, "/push/payments")
 
 
 class PurchaseOrders(Resource):
     """Orders to suppliers."""
 
-    list = CompanyList(models.PurchaseOrder, "/data/purchaseOrders")
-    get = RecordCall(models.PurchaseOrder, "/data/purchaseOrders/{purchaseOrderId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/purchaseOrders")
-    create = Create(models.PurchaseOrder, "/push/purchaseOrders")
-    update = Update(models.PurchaseOrder, "/push/purchaseOrders/{purchaseOrderId}")
-    list_attachments = ListAttachments("/data/purchaseOrders/{purchaseOrderId}/attachments")
-    get_attachment = GetAttachment("/data/purchaseOrders/{purchaseOrderId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment(
-        "/data/purchaseOrders/{purchaseOrderId}/attachments/{attachmentId}/download"
+    list = lists.CompanyList(models.PurchaseOrder, "/data/purchaseOrders")
+    get = calls.RecordCall(models.PurchaseOrder, "/data/purchaseOrders/{purchaseOrderId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/purchaseOrders")
+    create = writes.Create(models.PurchaseOrder, "/push/purchaseOrders")
+    update = writes.Update(models.PurchaseOrder, "/push/purchaseOrders/{purchaseOrderId}")
+    list_attachments, get_attachment, download_attachment = files.attachments(
+        "/data/purchaseOrders/{purchaseOrderId}"
     )
-    download_pdf = DownloadPdf("/data/purchaseOrders/{purchaseOrderId}/pdf")
+    download_pdf = files.DownloadPdf("/data/purchaseOrders/{purchaseOrderId}/pdf")
 
 
 class Reports(Resource):
     """Statements and reports computed from the books."""
 
-    get_aged_creditors_report = AgedReport(models.AgedCreditorReport, "/reports/agedCreditor")
-    get_aged_debtors_report = AgedReport(models.AgedDebtorReport, "/reports/agedDebtor")
-    get_balance_sheet = FinancialStatement(models.BalanceSheets, "/data/financials/balanceSheet")
-    get_cash_flow_statement = FinancialStatement(
+    get_aged_creditors_report = calls.AgedReport(models.AgedCreditorReport, "/reports/agedCreditor")
+    get_aged_debtors_report = calls.AgedReport(models.AgedDebtorReport, "/reports/agedDebtor")
+    get_balance_sheet = calls.FinancialStatement(models.BalanceSheets, "/data/financials/balanceSheet")
+    get_cash_flow_statement = calls.FinancialStatement(
         models.CashFlowStatements, "/data/financials/cashFlowStatement"
     )
-    get_profit_and_loss = FinancialStatement(models.ProfitAndLossReports, "/data/financials/profitAndLoss")
-    is_aged_creditors_report_available = CompanyCall(bool, "/reports/agedCreditor/available")
-    is_aged_debtor_report_available = CompanyCall(bool, "/reports/agedDebtor/available")
+    get_profit_and_loss = calls.FinancialStatement(
+        models.ProfitAndLossReports, "/data/financials/profitAndLoss"
+    )
+    is_aged_creditors_report_available = calls.CompanyCall(bool, "/reports/agedCreditor/available")
+    is_aged_debtor_report_available = calls.CompanyCall(bool, "/reports/agedDebtor/available")
 
 
 class SalesOrders(Resource):
     """Orders from customers."""
 
-    list = CompanyList(models.SalesOrder, "/data/salesOrders")
-    get = RecordCall(models.SalesOrder, "/data/salesOrders/{salesOrderId}")
+    list = lists.CompanyList(models.SalesOrder, "/data/salesOrders")
+    get = calls.RecordCall(models.SalesOrder, "/data/salesOrders/{salesOrderId}")
 
 
 class Suppliers(Resource):
     """Those the company buys from."""
 
-    list = CompanyList(models.Supplier, "/data/suppliers")
-    get = RecordCall(models.Supplier, "/data/suppliers/{supplierId}")
-    get_create_update_model = ConnectionCall(PushOption, "/options/suppliers")
-    create = CreateAndSync(models.Supplier, "/push/suppliers")
-    update = UpdateAndSync(models.Supplier, "/push/suppliers/{supplierId}")
-    list_attachments = ListAttachments("/data/suppliers/{supplierId}/attachments")
-    get_attachment = GetAttachment("/data/suppliers/{supplierId}/attachments/{attachmentId}")
-    download_attachment = DownloadAttachment(
-        "/data/suppliers/{supplierId}/attachments/{attachmentId}/download"
-    )
+    list = lists.CompanyList(models.Supplier, "/data/suppliers")
+    get = calls.RecordCall(models.Supplier, "/data/suppliers/{supplierId}")
+    get_create_update_model = calls.ConnectionCall(PushOption, "/options/suppliers")
+    create = writes.CreateAndSync(models.Supplier, "/push/suppliers")
+    update = writes.UpdateAndSync(models.Supplier, "/push/suppliers/{supplierId}")
+    list_attachments, get_attachment, download_attachment = files.attachments("/data/suppliers/{supplierId}")
 
 
 class TaxRates(Resource):
     """Rates of sales tax, VAT or GST."""
 
-    list = CompanyList(models.TaxRate, "/data/taxRates")
-    get = RecordCall(models.TaxRate, "/data/taxRates/{taxRateId}")
+    list = lists.CompanyList(models.TaxRate, "/data/taxRates")
+    get = calls.RecordCall(models.TaxRate, "/data/taxRates/{taxRateId}")
 
 
 class TrackingCategories(Resource):
     """Departments, projects and other ways to divide the books."""
 
-    list = CompanyList(models.TrackingCategory, "/data/trackingCategories")
-    get = RecordCall(models.TrackingCategoryTree, "/data/trackingCategories/{trackingCategoryId}")
+    list = lists.CompanyList(models.TrackingCategory, "/data/trackingCategories")
+    get = calls.RecordCall(models.TrackingCategoryTree, "/data/trackingCategories/{trackingCategoryId}")
 
 
 class Transfers(Resource):
     """Money moved between the company's own accounts."""
 
-    list = ConnectionList(models.Transfer, "/data/transfers")
-    get = ConnectionRecordCall(models.Transfer, "/data/transfers/{transferId}")
-    get_create_model = ConnectionCall(PushOption, "/options/transfers")
-    create = CreateAndSync(models.Transfer, "/push/transfers")
-    upload_attachment = UploadAttachment("/push/transfers/{transferId}/attachment")
+    list = lists.ConnectionList(models.Transfer, "/data/transfers")
+    get = calls.ConnectionRecordCall(models.Transfer, "/data/transfers/{transferId}")
+    get_create_model = calls.ConnectionCall(PushOption, "/options/transfers")
+    create = writes.CreateAndSync(models.Transfer, "/push/transfers")
+    upload_attachment = files.UploadAttachment("/push/transfers/{transferId}/attachment")
 
 
 # --- the Platform API: what reads and writes lean on ---------------------------------------
@@ -342,41 +293,43 @@ class Transfers(Resource):
 class Companies(Resource):
     """The companies whose books are linked to the account."""
 
-    list = CompaniesList(models.Company, "/companies")
-    create = Send(models.CompanyRequest, models.Company, "/companies")
-    get = CompanyCall(models.Company, "")
-    replace = CompanySend(models.CompanyRequest, models.Company, "", method="PUT")
-    update = CompanySend(models.CompanyUpdateRequest, models.Company, "", method="PATCH")
-    delete = CompanyCall(NoneType, "", method="DELETE")
-    add_product = RecordCall(NoneType, "/products/{productIdentifier}", method="PUT")
-    remove_product = RecordCall(NoneType, "/products/{productIdentifier}", method="DELETE")
-    refresh_product_data = RecordSend(
+    list = lists.CompaniesList(models.Company, "/companies")
+    create = calls.Send(models.CompanyRequest, models.Company, "/companies")
+    get = calls.CompanyCall(models.Company, "")
+    replace = calls.CompanySend(models.CompanyRequest, models.Company, "", method="PUT")
+    update = calls.CompanySend(models.CompanyUpdateRequest, models.Company, "", method="PATCH")
+    delete = calls.CompanyCall(NoneType, "", method="DELETE")
+    add_product = calls.RecordCall(NoneType, "/products/{productIdentifier}", method="PUT")
+    remove_product = calls.RecordCall(NoneType, "/products/{productIdentifier}", method="DELETE")
+    refresh_product_data = calls.RecordSend(
         models.ProductRefreshRequest, NoneType, "/products/{productIdentifier}/refresh"
     )
-    get_access_token = CompanyCall(models.CompanyAccessToken, "/accessToken")
-    get_sync_settings = CompanyCall(models.CompanySyncSettings, "/syncSettings")
-    set_sync_settings = CompanySend(models.CompanySyncSettings, NoneType, "/syncSettings")
+    get_access_token = calls.CompanyCall(models.CompanyAccessToken, "/accessToken")
+    get_sync_settings = calls.CompanyCall(models.CompanySyncSettings, "/syncSettings")
+    set_sync_settings = calls.CompanySend(models.CompanySyncSettings, NoneType, "/syncSettings")
 
 
 class Connections(Resource):
     """A company's connections to its accounting, banking and commerce software."""
 
-    list = CompanyList(models.Connection, "/connections")
-    create = CompanySend(models.ConnectionRequest, models.Connection, "/connections")
-    get = ConnectionCall(models.Connection, "")
-    delete = ConnectionCall(NoneType, "", method="DELETE")
-    unlink = ConnectionSend(models.UpdateConnectionStatus, models.Connection, "", method="PATCH")
-    update_authorization = ConnectionSend(dict[str, str], models.Connection, "/authorization", method="PUT")
+    list = lists.CompanyList(models.Connection, "/connections")
+    create = calls.CompanySend(models.ConnectionRequest, models.Connection, "/connections")
+    get = calls.ConnectionCall(models.Connection, "")
+    delete = calls.ConnectionCall(NoneType, "", method="DELETE")
+    unlink = calls.ConnectionSend(models.UpdateConnectionStatus, models.Connection, "", method="PATCH")
+    update_authorization = calls.ConnectionSend(
+        dict[str, str], models.Connection, "/authorization", method="PUT"
+    )
 
 
 class RefreshData(SyncWaiter):
     """The freshness of Codat's copy of the books, and syncs that refresh it."""
 
-    all = CompanyCall(NoneType, "/data/all", method="POST")
-    by_data_type = QueueRefresh(models.PullOperation, "/data/queue/{dataType}")
-    get = CompanyCall(dict[str, models.DataStatus], "/dataStatus")
-    list_pull_operations = CompanyList(models.PullOperation, "/data/history")
-    get_pull_operation = RecordCall(models.PullOperation, "/data/history/{datasetId}")
+    all = calls.CompanyCall(NoneType, "/data/all", method="POST")
+    by_data_type = calls.QueueRefresh(models.PullOperation, "/data/queue/{dataType}")
+    get = calls.CompanyCall(dict[str, models.DataStatus], "/dataStatus")
+    list_pull_operations = lists.CompanyList(models.PullOperation, "/data/history")
+    get_pull_operation = calls.RecordCall(models.PullOperation, "/data/history/{datasetId}")
 
     def _connections(self, company_id: str) -> AsyncIterable[Connection]:
         return Connections(self._caller).list(company_id)
@@ -385,15 +338,17 @@ class RefreshData(SyncWaiter):
 class ReadData(Resource):
     """The quality of the data that was synced."""
 
-    get_validation_results = RecordCall(models.Validation, "/sync/{datasetId}/validation")
+    get_validation_results = calls.RecordCall(models.Validation, "/sync/{datasetId}/validation")
 
 
-class PushOperations(PushWaiter):
+class PushOperations(writes.PushWaiter):
     """Pending and finished writes."""
 
-    list: CompanyList[models.PushOperation[object]] = CompanyList(models.PushOperation[Any], "/push")
-    get = PushRead("/push/{pushOperationKey}")
-    get_model_options = ConnectionRecordCall(PushOption, "/options/{dataType}")
+    list: lists.CompanyList[models.PushOperation[object]] = lists.CompanyList(
+        models.PushOperation[Any], "/push"
+    )
+    get = writes.PushRead("/push/{pushOperationKey}")
+    get_model_options = calls.ConnectionRecordCall(PushOption, "/options/{dataType}")
 
     def _written_model(self, data_type: str) -> Any:
         return _written_models().get(data_type)
@@ -402,9 +357,9 @@ class PushOperations(PushWaiter):
 class Webhooks(Resource):
     """Where Codat sends events; ``codat_async.webhooks`` verifies and reads them."""
 
-    list_consumers = AccountCall(models.WebhookConsumers, "/webhooks")
-    create_consumer = Send(models.WebhookConsumer, models.WebhookConsumer, "/webhooks")
-    delete_consumer = AccountRecordCall(NoneType, "/webhooks/{webhookId}", method="DELETE")
+    list_consumers = calls.AccountCall(models.WebhookConsumers, "/webhooks")
+    create_consumer = calls.Send(models.WebhookConsumer, models.WebhookConsumer, "/webhooks")
+    delete_consumer = calls.AccountRecordCall(NoneType, "/webhooks/{webhookId}", method="DELETE")
 
 
 # --- what a client offers ------------------------------------------------------------------

@@ -1,23 +1,17 @@
 """What an operation is: one endpoint, declared in a line on a resource's class and called on its instance."""
 
 import re
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from copy import copy
 from datetime import date
 from functools import lru_cache
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, cleandoc, signature
 from types import NoneType
 from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from codat_async import codec
 from codat_async.models import DataType
-from codat_async.operations.introspection import (
-    InstanceAttribute,
-    documentation,
-    parameters,
-    resolved_signature,
-)
 from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
@@ -64,6 +58,24 @@ def _encode_segment(value: str) -> str:
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
+class _InstanceAttribute:
+    """A descriptor computed for each instance; the class has a value of its own, or none.
+
+    ``inspect`` accepts no property as ``__signature__``, and a class needs its own ``__doc__``.
+    """
+
+    def __init__(self, compute: Callable[[Any], object], *class_value: object) -> None:
+        self._compute = compute
+        self._class_value = class_value
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is not None:
+            return self._compute(instance)
+        if not self._class_value:
+            raise AttributeError(f"{owner.__name__} has it on instances only")
+        return self._class_value[0]
+
+
 class Operation:
     """One endpoint: declared on a resource's class, called on its instance.
 
@@ -74,6 +86,10 @@ class Operation:
     method: str = "GET"
     base: ClassVar[str] = ""
     """The prefix of the declared path, which the first arguments of the call fill in."""
+    options: ClassVar[Any] = None
+    """The ``TypedDict`` of the call's keyword arguments, if several operations have the same."""
+    defaults: ClassVar[Mapping[str, object]] = {}
+    """The defaults of these, if not None."""
 
     resource: str = ""
     name: str = ""
@@ -91,9 +107,15 @@ class Operation:
         self.path = self.base + path
         self._literals = re.split(r"\{\w+\}", self.path)
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(
+        cls, *, method: str | None = None, base: str | None = None, options: Any = None
+    ) -> None:
         super().__init_subclass__()
-        cls.__doc__ = InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
+        given = {"method": method, "base": base, "options": options}
+        for name, value in given.items():
+            if value is not None:
+                setattr(cls, name, value)
+        cls.__doc__ = _InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
@@ -112,21 +134,30 @@ class Operation:
     def __repr__(self) -> str:
         return f"<{self.label}: {self.method} {self.path}>"
 
-    def _parameters(self) -> list[Parameter]:
-        return parameters(type(self).__call__)
-
     def _signature(self) -> Signature:
+        """The signature of the call, with its options one by one and its type variables replaced."""
         models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
-        return resolved_signature(type(self).__call__, self._parameters(), models)
+        declared = signature(type(self).__call__)
+        shown = [
+            each.replace(annotation=_resolved(each.annotation, models))
+            for each in list(declared.parameters.values())[1:]
+            if each.kind is not Parameter.VAR_KEYWORD
+        ]
+        for name, hint in self.options.__annotations__.items() if self.options else ():
+            default = self.defaults.get(name)
+            shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
+        return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
 
-    __signature__ = InstanceAttribute(_signature)
+    __signature__ = _InstanceAttribute(_signature)
 
     @property
     def __name__(self) -> str:
         return self.name
 
     def _documentation(self) -> str:
-        return documentation(type(self).__doc__, type(self).__call__.__doc__, f"{self.method} {self.path}")
+        parts = (type(self).__doc__, type(self).__call__.__doc__, f"{self.method} {self.path}")
+        options = self.options and self.options.__doc__
+        return "\n\n".join(cleandoc(part) for part in (*parts, options) if part)
 
     def request(
         self,
@@ -162,6 +193,13 @@ class Operation:
             company_id=ids[0] if ids and self.base else None,
             stream=stream,
         )
+
+
+def _resolved(hint: Any, models: dict[str, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return models[hint.__name__]
+    variables = getattr(hint, "__parameters__", ())
+    return hint[tuple(models[variable.__name__] for variable in variables)] if variables else hint
 
 
 class Call(Operation, Generic[T]):

@@ -28,50 +28,40 @@ class AccountRecordCall(Call[T]):
         return await self._answer((record_id,))
 
 
-class CompanyCall(Call[T]):
+class CompanyCall(Call[T], base=COMPANY):
     """An operation on a company as a whole, or on what it has one of."""
-
-    base = COMPANY
 
     async def __call__(self, company_id: str) -> T:
         """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
         return await self._answer((company_id,))
 
 
-class RecordCall(Call[T]):
+class RecordCall(Call[T], base=COMPANY):
     """An operation on one record of a company."""
-
-    base = COMPANY
 
     async def __call__(self, company_id: str, record_id: str) -> T:
         """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
         return await self._answer((company_id, record_id))
 
 
-class ConnectionCall(Call[T]):
+class ConnectionCall(Call[T], base=CONNECTION):
     """An operation on a connection of a company, or on what it has one of."""
-
-    base = CONNECTION
 
     async def __call__(self, company_id: str, connection_id: str) -> T:
         """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
         return await self._answer((company_id, connection_id))
 
 
-class ConnectionRecordCall(Call[T]):
+class ConnectionRecordCall(Call[T], base=CONNECTION):
     """An operation on one record under a connection."""
-
-    base = CONNECTION
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> T:
         """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
         return await self._answer((company_id, connection_id, record_id))
 
 
-class FinancialStatement(Call[T]):
+class FinancialStatement(Call[T], base=COMPANY):
     """A statement computed from the books, for one period or several."""
-
-    base = COMPANY
 
     async def __call__(
         self,
@@ -94,10 +84,8 @@ class FinancialStatement(Call[T]):
         return await self._answer((company_id,), query)
 
 
-class AgedReport(Call[T]):
+class AgedReport(Call[T], base=COMPANY):
     """Outstanding amounts by how long they have been due."""
-
-    base = COMPANY
 
     async def __call__(
         self,
@@ -116,11 +104,8 @@ class AgedReport(Call[T]):
         return await self._answer((company_id,), query)
 
 
-class QueueRefresh(Call[PullOperation]):
+class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
     """A refresh of one data type from the accounting software."""
-
-    method = "POST"
-    base = COMPANY
 
     async def __call__(
         self, company_id: str, data_type: str, *, connection_id: str | None = None
@@ -132,8 +117,7 @@ class QueueRefresh(Call[PullOperation]):
 # --- with a body ---------------------------------------------------------------------------
 
 
-class _Send(Call[T], Generic[B, T]):
-    method = "POST"
+class _Send(Call[T], Generic[B, T], method="POST"):
     body_model: type[B]
 
     def __init__(self, body_model: type[B], model: type[T], path: str, *, method: str | None = None) -> None:
@@ -152,30 +136,24 @@ class Send(_Send[B, T]):
         return await self._send((), body)
 
 
-class CompanySend(_Send[B, T]):
+class CompanySend(_Send[B, T], base=COMPANY):
     """A change to a company."""
-
-    base = COMPANY
 
     async def __call__(self, company_id: str, body: B) -> T:
         """Send the change and return the result."""
         return await self._send((company_id,), body)
 
 
-class ConnectionSend(_Send[B, T]):
+class ConnectionSend(_Send[B, T], base=CONNECTION):
     """A change to a connection."""
-
-    base = CONNECTION
 
     async def __call__(self, company_id: str, connection_id: str, body: B) -> T:
         """Send the change and return the result."""
         return await self._send((company_id, connection_id), body)
 
 
-class RecordSend(_Send[B, T]):
+class RecordSend(_Send[B, T], base=COMPANY):
     """A change to something that a company has by id."""
-
-    base = COMPANY
 
     async def __call__(self, company_id: str, record_id: str, body: B) -> T:
         """Send the change and return the result."""

@@ -9,10 +9,9 @@ from codat_async.operations.writes import key_headers, read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
-class ListAttachments(Operation):
+class ListAttachments(Operation, base=CONNECTION):
     """The files attached to a record."""
 
-    base = CONNECTION
     model = Attachments
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> list[Attachment]:
@@ -21,24 +20,17 @@ class ListAttachments(Operation):
         return codec.read(response.body, Attachments, operation=self.label).attachments or []
 
 
-class _GetAttachment(Call[Attachment]):
-    base = CONNECTION
-
-    def __init__(self, path: str) -> None:
-        super().__init__(Attachment, path)
-
-
-class GetAttachment(_GetAttachment):
-    """A file's name, type and size."""
+class GetAttachment(Call[Attachment], base=CONNECTION):
+    """A file's name, type and size; ``download_attachment`` reads the content."""
 
     async def __call__(
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> Attachment:
-        """Read them; ``download_attachment`` reads the content."""
+        """Read them."""
         return await self._answer((company_id, connection_id, record_id, attachment_id))
 
 
-class GetAttachmentWithTimeout(_GetAttachment):
+class GetAttachmentWithTimeout(Call[Attachment], base=CONNECTION):
     """A file's name, type and size, from an endpoint that takes a time-out."""
 
     async def __call__(
@@ -64,10 +56,9 @@ class _Download(Operation):
         return Download(self._caller.send, self.request(ids, stream=True, headers=headers))
 
 
-class DownloadAttachment(_Download):
+class DownloadAttachment(_Download, base=CONNECTION):
     """The content of a file attached to a record."""
 
-    base = CONNECTION
     accept = "application/octet-stream"
 
     def __call__(self, company_id: str, connection_id: str, record_id: str, attachment_id: str) -> Download:
@@ -75,10 +66,9 @@ class DownloadAttachment(_Download):
         return self._download(company_id, connection_id, record_id, attachment_id)
 
 
-class DownloadPdf(_Download):
+class DownloadPdf(_Download, base=COMPANY):
     """A record as a PDF."""
 
-    base = COMPANY
     accept = "application/pdf"
 
     def __call__(self, company_id: str, record_id: str) -> Download:
@@ -86,11 +76,8 @@ class DownloadPdf(_Download):
         return self._download(company_id, record_id)
 
 
-class UploadAttachment(Operation):
+class UploadAttachment(Operation, method="POST", base=CONNECTION):
     """A file to attach to a record."""
-
-    method = "POST"
-    base = CONNECTION
 
     async def __call__(
         self,
@@ -114,3 +101,13 @@ class UploadAttachment(Operation):
         body = await multipart(file, name=name, content_type=content_type)
         response = await self._caller.send(self.request(ids, body=body, headers=key_headers(idempotency_key)))
         return read_push(response.body, Attachment, self.label) if response.body.strip() else None
+
+
+def attachments(path: str) -> tuple[ListAttachments, GetAttachment, DownloadAttachment]:
+    """The ways to read the files attached to the record at a path."""
+    of_one = path + "/attachments/{attachmentId}"
+    return (
+        ListAttachments(path + "/attachments"),
+        GetAttachment(Attachment, of_one),
+        DownloadAttachment(of_one + "/download"),
+    )

@@ -1,13 +1,12 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
-from inspect import Parameter, signature
-from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
+from inspect import signature
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
-from codat_async.operations.base import COMPANY, CONNECTION, Operation, query_pairs
-from codat_async.operations.introspection import documentation
+from codat_async.operations.base import COMPANY, CONNECTION, Call, query_pairs
 from codat_async.paging import Pager
 
 T = TypeVar("T")
@@ -37,27 +36,8 @@ MAX_QUERY_LENGTH: Final = 2048
 """A query must have fewer characters (Codat's documentation of querying)."""
 
 
-class _List(Operation, Generic[T]):
-    model: type[T]
-
-    def __init__(self, model: type[T], path: str) -> None:
-        super().__init__(path)
-        self.model = model
-
-    def _parameters(self) -> list[Parameter]:
-        taken = signature(Pager).parameters
-        return super()._parameters()[:-1] + [
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=taken[name].default if name in taken else None,
-                annotation=hint,
-            )
-            for name, hint in ListOptions.__annotations__.items()
-        ]
-
-    def _documentation(self) -> str:
-        return documentation(super()._documentation(), ListOptions.__doc__)
+class _List(Call[T], options=ListOptions):
+    defaults = {name: each.default for name, each in signature(Pager).parameters.items()}
 
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
         paging: dict[str, Any] = {**options}
@@ -82,30 +62,24 @@ class _List(Operation, Generic[T]):
         return Pager(fetch, fetch_sliced=fetch_sliced, name=self.label, **paging)
 
 
-class CompanyList(_List[T]):
+class CompanyList(_List[T], base=COMPANY):
     """A list of a company's records."""
-
-    base = COMPANY
 
     def __call__(self, company_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
         """A pager over the company's records; see :class:`ListOptions`."""
         return self._pager((company_id,), options)
 
 
-class ConnectionList(_List[T]):
+class ConnectionList(_List[T], base=CONNECTION):
     """A list of the records under one connection of a company."""
-
-    base = CONNECTION
 
     def __call__(self, company_id: str, connection_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
         """A pager over the connection's records; see :class:`ListOptions`."""
         return self._pager((company_id, connection_id), options)
 
 
-class ParentList(_List[T]):
+class ParentList(_List[T], base=CONNECTION):
     """A list of the records under a record of a connection, such as an account's transactions."""
-
-    base = CONNECTION
 
     def __call__(
         self, company_id: str, connection_id: str, parent_id: str, **options: Unpack[ListOptions]
@@ -114,10 +88,8 @@ class ParentList(_List[T]):
         return self._pager((company_id, connection_id, parent_id), options)
 
 
-class LinkTypeList(_List[T]):
+class LinkTypeList(_List[T], base=CONNECTION):
     """Payments narrowed to those that settle one kind of document."""
-
-    base = CONNECTION
 
     def __call__(
         self, company_id: str, connection_id: str, link_type: str, **options: Unpack[ListOptions]

@@ -15,7 +15,8 @@ up by what was written, after the next sync. ``docs/writes.md`` has the code for
 """
 
 import logging
-from typing import Any, Final, Generic, TypeVar, overload
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict, TypeVar, Unpack, overload
 
 from msgspec import Raw
 
@@ -23,7 +24,7 @@ from codat_async import codec
 from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.models.base import Model
-from codat_async.operations.base import COMPANY, CONNECTION, Operation, Resource
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource
 from codat_async.operations.polling import Poll
 from codat_middleware.messages import Body
 
@@ -32,26 +33,59 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class _Write(Operation, Generic[T]):
+class WriteOptions(TypedDict, total=False):
+    """After ``timeout_in_minutes`` Codat stops waiting for the platform."""
+
+    timeout_in_minutes: int | None
+
+
+class SyncOptions(TypedDict, total=False):
+    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
+
+    After ``timeout_in_minutes`` it stops waiting for the platform.
+    """
+
+    allow_sync_on_push_complete: bool | None
+    timeout_in_minutes: int | None
+
+
+class CreateOptions(WriteOptions, total=False):
+    """After ``timeout_in_minutes`` Codat stops waiting for the platform.
+
+    Without ``idempotency_key`` (a UUID) one is generated for each call.
+    """
+
+    idempotency_key: str | None
+
+
+class CreateAndSyncOptions(SyncOptions, total=False):
+    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
+
+    After ``timeout_in_minutes`` it stops waiting for the platform. Without
+    ``idempotency_key`` (a UUID) one is generated for each call.
+    """
+
+    idempotency_key: str | None
+
+
+class _Write(Call[T], base=CONNECTION):
     """A write is answered at once with a push operation, which ends seconds to minutes later, or never."""
 
-    base = CONNECTION
-    model: type[T]
-
     def __init__(self, model: type[T], path: str) -> None:
-        super().__init__(path)
-        self.model = model
+        super().__init__(model, path)
         self.body_model = None if self.method == "DELETE" else model
 
     async def _push(
-        self,
-        ids: tuple[str, ...],
-        body: T | None = None,
-        query: dict[str, object] | None = None,
-        idempotency_key: str | None = None,
+        self, ids: tuple[str, ...], body: T | None, options: Mapping[str, Any], **query: object
     ) -> PushOperation[T]:
+        if unknown := options.keys() - (self.options.__annotations__ if self.options else ()):
+            raise TypeError(f"{self.label}() got an unexpected keyword argument {min(unknown)!r}")
+        for name, value in options.items():
+            if name != "idempotency_key":
+                first, *rest = name.split("_")
+                query[first + "".join(map(str.title, rest))] = value
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
-        request = self.request(ids, query, sent, headers=key_headers(idempotency_key))
+        request = self.request(ids, query, sent, headers=key_headers(options.get("idempotency_key")))
         response = await self._caller.send(request)
         return read_push(response.body, self.model, self.label)
 
@@ -88,60 +122,28 @@ def _with_record(operation: PushOperation[Any], model: Any, label: str) -> PushO
     return operation
 
 
-class Create(_Write[T]):
+class Create(_Write[T], method="POST", options=CreateOptions):
     """A new record in the accounting software."""
 
-    method = "POST"
-
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        body: T,
-        *,
-        timeout_in_minutes: int | None = None,
-        idempotency_key: str | None = None,
+        self, company_id: str, connection_id: str, body: T, **options: Unpack[CreateOptions]
     ) -> PushOperation[T]:
-        """Start the write.
-
-        Read-only fields of ``body`` (id, modified dates) are not sent. After
-        ``timeout_in_minutes`` Codat stops waiting for the platform. Without
-        ``idempotency_key`` (a UUID) one is generated for each call.
-        """
-        query: dict[str, object] = {"timeoutInMinutes": timeout_in_minutes}
-        return await self._push((company_id, connection_id), body, query, idempotency_key)
+        """Start the write; read-only fields of ``body`` (id, modified dates) are not sent."""
+        return await self._push((company_id, connection_id), body, options)
 
 
-class CreateAndSync(_Write[T]):
+class CreateAndSync(_Write[T], method="POST", options=CreateAndSyncOptions):
     """A new record in the accounting software, which Codat can read back once it is written."""
 
-    method = "POST"
-
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        body: T,
-        *,
-        allow_sync_on_push_complete: bool | None = None,
-        timeout_in_minutes: int | None = None,
-        idempotency_key: str | None = None,
+        self, company_id: str, connection_id: str, body: T, **options: Unpack[CreateAndSyncOptions]
     ) -> PushOperation[T]:
-        """Start the write.
-
-        Read-only fields of ``body`` (id, modified dates) are not sent. Codat syncs the data
-        type afterwards unless ``allow_sync_on_push_complete`` is False. After
-        ``timeout_in_minutes`` Codat stops waiting for the platform. Without
-        ``idempotency_key`` (a UUID) one is generated for each call.
-        """
-        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
-        return await self._push((company_id, connection_id), body, query, idempotency_key)
+        """Start the write; read-only fields of ``body`` (id, modified dates) are not sent."""
+        return await self._push((company_id, connection_id), body, options)
 
 
-class CreateUnderParent(_Write[T]):
+class CreateUnderParent(_Write[T], method="POST", options=CreateAndSyncOptions):
     """New records under a record, such as an account's transactions."""
-
-    method = "POST"
 
     async def __call__(
         self,
@@ -149,25 +151,15 @@ class CreateUnderParent(_Write[T]):
         connection_id: str,
         parent_id: str,
         body: T,
-        *,
-        allow_sync_on_push_complete: bool | None = None,
-        timeout_in_minutes: int | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[CreateAndSyncOptions],
     ) -> PushOperation[T]:
-        """Start the write; the options are those of :class:`CreateAndSync`."""
-        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
-        return await self._push((company_id, connection_id, parent_id), body, query, idempotency_key)
+        """Start the write."""
+        return await self._push((company_id, connection_id, parent_id), body, options)
 
 
-def _sync_query(allow_sync: bool | None, timeout_in_minutes: int | None) -> dict[str, object]:
-    return {"allowSyncOnPushComplete": allow_sync, "timeoutInMinutes": timeout_in_minutes}
-
-
-class Update(_Write[T]):
+class Update(_Write[T], method="PUT", options=WriteOptions):
     """A change to a record in the accounting software."""
 
-    method = "PUT"
-
     async def __call__(
         self,
         company_id: str,
@@ -176,21 +168,20 @@ class Update(_Write[T]):
         body: T,
         *,
         force_update: bool = False,
-        timeout_in_minutes: int | None = None,
+        **options: Unpack[WriteOptions],
     ) -> PushOperation[T]:
         """Start the write of the whole record.
 
         ``force_update`` writes even if the record has changed in the source since Codat read it.
         """
-        query: dict[str, object] = {"forceUpdate": force_update, "timeoutInMinutes": timeout_in_minutes}
-        return await self._push((company_id, connection_id, record_id), body, query)
+        return await self._push(
+            (company_id, connection_id, record_id), body, options, forceUpdate=force_update
+        )
 
 
-class UpdateAndSync(_Write[T]):
+class UpdateAndSync(_Write[T], method="PUT", options=SyncOptions):
     """A change to a record in the accounting software, which Codat can read back once it is written."""
 
-    method = "PUT"
-
     async def __call__(
         self,
         company_id: str,
@@ -198,61 +189,44 @@ class UpdateAndSync(_Write[T]):
         record_id: str,
         body: T,
         *,
-        allow_sync_on_push_complete: bool | None = None,
         force_update: bool = False,
-        timeout_in_minutes: int | None = None,
+        **options: Unpack[SyncOptions],
     ) -> PushOperation[T]:
         """Start the write of the whole record.
 
-        Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
         ``force_update`` writes even if the record has changed in the source since Codat read it.
         """
-        query = {**_sync_query(allow_sync_on_push_complete, timeout_in_minutes), "forceUpdate": force_update}
-        return await self._push((company_id, connection_id, record_id), body, query)
+        return await self._push(
+            (company_id, connection_id, record_id), body, options, forceUpdate=force_update
+        )
 
 
-class Delete(_Write[T]):
+class Delete(_Write[T], method="DELETE"):
     """A deletion in the accounting software."""
-
-    method = "DELETE"
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> PushOperation[T]:
         """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id))
+        return await self._push((company_id, connection_id, record_id), None, {})
 
 
-class DeleteAndSync(_Write[T]):
+class DeleteAndSync(_Write[T], method="DELETE", options=SyncOptions):
     """A deletion in the accounting software, which Codat can read back once it is done."""
 
-    method = "DELETE"
-
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        record_id: str,
-        *,
-        allow_sync_on_push_complete: bool | None = None,
-        timeout_in_minutes: int | None = None,
+        self, company_id: str, connection_id: str, record_id: str, **options: Unpack[SyncOptions]
     ) -> PushOperation[T]:
-        """Start the deletion; the options are those of :class:`CreateAndSync`."""
-        query = _sync_query(allow_sync_on_push_complete, timeout_in_minutes)
-        return await self._push((company_id, connection_id, record_id), None, query)
+        """Start the deletion."""
+        return await self._push((company_id, connection_id, record_id), None, options)
 
 
-class DeleteAttachment(_Write[Attachment]):
+class DeleteAttachment(_Write[Attachment], method="DELETE"):
     """The deletion of a file that is attached to a record."""
-
-    method = "DELETE"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(Attachment, path)
 
     async def __call__(
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> PushOperation[Attachment]:
         """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id, attachment_id))
+        return await self._push((company_id, connection_id, record_id, attachment_id), None, {})
 
 
 # --- following a write ---------------------------------------------------------------------
@@ -260,10 +234,9 @@ class DeleteAttachment(_Write[Attachment]):
 _FINAL: Final = (PushOperationStatus.SUCCESS, PushOperationStatus.FAILED, PushOperationStatus.TIMED_OUT)
 
 
-class PushRead(Operation):
+class PushRead(Operation, base=COMPANY):
     """A push operation by its key."""
 
-    base = COMPANY
     model = PushOperation[Any]
 
     @overload

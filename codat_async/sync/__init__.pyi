@@ -362,7 +362,7 @@ class _Bills:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,
@@ -485,8 +485,8 @@ class _Customers:
         record_id: str,
         body: models.Customer,
         *,
-        allow_sync_on_push_complete: bool | None = None,
         force_update: bool = False,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.Customer]:
         """A change to a record in the accounting software, which Codat can read back once it is written."""
@@ -504,7 +504,7 @@ class _Customers:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,
@@ -575,7 +575,7 @@ class _DirectCosts:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,
@@ -739,7 +739,7 @@ class _Invoices:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,
@@ -1027,7 +1027,7 @@ class _PurchaseOrders:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,
@@ -1150,8 +1150,8 @@ class _Suppliers:
         record_id: str,
         body: models.Supplier,
         *,
-        allow_sync_on_push_complete: bool | None = None,
         force_update: bool = False,
+        allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.Supplier]:
         """A change to a record in the accounting software, which Codat can read back once it is written."""
@@ -1169,7 +1169,7 @@ class _Suppliers:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size."""
+        """A file's name, type and size; ``download_attachment`` reads the content."""
     def download_attachment(
         self,
         company_id: str,

@@ -687,7 +687,7 @@ def test_operations_have_help() -> None:
     assert "Send a file without holding it in memory." in text
     # A class of operations keeps its own docstring.
     assert CompanyList.__doc__ == "A list of a company's records."
-    assert list(signature(CompanyList).parameters) == ["model", "path"]
+    assert list(signature(CompanyList).parameters) == ["model", "path", "method"]
 
 
 async def test_catalogue_is_bound_once() -> None:
@@ -715,3 +715,14 @@ async def test_reading_ahead_by_a_list() -> None:
             yield account.id
 
     assert [identifier async for identifier in read()] == ["1", "2"]
+
+
+async def test_unknown_options_are_rejected() -> None:
+    """A write that is called with an option that its endpoint does not take sends nothing, as a list."""
+    api = Api({})
+    codat: Any = client(api)
+    with pytest.raises(TypeError, match=r"bills\.create\(\) .*'allow_sync_on_push_complete'"):
+        await codat.bills.create("c", "n", None, allow_sync_on_push_complete=True)
+    with pytest.raises(TypeError, match="'sort'"):
+        codat.bills.list("c", sort="id")
+    assert api.requests == []
