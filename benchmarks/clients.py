@@ -18,6 +18,9 @@ CONNECTION: Final = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTIONS: Final = 1000
 """Enough that no client waits for a connection."""
 
+TIMED_FLOOR: Final = "floor with our timeouts"
+OUR_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=10)
+
 NO_LIMITS: Final = Limits(in_flight=None, in_flight_per_company=None, per_minute=None)
 """With Codat's limits, nothing else would be measured; the governor still counts every request."""
 

@@ -97,10 +97,11 @@ class SeenRecords:
 
     async def count(self) -> int:
         """Count the different records, with the event loop running between the parts."""
+        if not self._older:
+            return self.without_id + len(self._ids)
         total = 0
         for part in self.counts():
-            if self._older:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
             total += part
         return total
 

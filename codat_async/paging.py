@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from copy import copy
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -68,9 +69,8 @@ class Pager(Generic[T]):
 
     def __init__(
         self,
-        fetch: Callable[[int, int, OnInvalid], Awaitable[Page[T]]],
+        fetch: "Callable[[int, int, OnInvalid, bool], Awaitable[Page[T] | SlicedPage[T]]]",
         *,
-        fetch_sliced: Callable[[int, int, OnInvalid], Awaitable[SlicedPage[T]]] | None = None,
         name: str = "list",
         page: int = 1,
         page_size: int = DEFAULT_PAGE_SIZE,
@@ -88,8 +88,9 @@ class Pager(Generic[T]):
             raise ValueError(f"prefetch is a number of pages, not {prefetch}")
         if on_invalid not in ("raise", "skip") and not callable(on_invalid):
             raise ValueError(f'on_invalid is "raise", "skip" or a function, not {on_invalid!r}')
+        # Takes a page's number, its size, what to do with an invalid record, and whether the
+        # records are released one by one: then a large page is better decoded in slices.
         self._fetch = fetch
-        self._fetch_sliced = fetch_sliced
         self._name = name
         self._page = page
         # Which records a later page holds depends on the size, so only the first may be made smaller.
@@ -121,60 +122,91 @@ class Pager(Generic[T]):
 
     async def first(self) -> T | None:
         """Return the first record, or None if the list is empty."""
-        only = Pager(
-            self._fetch,
-            name=self._name,
-            page=self._page,
-            page_size=self._page_size,
-            limit=1 if self._limit is None else min(1, self._limit),
-            on_invalid=self._on_invalid,
-        )
-        async with aclosing(only._pages(SeenRecords())) as pages:
-            async for page in pages:
-                self.total = only.total
-                for record in page.results:
-                    return record
-        return None
+        only = copy(self)
+        only._limit = 1 if self._limit is None else min(1, self._limit)
+        only._page_size, only._prefetch = 1 if self._page == 1 else self._page_size, 0
+        records = await only.collect()
+        self.total = only.total
+        return records[0] if records else None
 
     async def collect(self) -> list[T]:
         """Return all records in one list; of a record that changed while reading, the newest version."""
         seen = SeenRecords()
         records: list[T] = []
-        async with aclosing(self._pages(seen)) as pages:
+        first = await self._first(seen)
+        if first is None:
+            return records
+        if first.only:
+            # Most lists have one page, for which a generator costs as much as the middleware.
+            if self._cut(first.head, seen, self._limit) != 0:
+                await self._reconcile(first.head, seen)
+            return newest(first.head.results) if seen.updates else first.head.results
+        async with aclosing(self._pages(seen, first)) as pages:
             async for page in pages:
                 records += page.results
         return newest(records) if seen.rows > await seen.count() else records
 
-    async def _pages(self, seen: SeenRecords, *, sliced: bool = False) -> AsyncGenerator[Page[T], None]:
-        """Iterate over pages, or parts of them: records that are released one by one cost less so."""
+    async def _first(self, seen: SeenRecords, *, sliced: bool = False) -> "_Read[T] | None":
+        """Begin an iteration by requesting its first page, unless no record is wanted."""
         self.total = self.drift = None
-        left = self._limit
-        if left == 0:
+        if self._limit == 0:
+            return None
+        first = await self._read(self._page, seen, sliced=sliced)
+        self.total = first.head.total_results
+        return first
+
+    async def _pages(
+        self, seen: SeenRecords, first: "_Read[T] | None" = None, *, sliced: bool = False
+    ) -> AsyncGenerator[Page[T], None]:
+        """Iterate over pages, or parts of them: records that are released one by one cost less so."""
+        first = first or await self._first(seen, sliced=sliced)
+        if first is None:
             return
+        left = self._limit
+        if first.only:
+            left = self._cut(first.head, seen, left)
+            yield first.head
+            if left != 0:
+                await self._reconcile(first.head, seen)
+            return
+
+        async def fetch(number: int) -> _Read[T]:
+            nonlocal first
+            read, first = first, None
+            return read or await self._read(number, seen, sliced=sliced)
+
         last: Page[T] | None = None
         advance = Advance(self._name, (self._page - 1) * self._page_size)
-        async with aclosing(self._read(self._counting(seen), sliced=sliced)) as pages:
+        reading = read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
+        async with aclosing(reading) as pages:
             async for read in pages:
                 last, before, new = read.head, seen.rows + seen.dropped, seen.rows
                 self.total = last.total_results
                 async with aclosing(read.parts()) as parts:
                     async for page in parts:
-                        page.results = seen.new(page.results)
-                        if left is not None:
-                            if len(page.results) >= left:
-                                page.results = page.results[:left]
-                                yield page
-                                return
-                            left -= len(page.results)
+                        left = self._cut(page, seen, left)
                         yield page
+                        if left == 0:
+                            return
                 # Only now, so that no record is lost to a link that leads nowhere.
                 following = read.step.following()
                 rows = seen.rows + seen.dropped - before
                 advance.check(read.step.number, following, rows=rows, new=seen.rows - new, total=self.total)
-        if last is not None and self._page == 1:
+        if last is not None:
             await self._reconcile(last, seen)
 
+    @staticmethod
+    def _cut(page: Page[T], seen: SeenRecords, left: int | None) -> int | None:
+        """Drop a page's duplicates, and what exceeds the limit; return how many more may come."""
+        page.results = seen.new(page.results)
+        if left is None:
+            return None
+        page.results = page.results[:left]
+        return left - len(page.results)
+
     async def _reconcile(self, last: Page[T], seen: SeenRecords) -> None:
+        if self._page > 1:
+            return
         count = await seen.count()
         drift = Drift(last.total_results, count, seen.dropped, seen.rows - count)
         if not drift.reconciled or drift.duplicates or drift.updates:
@@ -189,30 +221,17 @@ class Pager(Generic[T]):
                 drift.updates,
             )
 
-    def _counting(self, seen: SeenRecords) -> OnInvalid:
-        """Return what to do with an invalid record, which counts as read."""
+    async def _read(self, number: int, seen: SeenRecords, *, sliced: bool = False) -> "_Read[T]":
+        """Request a page; a record in it that is invalid counts as read."""
         wanted = self._on_invalid
-        if wanted == "raise":
-            return wanted
 
         def count(invalid: InvalidRecord) -> None:
             seen.add_unreadable()
             if callable(wanted):
                 wanted(invalid)
 
-        return count
-
-    def _read(self, on_invalid: OnInvalid, *, sliced: bool) -> "AsyncGenerator[_Read[T], None]":
-        async def fetch(number: int) -> _Read[T]:
-            if sliced and self._fetch_sliced is not None:
-                slices = await self._fetch_sliced(number, self._page_size, on_invalid)
-                page, empty = slices.head, slices.empty
-            else:
-                slices, page = None, await self._fetch(number, self._page_size, on_invalid)
-                empty = not page.results
-            return _Read(page, slices, Step(page, number, self._name, empty=empty))
-
-        return read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
+        on_invalid = wanted if wanted == "raise" else count
+        return _Read(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
 
     def _last(self, read: "_Read[T]") -> int:
         """Return the number of the last page that will be needed, according to a page."""
@@ -226,10 +245,13 @@ class Pager(Generic[T]):
 class _Read(Generic[T]):
     """A page, whole or in slices, and where it leads."""
 
-    def __init__(self, head: Page[T], slices: SlicedPage[T] | None, step: Step) -> None:
-        self.head = head
-        self.step = step
-        self._slices = slices
+    def __init__(self, page: Page[T] | SlicedPage[T], number: int, name: str) -> None:
+        self._slices = page if isinstance(page, SlicedPage) else None
+        self.head = page.head if isinstance(page, SlicedPage) else page
+        empty = page.empty if isinstance(page, SlicedPage) else not page.results
+        self.step = Step(self.head, number, name, empty=empty)
+        self.following = self.step.next
+        self.only = self._slices is None and self.step.ends
 
     async def parts(self) -> AsyncGenerator[Page[T], None]:
         """Yield the page, or each slice as a page of its own."""
@@ -239,7 +261,3 @@ class _Read(Generic[T]):
             async with aclosing(aiter(self._slices)) as slices:
                 async for records in slices:
                     yield replace(self.head, results=records)
-
-    @property
-    def following(self) -> int | None:
-        return self.step.next

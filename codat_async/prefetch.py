@@ -46,6 +46,7 @@ class Step:
         self.number = number
         self._name = name
         self._link = page.links.next if page.links is not None else None
+        self.ends = self._link is None
         # An empty page that does not state its size could lead on for ever.
         self._past_the_end = empty and not 0 < number * page.page_size < page.total_results
         self.next = self._linked()

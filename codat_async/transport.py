@@ -337,7 +337,12 @@ class _Content:
 
 
 def _query(request: Request) -> str:
-    return urlencode(request.query, quote_via=quote) if request.query else ""
+    return _encoded(tuple(request.query)) if request.query else ""
+
+
+@lru_cache(maxsize=512)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query, quote_via=quote)
 
 
 def _mapped(error: Exception, request: Request) -> TransportError:

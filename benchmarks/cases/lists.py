@@ -29,6 +29,8 @@ from codat_async.models import Invoice, Page
 
 PAGE_SIZE = 500
 PREFETCH = 10
+SLICE = 16
+"""Records that the floor decodes at a time: 32 kB, as our pager does."""
 PREFETCHED = "ours with prefetch"
 BUSY = "the latency is hidden completely, and the decoder keeps the core busy all the time"
 SDK_RECORDS = 5000
@@ -97,22 +99,24 @@ def sdk(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
 
 
 def floor(count: int, latency_ms: int, page_size: int = PAGE_SIZE) -> Side:
-    """aiohttp's ``get`` and a decoder in a loop, one page after another."""
+    """aiohttp's ``get`` and a decoder in a loop, one page after another, decoded in slices as ours are."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
         base_url = setting.base_url(records=count, latency_ms=latency_ms)
         url = f"{base_url}/companies/{COMPANY}/data/invoices"
-        decode = msgspec.json.Decoder(Page[Invoice]).decode
+        split = msgspec.json.Decoder(Page[msgspec.Raw]).decode
+        decode = msgspec.json.Decoder(Invoice).decode
         async with clients.floor() as session:
 
             async def read() -> int:
                 seen, number = 0, 1
                 while True:
                     async with session.get(f"{url}?page={number}&pageSize={page_size}") as response:
-                        page = decode(await response.read())
-                    for _ in page.results:
-                        seen += 1
+                        page = split(await response.read())
+                    for start in range(0, len(page.results), SLICE):
+                        for _ in [decode(raw) for raw in page.results[start : start + SLICE]]:
+                            seen += 1
                     if not page.has_next:
                         return seen
                     number += 1
@@ -141,8 +145,12 @@ def rows(short: bool) -> list[Row]:
                 FLOOR: floor(count, 0),
             },
             measures=MEASURES,
-            goals=(Goal(PER_SECOND, 20, SDK, shortfall=BOUND), Goal(PER_SECOND, 0.9, FLOOR)),
-            rounds=3,
+            goals=(
+                Goal(PER_SECOND, 20, SDK, shortfall=BOUND),
+                Goal(PER_SECOND, 0.95, FLOOR),
+                Goal(PEAK, 1.6, FLOOR),
+            ),
+            rounds=5,
             needs_server=True,
             note=note,
         ),

@@ -4,13 +4,14 @@ The other modules of this package are private: code outside imports from here.
 """
 
 from codat_async.codec.decoding import decoder
-from codat_async.codec.pages import OnInvalid, SlicedPage, SplitPage, decode_page, split_page
+from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, SplitPage, decode_page, split_page
 from codat_async.codec.records import encode, read
 from codat_async.codec.validation import RecordKey, read_key, validator
 from codat_async.errors import DECODE_ERRORS
 
 __all__ = [
     "DECODE_ERRORS",
+    "SLICE",
     "OnInvalid",
     "RecordKey",
     "SlicedPage",

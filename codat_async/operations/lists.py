@@ -47,19 +47,16 @@ class _List(Call[T], options=ListOptions):
         first = self.request(ids)
         filters = query_pairs({**parameters, "orderBy": paging.pop("order_by", None), "query": query})
 
-        async def body(number: int, size: int) -> bytes:
+        async def fetch(
+            number: int, size: int, on_invalid: OnInvalid, sliced: bool
+        ) -> "Page[T] | codec.SlicedPage[T]":
             place = (("page", str(number)), ("pageSize", str(size)))
-            return (await self._caller.send(first.copy(query=place + filters))).body
-
-        async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[T]:
-            data = await body(number, size)
+            data = (await self._caller.send(first.copy(query=place + filters))).body
+            if sliced and len(data) > codec.SLICE:
+                return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
             return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
 
-        async def fetch_sliced(number: int, size: int, on_invalid: OnInvalid) -> codec.SlicedPage[T]:
-            data = await body(number, size)
-            return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
-
-        return Pager(fetch, fetch_sliced=fetch_sliced, name=self.label, **paging)
+        return Pager(fetch, name=self.label, **paging)
 
 
 class CompanyList(_List[T], base=COMPANY):

@@ -502,12 +502,12 @@ async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPa
     task.cancel()
     assert 0 < seen["search"] < seen["decode"]
     assert len(read.results) == 5000
-    assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages._SLICE) > 5
+    assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages.SLICE) > 5
 
 
 def test_slices_are_cut_by_bytes() -> None:
     """Each ends with the record that fills it, whatever the others are like."""
-    sizes = [*[pages._SLICE // 4] * 5, 3 * pages._SLICE, 10, 10, pages._SLICE - 20, 5, pages._SLICE, 7]
+    sizes = [*[pages.SLICE // 4] * 5, 3 * pages.SLICE, 10, 10, pages.SLICE - 20, 5, pages.SLICE, 7]
     raws = [Raw(b"1" * size) for size in sizes]
     slices = list(pages._slices(raws))
     assert [len(each) for each in slices] == [4, 2, 3, 2, 1]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from codat_async import dedup
+from codat_async import dedup, paging
 from codat_async.codec import OnInvalid, SlicedPage, pages
 from codat_async.errors import InvalidRecord, PagingError
 from codat_async.models import Account, HalRef, Links, Page
@@ -51,7 +51,9 @@ class Listing:
         self.running = self.most_running = 0
         self.cancelled = 0
 
-    async def __call__(self, number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
+    async def __call__(
+        self, number: int, size: int, on_invalid: OnInvalid, sliced: bool = False
+    ) -> Page[Account] | SlicedPage[Account]:
         self.asked.append((number, size))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -68,17 +70,14 @@ class Listing:
         answer = self.pages[number]
         if isinstance(answer, Exception):
             raise answer
+        if sliced and self.sliced:
+            data = msgspec.json.encode(answer)
+            return SlicedPage(data, Account, on_invalid=on_invalid, operation="accounts.list")
         return msgspec.structs.replace(answer, results=list(answer.results))
-
-    async def slices(self, number: int, size: int, on_invalid: OnInvalid) -> SlicedPage[Account]:
-        """The same page, to be decoded in slices."""
-        data = msgspec.json.encode(await self(number, size, on_invalid))
-        return SlicedPage(data, Account, on_invalid=on_invalid, operation="accounts.list")
 
     def pager(self, **options: Any) -> Pager[Account]:
         """A pager over it."""
-        fetch_sliced = self.slices if self.sliced else None
-        return Pager(self, fetch_sliced=fetch_sliced, name="accounts.list", **{"page_size": 2, **options})
+        return Pager(self, name="accounts.list", **{"page_size": 2, **options})
 
     @property
     def numbers(self) -> list[int]:
@@ -89,7 +88,7 @@ class Listing:
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every test with pages decoded at once, and in slices of one record."""
     monkeypatch.setattr(Listing, "sliced", request.param == "sliced")
-    monkeypatch.setattr(pages, "_SLICE", 1)
+    monkeypatch.setattr(pages, "SLICE", 1)
 
 
 def three_pages() -> Listing:
@@ -124,6 +123,25 @@ async def test_nothing_is_requested_before_use() -> None:
     assert "accounts.list" in repr(pager)
     assert listing.asked == []
     assert pager.total is None
+
+
+async def test_one_page_is_handed_on_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that ends with its first page is read without the loop over pages, in every way of reading."""
+    monkeypatch.setattr(paging, "read_pages", None)
+    listing = Listing(page(1, "a", "b", "b", total=2, last=True))
+    pager = listing.pager(prefetch=3)
+    assert [record.id for record in await pager.collect()] == ["a", "b"]
+    assert pager.drift == Drift(total=2, seen=2, duplicates=1)
+    assert [len(held.results) async for held in pager.pages()] == [2]
+    assert [record.id for record in await listing.pager(limit=1).collect()] == ["a"]
+    assert listing.asked == [(1, 2), (1, 2), (1, 1)]
+
+
+async def test_the_first_page_of_a_longer_list_is_requested_once() -> None:
+    """It is handed on to the loop over pages."""
+    listing = three_pages()
+    assert len(await listing.pager().collect()) == 6
+    assert listing.numbers == [1, 2, 3]
 
 
 async def test_iterating_twice() -> None:
@@ -356,7 +374,7 @@ async def test_records_are_released_one_by_one() -> None:
     """A page does not keep records that the consumer is done with: freeing all at once would stall."""
     page_held: list[Page[Account]] = []
 
-    async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
+    async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Account]:
         page_held.append(page(1, "a", "b", total=2, last=True))
         return page_held[0]
 
@@ -482,7 +500,7 @@ async def test_invalid_records_count_as_read() -> None:
     reported: list[InvalidRecord] = []
     bad = InvalidRecord("odd", record_id="x", path="$.y", raw=b"{}")
 
-    async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
+    async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Account]:
         assert callable(on_invalid)
         on_invalid(bad)
         return page(1, "a", total=2, last=True)
@@ -498,7 +516,7 @@ async def test_invalid_records_raise_by_default() -> None:
     """The default of ``on_invalid`` is passed to the function that fetches a page."""
     asked: list[OnInvalid] = []
 
-    async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Account]:
+    async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Account]:
         asked.append(on_invalid)
         return page(1, total=0, last=True)
 
@@ -517,8 +535,9 @@ async def test_pages_already_read_are_not_kept() -> None:
     class Marked:
         """An object that supports weak references."""
 
-    async def fetch(number: int, size: int, on_invalid: OnInvalid) -> Page[Any]:
+    async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Any]:
         answer = await listing(number, size, on_invalid)
+        assert isinstance(answer, Page)
         marked = Marked()
         held.append(weakref.ref(marked))
         return msgspec.structs.replace(answer, results=[marked])
