@@ -37,17 +37,15 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
     with the path and the reason, and :class:`~codat_async.errors.DecodingError` for bytes
     that are not JSON. ``operation`` names the call in the error's message.
     """
-    decode = decoder(kind).decode
-    source = data
+    strict = decoder(kind)
+    source, exact = data, not holds_inexact(data)
     try:
-        record = decode(data)
+        # Only times that are not exact would be rounded.
+        record = (strict.plain if exact else strict.decode)(data)
     except DECODE_ERRORS as failure:
-        record, source = read_leniently(bytes(data), kind, decode, failure, operation)
-    if (
-        unknown_fields
-        and isinstance(record, Model | dict)
-        and (holds_inexact(source) or not _fits_exactly(kind, source))
-    ):
+        record, source = read_leniently(bytes(data), kind, strict.decode, failure, operation)
+        exact = not holds_inexact(source)
+    if unknown_fields and isinstance(record, Model | dict) and not (exact and _fits_exactly(kind, source)):
         try:
             _keep_unknown_below(record, source)
         except DECODE_ERRORS as failure:

@@ -76,12 +76,8 @@ class FinancialStatement(Call[T], base=COMPANY):
         ``period_length`` is in months, ``periods_to_compare`` is a number of periods, and
         ``start_month`` is any day of the latest period's month (default: the latest available).
         """
-        query: dict[str, object] = {
-            "periodLength": period_length,
-            "periodsToCompare": periods_to_compare,
-            "startMonth": start_month,
-        }
-        return await self._answer((company_id,), query)
+        periods = {"periodLength": period_length, "periodsToCompare": periods_to_compare}
+        return await self._answer((company_id,), {**periods, "startMonth": start_month})
 
 
 class AgedReport(Call[T], base=COMPANY):
@@ -96,12 +92,8 @@ class AgedReport(Call[T], base=COMPANY):
         report_date: date | None = None,
     ) -> T:
         """Read the report as of ``report_date``, in ``number_of_periods`` of ``period_length_days`` days."""
-        query: dict[str, object] = {
-            "numberOfPeriods": number_of_periods,
-            "periodLengthDays": period_length_days,
-            "reportDate": report_date,
-        }
-        return await self._answer((company_id,), query)
+        periods = {"numberOfPeriods": number_of_periods, "periodLengthDays": period_length_days}
+        return await self._answer((company_id,), {**periods, "reportDate": report_date})
 
 
 class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
