@@ -138,9 +138,8 @@ class Pager(Generic[T]):
             return records
         if first.only:
             # Most lists have one page, for which a generator costs as much as the middleware.
-            if self._cut(first.head, seen, self._limit) != 0:
-                await self._reconcile(first.head, seen)
-            return newest(first.head.results) if seen.updates else first.head.results
+            page = await self._only(first.head, seen)
+            return newest(page.results) if seen.updates else page.results
         async with aclosing(self._pages(seen, first)) as pages:
             async for page in pages:
                 records += page.results
@@ -162,13 +161,10 @@ class Pager(Generic[T]):
         first = first or await self._first(seen, sliced=sliced)
         if first is None:
             return
-        left = self._limit
         if first.only:
-            left = self._cut(first.head, seen, left)
-            yield first.head
-            if left != 0:
-                await self._reconcile(first.head, seen)
+            yield await self._only(first.head, seen)
             return
+        left = self._limit
 
         async def fetch(number: int) -> _Read[T]:
             nonlocal first
@@ -194,6 +190,11 @@ class Pager(Generic[T]):
                 advance.check(read.step.number, following, rows=rows, new=seen.rows - new, total=self.total)
         if last is not None:
             await self._reconcile(last, seen)
+
+    async def _only(self, page: Page[T], seen: SeenRecords) -> Page[T]:
+        if self._cut(page, seen, self._limit) != 0:
+            await self._reconcile(page, seen)
+        return page
 
     @staticmethod
     def _cut(page: Page[T], seen: SeenRecords, left: int | None) -> int | None:
