@@ -19,6 +19,7 @@ SOURCES = ("codat_async", "middleware/codat_middleware")
 SLOW_TESTS = (
     "benchmarks",
     "contract",
+    "examples",
     "faults",
     "fuzz",
     "sandbox",
@@ -89,6 +90,16 @@ def fresh(session: nox.Session) -> None:
     session.run(
         *("python", "-m", "pytest", "-q", "tests/contract/fresh", *session.posargs),
         env={"CODAT_ASYNC_REQUIRE_FRESH": "1"},
+    )
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples for web frameworks, as processes that the sandbox sends events to."""
+    install(session, "-e", ".[test]", "-r", "tests/examples/requirements.txt")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/examples", *session.posargs),
+        env={"CODAT_ASYNC_REQUIRE_EXAMPLES": "1"},
     )
 
 

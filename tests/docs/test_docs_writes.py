@@ -26,9 +26,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def recipe() -> dict[str, Any]:
     """The names that the page's program defines."""
-    (block,) = re.findall(
-        r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if "def create_once" in block)
     names: dict[str, Any] = {}
     exec(block.replace("asyncio.run(main())", ""), names)
     names["PAUSE"] = 0.0

@@ -120,12 +120,13 @@ def test_tolerance_is_configurable() -> None:
         webhooks.verify(BODY, signed(at=NOW - 11), SECRET, now=NOW, tolerance=10)
 
 
-def test_mutated_headers_raise_only_webhook_errors() -> None:
-    """Fifty thousand random changes to valid headers: accepted, or a typed error."""
+@pytest.mark.parametrize("number", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_mutated_headers_raise_only_webhook_errors(number: int) -> None:
+    """Random changes to valid headers: accepted, or a typed error."""
     rng = random.Random(20261129)
     alphabet = [chr(each) for each in (0, 10, 32, 44, 46, 48, 61, 65, 118, 233, 0x661, 0x1F600, 0xD800)]
     accepted = 0
-    for _ in range(50_000):
+    for _ in range(number):
         headers = signed()
         for _ in range(rng.randint(1, 3)):
             name = rng.choice(list(headers))
@@ -140,4 +141,4 @@ def test_mutated_headers_raise_only_webhook_errors() -> None:
             accepted += 1
         except webhooks.WebhookError:
             pass
-    assert 0 < accepted < 50_000
+    assert 0 < accepted < number
