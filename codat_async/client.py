@@ -11,7 +11,7 @@ import aiohttp
 
 from codat_async import errors
 from codat_async.resources import Resources
-from codat_async.transport import AiohttpTransport
+from codat_async.transport import AiohttpTransport, checked_base_url
 from codat_middleware import (
     Auth,
     Governor,
@@ -90,6 +90,11 @@ class Codat(Resources):
     ``max_response_size``
         Bytes of an answer's body, decompressed, beyond which reading it ends with
         :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
+    ``transport``
+        A handler of your own in place of aiohttp; the client does not close it. Its requests
+        have the ``base_url``, all headers and the time-out. It returns an answer of any status,
+        streams that of a request with ``stream``, and raises
+        :class:`~codat_async.errors.TransportError` if there is none.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
     base URL.
@@ -109,9 +114,14 @@ class Codat(Resources):
         timeout: Timeout | float | None = None,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
-        max_connections: int = DEFAULT_CONNECTIONS,
+        max_connections: int | None = None,
         max_response_size: int | None = DEFAULT_RESPONSE_SIZE,
+        transport: Handler | None = None,
     ) -> None:
+        for name, value in ("session", session), ("max_connections", max_connections), ("proxy", proxy):
+            if transport is not None and value is not None:
+                raise errors.ConfigurationError(f"{name} has no effect on a transport of your own")
+        max_connections = DEFAULT_CONNECTIONS if max_connections is None else max_connections
         if max_connections < 1:
             raise errors.ConfigurationError(f"max_connections must be 1 or more, not {max_connections}")
         if max_response_size is not None and max_response_size < 1:
@@ -131,21 +141,27 @@ class Codat(Resources):
                 "retry has no effect on a middleware of your own: add Retry(policy) to it"
             )
         self._middleware = (*extra_middleware, *middleware)
-        self._transport = AiohttpTransport(
-            base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL,
-            headers={**_HEADERS, **(headers or {})},
-            timeout=_timeout(timeout),
-            max_connections=max_connections,
-            max_response_size=max_response_size,
-            proxy=proxy,
-            session=session,
+        self.base_url: str = checked_base_url(
+            base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL
         )
-        self._handler: Handler = compose(self._middleware, self._transport)
-
-    @property
-    def base_url(self) -> str:
         """The root of every request's URL, without a slash at its end."""
-        return self._transport.base_url
+        all_headers = _merged(_HEADERS, headers or {})
+        if transport is None:
+            transport = AiohttpTransport(
+                self.base_url,
+                headers=all_headers,
+                timeout=_timeout(timeout),
+                max_connections=max_connections,
+                max_response_size=max_response_size,
+                proxy=proxy,
+                session=session,
+            )
+        else:
+            transport = _completing(
+                transport, self.base_url, all_headers, _timeout(timeout), max_response_size
+            )
+        self._transport: Handler = transport
+        self._handler: Handler = compose(self._middleware, self._transport)
 
     def __repr__(self) -> str:
         return f"<Codat {self.base_url}>"
@@ -194,8 +210,9 @@ class Codat(Resources):
         return other
 
     async def aclose(self) -> None:
-        """Close the session, unless it was passed in."""
-        await self._transport.aclose()
+        """Close the session, unless it or the transport was passed in."""
+        if isinstance(self._transport, AiohttpTransport):
+            await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -236,12 +253,33 @@ class _Options:
         self._max_size = max_size
 
     def __call__(self, request: Request, handler: Handler) -> Awaitable[Response]:
-        own = {name.lower() for name in request.headers}
-        added = {name: value for name, value in self._headers.items() if name.lower() not in own}
-        headers = {**added, **request.headers}
+        headers = _merged(self._headers, request.headers)
         max_size = request.max_response_size or self._max_size
         timeout = request.timeout or self._timeout
         return handler(request.copy(timeout=timeout, headers=headers, max_response_size=max_size))
+
+
+def _completing(
+    transport: Handler, base_url: str, headers: Mapping[str, str], timeout: Timeout, max_size: int | None
+) -> Handler:
+    """A transport of the user's own, whose requests get what the one over aiohttp knows by itself."""
+    defaults = _Options(timeout, headers, None)
+
+    def complete(request: Request) -> Awaitable[Response]:
+        size = min(filter(None, (request.max_response_size, max_size)), default=None)
+        if (body := request.body) is not None:
+            request = request.with_header("Content-Type", body.content_type)
+            if body.length is not None:
+                request = request.with_header("Content-Length", str(body.length))
+        return defaults(request.copy(base_url=base_url, max_response_size=size), transport)
+
+    return complete
+
+
+def _merged(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers, with those of the defaults that they do not have in any case."""
+    own = {name.lower() for name in headers}
+    return {**{name: value for name, value in defaults.items() if name.lower() not in own}, **headers}
 
 
 def _credential(api_key: Credential | None) -> Credential:

@@ -58,8 +58,7 @@ class AiohttpTransport:
         proxy: str | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        self.base_url = checked_base_url(base_url)
-        base = URL(self.base_url)
+        base = URL(base_url)
         self._scheme, self._authority = base.scheme, base.raw_authority
         self._before = base.raw_path.rstrip("/")
         self._headers: CIMultiDict[str] = CIMultiDict()

@@ -62,6 +62,8 @@ class Request(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     """Percent-encoded, relative to the base URL, starting with ``/``; without the query."""
+    base_url: str = ""
+    """Without a slash at its end; set for a transport of your own alone."""
     query: tuple[tuple[str, str], ...] = ()
     """Names and values, not encoded; the transport encodes them."""
     headers: Mapping[str, str] = _NO_HEADERS

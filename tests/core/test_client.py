@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from codat_async import Codat, Limits, Request, Response, RetryPolicy, Timeout, default_middleware
-from codat_async.errors import ConfigurationError, NotFound, Unauthorized
-from codat_middleware import Auth, Governor, Handler, Idempotency, Logging, RateLimit, Retry
+from codat_async.errors import ConfigurationError, ConnectionLost, NotFound, Unauthorized
+from codat_middleware import Auth, Body, Governor, Handler, Idempotency, Logging, RateLimit, Retry
 
 Serve = Callable[..., Awaitable[Any]]
 Connect = Callable[..., Codat]
@@ -211,6 +211,89 @@ async def test_headers_of_the_client(serve: Serve, connect: Connect) -> None:
     await connect(server.url, headers={"user-agent": "mine/1", "X-Trace": "7"}).accounts.get("c", "a")
     headers = {name.lower(): value for name, value in server.seen[0].headers.items()}
     assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
+
+
+# --- a transport of your own --------------------------------------------------------------------------
+
+
+async def test_own_transport_gets_whole_requests() -> None:
+    """The request that reaches it has the base URL, all headers, the time-out and the limit of the size."""
+    seen: list[Request] = []
+
+    async def transport(request: Request) -> Response:
+        seen.append(request)
+        return Response(status=200, body=b'{"id": "a"}')
+
+    async with Codat(
+        "key",
+        base_url="https://api.test/",
+        transport=transport,
+        timeout=5,
+        headers={"user-agent": "mine/1"},
+        max_response_size=1000,
+    ) as codat:
+        await codat.accounts.get("c", "a")
+        await codat.with_options(timeout=1, max_response_size=2000).accounts.get("c", "a")
+        await codat.with_options(max_response_size=20).accounts.get("c", "a")
+        await codat.send(Request(method="POST", path="/x", body=Body(b"{}", content_type="text/x", length=2)))
+    first = seen[0]
+    assert (first.base_url, first.path) == ("https://api.test", "/companies/c/data/accounts/a")
+    assert dict(first.headers) == {
+        "Accept": "application/json",
+        "user-agent": "mine/1",
+        "Authorization": "Basic a2V5",
+    }
+    assert [request.timeout for request in seen[:2]] == [Timeout(total=5.0), Timeout(total=1.0)]
+    assert [request.max_response_size for request in seen[:3]] == [1000, 1000, 20]
+    assert (seen[3].headers["Content-Type"], seen[3].headers["Content-Length"]) == ("text/x", "2")
+
+
+async def test_own_transport_streams() -> None:
+    """A download gets what the transport streams, and closes it."""
+    closed: list[bool] = []
+
+    class Stream:
+        async def __aiter__(self) -> Any:
+            yield b"pdf"
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async def transport(request: Request) -> Response:
+        assert request.stream
+        return Response(status=200, stream=Stream())
+
+    async with (
+        Codat("key", transport=transport) as codat,
+        codat.invoices.download_pdf("c", "i") as download,
+    ):
+        assert await download.read() == b"pdf"
+    assert closed
+
+
+async def test_errors_of_an_own_transport_are_retried(connect: Connect) -> None:
+    """The typed errors that it raises are those that the retry middleware knows."""
+    attempts: list[int] = []
+
+    async def transport(request: Request) -> Response:
+        attempts.append(request.attempt)
+        if request.attempt < 3:
+            raise ConnectionLost("gone", method=request.method, path=request.path, sent=True)
+        return Response(status=200, body=b'{"id": "a"}')
+
+    await connect("http://localhost:9", transport=transport).accounts.get("c", "a")
+    assert attempts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("setting", ["session", "max_connections", "proxy"])
+def test_settings_that_a_transport_ignores(setting: str) -> None:
+    """A setting of the transport over aiohttp is no setting of another one."""
+
+    async def transport(request: Request) -> Response:
+        raise AssertionError
+
+    with pytest.raises(ConfigurationError, match=f"{setting} has no effect on a transport of your own"):
+        Codat("key", transport=transport, **{setting: object()})
 
 
 # --- cheap copies -------------------------------------------------------------------------------------

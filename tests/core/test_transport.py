@@ -1,4 +1,4 @@
-"""The one place that knows aiohttp: what goes out, what comes back, and what each failure becomes."""
+"""Transports, over aiohttp and over httpx: what goes out, what comes back, and what each failure becomes."""
 
 import asyncio
 import ssl
@@ -11,16 +11,18 @@ import pytest
 from aiohttp import web
 from aioresponses import aioresponses
 
+from codat_async import Codat
 from codat_async.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLost,
     RequestTimeout,
+    ResponseTooLarge,
     TLSError,
     TransportError,
 )
 from codat_async.transport import AiohttpTransport, _Content, _limits, checked_base_url
-from codat_middleware.messages import Body, Request, Timeout
+from codat_middleware.messages import Body, Request, Response, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
 
@@ -28,18 +30,46 @@ GET = Request(method="GET", path="/companies/c/data/info", operation="company_in
 POST = GET.copy(method="POST", body=Body(b"{}"))
 
 
-def transport(url: str, **options: Any) -> AiohttpTransport:
-    """A transport with short time-outs where a test asks for them."""
+class OwnTransport:
+    """The example over httpx, as a client uses it."""
+
+    def __init__(self, url: str, *, max_connections: int = 2, **options: Any) -> None:
+        httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
+        from examples.httpx_transport import HttpxTransport
+
+        self._client = httpx.AsyncClient(limits=httpx.Limits(max_connections=max_connections))
+        self._send = Codat(base_url=url, middleware=[], transport=HttpxTransport(self._client), **options)
+
+    async def __call__(self, request: Request) -> Response:
+        """Send one attempt."""
+        return await self._send._handler(request)
+
+    async def aclose(self) -> None:
+        """Close the client of httpx."""
+        await self._client.aclose()
+
+
+def aiohttp_transport(url: str, **options: Any) -> AiohttpTransport:
+    """The transport over aiohttp; two connections."""
     return AiohttpTransport(
         url,
         **{"headers": {"Accept": "application/json"}, "timeout": Timeout(), "max_connections": 2, **options},
     )
 
 
+Make = Callable[..., AiohttpTransport | OwnTransport]
+
+
+@pytest.fixture(params=[aiohttp_transport, OwnTransport], ids=["aiohttp", "httpx"])
+def transport(request: pytest.FixtureRequest) -> Make:
+    """Make a transport: of each kind."""
+    return request.param
+
+
 @pytest.fixture
-async def sending() -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+async def sending(transport: Make) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """Send one request by a transport that is closed after the test."""
-    opened: list[AiohttpTransport] = []
+    opened: list[AiohttpTransport | OwnTransport] = []
 
     async def send(url: str, request: Request = GET, **options: Any) -> Any:
         opened.append(transport(url, **options))
@@ -48,6 +78,9 @@ async def sending() -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     yield send
     for held in opened:
         await held.aclose()
+
+
+only_aiohttp = pytest.mark.parametrize("transport", [aiohttp_transport], ids=["aiohttp"], indirect=True)
 
 
 # --- what goes out ----------------------------------------------------------------------------------
@@ -103,18 +136,36 @@ async def test_bodies(serve: Serve, sending: Serve) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 301, 302, 404, 429, 500])
-async def test_statuses_are_values(mocked: aioresponses, sending: Serve, status: int) -> None:
+async def test_statuses_are_values(serve: Serve, sending: Serve, status: int) -> None:
     """Whatever the status, it is an answer; a redirect is not followed."""
-    mocked.get(
-        "https://api.test/companies/c/data/info",
-        status=status,
-        body=b"" if status == 204 else b"{}",
-        headers={"Location": "https://evil.test/", "X-Rate-Limit-Remaining": "7"},
-    )
-    response = await sending("https://api.test")
+
+    async def answer(request: web.Request) -> web.Response:
+        headers = {"Location": "https://evil.test/", "X-Rate-Limit-Remaining": "7"}
+        return web.Response(status=status, headers=headers)
+
+    server = await serve(answer)
+    response = await sending(server.url)
     assert response.status == status
     assert response.headers["x-rate-limit-remaining"] == "7"
-    assert len(mocked.requests) == 1
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("size", [9, 10])
+async def test_answers_have_a_maximum_size(serve: Serve, sending: Serve, size: int) -> None:
+    """A body that is larger than the limit of the request is an error, and that of a failure is read."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.query["status"]), body=bytes(10))
+
+    server = await serve(answer)
+    limited = GET.copy(max_response_size=size)
+    assert len((await sending(server.url, limited.copy(query=(("status", "404"),)))).body) == 10
+    wanted = sending(server.url, limited.copy(query=(("status", "200"),)))
+    if size == 10:
+        assert len((await wanted).body) == 10
+    else:
+        with pytest.raises(ResponseTooLarge, match="larger than 9 bytes"):
+            await wanted
 
 
 async def test_base_url_with_a_path(serve: Serve, sending: Serve) -> None:
@@ -149,7 +200,7 @@ async def test_streams_and_their_errors(serve: Serve, sending: Serve) -> None:
     assert 1 << 20 <= len(failed.body) < 3_000_000
 
 
-async def test_connections_are_released(serve: Serve) -> None:
+async def test_connections_are_released(serve: Serve, transport: Make) -> None:
     """Answers of every kind leave the one connection of a small pool free for the next request."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -257,7 +308,7 @@ async def test_time_out_of_one_request(serve_bytes: Serve, sending: Serve) -> No
     assert error.phase == "read"
 
 
-async def test_waiting_for_a_connection(serve_bytes: Serve) -> None:
+async def test_waiting_for_a_connection(serve_bytes: Serve, transport: Make) -> None:
     """A pool that stays full is a time-out to connect: nothing was sent."""
     small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(connect=0.05))
     holding = asyncio.create_task(small(GET))
@@ -271,7 +322,7 @@ async def test_waiting_for_a_connection(serve_bytes: Serve) -> None:
 
 
 @pytest.mark.parametrize("total", [0.2, 0.5])
-async def test_connecting_ends_before_the_whole(serve_bytes: Serve, total: float) -> None:
+async def test_connecting_ends_before_the_whole(serve_bytes: Serve, total: float, transport: Make) -> None:
     """An attempt that never got a connection says so, however short the time for all of it."""
     small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(total=total))
     holding = asyncio.create_task(small(GET.copy(timeout=Timeout())))
@@ -333,6 +384,7 @@ async def test_streams_have_no_total(serve: Serve, sending: Serve) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
+@only_aiohttp
 async def test_every_foreign_error_is_mapped(
     mocked: aioresponses, sending: Serve, raised: Exception, kind: type[TransportError]
 ) -> None:
@@ -342,7 +394,9 @@ async def test_every_foreign_error_is_mapped(
     assert error.reason
 
 
-async def test_errors_show_no_query_and_no_credential(serve_bytes: Serve, sending: Serve) -> None:
+async def test_errors_show_no_query_and_no_credential(
+    serve_bytes: Serve, sending: Serve, transport: Make
+) -> None:
     """Neither our error nor those chained to it show what was asked for, or by whom."""
 
     async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -366,7 +420,7 @@ async def test_errors_show_no_query_and_no_credential(serve_bytes: Serve, sendin
     assert "://" not in errors[0].reason
 
 
-async def test_cancelling_a_request(serve_bytes: Serve) -> None:
+async def test_cancelling_a_request(serve_bytes: Serve, transport: Make) -> None:
     """A cancelled request is cancelled, not mapped, and leaves the pool usable."""
     small = transport(await serve_bytes(silent), max_connections=1)
     task = asyncio.create_task(small(GET))
@@ -479,8 +533,12 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
     assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
 
 
+@only_aiohttp
 async def test_answer_before_the_end_of_an_upload(serve_bytes: Serve, sending: Serve) -> None:
-    """An answer that does not wait for the body is the answer, and the rest is not sent."""
+    """An answer that does not wait for the body is the answer, and the rest is not sent.
+
+    httpx reads no answer before the whole body is sent.
+    """
 
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -508,14 +566,15 @@ async def test_a_source_of_text(serve: Serve, sending: Serve) -> None:
         return web.Response()
 
     server = await serve(answer)
-    with pytest.raises(TypeError, match="must yield bytes, not str"):
+    with pytest.raises(TypeError, match=r"bytes.*str"):
         await sending(server.url, POST.copy(body=Body(text)))
 
 
 # --- event loops ------------------------------------------------------------------------------------------
 
 
-def test_second_event_loop(unused_tcp_port: int) -> None:
+@only_aiohttp
+def test_second_event_loop(unused_tcp_port: int, transport: Make) -> None:
     """A transport used in another loop than the first says what is wrong."""
     small = transport(f"http://127.0.0.1:{unused_tcp_port}")
     first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
