@@ -1,11 +1,12 @@
 """Bulk pulls: many companies and data types, into files that survive a crash."""
 
+from codat_async.bulk.extract.history import read_history
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.forget import Forgotten, forget
 from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_types, resolve_types
-from codat_async.bulk.plan.estimate import Plan, QuotaTooSmall, make_plan
+from codat_async.bulk.plan.estimate import Estimate, History, Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
 from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
 from codat_async.bulk.runner import NothingToPull, Pull, pull
@@ -28,10 +29,12 @@ __all__ = [
     "DamagedFile",
     "DirectoryError",
     "DiskFull",
+    "Estimate",
     "Event",
     "Failure",
     "FailureGroup",
     "Forgotten",
+    "History",
     "Inventory",
     "Monitor",
     "NothingToPull",
@@ -60,6 +63,7 @@ __all__ = [
     "make_plan",
     "pull",
     "pull_types",
+    "read_history",
     "records",
     "resolve_types",
     "status",

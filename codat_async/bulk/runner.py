@@ -208,7 +208,7 @@ class Pull:
         wanted = f"at least {units}"
         if fits is None:
             plan = await make_plan(
-                self._codat, found.subjects, self._kinds, page_size=self._options.page_size
+                self._codat, found.subjects, self._kinds, page_size=self._options.page_size, full=True
             )
             if plan.fits:
                 return

@@ -21,7 +21,7 @@ from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, pull_types, resolve_types
-from codat_async.bulk.plan.estimate import expand
+from codat_async.bulk.plan.sample import expand
 from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.lists import Ending

@@ -176,7 +176,7 @@ def _pull(
         raise click.UsageError("--refresh cannot be used with --no-freshness")
     selection = _select(options)
     if dry_run:
-        return _plan(selection, options, as_json=log is not None)
+        return _plan(selection, {**options, "into": into}, as_json=log is not None)
     pull_options = bulk.PullOptions(
         types=[kind.name for kind in selection.types],
         companies=selection.companies,
@@ -328,11 +328,21 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
         }
     )
 )
+@click.option(
+    "--into", type=PATH, metavar="DIR", help="Directory of the pull, whose earlier nights say what one takes."
+)
+@click.option("--ask", is_flag=True, help="Ask for the totals of a few companies instead.")
+@click.option("--full", is_flag=True, help="Plan to read all records again.")
+@freshness_options
 @selection_options
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(as_json: bool, **options: Any) -> int:
-    """Estimate the requests, bytes and minutes that a full pull takes, from the total of each list."""
+    """Estimate the requests, bytes and minutes of a pull, and its share of the quota.
+
+    With --into, earlier nights of the directory say what the next one takes: no list is asked for. Without
+    any, or with --ask, the totals of the lists of 20 companies are, for an estimate of all.
+    """
     return _plan(_select(options), options, as_json=as_json)
 
 
@@ -341,10 +351,22 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
 
     from codat_async import bulk
 
+    into = None if options.get("ask") else options.get("into")
+    history = None if into is None else bulk.read_history(into)
+
     async def work(codat: Any) -> bulk.Plan:
         unlinked = options["include_unlinked"]
         found = await bulk.find_companies(codat, selection.companies, include_unlinked=unlinked)
-        plan = await bulk.make_plan(codat, found.subjects, selection.types, page_size=options["page_size"])
+        plan = await bulk.make_plan(
+            codat,
+            found.subjects,
+            selection.types,
+            page_size=options["page_size"],
+            history=history,
+            full=options["full"],
+            freshness=options["freshness"],
+            refresh=options["refresh"],
+        )
         plan.unlinked = 0 if unlinked else len(found.unlinked)
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from codat_async.bulk import Converted, Counts, FailureGroup, Plan, Report
+from codat_async.bulk import Converted, Counts, Estimate, FailureGroup, Plan, Report
 from codat_async.bulk.store.roster import Absent
 
 __all__ = [
@@ -166,6 +166,10 @@ def format_plan(plan: Plan) -> str:
         f"about {plan.bytes / 1e6:,.0f} MB ({plan.bytes / 8e6:,.0f} MB compressed), "
         f"{format_seconds(plan.seconds)} at the configured limits"
     )
+    if plan.sampled:
+        lines.append(f"estimated from the totals of {pluralize(plan.sampled, 'company', 'companies')}")
+    if plan.ungated is not None:
+        lines += _format_night(plan, plan.ungated)
     if plan.unlinked:
         companies = pluralize(plan.unlinked, "company", "companies")
         lines.append(f"{companies} not linked, and not read without --include-unlinked")
@@ -176,6 +180,25 @@ def format_plan(plan: Plan) -> str:
             f"{plan.quota_left:,} left today: {verdict}"
         )
     return "\n".join(lines)
+
+
+def _format_night(plan: Plan, ungated: Estimate) -> list[str]:
+    """Format what is particular to a night after others."""
+    lines = []
+    if plan.freshness:
+        known = pluralize(plan.nights, "earlier night")
+        source = f"from {known}" if plan.nights else "if every list changed, since no night is known yet"
+        lines.append(
+            f"{pluralize(plan.status_requests, 'request')} about data status among them, estimated {source}; "
+            f"without them {pluralize(ungated.requests, 'request')}, {format_seconds(ungated.seconds)}"
+        )
+    if plan.refresh_requests:
+        lines.append(f"{pluralize(plan.refresh_requests, 'request')} to refresh among them")
+    if plan.unknown:
+        lines.append(
+            f"{pluralize(plan.unknown, 'list')} of which nothing is known, counted as a request each"
+        )
+    return lines
 
 
 def format_conversion(converted: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:

@@ -1,11 +1,16 @@
 """The plan of a pull: its requests, and how long the pull will take."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
-from bulk_server import COMPANY, CONNECTION, Server
+from bulk_server import COMPANY, CONNECTION, Server, customer
 
 from codat_async import Codat, Limits, RetryPolicy, bulk
 from codat_async.bulk.plan.accounts import account_ids
+from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.units import Unit
+from codat_async.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(("per_minute", "seconds"), [(30, 4), (None, 0.2)])
@@ -26,3 +31,110 @@ async def test_a_bank_account_without_an_id_is_left_out(server: Server, caller: 
     server.put("bankAccounts", [{"id": ""}, {"id": "a"}, {}])
     unit = Unit("bank_account_transactions", COMPANY, CONNECTION)
     assert await account_ids(caller, unit, page_size=500) == ["a"]
+
+
+# --- from earlier nights -------------------------------------------------------------------
+
+
+def fleet(server: Server, companies: int = 4) -> None:
+    """Companies with five customers, and a supplier, each."""
+    server.companies = [f"11111111-1111-4111-8111-{number:012d}" for number in range(companies)]
+    server.put("customers", [customer(number) for number in range(5)])
+    server.put("suppliers", [customer(1)])
+
+
+async def planned(codat: Codat, path: Path, *types: str, **options: Any) -> bulk.Plan:
+    """The plan of a directory."""
+    found = await bulk.find_companies(codat)
+    history = bulk.read_history(path)
+    return await bulk.make_plan(codat, found.subjects, bulk.resolve_types(types), history=history, **options)
+
+
+async def test_a_plan_from_earlier_nights_asks_nothing_of_the_lists(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A quiet night takes a request a company; without the gate it would be one a list."""
+    fleet(server)
+    types = ("customers", "suppliers")
+    options = bulk.PullOptions(types=types, source="test")
+    for _ in range(2):
+        report = await bulk.pull(caller, tmp_path, options=options)
+    server.requests.clear()
+    plan = await planned(caller, tmp_path, *types)
+    assert {path for path, _ in server.requests} == {"/companies"}
+    assert (plan.nights, plan.requests, plan.status_requests, plan.records) == (1, 4, 4, 0)
+    assert plan.requests == report.total.requests
+    assert plan.ungated is not None
+    assert plan.ungated.requests == 8
+    plan = await planned(caller, tmp_path, *types, freshness=False)
+    assert (plan.requests, plan.status_requests) == (8, 0)
+    plan = await planned(caller, tmp_path, *types, full=True)
+    assert (plan.requests, plan.records) == (16, 24)
+
+
+async def test_a_plan_counts_on_as_many_changes_as_there_were(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """One of two lists of each company changed on one of two nights."""
+    fleet(server)
+    types = ("customers", "suppliers")
+    options = bulk.PullOptions(types=types, source="test")
+    await bulk.pull(caller, tmp_path, options=options)
+    first = await planned(caller, tmp_path, *types)
+    assert (first.nights, first.requests) == (0, 16)
+    await bulk.pull(caller, tmp_path, options=options)
+    server.put(
+        "customers",
+        [*(customer(number) for number in range(5)), customer(9, modified="2024-02-01T00:00:00Z")],
+    )
+    await bulk.pull(caller, tmp_path, options=options)
+    plan = await planned(caller, tmp_path, *types)
+    # Half of the customers are expected to change, by one record, and half of the confirmations.
+    assert (plan.nights, plan.types["customers"].requests, plan.types["customers"].records) == (2, 2, 2)
+    assert (plan.types["suppliers"].requests, plan.status_requests, plan.requests) == (0, 6, 8)
+
+
+async def test_new_companies_and_types_are_planned_whole(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """By the size that known lists have; of an unknown type each list is counted as a request."""
+    fleet(server)
+    for _ in range(2):
+        await bulk.pull(caller, tmp_path, options=bulk.PullOptions(types=["customers"], source="test"))
+    server.companies.append("99999999-9999-4999-8999-999999999999")
+    plan = await planned(caller, tmp_path, "customers", "items")
+    assert (plan.types["customers"].requests, plan.types["customers"].records) == (1, 5)
+    assert (plan.types["items"].requests, plan.unknown, plan.status_requests) == (5, 5, 6)
+
+
+async def test_a_refresh_is_counted(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A request for each data type of each company, and those that wait for it."""
+    fleet(server)
+    await bulk.pull(caller, tmp_path, options=bulk.PullOptions(types=["customers"], source="test"))
+    plan = await planned(caller, tmp_path, "customers", "aged_debtors", refresh=True)
+    assert plan.refresh_requests == 4 * (len({*status_keys("aged_debtors")}) + 3)
+    assert plan.requests >= plan.refresh_requests + plan.status_requests
+
+
+async def test_without_earlier_nights_the_totals_of_a_few_companies_are_asked_for(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Twenty of fifty, for an estimate of all."""
+    fleet(server, 50)
+    assert bulk.read_history(tmp_path) is None
+    plan = await planned(caller, tmp_path, "customers")
+    assert len(server.data_requests()) == plan.sampled == 20
+    assert (plan.types["customers"].lists, plan.records, plan.requests) == (50, 250, 50)
+
+
+async def test_the_plan_of_a_sandbox_night_is_what_the_night_takes(tmp_path: Path) -> None:
+    """Over all data types, bank transactions included."""
+    async with Sandbox(companies=4, size=3) as sandbox:
+        limits = Limits(per_minute=None)
+        async with Codat(sandbox.api_key, base_url=sandbox.base_url, limits=limits) as codat:
+            options = bulk.PullOptions(source="test", recheck_after=None)
+            for _ in range(2):
+                await bulk.pull(codat, tmp_path, options=options)
+            plan = await planned(codat, tmp_path, *bulk.pull_types())
+            report = await bulk.pull(codat, tmp_path, options=options)
+    assert plan.requests == report.total.requests == 4

@@ -300,3 +300,45 @@ def test_singular_nouns(sandbox: Address, tmp_path: Path, capsys: pytest.Capture
     assert "\n1 company, 20 records, 1 request, about" in capsys.readouterr().out
     assert command("pull", "--into", tmp_path, *one) == 0
     assert " of 1 company, 20 records in" in capsys.readouterr().out
+
+
+def test_plan_of_a_directory_is_made_from_its_nights(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what tonight takes with the data status and without; --ask asks for totals instead."""
+    pulled = ("pull", "--into", tmp_path, "--types", "bills,invoices", "--recheck-after", "never")
+    assert command(*pulled) == command(*pulled) == 0
+    capsys.readouterr()
+    assert command("plan", "--into", tmp_path, "--types", "bills,invoices", "--refresh", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["status_requests"], plan["refresh_requests"], plan["requests"]) == (2, 10, 12)
+    assert plan["ungated"]["requests"] == 4
+    assert command("plan", "--into", tmp_path, "--types", "bills,invoices") == 0
+    out = capsys.readouterr().out
+    assert "2 requests about data status among them, estimated from 1 earlier night; without them 4" in out
+    assert command("plan", "--into", tmp_path, "--types", "bills", "--ask") == 0
+    assert "data status" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("28h", "'28h' is not a number of days"), ("0", "'0' is not a number of days")]
+)
+def test_recheck_after_of_no_days_is_bad_input(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    """With examples of what it can be."""
+    assert command("pull", "--into", tmp_path / "books", "--recheck-after", text) == 2
+    assert message in capsys.readouterr().err
+    assert command("pull", "--into", tmp_path / "books", "--refresh", "--no-freshness") == 2
+    assert "--refresh cannot be used with --no-freshness" in capsys.readouterr().err
+
+
+def test_refreshed_lists_are_read_in_the_same_night(
+    sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sync that the pull queued is seen by the data status, so the lists are read again."""
+    pulled = ("pull", "--into", tmp_path, "--types", "bills")
+    assert command(*pulled) == 0
+    assert command(*pulled, "--refresh", "--log-json") == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert {each["read"] for each in events if each["event"] == "company_checked"} == {1}

@@ -257,6 +257,11 @@ class Checkpoint:
         row = self.db.execute("select counts from runs where key = ?", (run.key,)).fetchone()
         return None if row is None else row[0]
 
+    def latest_runs(self, number: int) -> list[tuple[Run, float | None, bytes | None]]:
+        """The runs that ended last, the latest first, with their seconds and sums."""
+        runs = self.runs("ended is not null")[: -number - 1 : -1]
+        return [(run, self.stopped(run)[0], self.counts(run)) for run in runs]
+
     def save_counts(self, run: Run, counts: bytes) -> None:
         """Store the sums of a run."""
         self.db.execute("update runs set counts = ? where key = ?", (counts, run.key))

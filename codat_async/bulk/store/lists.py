@@ -201,6 +201,22 @@ class Lists:
         ).fetchall():
             yield self._keys.type_name(key), *rest
 
+    def sizes(self) -> Iterator[tuple[str, int, int]]:
+        """By type and number of records, the lists that were read; without those of accounts' parents."""
+        for key, rows, lists in self._db.execute(
+            "select type, rows, count(*) from lists where read_at is not null and state <> 3"
+            " group by type, rows"
+        ).fetchall():
+            yield self._keys.type_name(key), rows, lists
+
+    def companies(self) -> Iterator[str]:
+        """The companies of which a list was read."""
+        for (company,) in self._db.execute(
+            "select id from companies c where exists (select 1 from lists l"
+            " where l.company = c.key and l.read_at is not null)"
+        ).fetchall():
+            yield company
+
     def company_count(self) -> int:
         """Companies of which a list was read."""
         row = self._db.execute(

@@ -1,0 +1,66 @@
+"""What a directory knows of earlier nights, from which tonight is estimated."""
+
+from pathlib import Path
+from typing import Final
+
+from codat_async.bulk.plan.estimate import History, TypeHistory
+from codat_async.bulk.plan.sizes import page_requests
+from codat_async.bulk.progress import DATA_STATUS, Counts, Tally
+from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.directory import open_checkpoint
+from codat_async.bulk.store.layout import CHECKPOINT
+
+__all__ = ["history_of", "read_history"]
+
+_NIGHTS: Final = 7
+"""Runs that are looked at, the latest first."""
+
+
+def read_history(path: Path | str) -> History | None:
+    """What the directory of a pull knows, also while a pull runs; None if there is none yet.
+
+    Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if its checkpoint cannot be used.
+    """
+    if not (Path(path) / CHECKPOINT).exists():
+        return None
+    checkpoint = open_checkpoint(Path(path))
+    try:
+        return history_of(checkpoint)
+    finally:
+        checkpoint.close()
+
+
+def history_of(checkpoint: Checkpoint) -> History:
+    """What a checkpoint knows."""
+    found: dict[str, TypeHistory] = {}
+    for name, rows, lists in checkpoint.lists.sizes():
+        known = found.setdefault(name, TypeHistory())
+        known.lists += lists
+        known.records += rows * lists
+        known.whole += page_requests(rows) * lists
+    history = History(companies=frozenset(checkpoint.lists.companies()), types=found)
+    received = records = 0
+    for run, seconds, packed in checkpoint.latest_runs(_NIGHTS):
+        counts = Tally(packed).types
+        received += sum(each.received for each in counts.values())
+        records += sum(each.rows for each in counts.values())
+        if history.speed is None and seconds:
+            history.speed = sum(each.requests for each in counts.values()) / seconds
+        if run.mode == "incremental" and DATA_STATUS in counts:
+            _add_night(history, counts)
+    history.record_bytes = received / records if records else 0.0
+    return history
+
+
+def _add_night(history: History, counts: dict[str, Counts]) -> None:
+    history.nights += 1
+    history.status_requests += counts.pop(DATA_STATUS).requests
+    # A type of which there is one list a company has as many lists as there were companies.
+    history.company_nights += max(min(each.units for each in counts.values()), 1) if counts else 0
+    for name, each in counts.items():
+        past = history.types.setdefault(name, TypeHistory())
+        past.units += each.units
+        past.read += each.done
+        past.changed_records += each.rows
+        past.requests += each.requests
+        past.bytes += each.received
