@@ -14,10 +14,11 @@ from typing import Final
 
 import msgspec
 
+from codat_async.bulk.extract.choices import GateOptions
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Feed, unit_counts
 from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
-from codat_async.bulk.extract.gate import Gate, GateOptions
+from codat_async.bulk.extract.gate import Gate
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.window import Window
 from codat_async.bulk.plan.companies import Found, Subject, find_companies

@@ -105,6 +105,24 @@ def test_the_latest_modified_date_of_several_formats() -> None:
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of the process cannot be set")
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ((), "2023-02-28T23:59:59.999999"),
+        (("2023-02-28T23:59:59.9999999Z",), "2023-02-28T23:59:59.999999"),
+        (("2023-03-01T00:00:00Z",), "2023-03-01T00:00:00.000000"),
+        (("2023-02-28T12:00:00",), "2023-02-28T23:59:59.999999"),
+        (("2023-03-01T00:00:00.0000014Z",), "2023-03-01T00:00:00.000001"),
+    ],
+)
+def test_the_latest_modified_date_is_cut_and_never_rounded(others: tuple[str, ...], expected: str) -> None:
+    """A watermark after the last change read would leave out what changed at that moment."""
+    records = [payment(1, "2023-02-28T23:59:59.9999999Z"), *(payment(2, each) for each in others)]
+    for check in (True, False):
+        assert prepared(page(*records), check=check).last_modified == expected
+        assert prepared(page(*reversed(records)), check=check).last_modified == expected
+
+
 def test_dates_without_a_zone_are_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the time zone of the process is."""
     with monkeypatch.context() as patch:

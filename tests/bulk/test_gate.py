@@ -438,6 +438,25 @@ async def test_data_status_without_the_key_or_with_an_unknown_state(
     await settled(server, night)
 
 
+@pytest.mark.parametrize("answer", [{}, {"customers": {"dataType": "customers", "currentStatus": "Queued"}}])
+async def test_confirmation_without_the_key_or_of_another_state(
+    server: SyncServer, night: Nights, answer: dict[str, Any]
+) -> None:
+    """What was read is not confirmed by it."""
+    asked = 0
+
+    def hook(path: str, _: dict[str, str]) -> Any:
+        nonlocal asked
+        asked += path.endswith("dataStatus")
+        return web.json_response(answer) if path.endswith("dataStatus") and asked == 2 else None
+
+    server.hook = hook
+    await night()
+    assert night.token() is None
+    server.hook = None
+    await settled(server, night)
+
+
 async def test_data_status_that_is_no_status(server: SyncServer, night: Nights) -> None:
     """JSON of another kind is one that is not answered."""
     server.hook = lambda path, _: web.json_response([1]) if path.endswith("dataStatus") else None

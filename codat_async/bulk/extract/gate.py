@@ -13,24 +13,15 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from codat_async import codec
+from codat_async.bulk.extract.choices import Chooser, GateOptions, data_status
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.failures import classified
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import (
-    Aged,
-    Decision,
-    KnownList,
-    confirmed_token,
-    decide,
-    period_of,
-    recheck_due,
-    same_connections,
     status_keys,
-    sync_bound,
 )
 from codat_async.bulk.progress import DATA_STATUS
-from codat_async.bulk.store.state import Choice, Known, Opened, UnitState, microseconds
+from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch
 from codat_async.bulk.units import Unit
@@ -40,25 +31,12 @@ from codat_middleware import Request, Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
 
-__all__ = ["Gate", "GateOptions", "Settle", "Visit"]
+__all__ = ["Gate", "Settle", "Visit"]
 
 _REFRESH_SECONDS: Final = 600.0
 _log = logging.getLogger(__name__)
 Settle: TypeAlias = Callable[[WriteBatch, bool], None]
 """Stores, within a batch, what a reading leaves for the next one, given whether it was confirmed."""
-
-
-class GateOptions(Struct, frozen=True, kw_only=True):
-    """How it is decided which lists are read."""
-
-    enabled: bool = True
-    full: bool = False
-    """Read what is unchanged, too."""
-    refresh: bool = False
-    """Queue a sync of a company's types, and wait for it, before its status is asked."""
-    recheck_after: int | None = 28
-    """Days after which an unchanged list is read all the same; None for never."""
-    aged: Aged = Aged.CHANGED
 
 
 class _Pending(Struct):
@@ -69,78 +47,22 @@ class _Pending(Struct):
     """Whether a recheck found a change that no sync accounts for."""
 
 
-class Visit:
+class Visit(Chooser):
     """A company whose lists are being read."""
 
     def __init__(self, gate: "Gate", company: str, connections: Sequence[str], *, last: bool = False) -> None:
+        super().__init__(gate.options, gate.kinds, connections, gate.today(), last=last)
         self.company = company
         self.open = 0
         """Its lists that are still to be read."""
-        self.statuses: Mapping[str, DataStatus] | None = None
         self._gate = gate
-        self._connections = connections
-        self._last = last
-        self._today = gate.today()
         self._pending: list[_Pending] = []
-
-    def choose(self, unit: Unit, known: Known) -> Choice:
-        """Whether a list is read, and the token that its reading begins with."""
-        gate = self._gate
-        if not gate.options.enabled:
-            return Choice()
-        decision = decide(
-            self._statuses_of(unit),
-            self._connections,
-            KnownList(token=known.token, complete=known.complete, has_records=known.rows > 0),
-            period=self._period(unit),
-            recheck=self._recheck_due(unit, known),
-        )
-        if gate.options.full and decision in (Decision.UNCHANGED, Decision.SYNCING, Decision.RECHECK):
-            decision = Decision.READ
-        if not decision.reads:
-            return Choice(skip=decision.value, later=decision is Decision.SYNCING and not self._last)
-        return replace(
-            self._stamp(unit),
-            whole=known.token is not None and not same_connections(known.token, self._connections),
-            recheck=decision is Decision.RECHECK,
-        )
-
-    def stamp(self, unit: Unit, state: UnitState) -> None:
-        """Note in a reading that begins at page 1 what the data status says now."""
-        if self._gate.options.enabled:
-            replace(self._stamp(unit), recheck=state.recheck).stamp(state)
 
     async def retake(self, unit: Unit, state: UnitState) -> None:
         """Ask again for a reading that begins again at page 1."""
         if self._gate.options.enabled:
             self.statuses = await self._gate.ask(self.company)
             self.stamp(unit, state)
-
-    def _stamp(self, unit: Unit) -> Choice:
-        statuses = self._statuses_of(unit)
-        bound = sync_bound(statuses[0]) if len(statuses) == 1 else None
-        return Choice(
-            gated=True,
-            # What cannot be confirmed by its own status cannot be by any.
-            token=confirmed_token(statuses, statuses, self._connections, period=self._period(unit)),
-            synced=None if bound is None else microseconds(bound),
-        )
-
-    def _statuses_of(
-        self, unit: Unit, answer: Mapping[str, DataStatus] | None = None
-    ) -> list[DataStatus | None]:
-        answer = answer or self.statuses or {}
-        accounts = self._gate.kinds[unit.type].scope == Scope.ACCOUNT and not unit.parent
-        return [answer.get(key) for key in status_keys(unit.type, accounts=accounts)]
-
-    def _period(self, unit: Unit) -> str:
-        return period_of(unit.type, self._today, self._gate.options.aged)
-
-    def _recheck_due(self, unit: Unit, known: Known) -> bool:
-        every, last = self._gate.options.recheck_after, known.read_at or known.checked_at
-        if every is None or last is None:
-            return False
-        return recheck_due(str(unit), datetime.fromtimestamp(last, UTC).date(), self._today, every)
 
     def tally(self, expanded: Expanded) -> None:
         """Add what was decided about further lists to the sums of the run, within a batch."""
@@ -172,7 +94,7 @@ class Visit:
             return
         pending, self._pending = self._pending, []
         answer = await self._gate.ask(self.company)
-        results = [(each, answer is not None and self._confirms(each, answer)) for each in pending]
+        results = [(each, self.confirms(each.unit, each.token, answer)) for each in pending]
 
         def job(batch: WriteBatch) -> None:
             for each, confirmed in results:
@@ -184,11 +106,6 @@ class Visit:
         for each, confirmed in results:
             if confirmed and each.missed:
                 self._gate.missed(each.unit)
-
-    def _confirms(self, pending: _Pending, answer: Mapping[str, DataStatus]) -> bool:
-        statuses = self._statuses_of(pending.unit, answer)
-        after = confirmed_token(statuses, statuses, self._connections, period=self._period(pending.unit))
-        return after == pending.token
 
 
 class Gate:
@@ -299,12 +216,8 @@ class Gate:
 
     async def ask(self, company: str) -> Mapping[str, DataStatus] | None:
         """The data status of a company by data type; None if it is not answered."""
-        operation = self.context.codat.refresh_data.get
         try:
-            response = await self._send(operation.request((company,)))
-            answer: Mapping[str, DataStatus] = codec.read(
-                response.body, operation.model, operation=operation.label
-            )
+            return await data_status(self.context.codat, company, self._send)
         except (Unauthorized, QuotaExhausted):
             raise
         except CodatError as error:
@@ -318,7 +231,6 @@ class Gate:
                     failure.text,
                 )
             return None
-        return answer
 
     async def _refresh(self, company: str, types: int) -> None:
         keys = self.context.directory.checkpoint.keys

@@ -2,9 +2,9 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -30,6 +30,9 @@ __all__ = [
     "selected",
     "stable_hashes",
 ]
+
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Keys(Struct):
@@ -113,7 +116,7 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
     page = codec.split_page(body, operation=how.name)
     raws = page.results or []
     read = _read(raws, how)
-    versions, latest = read.keys.versions, _latest(read.moments)
+    versions, latest = read.keys.versions, _latest(_cut(raws, read.moments))
     # A whole list with a file of its own has its latest versions there.
     wants_recent = how.incremental or not compress
     return PreparedPage(
@@ -170,6 +173,25 @@ def _one_line(record: bytes) -> bytes:
     except DECODE_ERRORS:
         # JSON has no line breaks inside strings.
         return record.translate(None, b"\r\n")
+
+
+def _cut(raws: Sequence[Raw], moments: Sequence[datetime | None]) -> Sequence[datetime | None]:
+    """The moments, the latest of them cut to the microsecond: reading a key may round it up."""
+    try:
+        latest = max((each for each in moments if each is not None), default=None)
+    except TypeError:
+        # Some have an offset from UTC and some do not, so any may be the latest.
+        latest = None
+    rounds, cut = codec.decoder(codec.RecordKey).rounds, [*moments]
+    for row, moment in enumerate(moments):
+        if moment is None or (latest is not None and moment != latest):
+            continue
+        if rounds(raws[row]):
+            cut[row] = moment - _MICROSECOND
+        elif latest is not None:
+            # As sent.
+            return moments
+    return cut
 
 
 def _latest(moments: Sequence[datetime | None]) -> str | None:
