@@ -14,17 +14,15 @@ from typing import Final
 
 import msgspec
 
-from codat_async.bulk.extract.choices import GateOptions
 from codat_async.bulk.extract.context import Context
-from codat_async.bulk.extract.feed import Feed, unit_counts
+from codat_async.bulk.extract.feed import Feed, queued_units, unit_counts
 from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.gate import Gate
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.window import Window
-from codat_async.bulk.plan.companies import Found, Subject, find_companies
+from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
-from codat_async.bulk.plan.freshness import Aged
 from codat_async.bulk.progress import Event, Monitor, Tally
 from codat_async.bulk.report import (
     MISSING,
@@ -266,7 +264,7 @@ class Pull:
             tally = Tally(checkpoint.counts(run))
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             queued = checkpoint.work.queue(run, mask)
-            for name, units in self._planned(checkpoint, queued, found).items():
+            for name, units in queued_units(checkpoint, queued, found.subjects, self._kinds).items():
                 tally.plan(name, units)
             if resumed:
                 for name, units in checkpoint.work.adopt(run, mask).items():
@@ -276,21 +274,6 @@ class Pull:
             checkpoint.roster.name((subject.id, subject.name) for subject in found.subjects)
         self._run_mode = run.mode
         return run, tally
-
-    def _planned(
-        self, checkpoint: Checkpoint, queued: Sequence[tuple[str, int]], found: Found
-    ) -> dict[str, int]:
-        """The number of lists of each type of the companies that were queued."""
-        subjects = {subject.id: subject for subject in found.subjects}
-        by_types: dict[int, list[Subject]] = {}
-        for company, types in queued:
-            by_types.setdefault(types, []).append(subjects[company])
-        planned: dict[str, int] = {}
-        for types, several in by_types.items():
-            kinds = [kind for kind in self._kinds if types >> checkpoint.keys.type(kind.name) & 1]
-            for name, units in unit_counts(several, kinds).items():
-                planned[name] = planned.get(name, 0) + units
-        return planned
 
     def _since(self, type_name: str, watermark: int) -> str | None:
         if self._run_mode == "full":
@@ -354,7 +337,9 @@ class Pull:
                 units_at_once=options.units_at_once,
             )
             connections = {subject.id: subject.connections for subject in found.subjects}
-            gate = Gate(context, self._gate_options(run), self._kinds, connections, self._since)
+            gate = Gate(
+                context, self._options.gate(full=run.mode == "full"), self._kinds, connections, self._since
+            )
             feed = Feed(writer, run, mask)
             window = Window(context, gate, feed, self._stopped)
             self._fatal = await window.drain() or self._fatal
@@ -366,16 +351,6 @@ class Pull:
             # The writer reports its error to this pull, too.
             with contextlib.suppress(WriteError):
                 await writer.seal()
-
-    def _gate_options(self, run: Run) -> GateOptions:
-        options = self._options
-        return GateOptions(
-            enabled=options.freshness,
-            full=run.mode == "full",
-            refresh=options.refresh,
-            recheck_after=options.recheck_after,
-            aged=Aged(options.aged),
-        )
 
     def _write_failed(self, error: WriteError) -> None:
         self._fatal = self._fatal or error

@@ -2,70 +2,58 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async import codec
+from codat_async.bulk.extract.acknowledged import Acknowledged
+from codat_async.bulk.extract.batches import Batch, PartialFailure, batch_of
+from codat_async.bulk.extract.choices import Chooser, GateOptions, data_status
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
+from codat_async.bulk.extract.marks import Marks
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
-from codat_async.bulk.plan.companies import find_companies
+from codat_async.bulk.plan.companies import Subject, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, pull_types, resolve_types
 from codat_async.bulk.plan.sample import expand
-from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
-from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.lists import Ending
-from codat_async.bulk.store.state import Run, State, UnitState
+from codat_async.bulk.store.state import Opened, State, UnitState
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.dedup import SeenRecords
 from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
-from codat_async.models.base import Model
+from codat_async.models import DataStatus
 from codat_async.prefetch import Advance
 from codat_middleware import Response
 
 __all__ = ["Batch", "PartialFailure", "records"]
 
 _log = logging.getLogger(__name__)
+_OVERLAP: Final = timedelta(minutes=10)
+"""How far before the last known change a reading of changes begins."""
 
 
-class Batch(Struct, kw_only=True):
-    """The records of one page, typed."""
+class _Visit(Chooser):
+    """A company whose lists are being read."""
 
-    type: str
-    company: str
-    connection: str | None
-    parent: str | None
-    """The bank account, if the records are under one."""
-    page: int
-    total: int
-    """The number of records in the whole list, according to the API."""
-    records: Sequence[Model]
-    """Of the type's model, such as ``models.Invoice`` for ``invoices``; check with ``isinstance``."""
-    invalid: list[InvalidRecord]
-    """Records that the model rejects, with their raw bytes."""
-
-
-class PartialFailure(CodatError):
-    """Some lists could not be read; raised after the batches of all others."""
-
-    def __init__(self, failures: list[tuple[Unit | str, Failure]]) -> None:
-        super().__init__(failures)
-        self.failures = failures
-
-    def __str__(self) -> str:
-        unit, failure = self.failures[0]
-        return f"{len(self.failures)} lists could not be read, the first is {unit}: {failure.text}"
+    def __init__(self, options: GateOptions, kinds: Mapping[str, PullType], subject: Subject) -> None:
+        super().__init__(options, kinds, subject.connections, datetime.now(UTC).date(), last=True)
+        self.company = subject.id
+        self.open = 0
+        self.asked = False
+        """Whether the status was asked again, after all lists were read."""
+        self.after: Mapping[str, DataStatus] | None = None
+        self.acknowledged: list[tuple[Unit, Ending]] = []
+        """The lists that are acknowledged and not confirmed yet."""
 
 
 class _Ready(Struct):
@@ -74,8 +62,11 @@ class _Ready(Struct):
     batch: Batch | None
     """None for a list that the platform does not offer."""
     unit: Unit
-    next_page: int | None
+    state: UnitState
+    visit: _Visit | None
     reservation: Reservation | None = None
+    endings: tuple[Ending, Ending] | None = None
+    """On the last batch: what the next reading needs if this one is confirmed, and if it is not."""
 
 
 _Item: TypeAlias = "_Ready | Exception | None"
@@ -92,6 +83,8 @@ async def records(
     units_at_once: int = 8,
     memory: int = 64 * 1024 * 1024,
     on_failure: _OnFailure | None = None,
+    freshness: bool = True,
+    recheck_after: int | None = 28,
 ) -> AsyncGenerator[Batch, None]:
     """Read lists of many companies concurrently, and yield one batch per page.
 
@@ -101,7 +94,9 @@ async def records(
 
     The consumer acknowledges a batch by asking for the next one. With ``checkpoint``, the path of a
     file, an interrupted reading is resumed: acknowledged batches are not yielded again, the one
-    that was not acknowledged is. After a complete reading the next one starts from the beginning.
+    that was not acknowledged is. After a complete reading the next one yields only what changed since:
+    with ``freshness`` the data status of a company says which of its lists can have changed, and the
+    others are read all the same after ``recheck_after`` days (None for never).
 
     A list that cannot be read does not stop the others: at the end ``on_failure`` is called for each
     failure, or if it is None, :class:`PartialFailure` is raised. Raises
@@ -114,17 +109,16 @@ async def records(
     reading.failures += found.failures
     acknowledged = None
     if checkpoint is not None:
-        acknowledged = await asyncio.to_thread(_Acknowledged, Path(checkpoint), page_size)
+        acknowledged = await asyncio.to_thread(Acknowledged, Path(checkpoint), page_size, _OVERLAP)
     try:
-        units = [unit for unit, _ in expand(found.subjects, reading.kinds)]
-        reading.begin(units, acknowledged)
+        options = GateOptions(enabled=freshness, recheck_after=recheck_after)
+        reading.begin(found.subjects, acknowledged, options)
         async with aclosing(reading.items()) as items:
             async for ready in items:
                 if ready.batch is not None:
                     yield ready.batch
                 # The consumer asked for the next batch, which acknowledges this one.
-                if acknowledged is not None:
-                    await asyncio.to_thread(acknowledged.add, ready.unit, ready.next_page)
+                await reading.acknowledge(ready)
                 if ready.reservation is not None:
                     ready.reservation.release()
         if acknowledged is not None:
@@ -154,10 +148,92 @@ class _Reading:
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(units_at_once)
         self._started: set[Unit] = set()
         """The lists of which a page was read: a 404 later does not mean that they are unsupported."""
+        self._units: deque[tuple[Opened, _Visit | None]] = deque()
+        self._subjects: deque[Subject] = deque()
+        self._acknowledged: Acknowledged | None = None
+        self._storing = asyncio.Lock()
+        """Held while a thread uses the checkpoint."""
 
-    def begin(self, units: list[Unit], acknowledged: "_Acknowledged | None") -> None:
-        self._units = deque(interleaved(units))
-        self._acknowledged = acknowledged
+    def begin(
+        self, subjects: Sequence[Subject], acknowledged: Acknowledged | None, options: GateOptions
+    ) -> None:
+        if acknowledged is None:
+            units = interleaved(unit for unit, _ in expand(subjects, self.kinds))
+            self._units.extend((Opened(unit, UnitState()), None) for unit in units)
+        self._subjects.extend(subjects if acknowledged is not None else ())
+        self._acknowledged, self._options = acknowledged, options
+
+    async def _store(self, function: Callable[..., Any], *args: Any) -> Any:
+        async with self._storing:
+            running = asyncio.ensure_future(asyncio.to_thread(function, *args))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                # The checkpoint must not be closed while the thread uses it.
+                await running
+                raise
+
+    # --- a company -------------------------------------------------------------------------
+
+    async def _enter(self, subject: Subject) -> None:
+        """Ask the status of a company, and add its lists that are to be read."""
+        assert self._acknowledged is not None
+        visit = _Visit(self._options, {kind.name: kind for kind in self.kinds}, subject)
+        if self._options.enabled:
+            visit.statuses = await self._ask(subject.id)
+        units = [unit for unit, _ in expand([subject], self.kinds)]
+        opened = await self._store(self._acknowledged.enter, subject.id, units, visit)
+        visit.open = len(opened)
+        self._units.extend((each, visit) for each in opened)
+
+    async def _ask(self, company: str) -> Mapping[str, DataStatus] | None:
+        try:
+            return await data_status(self._codat, company, self._codat.send)
+        except (Unauthorized, QuotaExhausted):
+            raise
+        except CodatError as error:
+            _log.warning("the data status of company %s is not known, so all is read: %s", company, error)
+            return None
+
+    async def _leave(self, visit: _Visit | None) -> None:
+        """Note that a list was read; after the last one ask the status again."""
+        if visit is None:
+            return
+        visit.open -= 1
+        if not visit.open:
+            if self._options.enabled:
+                visit.after = await self._ask(visit.company)
+            visit.asked = True
+            await self._confirm(visit)
+
+    async def _confirm(self, visit: _Visit) -> None:
+        assert self._acknowledged is not None
+        if visit.asked and visit.acknowledged:
+            ended, visit.acknowledged = visit.acknowledged, []
+            confirmed = [
+                (unit, ending)
+                for unit, ending in ended
+                if ending.token is not None and visit.confirms(unit, ending.token, visit.after)
+            ]
+            await self._store(self._acknowledged.confirm, confirmed)
+
+    async def acknowledge(self, ready: _Ready) -> None:
+        """Record that the consumer has a batch."""
+        if self._acknowledged is None or ready.visit is None:
+            return
+        if ready.batch is None:
+            await self._store(self._acknowledged.skip, ready.unit)
+        else:
+            unmoved = None if ready.endings is None else ready.endings[1]
+            await self._store(self._acknowledged.add, ready.unit, ready.state, unmoved)
+        ending = (
+            Ending(token=ready.state.token) if ready.batch is None else ready.endings and ready.endings[0]
+        )
+        if ending is not None and ending.token is not None:
+            ready.visit.acknowledged.append((ready.unit, ending))
+            await self._confirm(ready.visit)
+
+    # --- lists -----------------------------------------------------------------------------
 
     async def items(self) -> AsyncGenerator[_Ready, None]:
         workers = [asyncio.create_task(self._read_units()) for _ in range(self._at_once)]
@@ -178,37 +254,52 @@ class _Reading:
 
     async def _read_units(self) -> None:
         try:
-            while self._units:
-                await self._read_unit(self._units.popleft())
+            while self._units or self._subjects:
+                if self._subjects and len(self._units) < self._at_once:
+                    await self._enter(self._subjects.popleft())
+                else:
+                    opened, visit = self._units.popleft()
+                    await self._read_unit(opened, visit)
+                    await self._leave(visit)
         except Exception as error:
             await self._queue.put(error)
         await self._queue.put(None)
 
-    async def _read_unit(self, unit: Unit) -> None:
-        first = 1 if self._acknowledged is None else self._acknowledged.next_page(unit)
-        if first is None:
-            return
+    async def _read_unit(self, opened: Opened, visit: _Visit | None) -> None:
+        unit, first = opened.unit, opened.state.next_page
         kind = pull_types()[unit.type]
         try:
             if kind.scope == Scope.REPORT:
-                await self._read_document(unit, kind)
+                await self._read_document(opened, visit, kind)
             elif kind.scope == Scope.ACCOUNT and not unit.parent:
-                ids = await account_ids(self._codat, unit, page_size=self._page_size)
-                self._units.extendleft(replace(unit, parent=each) for each in reversed(ids))
+                await self._fan_out(opened, visit)
             else:
-                await self._read_list(unit, kind, first)
+                await self._read_list(opened, visit, kind)
         except (Unauthorized, QuotaExhausted):
             raise
         except CodatError as error:
             failure = classified(error)
             if failure.kind == UNSUPPORTED and first == 1 and unit not in self._started:
-                await self._queue.put(_Ready(None, unit, None))
+                await self._queue.put(_Ready(None, unit, opened.state, visit))
             else:
                 self.failures.append((unit, failure))
         finally:
             self._started.discard(unit)
 
-    async def _read_document(self, unit: Unit, kind: PullType) -> None:
+    async def _fan_out(self, opened: Opened, visit: _Visit | None) -> None:
+        unit = opened.unit
+        ids = await account_ids(self._codat, unit, page_size=self._page_size)
+        children = [replace(unit, parent=each) for each in ids]
+        found = [Opened(each, UnitState()) for each in children]
+        if visit is not None and self._acknowledged is not None:
+            found = await self._store(self._acknowledged.expand, opened, children, visit)
+            visit.open += len(found)
+            if opened.state.token is not None:
+                visit.acknowledged.append((unit, Ending(token=opened.state.token)))
+        self._units.extendleft((each, visit) for each in reversed(found))
+
+    async def _read_document(self, opened: Opened, visit: _Visit | None, kind: PullType) -> None:
+        unit = opened.unit
         request = kind.bound(self._codat).request(unit.ids, dict(kind.query))
         response = await self._reader.send(
             kind.name, lambda limit: self._codat.send(request.copy(max_response_size=limit))
@@ -219,19 +310,24 @@ class _Reading:
             found.append(codec.read(response.body, kind.model, operation=kind.name))
         except InvalidRecord as error:
             invalid.append(error)
-        await self._queue.put(_Ready(_batch(unit, 1, 1, found, invalid), unit, None))
+        state = replace(opened.state, state=State.DONE, next_page=None, rows=1)
+        endings = Ending(token=state.token), Ending()
+        batch = batch_of(unit, 1, 1, found, invalid, whole=True)
+        await self._queue.put(_Ready(batch, unit, state, visit, endings=endings))
 
-    async def _read_list(self, unit: Unit, kind: PullType, first: int) -> None:
+    async def _read_list(self, opened: Opened, visit: _Visit | None, kind: PullType) -> None:
+        unit, state = opened.unit, replace(opened.state, state=State.READING)
+        first = state.next_page or 1
+        marks = Marks(opened, _OVERLAP) if visit is not None else None
         seen = SeenRecords()
         request = kind.bound(self._codat).request(unit.ids)
+        query = [("orderBy", "modifiedDate")]
+        if state.since is not None:
+            query.append(("query", f"modifiedDate>={state.since}"))
 
         async def send(number: int, limit: int) -> Response:
-            query = (
-                ("page", str(number)),
-                ("pageSize", str(self._page_size)),
-                ("orderBy", "modifiedDate"),
-            )
-            return await self._codat.send(request.copy(query=query, max_response_size=limit))
+            place = (("page", str(number)), ("pageSize", str(self._page_size)))
+            return await self._codat.send(request.copy(query=(*place, *query), max_response_size=limit))
 
         async def prepare(body: bytes, number: int, reservation: Reservation) -> _TypedPage:
             invalid: list[InvalidRecord] = []
@@ -243,21 +339,30 @@ class _Reading:
             kind.name, first, self._page_size, ahead=lambda: 1, send=send, prepare=prepare
         )
         advance = Advance(kind.name, (first - 1) * self._page_size)
+        # Of a list that goes on at a later page the data status alone says whether rows shifted.
+        complete = first == 1 or state.gated
         async with aclosing(pages):
             async for page in pages:
                 self._started.add(unit)
                 rows, kept = len(page.records), seen.new(page.records)
                 seen.add_unreadable(invalid := len(page.invalid))
                 if page.following is None and first == 1 and (count := await seen.count()) != page.total:
+                    complete = False
                     _log.warning(
                         "%s: rows shifted while the list was read: got %d records, the API reports %d",
                         unit,
                         count,
                         page.total,
                     )
-                batch = _batch(unit, page.number, page.total, kept, page.invalid)
-                await self._queue.put(_Ready(batch, unit, page.following, page.reservation))
                 new = len(kept) + invalid
+                endings = None
+                if marks is not None:
+                    kept = marks.fresh(kept, page.invalid)
+                    state = marks.advance(state, page.following, rows=len(kept) + invalid)
+                    if page.following is None:
+                        endings = marks.endings(state, complete=complete)
+                batch = batch_of(unit, page.number, page.total, kept, page.invalid, whole=state.whole)
+                await self._queue.put(_Ready(batch, unit, state, visit, page.reservation, endings))
                 advance.check(page.number, page.following, rows=rows + invalid, new=new, total=page.total)
 
 
@@ -268,70 +373,3 @@ class _TypedPage(Struct):
     records: list[Any]
     invalid: list[InvalidRecord]
     reservation: Reservation | None
-
-
-def _batch(unit: Unit, page: int, total: int, found: list[Any], invalid: list[InvalidRecord]) -> Batch:
-    return Batch(
-        type=unit.type,
-        company=unit.company,
-        connection=unit.connection or None,
-        parent=unit.parent or None,
-        page=page,
-        total=total,
-        records=found,
-        invalid=invalid,
-    )
-
-
-class _Acknowledged:
-    """What the consumer acknowledged, in a checkpoint file of its own."""
-
-    def __init__(self, path: Path, page_size: int) -> None:
-        try:
-            self._checkpoint = Checkpoint(path)
-        except (CheckpointError, sqlite3.Error, OSError) as error:
-            raise DirectoryError(f"{path} cannot be used as a checkpoint: {error}") from error
-        try:
-            # Two readings with one file would each acknowledge what the other has not read.
-            self._checkpoint.lock()
-        except sqlite3.Error as error:
-            self._checkpoint.close()
-            raise DirectoryError(
-                f"{path} cannot be used as a checkpoint: {error}; is another reading using it?"
-            ) from error
-        last = self._checkpoint.last_run()
-        if last is None or last.ended is not None or last.page_size != page_size:
-            now = datetime.now(UTC)
-            run_id = f"{now:%Y%m%dT%H%M%S.%fZ}"
-            last = Run(id=run_id, mode="records", page_size=page_size, compression="", began=now.isoformat())
-            with self._checkpoint.transaction():
-                self._checkpoint.lists.clear()
-                last = self._checkpoint.begin_run(last)
-        self._run = last
-        self._next = {
-            row.unit: None if row.progress is None else row.progress.next_page
-            for row in self._checkpoint.lists.rows()
-        }
-
-    def next_page(self, unit: Unit) -> int | None:
-        """The page to continue with; None if the whole list is acknowledged."""
-        return self._next.get(unit, 1)
-
-    def add(self, unit: Unit, next_page: int | None) -> None:
-        """Record that all pages before ``next_page``, or all pages for None, are acknowledged."""
-        lists, state = self._checkpoint.lists, UnitState(state=State.READING, next_page=next_page)
-        with self._checkpoint.transaction():
-            if next_page is None:
-                lists.finish(self._run, unit, UnitState(), Ending(watermark=None, overlap=None))
-            else:
-                lists.save(self._run, unit, state)
-        self._next[unit] = next_page
-
-    def end(self) -> None:
-        """Record that everything was read, so that the next reading starts from the beginning."""
-        with self._checkpoint.transaction():
-            self._checkpoint.end_run(self._run, datetime.now(UTC).isoformat())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._checkpoint.close()

@@ -1,13 +1,15 @@
 """Typed batches: back-pressure, acknowledgement, and lists that fail."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bulk_server import COMPANY, Server, customer, error_response
+from bulk_server import COMPANY, CONNECTION, Server, client, customer, error_response
+from sync_server import SyncServer
 
 from codat_async import Codat, bulk, models
 from codat_async.sandbox import Sandbox
@@ -92,7 +94,7 @@ async def take(stream: AsyncGenerator[bulk.Batch, None], count: int) -> list[str
 async def test_acknowledged_batches_are_not_yielded_again(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
-    """A reading interrupted in the third batch resumes with that one; a complete one starts over."""
+    """A reading interrupted in the third batch resumes with it; after a complete one nothing is left."""
     server.put("customers", [customer(number) for number in range(10)])
 
     def stream() -> AsyncGenerator[bulk.Batch, None]:
@@ -101,7 +103,9 @@ async def test_acknowledged_batches_are_not_yielded_again(
     first = await take(stream(), 3)
     assert first == [f"c{number}" for number in range(6)]
     assert await take(stream(), 99) == [f"c{number}" for number in range(4, 10)]
-    assert len(await take(stream(), 99)) == 10
+    server.requests.clear()
+    assert await take(stream(), 99) == []
+    assert server.data_requests() == []
 
 
 async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Codat) -> None:
@@ -127,3 +131,161 @@ async def test_breaking_out_ends_the_reading_tasks(codat: Codat) -> None:
     async with aclosing(bulk.records(codat, types=["bills", "invoices"], page_size=1)) as stream:
         async for _ in stream:
             break
+
+
+# --- what changed --------------------------------------------------------------------------
+
+
+class Consumer:
+    """A consumer of the customers that comes again and again."""
+
+    def __init__(self, server: SyncServer, codat: Codat, checkpoint: Path) -> None:
+        self.server = server
+        self._codat = codat
+        self._checkpoint = checkpoint
+
+    async def batches(self, *types: str, most: int = 1_000, **options: Any) -> list[bulk.Batch]:
+        """The batches of one reading, the last of which is not acknowledged if ``most`` is reached."""
+        given = {"page_size": 3, "checkpoint": self._checkpoint, "recheck_after": None, **options}
+        found: list[bulk.Batch] = []
+        stream = bulk.records(self._codat, types=types or ("customers",), **given)
+        async with aclosing(stream):
+            async for batch in stream:
+                found.append(batch)
+                if len(found) == most:
+                    break
+        return found
+
+    async def ids(self, *types: str, **options: Any) -> list[str]:
+        """The ids of the records of one reading."""
+        return [each.id for batch in await self.batches(*types, **options) for each in batch.records]
+
+
+@pytest.fixture
+async def consumer(tmp_path: Path) -> AsyncIterator[Consumer]:
+    """A consumer of a company with four customers, synced once."""
+    async with SyncServer() as server, client(server.base_url) as codat:
+        server.sync(records=[customer(number) for number in range(4)])
+        yield Consumer(server, codat, tmp_path / "mine.sqlite")
+
+
+async def test_the_next_reading_yields_only_what_changed(consumer: Consumer) -> None:
+    """A batch says that it is no whole list; records of the overlap are not yielded again."""
+    assert await consumer.ids() == ["c0", "c1", "c2", "c3"]
+    assert await consumer.ids() == []
+    consumer.server.add(7)
+    (batch,) = [each for each in await consumer.batches() if each.records]
+    assert ([each.id for each in batch.records], batch.whole) == (["c7"], False)
+    consumer.server.asked()
+    assert await consumer.ids() == []
+    assert consumer.server.asked() == []
+    assert len(consumer.server.asked("dataStatus")) >= 1
+
+
+async def test_without_the_gate_every_list_is_asked_for_what_changed(consumer: Consumer) -> None:
+    """A request a list, whether it was synced or not."""
+    assert len(await consumer.ids(freshness=False)) == 4
+    assert await consumer.ids(freshness=False) == []
+    consumer.server.add(7, sync=False)
+    assert await consumer.ids(freshness=False) == ["c7"]
+    assert consumer.server.asked("dataStatus") == []
+
+
+async def test_without_a_checkpoint_everything_is_read(consumer: Consumer) -> None:
+    """Each time, and no status is asked."""
+    for _ in range(2):
+        assert len(await consumer.ids(checkpoint=None)) == 4
+    assert consumer.server.asked("dataStatus") == []
+
+
+async def test_the_token_is_stored_once_the_last_batch_is_acknowledged(consumer: Consumer) -> None:
+    """A consumer that stops before gets that batch again, and only then is the list known."""
+    assert await consumer.ids(most=2) == ["c0", "c1", "c2", "c3"]
+    assert await consumer.ids() == ["c3"]
+    assert await consumer.ids() == []
+
+
+async def test_a_sync_while_batches_are_consumed_leaves_no_token(consumer: Consumer) -> None:
+    """The list is read again, whole if it was, from the last watermark if it was an increment."""
+
+    def sync_once(path: str, query: dict[str, str]) -> None:
+        if path.endswith("/customers") and query["page"] == "1":
+            consumer.server.hook = None
+            consumer.server.add(8)
+
+    consumer.server.hook = sync_once
+    assert "c8" in await consumer.ids()
+    assert len(await consumer.ids()) == 5
+    assert await consumer.ids() == []
+    consumer.server.add(9)
+    consumer.server.hook = lambda path, query: (
+        consumer.server.begin() if path.endswith("/customers") else None
+    )
+    assert await consumer.ids() == ["c9"]
+    consumer.server.hook = None
+    consumer.server.end()
+    assert await consumer.ids() == ["c9"]
+    assert await consumer.ids() == []
+
+
+async def test_a_record_that_becomes_visible_late_is_yielded(consumer: Consumer) -> None:
+    """The watermark did not pass the last success before the reading."""
+    consumer.server.sync(records=[customer(0, modified="2024-01-01T09:00:00Z")], at="2024-01-01T10:00:00Z")
+    await consumer.ids()
+    consumer.server.begin()
+    consumer.server.add(1, sync=False, modified="2024-01-01T12:00:00Z")
+    consumer.server.end(status="FetchError")
+    assert await consumer.ids() == ["c1"]
+    consumer.server.begin()
+    consumer.server.add(2, sync=False, modified="2024-01-01T11:00:00Z")
+    consumer.server.end(at="2024-01-01T13:00:00Z")
+    assert await consumer.ids() == ["c2"]
+
+
+async def test_bank_transactions_and_reports_are_gated_too(consumer: Consumer) -> None:
+    """The accounts are known from the last reading; a new one is read whole."""
+    server, kinds = consumer.server, ("bank_account_transactions", "balance_sheet", "suppliers")
+    server.sync("bankAccounts", [{"id": "a"}])
+    for each in "ab":
+        server.put(f"bankAccounts/{each}/bankTransactions", [customer(1)])
+    server.sync("bankTransactions")
+    server.sync("balanceSheet")
+    report = error_response(200)
+    server.hook = lambda path, _: report if path.endswith("balanceSheet") else None
+    found = await consumer.batches(*kinds)
+    assert sorted((each.type, each.parent) for each in found) == [
+        ("balance_sheet", None),
+        ("bank_account_transactions", "a"),
+    ]
+    server.asked()
+    server.hook = None
+    assert await consumer.batches(*kinds) == []
+    assert server.asked() == []
+    server.sync("bankAccounts", [{"id": "a"}, {"id": "b"}])
+    assert [each.parent for each in await consumer.batches(*kinds)] == ["b"]
+    assert CONNECTION in server.connections
+    server.put("bankAccounts/a/bankTransactions", [customer(1), customer(2, modified="2024-01-03T00:00:00Z")])
+    server.sync("bankTransactions")
+    found = [each for each in await consumer.batches(*kinds) if each.records]
+    assert [(each.parent, len(each.records)) for each in found] == [("a", 1)]
+
+
+async def test_records_without_a_date_are_yielded_whenever_their_list_changed(consumer: Consumer) -> None:
+    """They cannot be recognised, so the list is read whole."""
+    plain = {key: value for key, value in customer(5).items() if key != "modifiedDate"}
+    consumer.server.sync(records=[customer(0), plain])
+    assert await consumer.ids() == ["c0", "c5"]
+    assert await consumer.ids() == []
+    consumer.server.sync()
+    assert await consumer.ids() == ["c0", "c5"]
+
+
+async def test_a_data_status_that_is_not_answered_has_everything_read(
+    consumer: Consumer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a warning; nothing is lost."""
+    await consumer.ids()
+    consumer.server.hook = lambda path, _: error_response(500) if path.endswith("dataStatus") else None
+    consumer.server.add(6)
+    assert await consumer.ids() == ["c6"]
+    assert "the data status of company" in caplog.text

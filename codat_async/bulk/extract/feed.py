@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
+from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.state import OPEN, Opened, Run, State
 from codat_async.bulk.store.writer import WriteBatch, Writer
 
-__all__ = ["Entry", "Feed", "unit_counts"]
+__all__ = ["Entry", "Feed", "queued_units", "unit_counts"]
 
 
 class Entry(Struct):
@@ -80,3 +81,22 @@ def unit_counts(subjects: Sequence[Subject], kinds: Iterable[PullType]) -> dict[
         kind.name: connections if kind.scope in (Scope.CONNECTION, Scope.ACCOUNT) else len(subjects)
         for kind in kinds
     }
+
+
+def queued_units(
+    checkpoint: Checkpoint,
+    queued: Iterable[tuple[str, int]],
+    subjects: Iterable[Subject],
+    kinds: Sequence[PullType],
+) -> dict[str, int]:
+    """The number of lists of each type of the companies that were queued, given with their types."""
+    known = {subject.id: subject for subject in subjects}
+    by_types: dict[int, list[Subject]] = {}
+    for company, types in queued:
+        by_types.setdefault(types, []).append(known[company])
+    found: dict[str, int] = {}
+    for types, several in by_types.items():
+        chosen = [kind for kind in kinds if types >> checkpoint.keys.type(kind.name) & 1]
+        for name, units in unit_counts(several, chosen).items():
+            found[name] = found.get(name, 0) + units
+    return found

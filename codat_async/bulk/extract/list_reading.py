@@ -383,7 +383,7 @@ class ListReading(Reading):
         if self._reconciler.has_records_without_id:
             # In the next run's overlap they could not be matched with those written now.
             return None
-        dates = [] if before is None or state.whole else [before.watermark]
+        dates: list[int] = [] if before is None or state.whole else [before.watermark]
         if state.last_modified is not None:
             dates.append(microseconds(datetime.fromisoformat(state.last_modified)))
         if not dates:

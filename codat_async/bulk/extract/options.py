@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from codat_async.bulk.extract.choices import GateOptions
 from codat_async.bulk.plan.freshness import Aged
 from codat_async.bulk.store.compression import Compression
 from codat_async.paging import MAX_PAGE_SIZE
@@ -63,3 +64,13 @@ class PullOptions(Struct, frozen=True, kw_only=True):
         for name in ("units_at_once", "memory"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+
+    def gate(self, *, full: bool) -> GateOptions:
+        """How it is decided which lists are read; with ``full``, in a run that reads everything."""
+        return GateOptions(
+            enabled=self.freshness,
+            full=full,
+            refresh=self.refresh,
+            recheck_after=self.recheck_after,
+            aged=Aged(self.aged),
+        )

@@ -202,7 +202,8 @@ def _from_history(
     plan: Plan, subjects: Sequence[Subject], kinds: Sequence[PullType], history: History, *, full: bool
 ) -> None:
     known = [each for each in subjects if each.id in history.companies and not full]
-    plan.ungated, plan.nights = Estimate(), history.nights
+    ungated = plan.ungated = Estimate()
+    plan.nights = history.nights
     for kind in kinds:
         past, planned = history.types.get(kind.name, TypeHistory()), plan.types[kind.name]
         old = _lists(kind, known, past, history) if past.lists else 0
@@ -213,7 +214,6 @@ def _from_history(
         if not past.lists:
             plan.unknown += new
         _add(planned, records * new, whole * new, records * new * history.record_bytes)
-        ungated = plan.ungated
         ungated.requests += round(whole * new)
         ungated.records += round(records * new)
         if not old:

@@ -190,6 +190,22 @@ class Work:
             self._settle(found, run, unit, choose(unit, _known(row)), row, since)
         return found
 
+    def in_progress(self, run: Run, company: str) -> list[Opened]:
+        """The lists of a company that a run has open."""
+        found = []
+        for unit, row in self._rows(company).items():
+            if row["run"] == run.key and row["state"] in OPEN and row["progress"] is not None:
+                state = unpack_state(row["progress"])
+                before = None
+                if state.since is not None:
+                    before = Before(row["watermark"], row["overlap"], row["file"])
+                found.append(Opened(unit, state, before))
+        return found
+
+    def accounts(self, company: str) -> list[Unit]:
+        """The lists of a company that are under an account."""
+        return [unit for unit in self._rows(company) if unit.parent]
+
     def request(
         self, run: Run, unit: Unit, since: Callable[[str, int], str | None], *, reading: bool
     ) -> Opened | None:
