@@ -398,7 +398,7 @@ async def test_a_full_disk_ends_the_pull_while_all_workers_wait(
     assert "full" in report.stopped
 
 
-async def test_typed_batches_start_over_after_a_reading_with_a_failure(
+async def test_typed_batches_go_on_after_a_reading_with_a_failure(
     server: Server, caller: Codat, tmp_path: Path
 ) -> None:
     """A list that always fails does not stop new records of the others from being read."""
@@ -412,7 +412,7 @@ async def test_typed_batches_start_over_after_a_reading_with_a_failure(
             checkpoint=tmp_path / "read.sqlite",
             on_failure=lambda _, why: failures.append(why.kind),
         )
-        assert sum([len(batch.records) async for batch in batches]) == count
+        assert sum([len(batch.records) async for batch in batches]) == 1
     assert failures == ["forbidden"] * 2
 
 
