@@ -34,6 +34,7 @@ from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauth
 from codat_async.models import DataStatus
 from codat_async.prefetch import Advance
 from codat_middleware import Response
+from codat_middleware.text import one_line
 
 __all__ = ["Batch", "PartialFailure", "records"]
 
@@ -192,7 +193,9 @@ class _Reading:
         except (Unauthorized, QuotaExhausted):
             raise
         except CodatError as error:
-            _log.warning("the data status of company %s is not known, so all is read: %s", company, error)
+            _log.warning(
+                "the data status of company %s is not known, so all is read: %s", one_line(company), error
+            )
             return None
 
     async def _leave(self, visit: _Visit | None) -> None:

@@ -30,6 +30,7 @@ from codat_async.models import DataStatus
 from codat_middleware import Request, Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
+from codat_middleware.text import one_line
 
 __all__ = ["Gate", "Settle", "Visit"]
 
@@ -227,7 +228,7 @@ class Gate:
                 self._warned = True
                 _log.warning(
                     "the data status of company %s is not known, so all its lists are read: %s",
-                    company,
+                    one_line(company),
                     failure.text,
                 )
             return None
@@ -246,7 +247,7 @@ class Gate:
             # What is older is read all the same; the status says which syncs failed or still run.
             states = error.states if isinstance(error, (SyncFailed, SyncTimeout)) else {}
             self.context.monitor.emit("refresh_failed", company=company, error=str(error), states=states)
-            _log.warning("company %s was not refreshed: %s", company, error)
+            _log.warning("company %s was not refreshed: %s", one_line(company), error)
 
     async def _send(self, request: Request) -> Response:
         def retried(event: RetryEvent) -> None:
