@@ -23,10 +23,14 @@ from codat_async.errors import (
 )
 from codat_middleware.text import one_line
 
-__all__ = ["UNSUPPORTED", "Failure", "classified"]
+__all__ = ["OUT_OF_STEP", "UNSUPPORTED", "Failure", "classified"]
 
 UNSUPPORTED: Final = "unsupported"
 """The platform does not offer that data: nothing is missing, and there is nothing to retry."""
+
+
+OUT_OF_STEP: Final = "out_of_step"
+"""A report of debts by age whose data types were not synced within 24 hours of each other."""
 
 
 class Failure(Struct, frozen=True):

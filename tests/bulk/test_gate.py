@@ -583,6 +583,17 @@ async def test_aged_reports_follow_what_they_are_made_of(
     assert (await night("aged_debtors", aged="daily", recheck_after=None)).total.syncing == 1
 
 
+@pytest.mark.parametrize("status", [400, 409])
+async def test_an_aged_report_of_types_that_were_not_synced_together(
+    server: SyncServer, night: Nights, status: int
+) -> None:
+    """It fails with a kind of its own: a refresh of the four types is the way out."""
+    server.sync("invoices", [])
+    server.hook = lambda path, _: error_response(status, "too old") if "gedDebtor" in path else None
+    report = await night("aged_debtors")
+    assert [each.kind for each in report.failures] == ["out_of_step"]
+
+
 def _document(*parts: str) -> Any:
     def hook(path: str, _: dict[str, str]) -> Any:
         return web.json_response({"reports": []}) if any(each in path for each in parts) else None

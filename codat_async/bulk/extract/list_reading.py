@@ -24,13 +24,7 @@ from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
 from codat_async.bulk.store.versions import unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch
-from codat_async.errors import (
-    BadRequest,
-    RequestTimeout,
-    ResponseTooLarge,
-    ServerError,
-    StatusError,
-)
+from codat_async.errors import BadRequest, RequestTimeout, ResponseTooLarge, ServerError, StatusError
 from codat_async.paging import MAX_PAGE_SIZE
 from codat_async.prefetch import Advance, page_count
 from codat_middleware import Response

@@ -2,36 +2,27 @@
 
 import logging
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.list_reading import ListReading
 from codat_async.bulk.extract.page import prepare_document
-from codat_async.bulk.failures import UNSUPPORTED, classified
+from codat_async.bulk.failures import OUT_OF_STEP, UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.data_types import Scope
+from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import State
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch, WriteError
-from codat_async.errors import (
-    QuotaExhausted,
-    Unauthorized,
-)
+from codat_async.errors import BadRequest, Conflict, QuotaExhausted, Unauthorized
 
 __all__ = ["FATAL", "Worker"]
-
-T = TypeVar("T")
 
 FATAL: Final = (Unauthorized, QuotaExhausted, WriteError)
 """The errors that end the whole pull, and not only a unit."""
 
-_MAX_PASSES: Final = 2
-_MAX_AHEAD: Final = 10
-"""The most pages of one list requested ahead; the API allows as many requests in flight per company."""
-_INLINE: Final = 64 * 1024
-"""Bytes of a body up to which preparing it takes less time than handing it to a thread and back."""
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +58,9 @@ class Worker(ListReading):
 
     def _fail(self, error: Exception) -> None:
         failure = classified(error)
+        if isinstance(error, (BadRequest, Conflict)) and len(status_keys(self.type.name)) > 1:
+            # The wording is not documented, and these reports have no parameters that could be wrong.
+            failure = Failure(OUT_OF_STEP, failure.text)
         if failure.kind == "internal":
             _log.error("%s: unexpected error, the unit is marked as failed", self.unit, exc_info=error)
         # A list of which a page was read exists, so a 404 later does not mean that it is unsupported.
