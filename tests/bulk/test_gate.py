@@ -136,13 +136,32 @@ async def test_a_sync_makes_only_its_list_be_read_from_the_watermark(
 
 
 async def test_without_the_gate_everything_is_read(server: SyncServer, night: Nights) -> None:
-    """And nothing is asked about companies; the token of the night before is dropped."""
+    """And nothing is asked about companies; what was known of the night before is dropped."""
     await night()
+    await night()
+    assert bulk.status(night.path).total.unchanged == 1
     server.asked("dataStatus")
     report = await night(freshness=False)
     assert server.asked("dataStatus") == []
     assert (report.total.done, report.total.unchanged) == (1, 0)
+    assert bulk.status(night.path).total.unchanged == 0
     assert night.token() is None
+
+
+async def test_a_quiet_night_fits_a_quota_of_a_request_a_company(server: SyncServer, night: Nights) -> None:
+    """Its lists are more than what is left of the day's quota, which is no reason not to start."""
+    types = ("customers", "suppliers", "items")
+    for each in ("suppliers", "items"):
+        server.sync(each, [customer(1)])
+    await night(*types)
+    server.headers = {
+        "X-Rate-Limit-Limit": "1000",
+        "X-Rate-Limit-Remaining": "2",
+        "X-Rate-Limit-Reset": "2999-01-01T00:00:00Z",
+    }
+    assert (await night(*types)).total.unchanged == 3
+    with pytest.raises(bulk.QuotaTooSmall, match="at least 3 requests and 2 are left"):
+        await night(*types, freshness=False)
 
 
 async def test_full_reads_what_is_unchanged(server: SyncServer, night: Nights) -> None:

@@ -174,8 +174,7 @@ class Gate:
             expanded = checkpoint.work.expand(context.run, company, types, places, self._since, visit.choose)
             checkpoint.files.remove(expanded.dropped)
             self.tally(expanded)
-            if self.options.enabled:
-                checkpoint.checks.note(context.run, company, expanded.done, expanded.skipped)
+            checkpoint.checks.note(context.run, company, expanded.done, expanded.skipped)
             return expanded
 
         return await context.writer.commit(job)
