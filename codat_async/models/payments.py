@@ -80,7 +80,7 @@ class Payment(Record, kw_only=True):
     Amounts are in :attr:`currency`; times :attr:`currency_rate` they are in the company's base currency.
     """
 
-    date_: datetime = field(name="date")
+    date_: datetime | None = field(default=None, name="date")
     customer_ref: CustomerRef | None = None
     account_ref: AccountRef | None = None
     """The account that the money went to."""

@@ -157,7 +157,7 @@ REQUIRED: dict[str, set[str]] = {
     "DirectCost": {"issueDate", "subTotal", "taxAmount", "totalAmount"},
     "DirectIncome": {"issueDate", "subTotal", "taxAmount", "totalAmount"},
     "Invoice": {"issueDate", "status", "totalTaxAmount", "totalAmount", "amountDue"},
-    "BillPayment": {"date"}, "Payment": {"date"},
+    "BillPayment": {"date"},
     # The amount that a part exists for.
     "BillPaymentLine": {"amount"}, "PaymentLine": {"amount"}, "PaymentAllocation": {"payment", "allocation"},
     "JournalLine": {"netAmount"}, "WithholdingTax": {"amount"}, "ReportLine": {"value"},
@@ -366,6 +366,7 @@ ANSWERS: list[tuple[Any, str]] = [
         '"lineItems": [{"description": "Rent"}]}',
     ),
     (models.Customer, '{"id": "c", "addresses": [{"line1": "1 High Street"}]}'),
+    (models.Payment, '{"id": "p", "totalAmount": 1, "currency": "GBP"}'),
     (
         models.BillCreditNote,
         '{"status": "Paid", "subTotal": 1, "totalTaxAmount": 0, "totalAmount": 1,'

@@ -15,13 +15,16 @@ from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
+from msgspec.structs import fields
 
-from codat_async import Codat, Page, Pager, codec
+from codat_async import Codat, Page, Pager, codec, models
+from codat_async.models.base import Model
 from codat_async.operations import Operation
 from codat_async.resources import catalogue
 from codat_async.sandbox import SandboxThread
@@ -30,9 +33,9 @@ from codat_async.streaming import Download
 try:
     import httpx
     from codat_lending import CodatLending
-    from codat_lending.models.shared import Security as LendingSecurity
+    from codat_lending.models import shared as lending
     from codat_platform import CodatPlatform
-    from codat_platform.models.shared import Security as PlatformSecurity
+    from codat_platform.models import shared as platform
     from sdk_examples import Examples, Sent, Stopped, is_model, unknown_in, unwrapped
 
     if version("codat-platform") < "6":
@@ -46,6 +49,8 @@ except ModuleNotFoundError as missing:
 AROUND = {"companies", "connections", "refresh_data", "push_operations", "read_data", "webhooks"}
 """The resources that are not accounting data."""
 ACCOUNTING, PLATFORM = 74, 30
+COMPARED = 67
+"""The fields that are required here, of models that an SDK has too."""
 STATUSES = {
     "connections.delete": 200,
     "companies.refresh_product_data": 202,
@@ -57,10 +62,13 @@ NOT_CREATED = ("id", "modifiedDate", "sourceModifiedDate")
 """Only the API sets these: the SDKs send them in a create if their model has them, and we do not."""
 
 SDKS: dict[str, tuple[Any, Any]] = {
-    "lending": (CodatLending, LendingSecurity),
-    "platform": (CodatPlatform, PlatformSecurity),
+    "lending": (CodatLending, lending.Security),
+    "platform": (CodatPlatform, platform.Security),
 }
 """Their clients, and what they take a credential as."""
+
+SHARED = (lending, platform)
+"""Where they have their models."""
 
 
 class Offered(NamedTuple):
@@ -199,6 +207,22 @@ def test_shared_operations() -> None:
     assert declared - around == set()
     consumers = {f"{each.group}.{each.name}" for each in ALL if each.ours.resource == "webhooks"}
     assert consumers == {label for label in declared if label.startswith("webhooks.")}
+
+
+def test_required_fields() -> None:
+    """No field is required here that is optional in an SDK's model of the same name."""
+    compared: set[str] = set()
+    found = []
+    for name, shared in product(models.__all__, SHARED):
+        kind = getattr(models, name)
+        theirs = getattr(shared, name, None) or getattr(shared, f"Accounting{name}", None)
+        if is_model(theirs) and issubclass(kind, Model):
+            named = {field.alias or attribute: field for attribute, field in theirs.model_fields.items()}
+            ours = {field.encode_name for field in fields(kind) if field.required}
+            compared |= {f"{name}.{each}" for each in ours}
+            found += [f"{name}.{each}" for each in ours if not named[each].is_required()]
+    assert len(compared) == COMPARED
+    assert found == []
 
 
 # --- requests and answers ---------------------------------------------------------------------------
