@@ -5,7 +5,14 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.forget import Forgotten, forget
 from codat_async.bulk.plan.companies import find_companies
-from codat_async.bulk.plan.data_types import PullType, UnknownDataType, pull_types, resolve_types
+from codat_async.bulk.plan.data_types import (
+    PullType,
+    UnknownDataType,
+    lake_types,
+    listed_types,
+    pull_types,
+    resolve_types,
+)
 from codat_async.bulk.plan.estimate import Estimate, History, Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
 from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
@@ -60,6 +67,8 @@ __all__ = [
     "current",
     "find_companies",
     "forget",
+    "lake_types",
+    "listed_types",
     "make_plan",
     "pull",
     "pull_types",

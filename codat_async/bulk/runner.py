@@ -18,10 +18,11 @@ from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Feed, queued_units, unit_counts
 from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.gate import Gate
+from codat_async.bulk.extract.listing import write_listing
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.window import Window
 from codat_async.bulk.plan.companies import Found, find_companies
-from codat_async.bulk.plan.data_types import resolve_types
+from codat_async.bulk.plan.data_types import Scope, resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
 from codat_async.bulk.progress import Event, Monitor, Tally
 from codat_async.bulk.report import (
@@ -101,7 +102,9 @@ class Pull:
         self._into = into
         self._options = options
         self._on_event = on_event
-        self._kinds = resolve_types(options.types)
+        self._kinds = [each for each in resolve_types(options.types) if each.scope != Scope.LISTED]
+        self._chosen: set[str] = set()
+        """The companies whose records are written."""
         self._fatal: Exception | None = None
         """The error that ends the pull early."""
         self._stopped = asyncio.Event()
@@ -124,7 +127,10 @@ class Pull:
         with Directory(self._into, start_over=options.full) as directory:
             self._check_source(directory)
             found = await find_companies(
-                self._codat, options.companies, include_unlinked=options.include_unlinked
+                self._codat,
+                options.companies,
+                query=options.company_query,
+                include_unlinked=options.include_unlinked,
             )
             await self._check_account(directory, found)
             self._note_companies(directory, found)
@@ -176,16 +182,18 @@ class Pull:
     def _note_companies(self, directory: Directory, found: Found) -> None:
         """Note which known companies are no longer linked or listed, and leave out the forgotten ones."""
         roster, options = directory.checkpoint.roster, self._options
+        self._chosen = found.visible if options.companies is None else {each.id for each in found.subjects}
         with directory.checkpoint.transaction():
             if options.companies is None:
                 if roster.forgotten():
                     found.subjects = [each for each in found.subjects if not roster.is_forgotten(each.id)]
+                    self._chosen = {each for each in self._chosen if not roster.is_forgotten(each)}
             else:
                 roster.remember(each.id for each in found.subjects)
             absent = roster.note(
                 (each.id for each in found.subjects if each.linked),
                 ((each.id, each.name, each.link) for each in found.unlinked),
-                complete=options.companies is None and not found.failures,
+                complete=found.complete,
             )
         for each in absent:
             self.monitor.emit(f"company_{each.reason}", company=each.company, name=each.name, link=each.link)
@@ -256,6 +264,8 @@ class Pull:
         checkpoint = directory.checkpoint
         compressor(run.compression)  # type: ignore[arg-type]
         with checkpoint.transaction():
+            # Of a process that was killed; the others have done it.
+            checkpoint.mark()
             if resumed:
                 checkpoint.reopen_run(run)
             else:
@@ -263,7 +273,7 @@ class Pull:
                 run = checkpoint.begin_run(run)
             tally = Tally(checkpoint.counts(run))
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
-            queued = checkpoint.work.queue(run, mask)
+            queued = checkpoint.work.queue(run, mask) if mask else []
             for name, units in queued_units(checkpoint, queued, found.subjects, self._kinds).items():
                 tally.plan(name, units)
             if resumed:
@@ -302,7 +312,12 @@ class Pull:
         cancelled = False
         try:
             async with Writer(directory, run, self._write_failed, tally.packed) as writer:
-                await self._pull_units(writer, directory, run, found, tally)
+                try:
+                    await write_listing(writer, directory, found, self._chosen)
+                except WriteError as error:
+                    self._fatal = self._fatal or error
+                else:
+                    await self._pull_units(writer, directory, run, found, tally)
         except asyncio.CancelledError:
             cancelled = True
             raise
@@ -379,6 +394,7 @@ class Pull:
             with checkpoint.transaction():
                 missing = msgspec.json.encode(company_failures(found.failures[:MISSING]))
                 checkpoint.stop_run(run, round(seconds, 3), stopped, missing)
+                checkpoint.mark()
                 if not stopped and not checkpoint.work.unfinished(run):
                     checkpoint.end_run(run, report.ended)
             write_report(directory.path / REPORT, report)

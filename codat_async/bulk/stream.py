@@ -105,7 +105,7 @@ async def records(
     :class:`~codat_async.bulk.plan.data_types.UnknownDataType`, and
     :class:`~codat_async.errors.Unauthorized`.
     """
-    reading = _Reading(codat, resolve_types(types), page_size, units_at_once, memory)
+    reading = _Reading(codat, resolve_types(types, listed=False), page_size, units_at_once, memory)
     found = await find_companies(codat, companies)
     reading.failures += found.failures
     acknowledged = None

@@ -14,6 +14,7 @@ import click
 from codat_async.cli import output, parsing, progress, signals
 from codat_async.cli.options import (
     PATH,
+    CommandOfTypes,
     ExitStatus,
     connection_options,
     exit_status_help,
@@ -94,6 +95,7 @@ def group() -> None:
 
 
 @group.command(
+    cls=CommandOfTypes,
     epilog=exit_status_help(
         {
             ExitStatus.DONE: "all done",
@@ -146,7 +148,8 @@ def pull(
     """Pull accounting data into DIR.
 
     Records are stored as the API sent them, each on a line that names its company, in
-    DIR/raw/TYPE/NUMBER-RUN.ndjson.gz (.zst if the zstd extra is installed). The same command resumes an
+    DIR/raw/TYPE/NUMBER-RUN.ndjson.gz (.zst if the zstd extra is installed). The companies themselves, and
+    their connections, are written by every pull. The same command resumes an
     interrupted run, large lists at the page where it stopped; after a complete run it reads only what has
     changed since: one request for each company finds out which of its lists Codat has synced.
     DIR/report.json has the sums and failures of the run, the status command every list.
@@ -180,6 +183,7 @@ def _pull(
     pull_options = bulk.PullOptions(
         types=[kind.name for kind in selection.types],
         companies=selection.companies,
+        company_query=selection.query,
         page_size=options["page_size"],
         full=options["full"],
         allow_partial=options["allow_partial"],
@@ -212,8 +216,9 @@ def _pull(
             output.print_text(output.format_report(report, str(into)))
         # Also if nothing was read: an earlier conversion may have been interrupted.
         if report.outcome != bulk.Outcome.FAILED and (parquet or duckdb is not None):
+            names = {kind.name: None for kind in (*selection.types, *bulk.listed_types().values())}
             try:
-                _convert(into, parquet, duckdb, [kind.name for kind in selection.types], log)
+                _convert(into, parquet, duckdb, list(names), log)
             except (bulk.SinkError, bulk.DirectoryError) as error:
                 # The pull itself is complete: only converting is left.
                 return _print_unconverted(error, into, parquet, duckdb, log)
@@ -239,6 +244,8 @@ class _Selection:
     types: "Sequence[PullType]"
     companies: list[str] | None
     """Ids; None for all linked companies."""
+    query: str | None
+    """Selects among all companies."""
     source: str | None
     """Names the sandbox, so that its books are never mixed with others in one directory."""
 
@@ -247,6 +254,8 @@ def _select(options: dict[str, Any]) -> _Selection:
     from codat_async.bulk import resolve_types
 
     _check_sandbox_options(with_sandbox=options["sandbox"])
+    if options["companies"] is not None and options["company_query"] is not None:
+        raise click.UsageError("--company-query cannot be used with --companies")
     source = None
     if options["sandbox"]:
         source = (
@@ -255,6 +264,7 @@ def _select(options: dict[str, Any]) -> _Selection:
     return _Selection(
         resolve_types(parsing.parse_list(options["types"])),
         parsing.parse_company_ids(options["companies"]),
+        options["company_query"],
         source,
     )
 
@@ -319,6 +329,7 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 
 
 @group.command(
+    cls=CommandOfTypes,
     epilog=exit_status_help(
         {
             ExitStatus.DONE: "the pull fits today's quota",
@@ -326,7 +337,7 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
             ExitStatus.FAILED: "there is nothing to pull, or the API cannot be reached",
             ExitStatus.INTERRUPTED: f"interrupted; {_NOTHING_WRITTEN}",
         }
-    )
+    ),
 )
 @click.option(
     "--into", type=PATH, metavar="DIR", help="Directory of the pull, whose earlier nights say what one takes."
@@ -356,11 +367,14 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
 
     async def work(codat: Any) -> bulk.Plan:
         unlinked = options["include_unlinked"]
-        found = await bulk.find_companies(codat, selection.companies, include_unlinked=unlinked)
+        found = await bulk.find_companies(
+            codat, selection.companies, query=selection.query, include_unlinked=unlinked
+        )
+        kinds = [kind for kind in selection.types if kind.name in bulk.pull_types()]
         plan = await bulk.make_plan(
             codat,
             found.subjects,
-            selection.types,
+            kinds,
             page_size=options["page_size"],
             history=history,
             full=options["full"],
@@ -411,7 +425,30 @@ def check(company: str | None, as_json: bool, **options: Any) -> int:
     return _print_result(text, ExitStatus.PARTIAL if report.failed else ExitStatus.DONE)
 
 
-# --- status, convert, sandbox ------------------------------------------------------------------
+# --- types, status, convert, sandbox ------------------------------------------------------------------
+
+
+@group.command()
+@click.argument("name", required=False, metavar="[TYPE]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")
+def types(name: str | None, as_json: bool) -> int:
+    """List the data types and what their records are; of one TYPE, list its columns in the tables."""
+    import msgspec
+
+    from codat_async import bulk
+
+    if name is None:
+        rows = [
+            {"type": kind.name, "description": kind.description, "codat": ", ".join(kind.aliases)}
+            for kind in bulk.lake_types().values()
+        ]
+    else:
+        rows = [{"column": each.name, "type": each.type, "time": each.time} for each in bulk.columns(name)]
+    if as_json:
+        text = "\n".join(msgspec.json.encode(row).decode() for row in rows)
+    else:
+        text = output.format_list([[*rows[0]], *([*row.values()] for row in rows)])
+    return _print_result(text, ExitStatus.DONE)
 
 
 @group.command(
@@ -482,19 +519,49 @@ def forget(directory: Path, companies: tuple[str, ...], duckdb: tuple[Path, ...]
 )
 @click.option("--duckdb", type=PATH, metavar="FILE", help="Merge the records into a DuckDB file.")
 @click.option("--types", help="Data types, comma-separated. [default: all that were pulled]")
-def convert(directory: Path, parquet: bool, duckdb: Path | None, types: str | None) -> int:
+@click.option(
+    "--current",
+    is_flag=True,
+    help="Write the current records of each type to DIR/current, as one Parquet file sorted by company.",
+)
+@click.option(
+    "--line-items",
+    is_flag=True,
+    help="In Parquet, also write the lists within records as tables of their own, such as"
+    " invoice_line_items. DuckDB has views of them.",
+)
+@click.option(
+    "--as-of",
+    metavar="MOMENT",
+    help="Only what was known at a moment: the id of a run, or a time such as 2026-03-31 (its end, in UTC) or"
+    " 2026-03-31T18:00Z. Parquet files go to DIR/as-of; name an empty DuckDB file.",
+)
+def convert(
+    directory: Path,
+    parquet: bool,
+    duckdb: Path | None,
+    types: str | None,
+    current: bool,
+    line_items: bool,
+    as_of: str | None,
+) -> int:
     """Convert the raw files in DIR to Parquet files, or merge them into a DuckDB file.
 
     It is safe to run it again: files that are up to date are skipped.
     """
     from codat_async import bulk
 
-    parquet = parquet or duckdb is None
+    parquet = parquet or current or duckdb is None
     _check_sinks(parquet, duckdb)
     chosen = parsing.parse_list(types)
     names = None if chosen is None else [kind.name for kind in bulk.resolve_types(chosen)]
     with signals.handle_signals(_RESUME_CONVERT):
-        _convert(directory, parquet, duckdb, names, None)
+        try:
+            _convert(
+                directory, parquet, duckdb, names, None, line_items=line_items, current=current, as_of=as_of
+            )
+        except ValueError as error:
+            raise parsing.InputError(str(error)) from None
     return ExitStatus.DONE
 
 
@@ -512,11 +579,14 @@ def _convert(
     duckdb: Path | None,
     types: Sequence[str] | None,
     log: "progress.JsonLog | None",
+    **options: Any,
 ) -> None:
     from codat_async import bulk
 
     with progress.show_conversion(sys.stderr) if log is None else log.show_conversion() as on_progress:
-        converted = bulk.convert(into, parquet=parquet, duckdb=duckdb, types=types, on_progress=on_progress)
+        converted = bulk.convert(
+            into, parquet=parquet, duckdb=duckdb, types=types, on_progress=on_progress, **options
+        )
     if log is not None:
         log.converted(converted)
     else:

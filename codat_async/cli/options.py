@@ -9,6 +9,7 @@ import click
 
 __all__ = [
     "PATH",
+    "CommandOfTypes",
     "ExitStatus",
     "connection_options",
     "exit_status_help",
@@ -42,6 +43,19 @@ def exit_status_help(meanings: Mapping[ExitStatus, str]) -> str:
     lines = [f"  {status:<3}  {all_meanings[status]}" for status in sorted(all_meanings)]
     # \b keeps click from joining the lines into a paragraph.
     return "\b\nExit status:\n" + "\n".join(lines)
+
+
+class CommandOfTypes(click.Command):
+    """A command whose help names the data types."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names before the exit statuses."""
+        # Not sooner: the import takes longer than the start of the other commands.
+        from codat_async.bulk import lake_types
+
+        with formatter.section("Data types"):
+            formatter.write_text(", ".join(lake_types()))
+        super().format_epilog(ctx, formatter)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -106,11 +120,16 @@ freshness_options = _options(
 )  # fmt: skip
 selection_options = _options(
     click.option(
-        "--types", help="Data types, comma-separated, such as invoices,chartOfAccounts. [default: all]"
+        "--types",
+        help="Data types, comma-separated; 'codat-async types' lists them. [default: all]",
     ),
     click.option(
         "--companies",
         help="Company ids, comma-separated, or a file with one id a line. [default: all linked companies]",
+    ),
+    click.option(
+        "--company-query", metavar="QUERY",
+        help="Only companies that match Codat's query, such as tags.region=uk.",
     ),
     click.option(
         "--include-unlinked", is_flag=True,

@@ -15,6 +15,7 @@ __all__ = [
     "format_absent",
     "format_conversion",
     "format_failures",
+    "format_list",
     "format_plan",
     "format_report",
     "format_seconds",
@@ -39,6 +40,13 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
         if number == 0:
             lines.append("  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def format_list(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows in columns, all to the left, below a header row."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
 def format_report(report: Report, into: str) -> str:

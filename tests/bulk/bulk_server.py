@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 from aiohttp import web
 
-from codat_async import Codat, Limits, RetryPolicy
+from codat_async import Codat, Limits, RetryPolicy, bulk
 from codat_async.bulk.store.lines import Line, read_line, split_line
 from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 
@@ -150,10 +150,10 @@ def content(path: Path) -> bytes:
 
 
 def files(root: Path, kind: str = "") -> list[Path]:
-    """All complete files, or those of a type, in either compression."""
-    return sorted(
-        path for path in (root / "raw" / kind).rglob("*.ndjson.*") if path.suffix in (".gz", ".zst")
-    )
+    """All complete files but those of companies, or those of a type, in either compression."""
+    found = (path for path in (root / "raw" / kind).rglob("*.ndjson.*") if path.suffix in (".gz", ".zst"))
+    # A resumed pull writes the companies once more.
+    return sorted(path for path in found if kind or path.parent.name not in bulk.listed_types())
 
 
 def raw_lines(root: Path, kind: str) -> list[bytes]:

@@ -7,7 +7,7 @@ import duckdb
 import msgspec
 import pyarrow.parquet as pq
 
-from codat_async.bulk import pull_types
+from codat_async.bulk import lake_types
 from codat_async.bulk.sinks.arrow import Block, tabulate
 from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.store.lines import empty_line, head_of, lines_of
@@ -31,7 +31,7 @@ def lines(*records: bytes, kind: str = "payments", company: str = COMPANY, n: in
 
 def table(*records: bytes, kind: str = "payments") -> Block:
     """Records of a type in columns."""
-    return tabulate(lines(*records, kind=kind), shape_of(pull_types()[kind]))
+    return tabulate(lines(*records, kind=kind), shape_of(lake_types()[kind]))
 
 
 def rows(database: Path, query: str) -> list[Any]:

@@ -38,7 +38,7 @@ async def test_the_corpus_is_exact_in_raw_files_parquet_and_duckdb(
     server.put("payments", [payment(name, amount, date=date) for name, (amount, date) in texts.items()])
     await bulk.pull(caller, tmp_path / "pull", options=options("payments"))
     books = tmp_path / "books.duckdb"
-    (done,) = bulk.convert(tmp_path / "pull", duckdb=books)
+    (done,) = bulk.convert(tmp_path / "pull", duckdb=books, types=["payments"])
     too_long = {name for name, (amount, _) in texts.items() if len(amount.lstrip("-").split(".")[0]) > 28}
     assert (done.records, done.slow, done.inexact) == (len(texts), len(too_long), len(too_long))
     raw = {json.loads(line)["id"]: line.decode() for line in written_lines(tmp_path / "pull", "payments")}
@@ -90,7 +90,7 @@ async def test_current_after_increments_equals_a_full_pull(
     in_order = sorted(records.values(), key=lambda each: each["modifiedDate"])
     server.put("customers", in_order)
     await bulk.pull(caller, tmp_path / "a", options=chosen)
-    (done,) = bulk.convert(tmp_path / "a", duckdb=database)
+    (done,) = bulk.convert(tmp_path / "a", duckdb=database, types=["customers"])
     assert done.merged == 3
     await bulk.pull(caller, tmp_path / "b", options=chosen)
     bulk.convert(tmp_path / "b", parquet=False, duckdb=tmp_path / "b.duckdb")

@@ -226,8 +226,8 @@ def test_lists_of_connections_and_accounts_are_apart(tmp_path: Path) -> None:
     assert sorted(found) == expected
 
 
-def test_a_report_is_one_row_for_a_company(tmp_path: Path) -> None:
-    """The one that was read last."""
+def test_the_current_report_of_a_company_is_the_last_one(tmp_path: Path) -> None:
+    """The table of DuckDB keeps the earlier ones."""
     readings = [
         Reading(Unit("balance_sheet", company), [{"currency": currency, "reports": []}], whole=True)
         for company, currency in (("x", "GBP"), ("y", "EUR"), ("x", "USD"))
@@ -235,10 +235,10 @@ def test_a_report_is_one_row_for_a_company(tmp_path: Path) -> None:
     list(write(tmp_path / "pull", readings, [[2], [0, 1]]))
     bulk.convert(tmp_path / "pull", duckdb=tmp_path / "books.duckdb")
     expected = [("x", "USD"), ("y", "EUR")]
-    assert (
-        rows(tmp_path / "books.duckdb", "select company_id, currency from balance_sheet order by all")
-        == expected
-    )
+    books = tmp_path / "books.duckdb"
+    assert rows(books, "select company_id, currency from current_balance_sheet order by all") == expected
+    kept = [("x", "GBP"), ("x", "USD"), ("y", "EUR")]
+    assert rows(books, "select company_id, currency from balance_sheet order by all") == kept
     found = [row for each in bulk.current(tmp_path / "pull", "balance_sheet") for row in each.to_pylist()]
     assert sorted((row["company_id"], row["currency"]) for row in found) == expected
 

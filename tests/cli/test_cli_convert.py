@@ -22,7 +22,8 @@ def test_parquet_with_the_pull_and_duckdb_by_convert(
     """Both write all records, and a directory without a pull is bad input."""
     assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--parquet") == 0
     assert list((tmp_path / "books" / "parquet" / "bills").glob("*.parquet"))
-    assert command("convert", tmp_path / "books", "--duckdb", tmp_path / "b.duckdb") == 0
+    types = ("--types", "bills")
+    assert command("convert", tmp_path / "books", "--duckdb", tmp_path / "b.duckdb", *types) == 0
     assert "converted: 40 records" in capsys.readouterr().out
     assert command("convert", tmp_path / "nothing") == 2
     assert str(tmp_path / "nothing") in error_line(capsys)
@@ -135,7 +136,7 @@ def test_conversion_events_of_log_json(
     last = [each for each in events if each["event"] == "converting"][-1]
     assert (last["files"], last["bytes"]) == (last["of_files"], last["of_bytes"])
     converted = {each["type"]: each["records"] for each in events if each["event"] == "converted"}
-    assert set(converted) == {"bills", "suppliers"}
+    assert set(converted) == {"bills", "suppliers", "companies", "connections"}
     assert sum(converted.values()) == last["records"] > 0
     times = [each["at"] for each in events]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", each) for each in times)
@@ -153,7 +154,7 @@ def test_conversion_progress_without_a_terminal(
     for sink in ((), ("--duckdb", tmp_path / "books.duckdb")):
         for records in (40, 0):
             capsys.readouterr()
-            assert command("convert", tmp_path, *sink) == 0
+            assert command("convert", tmp_path, "--types", "bills", *sink) == 0
             last = capsys.readouterr().err.splitlines()[-1]
             assert last == f"converting · 1 of 1 file · {records} records"
 

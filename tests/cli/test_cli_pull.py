@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -220,7 +221,7 @@ def test_companies_from_a_file(sandbox: Address, tmp_path: Path, capsys: pytest.
     assert command("pull", "--into", tmp_path / "books", "--types", "bills", "--companies", file) == 3
     out = capsys.readouterr().out
     assert f"no_company: there is no company {NO_COMPANY}" in out
-    assert len(list((tmp_path / "books").rglob("*.ndjson.*"))) == 1
+    assert len(list((tmp_path / "books" / "raw" / "bills").iterdir())) == 1
     assert command("pull", "--into", tmp_path / "none", "--companies", NO_COMPANY) == 4
     assert "nothing to pull" in error_line(capsys)
     assert not (tmp_path / "none").exists()
@@ -342,3 +343,36 @@ def test_refreshed_lists_are_read_in_the_same_night(
     assert command(*pulled, "--refresh", "--log-json") == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert {each["read"] for each in events if each["event"] == "company_checked"} == {1}
+
+
+def test_companies_by_a_query(sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--company-query`` selects by Codat's query language, and not together with ``--companies``."""
+    wanted = sandbox.company_ids[0]
+    arguments = ("pull", "--into", tmp_path / "books", "--types", "bills", "--company-query")
+    assert command(*arguments, f"id={wanted}") == 0
+    assert "1 company" in capsys.readouterr().out
+    lines = list((tmp_path / "books" / "raw" / "companies").iterdir())
+    assert len(lines) == 1
+    assert command(*arguments, "(((") in (2, 4)
+    assert command(*arguments, "id=x", "--companies", wanted) == 2
+    assert "--company-query cannot be used with --companies" in capsys.readouterr().err
+
+
+def test_types_lists_what_can_be_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with what its records are; of one type, its columns; and the help of pull names them."""
+    assert command("types") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^companies +A business", printed, re.MULTILINE)
+    assert re.search(r"^invoices +A sale that a customer owes the company for", printed, re.MULTILINE)
+    assert command("types", "--json") == 0
+    names = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert {"companies", "connections", "accounts", "balance_sheet"} <= set(names)
+    assert command("types", "invoices") == 0
+    assert re.search(
+        r"^line_items\[\]\.unit_amount +decimal128\(38, 10\)$", capsys.readouterr().out, re.MULTILINE
+    )
+    assert command("types", "invoics") == 2
+    assert "did you mean invoices?" in error_line(capsys)
+    assert command("pull", "--help") == 0
+    help_text = capsys.readouterr().out
+    assert [name for name in names if name not in help_text] == []

@@ -73,7 +73,7 @@ def test_status_finds_a_file_of_another_size(
     """It is named in one line, and the next pull reads its lists again and says so."""
     arguments = ("pull", "--into", tmp_path, "--types", "bills")
     assert command(*arguments) == 0
-    (file,) = sealed_files(tmp_path)
+    (file,) = sealed_files(tmp_path, ["bills"])
     file.path.write_bytes(file.path.read_bytes()[:100])
     capsys.readouterr()
     assert command("status", tmp_path) == 3
@@ -91,7 +91,7 @@ def test_forget_removes_a_company(
     assert command("forget", tmp_path, NO_COMPANY) == 2
     assert f"has no company {NO_COMPANY}" in error_line(capsys)
     assert command("forget", tmp_path, sandbox.company_ids[0]) == 0
-    assert "forgotten: 1 company; rewritten or removed: 1 raw file," in capsys.readouterr().out
+    assert "forgotten: 1 company; rewritten or removed: 3 raw files," in capsys.readouterr().out
     assert command("status", tmp_path) == 0
     out = capsys.readouterr().out
     assert "1 company forgotten: a pull reads them only if it names them" in out

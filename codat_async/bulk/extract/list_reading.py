@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -17,6 +17,7 @@ from codat_async.bulk.extract.output import Output
 from codat_async.bulk.extract.page import Preparation, PreparedPage, prepare_page, selected
 from codat_async.bulk.extract.reading import Reading
 from codat_async.bulk.extract.reconcile import Reconciler, stable_versions, versions_of, written_twice
+from codat_async.bulk.plan.data_types import Scope
 from codat_async.bulk.plan.sizes import FIRST_SIZE, boundary, grown, known_size, smaller
 from codat_async.bulk.store.compression import DamagedFile, read_ranges
 from codat_async.bulk.store.lines import head_of
@@ -101,10 +102,11 @@ class ListReading(Reading):
         if state.gated and self.before is not None:
             # If the reading is not confirmed, the next one begins where this one did.
             bounds.append(self.before.watermark)
+        read_at = datetime.now(UTC).replace(microsecond=0) if self.type.scope == Scope.REPORT else None
         return Preparation(
             name=self.type.name,
             model=self.type.model if context.check else None,
-            head=head_of(self.unit, state.n, whole=state.whole),
+            head=head_of(self.unit, state.n, whole=state.whole, read_at=read_at),
             compress=context.compress,
             began=min(bounds),
             overlap=context.overlap,

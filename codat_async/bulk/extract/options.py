@@ -17,9 +17,11 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     """What to pull, and how. Raises :class:`ValueError` for a number or time span out of range."""
 
     types: Sequence[str] | None = None
-    """Names of data types; None for all."""
+    """Names of data types; None for all. The companies and their connections are written in any case."""
     companies: Sequence[str] | None = None
     """Ids; None for all companies with a linked connection."""
+    company_query: str | None = None
+    """Selects among all companies in Codat's query language, such as ``tags.region=uk``."""
     page_size: int | None = None
     """Records a request; None for 500, and more in long lists."""
     full: bool = False
@@ -55,6 +57,8 @@ class PullOptions(Struct, frozen=True, kw_only=True):
             raise ValueError(f"page_size must be 1 to {MAX_PAGE_SIZE}, not {self.page_size}")
         if not isinstance(self.overlap, timedelta) or self.overlap < timedelta():
             raise ValueError(f"overlap must be a timedelta of 0 or more, not {self.overlap!r}")
+        if self.companies is not None and self.company_query is not None:
+            raise ValueError("companies are selected by their ids or by company_query, not by both")
         if self.aged not in tuple(Aged):
             raise ValueError(f"aged must be {' or '.join(Aged)}, not {self.aged!r}")
         if self.refresh and not self.freshness:

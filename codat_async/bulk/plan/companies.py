@@ -1,15 +1,21 @@
 """Finds the companies to pull, with the connections to their accounting software."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
+from codat_async import codec
 from codat_async.bulk.failures import Failure, classified
 from codat_async.client import Codat
+from codat_async.codec import DECODE_ERRORS
 from codat_async.errors import CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType
+from codat_async.prefetch import Advance, Step, page_count, read_pages
 
 __all__ = ["Found", "Subject", "find_companies"]
 
@@ -39,38 +45,68 @@ class Found(Struct):
     """The ids of all companies that were read, linked or not."""
     unlinked: list[Subject] = []
     """The companies without a linked connection, whether they are among the subjects or not."""
+    complete: bool = False
+    """Whether these are all companies of the API key, so that one that is missing is no longer listed."""
+    packed: list[bytes] = []
+    """What the API sent of each page of companies, compressed; see :meth:`records`."""
+
+    def keep(self, records: Iterable[bytes | Raw]) -> None:
+        """Keep the records of companies as they were received."""
+        lines = b"\n".join(map(_one_line, map(bytes, records)))
+        if lines:
+            self.packed.append(zlib.compress(lines, 1))
+
+    def records(self) -> Iterator[list[bytes]]:
+        """The records of companies as they were received, a page at a time."""
+        return (zlib.decompress(page).split(b"\n") for page in self.packed)
+
+
+class _Page(Struct):
+    number: int
+    following: int | None
+    total: int
+    raws: list[Raw]
+    companies: list[Company]
+    invalid: list[InvalidRecord]
 
 
 async def find_companies(
-    codat: Codat, wanted: Sequence[str] | None = None, *, include_unlinked: bool = False
+    codat: Codat,
+    wanted: Sequence[str] | None = None,
+    *,
+    query: str | None = None,
+    include_unlinked: bool = False,
 ) -> Found:
     """The companies with these ids, or for None all that have a linked connection.
 
-    With ``include_unlinked`` those without one are read too, through the connections they had.
+    ``query`` selects among all companies in Codat's query language, such as ``tags.region=uk``. With
+    ``include_unlinked`` those without a linked connection are read too, through the connections they had.
 
-    Raises :class:`TypeError` if ``wanted`` is a str, :class:`~codat_async.errors.Unauthorized`, and
-    :class:`~codat_async.errors.QuotaExhausted`.
+    Raises :class:`TypeError` if ``wanted`` is a str, :class:`~codat_async.errors.Unauthorized`,
+    :class:`~codat_async.errors.QuotaExhausted`, and :class:`~codat_async.errors.BadRequest` for a query
+    that the API rejects.
     """
     if isinstance(wanted, str):
         raise TypeError(f"companies must be a list of ids, not a str; did you mean [{wanted!r}]?")
     if wanted is not None and len(wanted) <= _MAX_BY_ID:
         return await _get_each(codat, wanted, include_unlinked)
     found = Found([], [], set())
-
-    def note(invalid: InvalidRecord) -> None:
-        found.failures.append((invalid.record_id or "?", classified(invalid)))
-
-    companies = codat.companies.list(page_size=_PAGE_SIZE, prefetch=2, on_invalid=note)
     subjects: dict[str, Subject] = {}
-    async for company in companies:
-        found.visible.add(company.id)
-        subject = _subject(company, include_unlinked)
-        if not subject.linked:
-            found.unlinked.append(subject)
-        if wanted is not None or subject.linked or include_unlinked:
-            subjects[company.id] = subject
+    async with aclosing(_pages(codat, query)) as pages:
+        async for page in pages:
+            found.keep(page.raws)
+            found.failures += [(each.record_id or "?", classified(each)) for each in page.invalid]
+            for company in page.companies:
+                if company.id not in found.visible:
+                    found.visible.add(company.id)
+                    subject = _subject(company, include_unlinked)
+                    if not subject.linked:
+                        found.unlinked.append(subject)
+                    if wanted is not None or subject.linked or include_unlinked:
+                        subjects[company.id] = subject
     if wanted is None:
         found.subjects = list(subjects.values())
+        found.complete = query is None and not found.failures
     else:
         for company_id in dict.fromkeys(wanted):
             if company_id in subjects:
@@ -78,6 +114,46 @@ async def find_companies(
             else:
                 found.failures.append((company_id, _unknown(company_id)))
     return found
+
+
+async def _pages(codat: Codat, query: str | None) -> AsyncGenerator[_Page, None]:
+    """The pages of the list of companies, two of them requested ahead."""
+    operation = codat.companies.list
+    filters: dict[str, object] = {} if query is None else {"query": query}
+
+    async def fetch(number: int) -> _Page:
+        request = operation.request((), {"page": number, "pageSize": _PAGE_SIZE, **filters})
+        response = await codat.send(request)
+        # In a thread, since a page of companies takes several milliseconds.
+        return await asyncio.to_thread(_read_page, response.body, number)
+
+    received: set[str] = set()
+    advance = Advance(operation.label)
+    pages = read_pages(fetch, 1, ahead=lambda: 2, last=lambda page: page_count(page.total, _PAGE_SIZE))
+    async with aclosing(pages):
+        async for page in pages:
+            before = len(received)
+            received.update(company.id for company in page.companies)
+            new, rows = len(received) - before, len(page.raws)
+            advance.check(page.number, page.following, rows=rows, new=new, total=page.total)
+            yield page
+
+
+def _read_page(body: bytes, number: int) -> _Page:
+    split = codec.split_page(body, operation="companies.list")
+    raws = split.results or []
+    page = _Page(number, None, split.total_results, raws, [], [])
+    page.following = Step(split, number, "companies.list", empty=not raws).following()
+    for raw in raws:
+        try:
+            page.companies.append(_read(raw))
+        except InvalidRecord as invalid:
+            page.invalid.append(invalid)
+    return page
+
+
+def _read(record: bytes | Raw) -> Company:
+    return codec.read(record, Company, operation="companies.list", unknown_fields=False)
 
 
 async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool) -> Found:
@@ -88,16 +164,19 @@ async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool)
         if isinstance(answer, Failure):
             found.failures.append((company_id, answer))
         else:
-            found.visible.add(answer.id)
-            found.subjects.append(subject := _subject(answer, include_unlinked))
+            body, company = answer
+            found.keep([body.strip()])
+            found.visible.add(company.id)
+            found.subjects.append(subject := _subject(company, include_unlinked))
             if not subject.linked:
                 found.unlinked.append(subject)
     return found
 
 
-async def _get(codat: Codat, company_id: str) -> Company | Failure:
+async def _get(codat: Codat, company_id: str) -> tuple[bytes, Company] | Failure:
     try:
-        return await codat.companies.get(company_id)
+        response = await codat.send(codat.companies.get.request((company_id,)))
+        return response.body, _read(response.body)
     except (Unauthorized, QuotaExhausted):
         raise
     except NotFound:
@@ -116,3 +195,13 @@ def _subject(company: Company, include_unlinked: bool) -> Subject:
     chosen = linked or (books if include_unlinked else [])
     connections = tuple(each.id for each in chosen)
     return Subject(company.id, company.name, connections, bool(linked), company.redirect)
+
+
+def _one_line(record: bytes) -> bytes:
+    if b"\n" not in record and b"\r" not in record:
+        return record
+    try:
+        return msgspec.json.format(record, indent=-1)
+    except DECODE_ERRORS:
+        # JSON has no line breaks inside strings.
+        return record.translate(None, b"\r\n")

@@ -1,4 +1,4 @@
-"""The data types that can be pulled: the lists and reports of the catalogue, by name."""
+"""The data types: those that are read list by list, and those that come with the list of companies."""
 
 import difflib
 import re
@@ -9,12 +9,21 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from codat_async import models
 from codat_async.errors import CodatError
 from codat_async.operations import CompanyList, ConnectionList, ParentList
 from codat_async.operations.base import Operation
 from codat_async.resources import Resources, catalogue
 
-__all__ = ["PullType", "Scope", "UnknownDataType", "pull_types", "resolve_types"]
+__all__ = [
+    "PullType",
+    "Scope",
+    "UnknownDataType",
+    "lake_types",
+    "listed_types",
+    "pull_types",
+    "resolve_types",
+]
 
 
 class UnknownDataType(CodatError, ValueError):
@@ -30,6 +39,8 @@ class Scope(StrEnum):
     """A bank account of a connection."""
     REPORT = "report"
     """Not a list: one document per company."""
+    LISTED = "listed"
+    """Part of the list of companies, which every pull reads."""
 
 
 class PullType(Struct, frozen=True):
@@ -44,12 +55,26 @@ class PullType(Struct, frozen=True):
     """The query parameters of a report."""
     aliases: tuple[str, ...] = ()
 
+    @property
+    def description(self) -> str:
+        """What its records are, in a sentence."""
+        text = (self.model.__doc__ or "").strip().split("\n\n")[0]
+        return " ".join(re.sub(r":attr:`(\w+)`", r"\1", text).split())
+
+    @property
+    def is_statement(self) -> bool:
+        """Whether it is a report that changes with time, so that earlier ones are kept beside the last."""
+        return self.scope == Scope.REPORT and self.resource == "reports"
+
     def bound(self, codat: Resources) -> Operation:
         """The operation of this type on a client."""
         operation: Operation = getattr(getattr(codat, self.resource), self.operation)
         return operation
 
 
+_FRAGMENT: Final = 3
+"""Characters from which on a part of a name says something."""
+_SUGGESTED: Final = 4
 # A year, month by month, takes one request.
 _YEAR: Final = (("periodLength", "1"), ("periodsToCompare", "12"))
 _REPORTS: Final = {
@@ -62,11 +87,12 @@ _REPORTS: Final = {
 }
 # Resources whose data type, in Codat's paths and status, has another name.
 _ALIASES: Final = {"accounts": ("chartOfAccounts",), "bank_account_transactions": ("bankTransactions",)}
+_LISTED: Final = {"companies": models.Company, "connections": models.Connection}
 
 
 @cache
 def pull_types() -> dict[str, PullType]:
-    """All types that can be pulled, by name."""
+    """All types that are read list by list, by name."""
     found: dict[str, PullType] = {}
     for operation in catalogue():
         scope = _scope(operation)
@@ -80,6 +106,17 @@ def pull_types() -> dict[str, PullType]:
         model = declared[resource, call].model
         found[name] = PullType(name, Scope.REPORT, resource, call, model, query, aliases)
     return found
+
+
+@cache
+def listed_types() -> dict[str, PullType]:
+    """The types that come with the list of companies, which every pull reads, by name."""
+    return {name: PullType(name, Scope.LISTED, name, "list", model) for name, model in _LISTED.items()}
+
+
+def lake_types() -> dict[str, PullType]:
+    """All types that a directory has records of, by name."""
+    return listed_types() | pull_types()
 
 
 def _scope(operation: Operation) -> Scope | None:
@@ -100,15 +137,16 @@ def _scope(operation: Operation) -> Scope | None:
             return None
 
 
-def resolve_types(names: Iterable[str] | None) -> list[PullType]:
+def resolve_types(names: Iterable[str] | None, *, listed: bool = True) -> list[PullType]:
     """The types with these names, without duplicates; all types for None.
 
     Codat's camelCase names are accepted too. Raises :class:`UnknownDataType`, also if ``names`` is
-    empty, and :class:`TypeError` if it is a str.
+    empty, and :class:`TypeError` if it is a str. Without ``listed``, the types that come with the list
+    of companies are unknown.
     """
     if isinstance(names, str):
         raise TypeError(f"data types must be a list of names, not a str; did you mean [{names!r}]?")
-    known = pull_types()
+    known = lake_types() if listed else pull_types()
     if names is None:
         return list(known.values())
     spelled = {_plain(name): kind for kind in known.values() for name in (kind.name, *kind.aliases)}
@@ -116,13 +154,23 @@ def resolve_types(names: Iterable[str] | None) -> list[PullType]:
     for name in names:
         kind = spelled.get(_plain(name))
         if kind is None:
-            near = difflib.get_close_matches(_plain(name), spelled, n=1, cutoff=0.5)
-            hint = f"did you mean {spelled[near[0]].name}?" if near else f"known types are {', '.join(known)}"
-            raise UnknownDataType(f"unknown data type {name!r}; {hint}")
+            raise UnknownDataType(f"unknown data type {name!r}; {_hint(_plain(name), spelled)}")
         chosen[kind.name] = kind
     if not chosen:
         raise UnknownDataType("no data type is named; name some, or use None for all")
     return list(chosen.values())
+
+
+def _hint(name: str, spelled: dict[str, PullType]) -> str:
+    """What a name that is unknown may stand for: a type that is spelled alike, or those that contain it."""
+    near = difflib.get_close_matches(name, spelled, n=1, cutoff=0.75)
+    found = {spelled[each].name: None for each in near}
+    if len(name) >= _FRAGMENT:
+        found |= {kind.name: None for each, kind in spelled.items() if name.removesuffix("s") in each}
+    if not 0 < len(found) <= _SUGGESTED:
+        return f"known types are {', '.join({kind.name: None for kind in spelled.values()})}"
+    *others, last = found
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
 
 
 def _plain(name: str) -> str:

@@ -80,6 +80,10 @@ def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
     record = parsed.column("record").combine_chunks()
     whole = pc.fill_null(parsed.column("whole"), False)
     arrays: list[Any] = [*(parsed.column(name) for name in shape.ids), parsed.column("n"), whole]
+    arrays += (
+        _finished(parsed.column(name).combine_chunks(), shape.schema.field(name).type)
+        for name in shape.heads[2:]
+    )
     json_columns = _json_columns(text, shape)
     for each in shape.fields:
         if each.is_json:

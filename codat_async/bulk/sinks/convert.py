@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from msgspec import Struct
+
 from codat_async.bulk.plan.data_types import PullType, resolve_types
 from codat_async.bulk.sinks.errors import Faults, SinkError
 from codat_async.bulk.sinks.tally import ConversionProgress, Converted, Tally
+from codat_async.bulk.store import sealed
 from codat_async.bulk.store.directory import lose_files, open_checkpoint, seal_if_idle
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
@@ -39,6 +42,9 @@ def convert(
     parquet: bool = True,
     duckdb: Path | str | None = None,
     types: Iterable[str] | None = None,
+    line_items: bool = False,
+    current: bool = False,
+    as_of: str | None = None,
     on_progress: Callable[[ConversionProgress], None] | None = None,
 ) -> list[Converted]:
     """Convert the raw files of a directory; what is up to date already is not converted again.
@@ -46,7 +52,17 @@ def convert(
     Each raw file becomes a Parquet file of the same name in ``parquet/TYPE/``, with all versions of
     the records in it. DuckDB gets a table per type with the current version of each record, and a
     view ``current_TYPE`` without those that were deleted in the source. :func:`columns` lists the
-    columns. While a pull is running, what it has sealed so far is converted; if another conversion is
+    columns. With ``line_items`` the lists within records are written to Parquet as tables of their own,
+    such as ``parquet/invoice_line_items/``, and the lines of statements as ``statement_lines``; DuckDB
+    has views of these names in any case.
+
+    With ``current`` the current records of each type, without deleted ones, are written to
+    ``current/TYPE.parquet`` as well, sorted by company; each file is replaced at once, and only if
+    there is something new. ``as_of``, the id of a run or a time in ISO 8601 (a day stands for its end,
+    in UTC), takes only what was known then: to Parquet, the current records of that moment go to
+    ``as-of/MOMENT/TYPE.parquet``; a DuckDB file must be empty, or of the same moment.
+
+    While a pull is running, what it has sealed so far is converted; if another conversion is
     running in the directory, this one waits until that ends.
 
     The function blocks: in an event loop call it with :func:`asyncio.to_thread`. ``on_progress``
@@ -54,13 +70,15 @@ def convert(
 
     Everything that can be converted is, before an error is raised. DirectoryError names each file
     that is damaged, and how many lists were lost with one and are not read again yet; SinkError says
-    which sink could not be written.
+    which sink could not be written. ValueError is raised for an ``as_of`` that is neither a run nor a time.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
     kinds = resolve_types(types)
     names = [kind.name for kind in kinds]
+    moment = None if as_of is None else sealed.as_of(root, as_of)
     open_checkpoint(root).close()
+    parquet = parquet or current
     try:
         with _alone(root, writes=parquet):
             # Sealing moves damaged files out of the way, so they are looked for before and after.
@@ -69,7 +87,9 @@ def convert(
             files = sealed_files(root, names)
             damaged |= {each.path: str(each) for each in find_damage(files)}
             faults = Faults(root, damaged, lost_lists(root, names))
-            done = _convert(root, kinds, files, parquet, duckdb, Tally(files, on_progress), faults)
+            present = current or (parquet and moment is not None)
+            job = _Job(root, parquet, line_items, present, moment, duckdb, sealed_files(root, None))
+            done = _convert(job, kinds, files, Tally(files, on_progress), faults)
             if faults.found:
                 lose_files(root, faults.found)
     except OSError as error:
@@ -95,12 +115,20 @@ def _alone(root: Path, *, writes: bool) -> Iterator[None]:
             lock.close()
 
 
+class _Job(Struct):
+    root: Path
+    parquet: bool
+    line_items: bool
+    present: bool
+    as_of: sealed.AsOf | None
+    duckdb: Path | str | None
+    known: list[SealedFile]
+
+
 def _convert(
-    root: Path,
+    job: _Job,
     kinds: Iterable[PullType],
     files: Sequence[SealedFile],
-    parquet: bool,
-    duckdb: Path | str | None,
     tally: Tally,
     faults: Faults,
 ) -> list[Converted]:
@@ -109,13 +137,14 @@ def _convert(
     work = [(kind, [file for file in files if file.type == kind.name]) for kind in kinds]
     with contextlib.ExitStack() as stack:
         database = None
-        if duckdb is not None:
+        if job.duckdb is not None:
             from codat_async.bulk.sinks.duckdb import Database
 
             try:
-                database = stack.enter_context(Database(Path(duckdb)))
+                database = stack.enter_context(Database(Path(job.duckdb), job.as_of))
             except SinkError as error:
                 faults.add(error)
-        conversion = Conversion(root, parquet, database, tally, faults)
+        conversion = Conversion(job.root, job.parquet, job.line_items, database, job.known, tally, faults)
+        conversion.present, conversion.as_of = job.present, job.as_of
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=os.cpu_count() or 1))
         return list(pool.map(lambda each: conversion.convert(*each), [each for each in work if each[1]]))

@@ -10,16 +10,20 @@ import pyarrow.parquet as pq
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.errors import SinkError
-from codat_async.bulk.sinks.parquet import empty_lists, parquet_files
+from codat_async.bulk.sinks.parquet import empty_lists, file_number, parquet_files
 from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.store.sealed import AsOf
 
 __all__ = ["current_tables"]
 
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
+_MOST: Final = 2**63 - 1
 
 
-def current_tables(root: Path, kind: PullType, *, deleted: bool) -> Iterator[pa.Table]:
+def current_tables(
+    root: Path, kind: PullType, *, deleted: bool, as_of: AsOf | None = None
+) -> Iterator[pa.Table]:
     """The current records, as a table for each file with some; see :func:`codat_async.bulk.current`."""
     shape = shape_of(kind)
     paths = parquet_files(root, kind.name)
@@ -27,11 +31,13 @@ def current_tables(root: Path, kind: PullType, *, deleted: bool) -> Iterator[pa.
         raise SinkError(
             f"{root} has no Parquet files of {kind.name}: run codat-async convert {root} --parquet"
         )
-    return _tables(paths, shape, deleted)
+    if as_of is not None:
+        paths = [path for path in paths if file_number(path) not in as_of.files]
+    return _tables(paths, shape, deleted, _MOST if as_of is None else as_of.next_n) if paths else iter(())
 
 
-def _tables(paths: list[Path], shape: Shape, deleted: bool) -> Iterator[pa.Table]:
-    places = _places(paths, shape)
+def _tables(paths: list[Path], shape: Shape, deleted: bool, next_n: int) -> Iterator[pa.Table]:
+    places = _places(paths, shape, next_n)
     for number, path in enumerate(paths):
         rows = places.filter(pc.equal(places.column("file"), number)).column("row").sort()
         if len(rows):
@@ -43,10 +49,12 @@ def _tables(paths: list[Path], shape: Shape, deleted: bool) -> Iterator[pa.Table
                 yield table
 
 
-def _places(paths: list[Path], shape: Shape) -> pa.Table:
-    """The file and row of each current record."""
+def _places(paths: list[Path], shape: Shape, next_n: int) -> pa.Table:
+    """The file and row of each record that is current among the readings before ``next_n``."""
     versions = pa.concat_tables([_versions(path, number, shape) for number, path in enumerate(paths)])
-    kept = _without_removed(versions, paths, shape)
+    if next_n != _MOST:
+        versions = versions.filter(pc.less(versions.column("n"), next_n))
+    kept = _without_removed(versions, paths, shape, next_n)
     if shape.key == shape.ids:
         return _newest(kept, shape)
     nameless = pc.or_kleene(kept.column("id").is_null(), pc.equal(kept.column("id"), ""))
@@ -65,11 +73,16 @@ def _versions(path: Path, number: int, shape: Shape) -> pa.Table:
     return table.append_column("file", pa.repeat(number, table.num_rows)).append_column("row", rows)
 
 
-def _without_removed(versions: pa.Table, paths: list[Path], shape: Shape) -> pa.Table:
+def _without_removed(versions: pa.Table, paths: list[Path], shape: Shape, next_n: int) -> pa.Table:
     """The versions that the last whole reading of their list has not removed."""
     ids = list(shape.ids)
     schema = pa.schema([shape.schema.field(name) for name in [*ids, "n"]])
-    empty = [dict(zip(schema.names, each, strict=True)) for path in paths for each in empty_lists(path)]
+    empty = [
+        dict(zip(schema.names, each, strict=True))
+        for path in paths
+        for each in empty_lists(path)
+        if each[-1] < next_n
+    ]
     whole = versions.filter(versions.column("whole")).select(schema.names)
     readings = pa.concat_tables([whole.cast(schema), pa.Table.from_pylist(empty, schema=schema)])
     last = readings.group_by(ids).aggregate([("n", "max")])

@@ -1,10 +1,6 @@
 """A DuckDB file: a table per type with the current version of each record, and a view of those that exist."""
 
 import contextlib
-import os
-import re
-import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,104 +11,43 @@ import pyarrow as pa
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.arrow import Block
-from codat_async.bulk.sinks.errors import SinkBusy, SinkError, first_line
+from codat_async.bulk.sinks.duckdb_file import close_database, open_database, private_files, quoted
+from codat_async.bulk.sinks.errors import SinkError, first_line
+from codat_async.bulk.sinks.nested import nested_tables, view_of
 from codat_async.bulk.sinks.schema import Shape, shape_of
-from codat_async.bulk.store.disk import make_folder
-from codat_async.bulk.store.layout import check_local
-from codat_async.bulk.store.sealed import SealedFile
+from codat_async.bulk.sinks.statements import STATEMENT_LINES, is_statement, statement_lines
+from codat_async.bulk.store.sealed import AsOf, SealedFile
 
-__all__ = ["Database", "Merge", "close_database", "literal", "open_database", "private_files", "quoted"]
+__all__ = ["Database", "Merge"]
 
-VERSION: Final = 2
-"""Of the tables that this module keeps in the file; 0.1.0 wrote version 1, without saying so."""
-
-_TABLES: Final = """
-create table if not exists codat_async_format (version integer);
-create table if not exists codat_async_files (directory varchar, id bigint, type varchar);
-create table if not exists codat_async_lists (
-    type varchar, company_id varchar, connection_id varchar, account_id varchar, whole_n bigint
-);
-"""
 _NAMED: Final = "id is not null and id <> ''"
 _IDS: Final = ("company_id", "connection_id", "account_id")
-_umask_lock: Final = threading.Lock()
-
-
-def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file, or create one that only its owner can read; raises SinkError."""
-    check_local(path)
-    try:
-        make_folder(path.parent)
-        with private_files():
-            db = duckdb.connect(str(path))
-            try:
-                # Only whoever has the file open may touch this folder; a process that was killed leaves it.
-                shutil.rmtree(_spill(path), ignore_errors=True)
-                make_folder(_spill(path))
-                db.execute(f"set temp_directory = {literal(str(_spill(path)))}")
-                _prepare(db, path)
-            except BaseException:
-                close_database(db, path)
-                raise
-    except (duckdb.Error, OSError) as error:
-        if "Could not set lock" in str(error):
-            holder = re.search(r"\(PID (\d+)\)", str(error))
-            process = f"process {holder[1]}" if holder else "another process"
-            raise SinkBusy(f"the DuckDB file {path} is open in {process}") from error
-        raise SinkError(f"cannot write to the DuckDB file {path}: {first_line(error)}") from error
-    return db
-
-
-def close_database(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Close a DuckDB file that was opened here."""
-    db.close()
-    with contextlib.suppress(OSError):
-        _spill(path).rmdir()
-
-
-def _prepare(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    tables = {name for (name,) in db.execute("select table_name from duckdb_tables()").fetchall()}
-    if "codat_async_format" in tables:
-        versions = db.execute("select version from codat_async_format").fetchall()
-        version = versions[0][0] if versions else None
-    else:
-        version = 1 if "codat_async_files" in tables else VERSION
-    if version != VERSION:
-        raise SinkError(
-            f"{path} has tables of format {version}, and this release writes format {VERSION}: name another"
-            " DuckDB file, and codat-async convert makes it from the raw files"
-        )
-    if "codat_async_format" not in tables:
-        db.execute("begin")
-        db.execute(_TABLES)
-        db.execute("insert into codat_async_format values (?)", [VERSION])
-        db.execute("commit")
-
-
-@contextlib.contextmanager
-def private_files() -> Iterator[None]:
-    """Let DuckDB create files that only their owner can read."""
-    # DuckDB has no option for the mode of its files. It creates them when it opens one and at a commit.
-    with _umask_lock:
-        before = os.umask(0o077)
-        try:
-            yield
-        finally:
-            os.umask(before)
-
-
-def _spill(path: Path) -> Path:
-    return path.with_name(f"{path.name}.tmp")
 
 
 class Database:
     """A DuckDB file; what was merged into it once is not merged again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, as_of: AsOf | None = None) -> None:
         self.path = path
         self._db = open_database(path)
+        try:
+            self._check_moment(None if as_of is None else as_of.name)
+        except BaseException:
+            self.close()
+            raise
         rows = self._db.execute("select directory, id from codat_async_files").fetchall()
         self._merged = {(str(directory), int(number)) for directory, number in rows}
+
+    def _check_moment(self, wanted: str | None) -> None:
+        """Raise SinkError if the file has the state of another moment; note that of a new one."""
+        (files,) = self._db.execute("select count(*) from codat_async_files").fetchone() or (0,)
+        row = self._db.execute("select as_of from codat_async_format").fetchone()
+        held = None if row is None else row[0]
+        if held != wanted and (files or held is not None):
+            state = "the present state" if held is None else f"the state as of {held}"
+            raise SinkError(f"{self.path} has {state}: name another DuckDB file")
+        if held != wanted:
+            self._db.execute("update codat_async_format set as_of = ?", [wanted])
 
     def close(self) -> None:
         """Close the file."""
@@ -157,10 +92,12 @@ class Merge:
         self._kind = kind
         self._shape: Shape = shape_of(kind)
         self._table = quoted(kind.name)
+        self._key = (*self._shape.key, "n") if self._shape.keeps_readings else self._shape.key
         self._files: list[SealedFile] = []
         self._readings: list[pa.Table] = []
         self._again: list[pa.Table] | None = None
         self._is_new = True
+        self._is_altered = False
         self._rereads = False
         self.records = 0
         """Merged so far."""
@@ -171,7 +108,7 @@ class Merge:
                 self._db.execute("begin")
                 self._make_table()
                 self._is_new = self._db.execute(f"select 1 from {self._table} limit 1").fetchone() is None
-                keys = ", ".join(self._shape.key)
+                keys = ", ".join(self._key)
                 self._db.execute(
                     f"create or replace temp table fresh as select {keys} from {self._table} limit 0"
                 )
@@ -218,10 +155,25 @@ class Merge:
                 self._db.register("block", block.table)
                 self._db.execute(f"insert into {self._table} by name select * from block")
                 if not self._is_new:
-                    keys = ", ".join(self._shape.key)
+                    keys = ", ".join(self._key)
                     self._db.execute(f"insert into fresh select distinct {keys} from block")
                 self._db.unregister("block")
+                self._add_statement_lines(block.table)
         self.records += block.table.num_rows
+
+    def _add_statement_lines(self, table: pa.Table) -> None:
+        if not is_statement(self._kind):
+            return
+        self._db.register("lines", statement_lines(table, self._kind))
+        if self._rereads:
+            # Some were merged from an earlier file.
+            self._db.execute(
+                f"delete from {STATEMENT_LINES} where statement = $1"
+                " and (company_id, n) in (select company_id, n from lines)",
+                [self._kind.name],
+            )
+        self._db.execute(f"insert into {STATEMENT_LINES} by name select * from lines")
+        self._db.unregister("lines")
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
@@ -243,6 +195,8 @@ class Merge:
             held = _columns(db, f"from {table}")
             # By name the fields of structs are merged too; an insert alone would drop the new ones.
             for column, its_type in _columns(db, f"from {table} union all by name from wanted").items():
+                if held.get(column) != its_type:
+                    self._is_altered = True
                 if column not in held:
                     db.execute(f"alter table {table} add column {quoted(column)} {its_type}")
                 elif held[column] != its_type:
@@ -267,7 +221,7 @@ class Merge:
             "insert into codat_async_files select unnest($1::varchar[]), unnest($2::bigint[]), $3",
             [[each.directory for each in self._files], [each.id for each in self._files], self._kind.name],
         )
-        self._make_view()
+        self._make_views()
         with private_files():
             self._db.execute("commit")
 
@@ -295,13 +249,14 @@ class Merge:
             f"insert into codat_async_lists select $1, {every}, whole_n from lists where whole_n is not null",
             [self._kind.name],
         )
-        same = " and ".join(f"t.{name} = l.{name}" for name in ids)
-        db.execute(f"delete from {self._table} t using lists l where {same} and t.n < l.whole_n")
+        if not self._shape.keeps_readings:
+            same = " and ".join(f"t.{name} = l.{name}" for name in ids)
+            db.execute(f"delete from {self._table} t using lists l where {same} and t.n < l.whole_n")
 
     def _delete_versions(self) -> None:
         """Delete all but one version of each record: the newest, then the one that was read last."""
         db, table = self._db, self._table
-        key = ", ".join(self._shape.key)
+        key = ", ".join(self._key)
         # Records without an id never replace each other.
         named = _NAMED if "id" in self._shape.key else "true"
         fresh = "" if self._is_new else f"semi join fresh using ({key})"
@@ -325,12 +280,28 @@ class Merge:
             )
             db.unregister("again")
 
-    def _make_view(self) -> None:
-        """Create ``current_TYPE``: without the records that were deleted in the source."""
+    def _make_views(self) -> None:
+        """Create ``current_TYPE``: without deleted records, and the last reading of each report.
+
+        The lists within records have a view each, of all records and of the current ones.
+        """
         deletable = "metadata" in self._shape.schema.names
         where = " where not coalesce(metadata.is_deleted, false)" if deletable else ""
+        if self._shape.keeps_readings:
+            where = f" qualify n = max(n) over (partition by {', '.join(self._shape.ids)})"
         view = quoted(f"current_{self._kind.name}")
         self._db.execute(f"create or replace view {view} as select * from {self._table}{where}")
+        wanted = {
+            f"{prefix}{nested.name}": view_of(nested, f"{prefix}{self._kind.name}")
+            for nested in nested_tables(self._kind)
+            for prefix in ("", "current_")
+        }
+        if not self._is_altered:
+            rows = self._db.execute("select view_name from duckdb_views() where not internal").fetchall()
+            for (name,) in rows:
+                wanted.pop(name, None)
+        for name, query in wanted.items():
+            self._db.execute(f"create or replace view {quoted(name)} as {query}")
 
 
 def _readings(block: Block, shape: Shape) -> pa.Table:
@@ -347,13 +318,3 @@ def _readings(block: Block, shape: Shape) -> pa.Table:
 def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
     described = db.execute(f"select column_name, column_type from (describe {query})").fetchall()
     return {str(name): str(its_type) for name, its_type in described}
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """A text as SQL takes it."""
-    return "'" + value.replace("'", "''") + "'"

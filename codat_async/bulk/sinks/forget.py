@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from codat_async.bulk.plan.data_types import pull_types
+from codat_async.bulk.plan.data_types import PullType, lake_types
 from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.errors import SinkError, first_line
 from codat_async.bulk.sinks.parquet import (
@@ -20,7 +20,8 @@ from codat_async.bulk.sinks.parquet import (
     parquet_files,
 )
 from codat_async.bulk.sinks.records import Counts
-from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.sinks.tables import own_table
 from codat_async.bulk.store.disk import publish
 from codat_async.bulk.store.lines import Line
 from codat_async.bulk.store.sealed import SealedFile, sealed_files
@@ -49,20 +50,21 @@ def forget_parquet(root: Path, companies: Sequence[str], replaced: Mapping[int, 
         # Of a conversion that was killed.
         part.unlink()
     done = 0
-    for kind in pull_types().values():
+    for kind in lake_types().values():
         for path in parquet_files(root, kind.name):
             number = file_number(path)
             if number in files and number not in replaced:
                 continue
             fresh = files.get(replaced.get(number, -1))
             if fresh is not None and fresh.type == kind.name:
-                _rewrite(path, parquet_file(root, fresh), fresh, shape_of(kind), companies)
+                _rewrite(path, parquet_file(root, fresh), fresh, kind, companies)
             path.unlink(missing_ok=True)
             done += 1
     return done
 
 
-def _rewrite(path: Path, target: Path, file: SealedFile, shape: Shape, companies: Sequence[str]) -> None:
+def _rewrite(path: Path, target: Path, file: SealedFile, kind: PullType, companies: Sequence[str]) -> None:
+    shape = shape_of(kind)
     wanted = {each.lower() for each in companies}
     gone = pa.array(sorted(wanted), pa.string())
     try:
@@ -72,7 +74,7 @@ def _rewrite(path: Path, target: Path, file: SealedFile, shape: Shape, companies
                 return
             lines = [dict(zip((*shape.ids, "n"), each, strict=True)) for each in empty_lists(path)]
             empty = [Line(**line, whole=True) for line in lines if line["company_id"].lower() not in wanted]
-            with ParquetWriter(target, shape, file) as writer:
+            with ParquetWriter(target, own_table(kind), file, shape.ids) as writer:
                 writer.add(Block(shape.schema.empty_table(), empty, Counts()))
                 for batch in opened.iter_batches():
                     others = pc.invert(pc.is_in(pc.utf8_lower(batch.column("company_id")), value_set=gone))
@@ -90,7 +92,7 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
     """
     import duckdb
 
-    from codat_async.bulk.sinks.duckdb import close_database, open_database
+    from codat_async.bulk.sinks.duckdb_file import close_database, open_database
 
     if not path.exists():
         return 0
@@ -117,13 +119,13 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
 
 def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> int:
     """Delete the rows of companies, and mark the file if there were any: it is to be copied."""
-    from codat_async.bulk.sinks.duckdb import private_files, quoted
+    from codat_async.bulk.sinks.duckdb_file import private_files, quoted
 
     held = {str(name) for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
     wanted = [[each.lower() for each in companies]]
     removed = 0
     database.execute("begin")
-    for name in sorted(held & {*pull_types(), "codat_async_lists"}):
+    for name in sorted(held & {*lake_types(), "codat_async_lists"}):
         rows = f"from {quoted(name)} where list_contains($1, lower(company_id))"
         found = database.execute(f"select count(*) {rows}", wanted).fetchone()
         removed += 0 if found is None else int(found[0])
@@ -141,7 +143,7 @@ def _is_marked(database: "duckdb.DuckDBPyConnection") -> bool:
 
 
 def _copy(database: "duckdb.DuckDBPyConnection", part: Path) -> None:
-    from codat_async.bulk.sinks.duckdb import literal, private_files, quoted
+    from codat_async.bulk.sinks.duckdb_file import literal, private_files, quoted
 
     part.unlink(missing_ok=True)
     row = database.execute("select current_database()").fetchone()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.errors import SinkError
-from codat_async.bulk.sinks.schema import Shape
+from codat_async.bulk.sinks.tables import Table
 from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.sealed import SealedFile
 
@@ -27,9 +27,9 @@ _EMPTY: Final = b"codat_async.empty_lists"
 _NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.parquet(\.part)?")
 
 
-def parquet_file(root: Path, file: SealedFile) -> Path:
-    """Where the Parquet file of a raw file is."""
-    return root / "parquet" / file.type / f"{file.path.name.partition('.')[0]}.parquet"
+def parquet_file(root: Path, file: SealedFile, table: str | None = None) -> Path:
+    """Where the Parquet file of a raw file is; for None that of its type's own table."""
+    return root / "parquet" / (table or file.type) / f"{file.path.name.partition('.')[0]}.parquet"
 
 
 def parquet_files(root: Path, kind: str) -> list[Path]:
@@ -43,12 +43,12 @@ def file_number(path: Path) -> int:
     return int(path.name.partition("-")[0])
 
 
-def is_converted(target: Path, file: SealedFile, shape: Shape) -> bool:
+def is_converted(target: Path, file: SealedFile, schema: pa.Schema) -> bool:
     """Whether a Parquet file is there, was made of this raw file, and has today's columns."""
     try:
         with pq.ParquetFile(target) as opened:
             metadata = opened.metadata.metadata or {}
-            return metadata.get(_SOURCE) == _source(file) and opened.schema_arrow.equals(shape.schema)
+            return metadata.get(_SOURCE) == _source(file) and opened.schema_arrow.equals(schema)
     except (pa.ArrowInvalid, OSError):
         return False
 
@@ -61,10 +61,10 @@ def empty_lists(target: Path) -> list[list[Any]]:
     return found
 
 
-def remove_obsolete(root: Path, kind: str, files: Iterable[SealedFile]) -> None:
-    """Remove the Parquet files of a type whose raw files are gone, and what a killed conversion left."""
+def remove_obsolete(root: Path, table: str, files: Iterable[SealedFile]) -> None:
+    """Remove the Parquet files of a table whose raw files are gone, and what a killed conversion left."""
     wanted = {parquet_file(root, each).name for each in files}
-    for path in (root / "parquet" / kind).glob("*.parquet*"):
+    for path in (root / "parquet" / table).glob("*.parquet*"):
         if _NAME.fullmatch(path.name) and path.name not in wanted:
             path.unlink(missing_ok=True)
 
@@ -72,25 +72,28 @@ def remove_obsolete(root: Path, kind: str, files: Iterable[SealedFile]) -> None:
 class ParquetWriter:
     """Writes one Parquet file, which gets its name when it is complete and on the disk."""
 
-    def __init__(self, target: Path, shape: Shape, file: SealedFile) -> None:
+    def __init__(self, target: Path, table: Table, file: SealedFile, ids: Sequence[str] = ()) -> None:
         self._target = target
         self._part = target.with_name(f"{target.name}.part")
-        self._ids = shape.ids
+        self._ids = ids
+        self._rows_of = table.rows
         self._group: list[pa.Table] = []
         self._rows = self._bytes = 0
         self._empty: list[list[Any]] = []
         with self._failing():
             # Opened again by its name: the mode of the file that is there remains.
             os.close(open_private(self._part, os.O_WRONLY | os.O_TRUNC))
-            self._writer = pq.ParquetWriter(self._part, shape.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._part, table.schema, compression="zstd")
             self._writer.add_key_value_metadata({_SOURCE: _source(file)})
 
     def add(self, block: Block) -> None:
         """Add the records of a block; they are written a group of rows at a time."""
-        self._empty += ([*(getattr(line, name) for name in self._ids), line.n] for line in block.empty)
-        self._group.append(block.table)
-        self._rows += block.table.num_rows
-        self._bytes += block.table.nbytes
+        if self._ids:
+            self._empty += ([*(getattr(line, name) for name in self._ids), line.n] for line in block.empty)
+        table = self._rows_of(block.table)
+        self._group.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
         if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             with self._failing():
                 self._write()

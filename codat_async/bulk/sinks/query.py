@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.sinks.convert import check_sinks
+from codat_async.bulk.store import sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,14 +46,17 @@ def columns(data_type: str) -> list[Column]:
     return [Column(**each) for each in columns_of(kind)]
 
 
-def current(directory: Path | str, data_type: str, *, deleted: bool = False) -> "Iterator[pa.Table]":
+def current(
+    directory: Path | str, data_type: str, *, deleted: bool = False, as_of: str | None = None
+) -> "Iterator[pa.Table]":
     """The current records of a type from ``DIRECTORY/parquet``, as a table for each file with some.
 
     Of two versions of a record the one with the newer ``modified_date`` is current, then the one of
     the later reading (``n``), then the later one in its reading. What was read before the list was
     last read whole, and was not in it then, is not current. Records that were deleted in the source
-    are left out unless ``deleted``. The columns that this takes are held in memory for the whole
-    type, the other columns for a file at a time.
+    are left out unless ``deleted``. With ``as_of``, the id of a run or a time, they are those that were
+    current then, as :func:`codat_async.bulk.convert` takes it. The columns that this takes are held in
+    memory for the whole type, the other columns for a file at a time.
 
     Raises :class:`~codat_async.bulk.plan.data_types.UnknownDataType`, SinkError if there are no
     Parquet files of the type, and :class:`~codat_async.errors.ConfigurationError` if pyarrow is not
@@ -62,4 +66,5 @@ def current(directory: Path | str, data_type: str, *, deleted: bool = False) -> 
     from codat_async.bulk.sinks.current import current_tables
 
     (kind,) = resolve_types([data_type])
-    return current_tables(Path(directory), kind, deleted=deleted)
+    moment = None if as_of is None else sealed.as_of(Path(directory), as_of)
+    return current_tables(Path(directory), kind, deleted=deleted, as_of=moment)

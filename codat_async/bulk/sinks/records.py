@@ -14,7 +14,7 @@ from codat_async.bulk.store.lines import read_line
 from codat_async.codec import DECODE_ERRORS
 from codat_async.errors import DecodingError
 
-__all__ = ["Counts", "has_columns", "json_text", "tabulate_each"]
+__all__ = ["Counts", "exact_money", "has_columns", "json_text", "tabulate_each"]
 
 _EXACT: Final = Context(prec=60, traps=[Inexact])
 _ROUNDED: Final = Context(prec=60)
@@ -63,7 +63,7 @@ def tabulate_each(lines: Iterable[bytes], shape: Shape, counts: Counts) -> pa.Ta
 def _row(line: bytes, shape: Shape, counts: Counts) -> dict[str, Any]:
     read = read_line(line)
     text = bytes(read.record)
-    row: dict[str, Any] = {name: getattr(read, name) for name in (*shape.ids, "n", "whole")}
+    row: dict[str, Any] = {name: getattr(read, name) for name in (*shape.ids, *shape.heads)}
     counts.slow += 1
     cells = _Cells(exact=_is_strict(text))
     try:
@@ -109,6 +109,16 @@ def json_text(value: Raw) -> str | None:
     """JSON as text; None if it is missing or null."""
     text = bytes(value).decode()
     return text if text and text != "null" else None
+
+
+def exact_money(value: Decimal) -> Decimal | None:
+    """The number as a column holds it; None if the column cannot hold it exactly."""
+    if value.is_finite() and value.copy_abs() < _LIMIT:
+        try:
+            return value.quantize(_UNIT, context=_EXACT)
+        except Inexact:
+            return None
+    return None
 
 
 class _Cells:

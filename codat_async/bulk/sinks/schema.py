@@ -30,9 +30,22 @@ RAW_JSON: Final = "raw_json"
 """The record's JSON if a column cannot hold one of its values exactly, or no model accepts it."""
 
 _IDS: Final = ("company_id", "connection_id", "account_id")
+_HEADS: Final = {
+    "read_at": pa.field("read_at", INSTANT),
+    "listed": pa.field("listed", pa.bool_()),
+}
+"""What a line says of its reading, for the types that have one record a reading."""
 _READING: Final = (pa.field("n", pa.int64(), nullable=False), pa.field("whole", pa.bool_(), nullable=False))
 _DECIDED: Final = frozenset(
-    {"modified_date", "source_modified_date", "created_on", "updated_on", "generated"}
+    {
+        "created",
+        "created_on",
+        "generated",
+        "last_sync",
+        "modified_date",
+        "source_modified_date",
+        "updated_on",
+    }
 )
 
 
@@ -55,9 +68,13 @@ class Shape(Struct, frozen=True):
     """Columns that name the list of a record: ``company_id``, and the ids below it that the type has."""
     key: tuple[str, ...]
     """Columns that identify a record; a report is the one record of its list."""
+    keeps_readings: bool
+    """Whether DuckDB keeps all readings of a record, not only the current one."""
+    heads: tuple[str, ...]
+    """Columns of the reading: ``n`` and ``whole``; of reports and companies also when they were read."""
     fields: tuple[Field, ...]
     schema: pa.Schema
-    """Of the table: the ids, ``n`` and ``whole`` of the reading, the fields, ``raw_json``."""
+    """Of the table: the ids, the columns of the reading, the fields, ``raw_json``."""
     parsed: pa.Schema
     """What the JSON reader looks for in a line: dates still as text, names as the API has them."""
     record: Any
@@ -69,8 +86,9 @@ class Shape(Struct, frozen=True):
 def shape_of(kind: PullType) -> Shape:
     """The columns of a type's records."""
     ids = _IDS[: {Scope.CONNECTION: 2, Scope.ACCOUNT: 3}.get(kind.scope, 1)]
-    taken = {*ids, *(each.name for each in _READING), RAW_JSON}
-    finished = [pa.field(name, pa.string(), nullable=False) for name in ids] + list(_READING)
+    readings = [*_READING, *(_HEADS[name] for name in _heads(kind))]
+    taken = {*ids, *(each.name for each in readings), RAW_JSON}
+    finished = [pa.field(name, pa.string(), nullable=False) for name in ids] + readings
     parsed: list[pa.Field] = []
     found: list[Field] = []
     for each in _fields(kind.model):
@@ -89,16 +107,29 @@ def shape_of(kind: PullType) -> Shape:
         pa.field("n", pa.int64()),
         pa.field("whole", pa.bool_()),
         *(pa.field(name, pa.string()) for name in ids),
+        *({"read_at": pa.field("read_at", pa.string())}.get(name, _HEADS[name]) for name in _heads(kind)),
     ]
     return Shape(
         model=kind.model,
         ids=ids,
-        key=ids if kind.scope == Scope.REPORT else (*ids, "id"),
+        key=_key(kind, ids),
+        keeps_readings=kind.is_statement,
+        heads=tuple(each.name for each in readings),
         fields=tuple(found),
         schema=pa.schema(finished),
         parsed=pa.schema([*line, pa.field("record", pa.struct(parsed))]),
         record=_optional(kind.model, {field.attribute for field in found if field.is_json}),
     )
+
+
+def _heads(kind: PullType) -> tuple[str, ...]:
+    if kind.name == "companies":
+        return ("read_at", "listed")
+    return ("read_at",) if kind.scope in (Scope.REPORT, Scope.LISTED) else ()
+
+
+def _key(kind: PullType, ids: tuple[str, ...]) -> tuple[str, ...]:
+    return ids if kind.scope == Scope.REPORT or kind.name == "companies" else (*ids, "id")
 
 
 def columns_of(kind: PullType) -> list[dict[str, str]]:
@@ -110,7 +141,8 @@ def columns_of(kind: PullType) -> list[dict[str, str]]:
     for column in shape.schema:
         field = by_column.get(column.name)
         if field is None:
-            found.append({"name": column.name, "json_name": "", "type": str(column.type)})
+            time = "instant" if column.type == INSTANT else ""
+            found.append({"name": column.name, "json_name": "", "type": str(column.type), "time": time})
         elif field.is_json:
             found.append({"name": column.name, "json_name": field.json_name, "type": "json"})
         else:

@@ -26,6 +26,8 @@ class Converted(Struct, kw_only=True):
     """Records that the model rejects."""
     merged: int = 0
     """Records merged into DuckDB."""
+    current: int = 0
+    """Records written as the present state; 0 if it has not changed."""
 
     def add(self, other: "Converted") -> None:
         """Add what was done with a part of the type."""

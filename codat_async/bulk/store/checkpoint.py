@@ -12,8 +12,8 @@ import msgspec
 
 from codat_async.bulk.store import checks, files, lists, roster, work
 from codat_async.bulk.store.disk import open_private
-from codat_async.bulk.store.keys import Keys
-from codat_async.bulk.store.state import Run
+from codat_async.bulk.store.keys import Keys, pack_keys, unpack_keys
+from codat_async.bulk.store.state import Mark, Run, now
 
 __all__ = ["APPLICATION_ID", "FORMAT", "Checkpoint", "CheckpointError"]
 
@@ -31,9 +31,11 @@ create table runs (
     seconds real, stopped text, counts blob, missing blob
 );
 create index unended_runs on runs (key) where ended is null;
+create table marks (next_n integer primary key, at integer not null, run text not null, files blob);
 """
 _CURRENT: Final = "run"
 _NEXT_N: Final = "next_n"
+_DREW_AT: Final = "drew_at"
 _ID: Final = "directory"
 
 
@@ -189,6 +191,24 @@ class Checkpoint:
     def drew(self, next_n: int) -> None:
         """Store the number of the next reading; what was drawn before is never drawn again."""
         self.note(_NEXT_N, str(next_n))
+        self.note(_DREW_AT, str(now()))
+
+    # --- what was known when -------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Note what the directory has now, so that this state can be had later: once a process."""
+        next_n, at = self.next_n(), self.fact(_DREW_AT)
+        (last,) = self.db.execute("select max(next_n) from marks").fetchone()
+        if at is not None and next_n != last:
+            unfinished = self.files.all("sealed = 0 and kind = ?", (files.FileKind.OWN,))
+            packed = pack_keys(each.id for each in unfinished)
+            run = self.fact(_CURRENT) or ""
+            self.db.execute("insert into marks values (?, ?, ?, ?)", (next_n, int(at), run, packed))
+
+    def marks(self) -> list[Mark]:
+        """The marks, oldest first."""
+        rows = self.db.execute("select at, run, next_n, files from marks order by next_n").fetchall()
+        return [Mark(at, run, next_n, tuple(unpack_keys(packed or b""))) for at, run, next_n, packed in rows]
 
     def drop_intents(self, journal: int) -> None:
         """Remove the intents of a journal that were not needed."""

@@ -1,6 +1,7 @@
 """The lines of raw files: each names the reading and the list that its record belongs to."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -27,6 +28,10 @@ class Line(Struct, frozen=True):
     """Whether the reading is of the whole list, not only of what changed."""
     connection_id: str | None = None
     account_id: str | None = None
+    read_at: datetime | None = None
+    """When a report was read, or the company last listed; None for the records of lists."""
+    listed: bool | None = None
+    """Whether a company is still in the list of companies; None for other types."""
     record: Raw = Raw()
     """The bytes that the API sent; none if the list was read whole and is empty."""
 
@@ -54,9 +59,11 @@ def read_line(line: bytes) -> Line:
     return replace(found, record=Raw(record)) if record else found
 
 
-def head_of(unit: Unit, n: int, *, whole: bool) -> bytes:
+def head_of(
+    unit: Unit, n: int, *, whole: bool, read_at: datetime | None = None, listed: bool | None = None
+) -> bytes:
     """The start of each line of a reading, up to the record."""
-    fields: dict[str, int | bool | str] = {"n": n}
+    fields: dict[str, int | bool | str | datetime] = {"n": n}
     if whole:
         fields["whole"] = True
     fields["company_id"] = unit.company
@@ -64,6 +71,10 @@ def head_of(unit: Unit, n: int, *, whole: bool) -> bytes:
         fields["connection_id"] = unit.connection
     if unit.parent:
         fields["account_id"] = unit.parent
+    if read_at is not None:
+        fields["read_at"] = read_at
+    if listed is not None:
+        fields["listed"] = listed
     return msgspec.json.encode(fields)[:-1]
 
 

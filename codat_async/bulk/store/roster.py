@@ -15,13 +15,19 @@ __all__ = ["SCHEMA", "Absent", "Roster"]
 SCHEMA: Final = """
 create table companies (
     key integer primary key, id text not null unique, name text not null default '',
-    absent text, since text, link text
+    absent text, since text, link text, marked integer not null default 0
 );
 create table forgotten (
     digest blob primary key, at text not null, erased integer not null default 0
 ) without rowid;
 create index absent_companies on companies (key) where absent is not null;
 """
+
+
+_PULLED: Final = (
+    "(exists (select 1 from lists l where l.company = c.key)"
+    " or exists (select 1 from asked a where a.company = c.key))"
+)
 
 
 class Absent(Struct, frozen=True):
@@ -45,7 +51,7 @@ class Roster:
         self._keys = keys
 
     def ids(self) -> set[str]:
-        """The companies that were ever queued."""
+        """The companies that were ever queued or listed."""
         return {row[0] for row in self._db.execute("select id from companies")}
 
     def name(self, names: Iterable[tuple[str, str]]) -> None:
@@ -63,24 +69,31 @@ class Roster:
         """Compare with what the API lists now; returns the companies that have become absent.
 
         ``unlinked`` are ids, names and link URLs. If the list is not ``complete``, companies that are
-        not in it stay as they are.
+        not in it stay as they are. A company of which nothing was pulled is not absent if it is unlinked.
         """
         db, fresh = self._db, list[str]()
         known = {row[0]: row[1] for row in db.execute("select id, absent from companies")}
+        pulled = {row[0] for row in db.execute(f"select id from companies c where {_PULLED}")}
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         seen = set[str]()
         for company in linked:
             seen.add(company)
             if known.get(company) is not None:
                 db.execute(
-                    "update companies set absent = null, since = null, link = null where id = ?", (company,)
+                    "update companies set absent = null, since = null, link = null, marked = 0 where id = ?",
+                    (company,),
                 )
         for company, name, link in unlinked:
             seen.add(company)
-            if company in known and known[company] != "unlinked":
+            if company not in pulled and known.get(company) == "unlisted":
+                db.execute(
+                    "update companies set absent = null, since = null, marked = 0 where id = ?", (company,)
+                )
+            elif company in pulled and known[company] != "unlinked":
                 fresh.append(company)
                 db.execute(
-                    "update companies set absent = 'unlinked', since = ?, name = ?, link = ? where id = ?",
+                    "update companies set absent = 'unlinked', since = ?, name = ?, link = ?, marked = 0"
+                    " where id = ?",
                     (moment, name, link, company),
                 )
         if complete:
@@ -97,9 +110,19 @@ class Roster:
     def absent(self) -> list[Absent]:
         """The companies that are no longer linked or listed."""
         rows = self._db.execute(
-            "select id, name, absent, since, link from companies where absent is not null order by since, id"
+            "select id, name, absent, since, link from companies c"
+            f" where absent is not null and {_PULLED} order by since, id"
         )
         return [Absent(*row) for row in rows]
+
+    def unmarked(self) -> list[str]:
+        """The companies that are no longer listed, and whose record does not say so yet."""
+        rows = self._db.execute("select id from companies where absent = 'unlisted' and marked = 0")
+        return [row[0] for row in rows.fetchall()]
+
+    def mark(self, company: str) -> None:
+        """Note that the record of a company says that it is no longer listed."""
+        self._db.execute("update companies set marked = 1 where id = ?", (company,))
 
     # --- forgotten -----------------------------------------------------------------------
 

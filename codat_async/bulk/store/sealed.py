@@ -1,19 +1,30 @@
 """What readers of a directory use: its sealed files, their lines, and what is damaged. Needs no lock."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.damage import file_damage
-from codat_async.bulk.store.directory import open_checkpoint
+from codat_async.bulk.store.directory import DirectoryError, open_checkpoint
 from codat_async.bulk.store.files import FileKind, FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.reading import content, lines_in
 from codat_async.bulk.store.segments import file_path
 
-__all__ = ["Damage", "SealedFile", "find_damage", "lost_lists", "read_blocks", "read_sealed", "sealed_files"]
+__all__ = [
+    "AsOf",
+    "Damage",
+    "SealedFile",
+    "as_of",
+    "find_damage",
+    "lost_lists",
+    "read_blocks",
+    "read_sealed",
+    "sealed_files",
+]
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
@@ -81,6 +92,71 @@ def _public(layout: Layout, directory: str, row: FileRow) -> SealedFile:
         last_n=row.last_n,
         replaces=row.replaces,
     )
+
+
+class AsOf(Struct, frozen=True):
+    """What a directory had at a moment: all readings that a process had completed when it stopped."""
+
+    at: datetime
+    """When the last process stopped by then, or was killed."""
+    run: str
+    """The run that it worked on."""
+    next_n: int
+    """The numbers of its readings are lower."""
+    files: frozenset[int]
+    """The numbers of files that were not complete."""
+
+    @property
+    def name(self) -> str:
+        """The moment as part of a file's name; several may be within a second."""
+        return f"{self.at:%Y%m%dT%H%M%SZ}-{self.next_n}"
+
+
+def as_of(root: Path, moment: str) -> AsOf:
+    """What a directory had at a moment: the id of a run, or a time; a day stands for its end, in UTC.
+
+    Raises DirectoryError if nothing was pulled by then, and ValueError for what is neither.
+    """
+    checkpoint = open_checkpoint(root)
+    try:
+        marks = checkpoint.marks()
+        rows = checkpoint.files.sealed(FileKind.SEGMENT, FileKind.OWN)
+        runs = {run.id for run in checkpoint.runs()}
+    finally:
+        checkpoint.close()
+    if moment in runs:
+        found = [mark for mark in marks if mark.run == moment]
+    else:
+        latest = _end(root, moment)
+        found = [mark for mark in marks if mark.at <= latest.timestamp()]
+    if not found:
+        first = (
+            f"the first that is known is of {_moment(marks[0].at):%Y-%m-%dT%H:%M:%SZ}"
+            if marks
+            else "nothing is"
+        )
+        raise DirectoryError(f"{root} has no state as of {moment}: {first}")
+    mark = found[-1]
+    unfinished = set(mark.unfinished)
+    files = frozenset(row.id for row in rows if not unfinished.isdisjoint({row.id, *row.replaces}))
+    return AsOf(_moment(mark.at), mark.run, mark.next_n, files)
+
+
+def _end(root: Path, moment: str) -> datetime:
+    """The time that a text means; a day ends with its last second."""
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        raise ValueError(
+            f"{moment!r} is neither a run of {root} nor a time, such as 2026-03-31 or 2026-03-31T18:00Z"
+        ) from None
+    if len(moment) <= len("2026-03-31"):
+        found += timedelta(days=1, seconds=-1)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def find_damage(files: Iterable[SealedFile], *, verify: bool = False) -> list[Damage]:

@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "Invalid",
     "Known",
+    "Mark",
     "Opened",
     "Run",
     "State",
@@ -184,6 +185,18 @@ class Run(Struct, frozen=True, kw_only=True):
     compression: str
     began: str
     ended: str | None = None
+
+
+class Mark(Struct, frozen=True):
+    """What a directory had when a process stopped."""
+
+    at: int
+    """In seconds since 1970."""
+    run: str
+    next_n: int
+    """The readings that began by then have lower numbers."""
+    unfinished: tuple[int, ...]
+    """The own files of lists that were not read to their end."""
 
 
 class Invalid(Struct, frozen=True):
