@@ -68,7 +68,7 @@ def _forget(
     if unknown:
         raise DirectoryError(f"{opened.path} has no company {unknown[0]}; nothing was changed")
     # The library of a sink that is missing must not be noticed half-way.
-    sinks = (opened.path / "parquet").exists()
+    sinks = any((opened.path / name).exists() for name in ("parquet", "current", "as-of"))
     if sinks or duckdb:
         check_sinks(parquet=True, duckdb=bool(duckdb))
     needed = erase.room_needed(opened, companies) + max((each.stat().st_size for each in duckdb), default=0)

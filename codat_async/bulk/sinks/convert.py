@@ -87,8 +87,9 @@ def convert(
             files = sealed_files(root, names)
             damaged |= {each.path: str(each) for each in find_damage(files)}
             faults = Faults(root, damaged, lost_lists(root, names))
+            known = files if types is None else sealed_files(root)
             present = current or (parquet and moment is not None)
-            job = _Job(root, parquet, line_items, present, moment, duckdb, sealed_files(root, None))
+            job = _Job(root, parquet, line_items, present, moment, duckdb, known)
             done = _convert(job, kinds, files, Tally(files, on_progress), faults)
             if faults.found:
                 lose_files(root, faults.found)

@@ -1,7 +1,7 @@
 """Removes companies from what was converted: from Parquet files and DuckDB files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from codat_async.bulk.plan.data_types import PullType, lake_types
+from codat_async.bulk.plan.data_types import lake_types
 from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.errors import SinkError, first_line
 from codat_async.bulk.sinks.parquet import (
@@ -21,8 +21,9 @@ from codat_async.bulk.sinks.parquet import (
 )
 from codat_async.bulk.sinks.records import Counts
 from codat_async.bulk.sinks.schema import shape_of
-from codat_async.bulk.sinks.tables import own_table
-from codat_async.bulk.store.disk import publish
+from codat_async.bulk.sinks.statements import STATEMENT_LINES
+from codat_async.bulk.sinks.tables import Table
+from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.lines import Line
 from codat_async.bulk.store.sealed import SealedFile, sealed_files
 
@@ -46,41 +47,79 @@ def forget_parquet(root: Path, companies: Sequence[str], replaced: Mapping[int, 
     one in its place is removed. To do it again is harmless. Raises SinkError.
     """
     files = {file.id: file for file in sealed_files(root)}
-    for part in (root / "parquet").glob("*/*.parquet.part"):
-        # Of a conversion that was killed.
-        part.unlink()
+    for pattern in ("parquet/*/*.part", "current/*.part", "as-of/*/*.part"):
+        for part in root.glob(pattern):
+            # Of a conversion that was killed.
+            part.unlink()
     done = 0
-    for kind in lake_types().values():
-        for path in parquet_files(root, kind.name):
+    for folder in sorted((root / "parquet").glob("*")):
+        for path in parquet_files(root, folder.name):
             number = file_number(path)
             if number in files and number not in replaced:
                 continue
             fresh = files.get(replaced.get(number, -1))
-            if fresh is not None and fresh.type == kind.name:
-                _rewrite(path, parquet_file(root, fresh), fresh, kind, companies)
+            if fresh is not None:
+                _rewrite(path, parquet_file(root, fresh, folder.name), fresh, companies)
             path.unlink(missing_ok=True)
             done += 1
+    for pattern in ("current/*.parquet", "as-of/*/*.parquet"):
+        done += sum(_remove_from(path, companies) for path in sorted(root.glob(pattern)))
     return done
 
 
-def _rewrite(path: Path, target: Path, file: SealedFile, kind: PullType, companies: Sequence[str]) -> None:
-    shape = shape_of(kind)
+def _rewrite(path: Path, target: Path, file: SealedFile, companies: Sequence[str]) -> None:
+    """Write the Parquet file of a raw file that was rewritten, from the one of the file before."""
     wanted = {each.lower() for each in companies}
-    gone = pa.array(sorted(wanted), pa.string())
+    kind = lake_types().get(path.parent.name)
+    ids = () if kind is None else shape_of(kind).ids
     try:
         with pq.ParquetFile(path) as opened:
-            if not opened.schema_arrow.equals(shape.schema):
-                # Of an earlier release: it is converted again anyway.
-                return
-            lines = [dict(zip((*shape.ids, "n"), each, strict=True)) for each in empty_lists(path)]
+            schema = opened.schema_arrow.remove_metadata()
+            lines = [dict(zip((*ids, "n"), each, strict=True)) for each in empty_lists(path)]
             empty = [Line(**line, whole=True) for line in lines if line["company_id"].lower() not in wanted]
-            with ParquetWriter(target, own_table(kind), file, shape.ids) as writer:
-                writer.add(Block(shape.schema.empty_table(), empty, Counts()))
-                for batch in opened.iter_batches():
-                    others = pc.invert(pc.is_in(pc.utf8_lower(batch.column("company_id")), value_set=gone))
-                    writer.add(Block(pa.Table.from_batches([batch]).filter(others), [], Counts()))
+            table = Table(path.parent.name, schema, lambda table: table)
+            with ParquetWriter(target, table, file, ids) as writer:
+                writer.add(Block(schema.empty_table(), empty, Counts()))
+                for batch in _others(opened, companies):
+                    writer.add(Block(batch, [], Counts()))
     except (pa.ArrowInvalid, OSError) as error:
         raise SinkError(f"cannot rewrite {path} without the companies: {first_line(error)}") from error
+
+
+def _remove_from(path: Path, companies: Sequence[str]) -> bool:
+    """Rewrite a file of the present state if it has records of the companies."""
+    part = path.with_name(f"{path.name}.part")
+    gone = _lowered(companies)
+    try:
+        held = pq.read_table(path, columns=["company_id"])["company_id"]
+        if not pc.any(pc.is_in(pc.utf8_lower(held), value_set=gone)).as_py():
+            return False
+        with pq.ParquetFile(path) as opened:
+            schema = opened.schema_arrow.remove_metadata()
+            os.close(open_private(part, os.O_WRONLY | os.O_TRUNC))
+            with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+                for batch in _others(opened, companies):
+                    writer.write_table(batch)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        publish(part, path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SinkError(f"cannot rewrite {path} without the companies: {first_line(error)}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _others(opened: pq.ParquetFile, companies: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of other companies."""
+    gone = _lowered(companies)
+    for batch in opened.iter_batches():
+        others = pc.invert(pc.is_in(pc.utf8_lower(batch.column("company_id")), value_set=gone))
+        yield pa.Table.from_batches([batch]).filter(others)
+
+
+def _lowered(companies: Sequence[str]) -> pa.Array:
+    return pa.array(sorted({each.lower() for each in companies}), pa.string())
 
 
 def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
@@ -125,7 +164,7 @@ def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> 
     wanted = [[each.lower() for each in companies]]
     removed = 0
     database.execute("begin")
-    for name in sorted(held & {*lake_types(), "codat_async_lists"}):
+    for name in sorted(held & {*lake_types(), STATEMENT_LINES, "codat_async_lists"}):
         rows = f"from {quoted(name)} where list_contains($1, lower(company_id))"
         found = database.execute(f"select count(*) {rows}", wanted).fetchone()
         removed += 0 if found is None else int(found[0])

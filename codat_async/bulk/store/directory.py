@@ -45,7 +45,7 @@ __all__ = [
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_CONTENT: Final = ("raw", "journal", "invalid", "parquet", "damaged", REPORT)
+_CONTENT: Final = ("raw", "journal", "invalid", "parquet", "current", "as-of", "damaged", REPORT)
 """What a pull makes in its directory beside the checkpoint."""
 START_OVER: Final = "'pull --full' reads everything again and keeps the old files aside"
 """The way out if a checkpoint cannot be used."""

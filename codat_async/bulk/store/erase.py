@@ -118,7 +118,7 @@ def _erase_aside(aside: Path, wanted: set[str]) -> None:
     """Remove companies from what was set aside: their lines, and whatever has no known company."""
     for name in (CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", REPORT):
         (aside / name).unlink(missing_ok=True)
-    for name in ("journal", "parquet", DAMAGED):
+    for name in ("journal", "parquet", "current", "as-of", DAMAGED):
         shutil.rmtree(aside / name, ignore_errors=True)
     for path in [*aside.glob("raw/*/*"), *aside.glob("invalid/*/*")]:
         _filter_lines(path, wanted)
