@@ -104,6 +104,17 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def dlt(session: nox.Session) -> None:
+    """The source for dlt, to DuckDB, files and a real Postgres, and the data frames of docs/tables.md.
+
+    Debian's package postgresql has the server. Tests that need it are skipped if it is not installed,
+    unless CODAT_ASYNC_REQUIRE_POSTGRES is set.
+    """
+    install(session, "-e", ".[test,dlt]", "-r", "tests/dlt_source/requirements.txt")
+    session.run("python", "-m", "pytest", "-q", "tests/dlt_source", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The middleware's tests, which must cover all of its branches."""
     install(session, "-e", ".[test]")

@@ -58,7 +58,7 @@ def convert(
 
     With ``current`` the current records of each type, without deleted ones, are written to
     ``current/TYPE.parquet`` as well, sorted by company; each file is replaced at once, and only if
-    there is something new. ``as_of``, the id of a run or a time in ISO 8601 (a day stands for its end,
+    there is something new. ``as_of``, the id of a run or a time in ISO 8601 (a day means its end,
     in UTC), takes only what was known then: to Parquet, the current records of that moment go to
     ``as-of/MOMENT/TYPE.parquet``; a DuckDB file must be empty, or of the same moment.
 

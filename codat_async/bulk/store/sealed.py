@@ -113,7 +113,7 @@ class AsOf(Struct, frozen=True):
 
 
 def as_of(root: Path, moment: str) -> AsOf:
-    """What a directory had at a moment: the id of a run, or a time; a day stands for its end, in UTC.
+    """What a directory had at a moment: the id of a run, or a time; a day means its end, in UTC.
 
     Raises DirectoryError if nothing was pulled by then, and ValueError for what is neither.
     """

@@ -1,0 +1,432 @@
+"""A source for dlt, which loads Codat's records into the databases and lakes that dlt writes to.
+
+::
+
+    import dlt
+    from codat_async.dlt import codat_source
+
+    pipeline = dlt.pipeline("books", destination="duckdb", dataset_name="codat")
+    pipeline.run(codat_source(types=["invoices", "customers"]))
+
+The key is dlt's secret ``sources.codat.api_key``, for example the environment variable
+``SOURCES__CODAT__API_KEY``. It needs the extra ``dlt``.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from codat_async import codec
+from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
+from codat_async.bulk.plan.accounts import account_ids
+from codat_async.bulk.plan.companies import Found, find_companies
+from codat_async.bulk.plan.data_types import PullType, Scope, resolve_types
+from codat_async.bulk.plan.estimate import expand
+from codat_async.bulk.store.lines import head_of, lines_of
+from codat_async.bulk.stream import PartialFailure
+from codat_async.bulk.units import Unit
+from codat_async.client import Codat
+from codat_async.errors import CodatError, ConfigurationError, QuotaExhausted, Unauthorized
+from codat_async.prefetch import Advance, Step, page_count, read_pages
+from codat_async.sync.loop import background_loop
+from codat_middleware import Governor, Limits
+
+try:
+    import dlt
+    import pyarrow as pa
+
+    from codat_async.bulk.sinks.arrow import tabulate
+    from codat_async.bulk.sinks.schema import LOCAL, shape_of
+except ImportError as error:
+    raise ConfigurationError(f"{error.name} is not installed: pip install 'codat-async[dlt]'") from None
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource, DltSource
+
+__all__ = ["codat_source"]
+
+_PASSES: Final = 3
+"""How often a list is read if rows shifted between its pages, so that some were skipped."""
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_OnFailure = Callable[[Unit | str, Failure], object]
+
+
+def codat_source(
+    *,
+    companies: Sequence[str] | None = None,
+    company_query: str | None = None,
+    types: Sequence[str] | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    limits: Limits | None = None,
+    page_size: int = 500,
+    overlap: timedelta = timedelta(minutes=10),
+    units_at_once: int = 8,
+    on_failure: _OnFailure | None = None,
+) -> "DltSource":
+    """A dlt source with a resource for each data type, merged by the ids of company and record.
+
+    ``companies`` are ids (None for all linked ones), ``company_query`` selects among all companies in
+    Codat's query language, ``types`` are names of data types (None for all; ``companies`` and
+    ``connections`` are among them). The columns are those of ``codat-async types TYPE``, without ``n``
+    and ``whole``. Nested columns are as the destination takes them: structs and lists, or JSON.
+
+    After the first run each list is read from the last modified date on, less ``overlap``. How far that
+    is, is kept in dlt's state, which is saved with the records. A record that was removed from a list
+    without a trace stays; one that was deleted in the source has ``is_deleted`` in its ``metadata``.
+
+    ``api_key`` and ``base_url`` are taken from dlt's configuration if they are None, under
+    ``sources.codat``. ``limits`` are those of all resources together. A list that cannot be read does
+    not stop the others: at the end of its type ``on_failure`` is called for each failure, or if it is
+    None, :class:`~codat_async.bulk.PartialFailure` is raised, and dlt loads nothing of this run.
+
+    Raises :class:`~codat_async.bulk.UnknownDataType`.
+    """
+    kinds = resolve_types(types)
+    if companies is not None and company_query is not None:
+        raise ValueError("companies are selected by their ids or by company_query, not by both")
+
+    # dlt makes configuration of every argument with a default, so that only these two may have one.
+    def codat(
+        api_key: str = dlt.secrets.value, base_url: str | None = dlt.config.value
+    ) -> "Iterator[DltResource]":
+        reader = _Reader(
+            lambda: Codat(api_key, base_url=base_url, governor=governor),
+            companies,
+            company_query,
+            page_size=page_size,
+            overlap=overlap,
+            units_at_once=units_at_once,
+            on_failure=on_failure,
+        )
+        return (reader.resource(kind) for kind in kinds)
+
+    governor = Governor(limits or Limits(per_minute=1000))
+    given = {"api_key": api_key, "base_url": base_url}
+    source = dlt.source(codat, name="codat", section="codat", max_table_nesting=0)
+    made: DltSource = source(**{name: value for name, value in given.items() if value is not None})
+    return made
+
+
+class _Ended(Struct):
+    """A list was read to its end."""
+
+    unit: Unit
+    watermark: str | None
+    """From where the next run continues; None if it must read the whole list."""
+
+
+class _Page(Struct):
+    number: int
+    following: int | None
+    total: int
+    records: list[Raw]
+
+
+class _Reader:
+    """Reads the lists of the resources of a source, on the event loop of the blocking client."""
+
+    def __init__(
+        self,
+        client: Callable[[], Codat],
+        companies: Sequence[str] | None,
+        company_query: str | None,
+        *,
+        page_size: int,
+        overlap: timedelta,
+        units_at_once: int,
+        on_failure: _OnFailure | None,
+    ) -> None:
+        self._client = client
+        self._companies = companies
+        self._query = company_query
+        self._page_size = page_size
+        self._overlap = overlap
+        self._at_once = units_at_once
+        self._on_failure = on_failure
+        self._found: Found | None = None
+        self._loop = background_loop()
+        self._codat: Codat | None = None
+        self._users = 0
+        self._began = datetime.now(UTC).replace(tzinfo=None)
+
+    def resource(self, kind: PullType) -> "DltResource":
+        """The resource of a type."""
+
+        def rows() -> Iterator[pa.Table]:
+            yield from self._tables(kind)
+
+        shape = shape_of(kind)
+        columns: dict[str, dict[str, Any]] = {}
+        for column in shape.schema:
+            if pa.types.is_nested(column.type) or any(
+                field.column == column.name and field.is_json for field in shape.fields
+            ):
+                columns[column.name] = {"data_type": "json"}
+            elif column.type == LOCAL:
+                columns[column.name] = {"data_type": "timestamp", "timezone": False}
+            elif column.name == "modified_date":
+                columns[column.name] = {"data_type": "timestamp", "dedup_sort": "desc"}
+        made: DltResource = dlt.resource(
+            rows,
+            name=kind.name,
+            write_disposition="merge",
+            primary_key=list(shape.key),
+            columns=columns,
+        )
+        return made
+
+    # --- on dlt's thread ---------------------------------------------------------------------
+
+    def _tables(self, kind: PullType) -> Iterator[pa.Table]:
+        state: MutableMapping[str, Any] = dlt.current.resource_state()
+        watermarks: dict[str, str] = state.setdefault("watermarks", {})
+        structs = _takes_structs()
+        failures: list[tuple[Unit | str, Failure]] = []
+        self._open()
+        try:
+            parts = self._loop.run(self._start(kind, dict(watermarks), failures))
+            try:
+                while (part := self._loop.run(_next(parts))) is not None:
+                    if isinstance(part, _Ended):
+                        key = "/".join(part.unit.ids)
+                        watermarks.pop(key, None)
+                        if part.watermark is not None:
+                            watermarks[key] = part.watermark
+                    else:
+                        yield _for_dlt(part, kind, structs=structs)
+            finally:
+                self._loop.run(_close(parts))
+        finally:
+            self._release()
+        if self._on_failure is not None:
+            for unit, failure in failures:
+                self._on_failure(unit, failure)
+        elif failures:
+            raise PartialFailure(failures)
+
+    def _open(self) -> None:
+        # dlt takes turns between the resources: the connections are closed after the last one.
+        if self._codat is None:
+            self._codat = self._client()
+        self._users += 1
+
+    def _release(self) -> None:
+        self._users -= 1
+        if not self._users and self._codat is not None:
+            codat, self._codat = self._codat, None
+            self._loop.run(codat.aclose())
+
+    # --- on the event loop -------------------------------------------------------------------
+
+    async def _start(
+        self, kind: PullType, watermarks: dict[str, str], failures: list[tuple[Unit | str, Failure]]
+    ) -> AsyncGenerator[pa.Table | _Ended, None]:
+        assert self._codat is not None
+        if self._found is None:
+            self._found = await find_companies(self._codat, self._companies, query=self._query)
+        failures += self._found.failures
+        if kind.scope == Scope.LISTED:
+            return self._listed(kind, self._found)
+        units = deque(unit for unit, _ in expand(self._found.subjects, [kind]))
+        return self._read(self._codat, kind, units, watermarks, failures)
+
+    async def _listed(self, kind: PullType, found: Found) -> AsyncGenerator[pa.Table | _Ended, None]:
+        """The companies, or their connections, from the list of companies that was read already."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        for page in found.records():
+            lines = bytearray()
+            for record in page:
+                company = codec.read(record, _Company)
+                records = [record] if kind.name == "companies" else company.data_connections or []
+                listed = True if kind.name == "companies" else None
+                head = head_of(Unit(kind.name, company.id), 0, whole=True, read_at=now, listed=listed)
+                lines += lines_of(head, records)
+            yield tabulate(bytes(lines), shape_of(kind)).table
+
+    async def _read(
+        self,
+        codat: Codat,
+        kind: PullType,
+        units: deque[Unit],
+        watermarks: dict[str, str],
+        failures: list[tuple[Unit | str, Failure]],
+    ) -> AsyncGenerator[pa.Table | _Ended, None]:
+        """The tables of all lists of a type, several of them read at once."""
+        queue: asyncio.Queue[pa.Table | _Ended | Exception | None] = asyncio.Queue(self._at_once)
+
+        async def work() -> None:
+            try:
+                while units:
+                    unit = units.popleft()
+                    try:
+                        if kind.scope == Scope.ACCOUNT and not unit.parent:
+                            ids = await account_ids(codat, unit, page_size=self._page_size)
+                            units.extendleft(replace(unit, parent=each) for each in reversed(ids))
+                        elif kind.scope == Scope.REPORT:
+                            await self._read_report(codat, kind, unit, queue)
+                        else:
+                            await self._read_list(
+                                codat, kind, unit, watermarks.get("/".join(unit.ids)), queue
+                            )
+                    except (Unauthorized, QuotaExhausted):
+                        raise
+                    except CodatError as error:
+                        if (failure := classified(error)).kind != UNSUPPORTED:
+                            failures.append((unit, failure))
+            except Exception as error:
+                await queue.put(error)
+            await queue.put(None)
+
+        workers = [asyncio.create_task(work()) for _ in range(self._at_once)]
+        left = len(workers)
+        try:
+            while left:
+                item = await queue.get()
+                if item is None:
+                    left -= 1
+                elif isinstance(item, Exception):
+                    raise item
+                else:
+                    yield item
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _read_report(
+        self, codat: Codat, kind: PullType, unit: Unit, queue: "asyncio.Queue[Any]"
+    ) -> None:
+        response = await codat.send(kind.bound(codat).request(unit.ids, dict(kind.query)))
+        now = datetime.now(UTC).replace(microsecond=0)
+        record = msgspec.json.format(response.body.strip(), indent=-1)
+        await queue.put(
+            tabulate(lines_of(head_of(unit, 0, whole=True, read_at=now), [record]), shape_of(kind)).table
+        )
+
+    async def _read_list(
+        self, codat: Codat, kind: PullType, unit: Unit, watermark: str | None, queue: "asyncio.Queue[Any]"
+    ) -> None:
+        since = None
+        if watermark is not None:
+            start = datetime.fromisoformat(watermark) - self._overlap
+            since = f"modifiedDate>={start.isoformat(timespec='seconds')}Z"
+        head, shape = head_of(unit, 0, whole=since is None), shape_of(kind)
+        seen: set[str | None] = set()
+        latest = None if watermark is None else datetime.fromisoformat(watermark)
+        complete = True
+        for _ in range(_PASSES):
+            rows = total = 0
+            async with aclosing(self._pages(codat, kind, unit, since)) as pages:
+                async for page in pages:
+                    keys = [codec.read_key(record) for record in page.records]
+                    moments = [_plain(key.modified_date) for key in keys]
+                    complete = complete and None not in moments and all(key.id for key in keys)
+                    latest = max((each for each in (*moments, latest) if each is not None), default=None)
+                    seen.update(key.id for key in keys)
+                    rows, total = rows + len(keys), page.total
+                    if page.records:
+                        text = lines_of(head, map(_one_line, page.records))
+                        await queue.put((await asyncio.to_thread(tabulate, text, shape)).table)
+            if len(seen) >= total or not complete:
+                break
+        # A single record dated in the future would hide all changes until then.
+        reached = None if latest is None or not complete else min(latest, self._began).isoformat()
+        await queue.put(_Ended(unit, reached))
+
+    async def _pages(
+        self, codat: Codat, kind: PullType, unit: Unit, since: str | None
+    ) -> AsyncGenerator[_Page, None]:
+        operation, advance = kind.bound(codat), Advance(kind.name)
+        filters: dict[str, object] = {
+            "orderBy": "modifiedDate",
+            **({} if since is None else {"query": since}),
+        }
+
+        async def fetch(number: int) -> _Page:
+            request = operation.request(unit.ids, {"page": number, "pageSize": self._page_size, **filters})
+            split = codec.split_page((await codat.send(request)).body, operation=kind.name)
+            records = split.results or []
+            step = Step(split, number, kind.name, empty=not records)
+            return _Page(number, step.following(), split.total_results, records)
+
+        size, seen = self._page_size, set[bytes]()
+        pages = read_pages(fetch, 1, ahead=lambda: 1, last=lambda page: page_count(page.total, size))
+        async with aclosing(pages):
+            async for page in pages:
+                before = len(seen)
+                seen.update(sha256(record).digest() for record in page.records)
+                new = len(seen) - before
+                advance.check(page.number, page.following, rows=len(page.records), new=new, total=page.total)
+                yield page
+
+
+class _Company(Struct, rename="camel"):
+    id: str
+    data_connections: list[Raw] | None = None
+
+
+async def _next(parts: AsyncGenerator[pa.Table | _Ended, None]) -> pa.Table | _Ended | None:
+    return await anext(parts, None)
+
+
+async def _close(parts: AsyncGenerator[pa.Table | _Ended, None]) -> None:
+    await parts.aclose()
+
+
+def _plain(moment: datetime | None) -> datetime | None:
+    """A moment in UTC without its zone; None if UTC has no such year."""
+    try:
+        return (
+            moment if moment is None or moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        )
+    except OverflowError:
+        return None
+
+
+def _one_line(record: Raw) -> bytes | Raw:
+    text = bytes(record)
+    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else record
+
+
+# --- tables as dlt takes them ----------------------------------------------------------------
+
+
+def _takes_structs() -> bool:
+    """Whether the destination of the pipeline has types for structs and lists."""
+    destination = dlt.current.pipeline().destination
+    return destination is not None and bool(destination.capabilities().supports_nested_types)
+
+
+def _for_dlt(table: pa.Table, kind: PullType, *, structs: bool) -> pa.Table:
+    table = table.drop_columns(["n", "whole"])
+    if "id" in shape_of(kind).key:
+        table = _with_ids(table)
+    if not structs:
+        for place, column in enumerate(table.schema):
+            if pa.types.is_nested(column.type):
+                values = table.column(place).to_pylist()
+                texts = [None if value is None else _encode(value).decode() for value in values]
+                table = table.set_column(place, column.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _with_ids(table: pa.Table) -> pa.Table:
+    """The table with an id for each record: a merge key must not be null."""
+    ids = table.column("id").to_pylist()
+    if all(ids):
+        return table
+    for number, identifier in enumerate(ids):
+        if not identifier:
+            row = table.slice(number, 1).to_pylist()
+            ids[number] = f"without id {sha256(_encode(row)).hexdigest()[:32]}"
+    place = table.schema.get_field_index("id")
+    return table.set_column(place, "id", pa.array(ids, pa.string()))
