@@ -29,7 +29,6 @@ from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, resolve_types
-from codat_async.bulk.plan.estimate import expand
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.stream import PartialFailure
 from codat_async.bulk.units import Unit
@@ -236,7 +235,12 @@ class _Reader:
         failures += self._found.failures
         if kind.scope == Scope.LISTED:
             return self._listed(kind, self._found)
-        units = deque(unit for unit, _ in expand(self._found.subjects, [kind]))
+        by_connection = kind.scope in (Scope.CONNECTION, Scope.ACCOUNT)
+        units = deque(
+            Unit(kind.name, subject.id, connection)
+            for subject in self._found.subjects
+            for connection in (subject.connections if by_connection else [""])
+        )
         return self._read(self._codat, kind, units, watermarks, failures)
 
     async def _listed(self, kind: PullType, found: Found) -> AsyncGenerator[pa.Table | _Ended, None]:
