@@ -10,6 +10,10 @@
     │   ├── ConnectionLost        the connection broke before the answer was complete
     │   ├── RequestTimeout        connecting, waiting or the whole attempt took too long
     │   └── ResponseTooLarge      more bytes, decompressed, than ``max_response_size``
+    ├── RateLimited               too many requests; has the time to wait, and for whom
+    │   ├── ApiPaused             the API asks all requests to wait longer than is waited for
+    │   └── TooManyRequests       429 after the last retry (also a StatusError)
+    ├── QueueTimeout              no place in the rate limit became free
     ├── QuotaExhausted            the daily quota is used up; has the time of its reset
     ├── StatusError               an answer that is not a success
     │   ├── BadRequest            400  malformed request or query
@@ -20,7 +24,7 @@
     │   ├── MethodNotAllowed      405  no such operation on that path
     │   ├── Conflict              409  never requested, still syncing, or an idempotency key in progress
     │   ├── UnprocessableEntity   422  an idempotency key used again with another body
-    │   ├── RateLimited           429  too many requests; has the time to wait
+    │   ├── TooManyRequests       429  too many requests (also a RateLimited)
     │   └── ServerError           5xx
     │       ├── InternalServerError   500
     │       └── ServiceUnavailable    503
@@ -49,10 +53,14 @@ import msgspec
 from msgspec.structs import fields
 
 from codat_async.models import DatasetStatus, ErrorMessage, PushOperation, Validation
+from codat_middleware.errors import ApiPaused as ApiPaused
 from codat_middleware.errors import CodatError as CodatError
 from codat_middleware.errors import ConnectError as ConnectError
 from codat_middleware.errors import ConnectionLost as ConnectionLost
+from codat_middleware.errors import QueueTimeout as QueueTimeout
 from codat_middleware.errors import QuotaExhausted as QuotaExhausted
+from codat_middleware.errors import RateLimited as RateLimited
+from codat_middleware.errors import RateLimitScope
 from codat_middleware.errors import RequestTimeout as RequestTimeout
 from codat_middleware.errors import ResponseTooLarge as ResponseTooLarge
 from codat_middleware.errors import TLSError as TLSError
@@ -99,7 +107,7 @@ class StatusError(CodatError):
         """As received."""
         self.unconfirmed: str | None = response.unconfirmed
         """How an earlier attempt of this write failed, if it may have caused this answer."""
-        super().__init__(self.status, self.error and one_line(self.error))
+        CodatError.__init__(self, self.status, self.error and one_line(self.error))
 
     @property
     def outcome_unknown(self) -> bool:
@@ -165,8 +173,13 @@ class UnprocessableEntity(StatusError):
     """422: an idempotency key was used again with another body."""
 
 
-class RateLimited(StatusError):
-    """429: too many requests; :attr:`~StatusError.retry_after` is how long to wait."""
+class TooManyRequests(StatusError, RateLimited):
+    """429: too many requests, after the last retry; ``retry_after`` is how long to wait."""
+
+    def __init__(self, request: Request, response: Response, message: ErrorMessage) -> None:
+        super().__init__(request, response, message)
+        self.scope: RateLimitScope = "call"
+        self.company_id = request.company_id
 
 
 class ServerError(StatusError):
@@ -284,7 +297,7 @@ class SyncTimeout(SyncError):
 
 _BY_STATUS: dict[int, type[StatusError]] = {
     400: BadRequest, 401: Unauthorized, 402: PaymentRequired, 403: Forbidden, 404: NotFound,
-    405: MethodNotAllowed, 409: Conflict, 422: UnprocessableEntity, 429: RateLimited,
+    405: MethodNotAllowed, 409: Conflict, 422: UnprocessableEntity, 429: TooManyRequests,
     500: InternalServerError, 503: ServiceUnavailable,
 }  # fmt: skip
 

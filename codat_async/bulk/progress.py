@@ -233,25 +233,11 @@ class Monitor:
             requests_per_second=speed,
             in_flight=state.in_flight,
             waiting=state.waiting,
-            waiting_for=self._why(),
+            waiting_for=state.waiting_for,
             quota_left=state.remaining,
             seconds_left=self._left(speed),
             elapsed=now - self._begun,
         )
-
-    def _why(self) -> str | None:
-        state = self._governor.state()
-        now = datetime.now(UTC)
-        if state.closed_until is not None and state.closed_until > now:
-            return f"rate limited (429), continues in {(state.closed_until - now).total_seconds():.0f} s"
-        if not state.waiting:
-            return None
-        if state.remaining == 0 and state.resets_at is not None:
-            return f"quota used up, resets at {state.resets_at:%H:%M} UTC"
-        cap = state.in_flight_per_company
-        if cap is not None and any(held >= cap for held in state.companies.values()):
-            return f"limit of {cap} in flight per company"
-        return f"limit of {state.per_minute:.0f} a minute" if state.per_minute is not None else "rate limit"
 
     def _left(self, speed: float) -> float | None:
         """Seconds left: the requests that the remaining rows and units should take, at the current speed."""

@@ -4,10 +4,14 @@ from codat_middleware.auth import AUTHORIZATION, Auth, CredentialProvider, autho
 from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, InstantClock, SystemClock
 from codat_middleware.errors import (
+    ApiPaused,
     CodatError,
     ConnectError,
     ConnectionLost,
+    QueueTimeout,
     QuotaExhausted,
+    RateLimited,
+    RateLimitScope,
     RequestTimeout,
     ResponseTooLarge,
     TLSError,
@@ -16,7 +20,7 @@ from codat_middleware.errors import (
 from codat_middleware.governor import Governor
 from codat_middleware.headers import RateLimitHeaders, parse_rate_limit, parse_reset, parse_retry_after
 from codat_middleware.idempotency import IDEMPOTENCY_KEY, Idempotency
-from codat_middleware.limits import GovernorState, Limits
+from codat_middleware.limits import GovernorEvent, GovernorState, Limits
 from codat_middleware.logging import Logging
 from codat_middleware.messages import Body, ByteStream, Request, Response, Timeout
 from codat_middleware.pipeline import Handler, Middleware, compose
@@ -28,6 +32,7 @@ __all__ = [
     "AUTHORIZATION",
     "IDEMPOTENCY_KEY",
     "ON_RETRY",
+    "ApiPaused",
     "Auth",
     "Body",
     "ByteStream",
@@ -37,6 +42,7 @@ __all__ = [
     "ConnectionLost",
     "CredentialProvider",
     "Governor",
+    "GovernorEvent",
     "GovernorState",
     "Handler",
     "Idempotency",
@@ -44,9 +50,12 @@ __all__ = [
     "Limits",
     "Logging",
     "Middleware",
+    "QueueTimeout",
     "QuotaExhausted",
     "RateLimit",
     "RateLimitHeaders",
+    "RateLimitScope",
+    "RateLimited",
     "Request",
     "RequestTimeout",
     "Response",

@@ -9,21 +9,28 @@
     │   ├── ConnectionLost    the connection broke before the response was complete
     │   ├── RequestTimeout    connecting, reading or the whole attempt took too long
     │   └── ResponseTooLarge  the response has more bytes than the client accepts
-    └── QuotaExhausted        the day's quota is spent
+    ├── RateLimited           the API asks to wait longer than is waited for
+    │   └── ApiPaused         the same, for all requests
+    ├── QuotaExhausted        the daily quota is spent
+    └── QueueTimeout          no place in the rate limit became free
 
 ``codat_async.errors`` draws the whole tree, including the errors raised after the pipeline.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from codat_middleware.text import PATH, one_line
 
 __all__ = [
+    "ApiPaused",
     "CodatError",
     "ConnectError",
     "ConnectionLost",
+    "QueueTimeout",
     "QuotaExhausted",
+    "RateLimitScope",
+    "RateLimited",
     "RequestTimeout",
     "ResponseTooLarge",
     "TLSError",
@@ -93,6 +100,45 @@ class RequestTimeout(TransportError):
 
 class ResponseTooLarge(TransportError):
     """The response has more bytes, decompressed, than the client accepts; not retried."""
+
+
+RateLimitScope: TypeAlias = Literal["call", "company", "everybody"]
+"""Whom a rate limit concerns: one call, all calls for its company, or all calls."""
+
+
+class RateLimited(CodatError):
+    """The API asks to wait longer than ``Limits.max_quota_wait``.
+
+    ``retry_after`` is the seconds to wait, ``scope`` whom it concerns: ``call``, ``company``
+    or ``everybody``. ``company_id`` is the call's company. Calls within the scope raise this
+    without being sent until the rest of the wait is short enough.
+    """
+
+    scope: RateLimitScope
+    company_id: str | None
+    retry_after: float | None
+
+    def __init__(self, scope: RateLimitScope, retry_after: float, company_id: str | None) -> None:
+        whom = {"call": "this call", "company": f"company {company_id}", "everybody": "all requests"}[scope]
+        super().__init__(f"rate limited (429): the API asks to retry in {retry_after:.0f} s, for {whom}")
+        self.scope = scope
+        self.retry_after = retry_after
+        self.company_id = company_id
+
+
+class ApiPaused(RateLimited):
+    """The API asks all requests to wait longer than that; ``scope`` is ``everybody``."""
+
+    def __init__(self, retry_after: float, company_id: str | None) -> None:
+        super().__init__("everybody", retry_after, company_id)
+
+
+class QueueTimeout(CodatError):
+    """No place in the rate limit became free for ``Limits.max_place_wait`` seconds.
+
+    The message names what holds the places. Usually that is a call made while its own
+    company's downloads, or as many as there are connections, are open.
+    """
 
 
 class QuotaExhausted(CodatError):

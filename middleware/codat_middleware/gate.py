@@ -1,100 +1,66 @@
-"""Reacts to a 429: pauses until ``Retry-After``, then lets requests through gradually."""
+"""Pauses all requests after an overload, and lets them through gradually at the start and afterwards."""
 
 from typing import Final
 
 __all__ = ["Gate"]
 
 _NEVER: Final = float("inf")
-_FEW: Final = 2
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 60.0
-_SMALLEST_FACTOR: Final = 1 / 128
-_STEP: Final = 0.1
-_FIRST_HOLD: Final = 30.0
-_LONGEST_HOLD: Final = 600.0
+_START: Final = 2
+_UNRESTRICTED_FROM: Final = 200
+_LONGEST_PAUSE: Final = 15.0
 
 
 class Gate:
-    """Closed by a 429 until its ``Retry-After``; without one for 1, 2, 4… up to 60 seconds.
+    """Limits unanswered requests to a few at first, and to one more with each success.
 
-    It reopens for a few unanswered requests and one more with each success, until half as
-    many as at the 429 are unanswered. A 429 also halves ``limit_factor``, the part of the
-    configured limits in use, since the response does not name the limit that was exceeded;
-    it returns by a tenth after each quiet period, and that period doubles with each 429, so
-    that a server stricter than configured is probed seldom.
-
-    Requests in flight when the gate closes may be answered with 429 too, which is no new
-    information: ``epoch`` distinguishes them from later ones. All times are seconds of a
-    monotonic clock.
+    That is TCP's slow start: 2, 4, 8… per round trip. After a pause a single request is the
+    probe; the next ones follow its success. Without a ``Retry-After`` the pause lasts 1, 2,
+    4… up to 15 seconds until a probe succeeds. All times are seconds of a monotonic clock;
+    ``second`` scales the constants.
     """
 
-    __slots__ = (
-        "_allowance",
-        "_goal",
-        "_hold",
-        "_rises_at",
-        "_streak",
-        "closed_until",
-        "epoch",
-        "limit_factor",
-        "unrestricted",
-    )
+    __slots__ = ("_allowance", "_second", "paused_until", "probing", "requested_until", "tries")
 
-    def __init__(self) -> None:
-        self.unrestricted = True
-        """Whether nothing is restricted."""
-        self.closed_until = -_NEVER
-        self.epoch = 0
-        self.limit_factor = 1.0
-        self._allowance: int | None = None
-        self._goal = 0
-        self._streak = 0
-        self._hold = _FIRST_HOLD / 2
-        self._rises_at = _NEVER
+    def __init__(self, *, second: float = 1.0) -> None:
+        self._second = second
+        self._allowance: int | None = _START
+        self.tries = 0
+        """Pauses since the last success."""
+        self.paused_until = -_NEVER
+        self.requested_until = -_NEVER
+        """The part of the pause that the server asked for."""
+        self.probing = False
+        """Whether no request has succeeded since the last pause."""
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether any number of requests may be unanswered."""
+        return self._allowance is None
 
     def delay(self, now: float, unanswered: int) -> float:
-        """Seconds until another request may be sent: 0 is now, infinity after a success."""
-        if now < self.closed_until:
-            return self.closed_until - now
-        if self._allowance is not None and unanswered >= self._allowance:
-            return _NEVER
-        return 0.0
+        """Seconds until another request may be sent: 0 is now, infinity after a response."""
+        if self._allowance is None:
+            return 0.0
+        if now < self.paused_until:
+            return self.paused_until - now
+        return _NEVER if unanswered >= self._allowance else 0.0
 
-    def rate_limited(self, now: float, epoch: int, pause: float | None, unanswered: int) -> bool:
-        """Close for ``pause`` seconds; true if the request was sent after the last 429.
+    def pause(self, now: float, retry_after: float, rate: float = 1e9) -> None:
+        """Pause all requests for at least ``retry_after`` seconds."""
+        own = min(
+            _LONGEST_PAUSE * self._second, max(2.0 * self._second, 4.0 / rate) * 2.0 ** min(self.tries, 60)
+        )
+        self.tries += 1
+        self.paused_until = max(self.paused_until, now + max(own, retry_after))
+        self.requested_until = max(self.requested_until, now + retry_after)
+        self.probing = True
+        self._allowance = 1
 
-        ``unanswered`` includes the request itself.
-        """
-        new = epoch == self.epoch
-        if new:
-            self.unrestricted = False
-            self.epoch += 1
-            self.limit_factor = max(_SMALLEST_FACTOR, self.limit_factor / 2)
-            self._streak += 1
-            self._hold = min(_LONGEST_HOLD, self._hold * 2)
-            self._allowance = _FEW
-            self._goal = max(_FEW, unanswered // 2)
-        if pause is None:
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._streak - 1, 60))
-        self.closed_until = max(self.closed_until, now + pause)
-        self._rises_at = self.closed_until + self._hold
-        return new
-
-    def succeeded(self, now: float, epoch: int) -> bool:
-        """Let one more request through after a success; true if ``limit_factor`` has grown."""
-        if epoch != self.epoch:
-            return False
+    def succeeded(self) -> None:
+        """Allow one more unanswered request."""
+        self.tries = 0
+        self.probing = False
         if self._allowance is not None:
             self._allowance += 1
-            if self._allowance > self._goal:
+            if self._allowance > _UNRESTRICTED_FROM:
                 self._allowance = None
-                self._streak = 0
-        if now < self._rises_at:
-            return False
-        self.limit_factor = min(1.0, round(self.limit_factor + _STEP, 6))
-        self._rises_at = now + self._hold
-        if self.limit_factor == 1.0 and self._allowance is None:
-            self.unrestricted = True
-            self._hold = _FIRST_HOLD / 2
-            self._rises_at = _NEVER
-        return True

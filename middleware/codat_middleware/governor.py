@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
-from datetime import datetime
-from typing import Final, TypeAlias
+import random
+from collections.abc import Callable, Iterable
+from typing import Final
 
+from codat_middleware import explain
+from codat_middleware.adaptive import AdaptiveRate, Verdict
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
-from codat_middleware.errors import QuotaExhausted
+from codat_middleware.company import Company, Place, Waiter
+from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
+from codat_middleware.fair_queue import FairQueue
 from codat_middleware.gate import Gate
-from codat_middleware.headers import parse_rate_limit, retry_after
-from codat_middleware.limits import GovernorState, Limits
+from codat_middleware.headers import retry_after
+from codat_middleware.limits import EventKind, GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import Pace
 from codat_middleware.quota import DAY, Quota, utc
@@ -18,312 +22,422 @@ from codat_middleware.quota import DAY, Quota, utc
 __all__ = ["Governor"]
 
 _NEVER: Final = float("inf")
+_LONGEST_GHOST: Final = 30.0
+_TICK: Final = 1e-6
+"""Seconds; rounding may leave a shorter wait that does not advance the clock."""
+_FIRST_HOLD: Final = 2.0
+_CONVINCED: Final = 4
+"""Pauses in a row, each ended by a 429, after which a long ``Retry-After`` is everybody's."""
 
 _log = logging.getLogger(__name__)
-
-_Waiter: TypeAlias = "asyncio.Future[datetime | None]"
-"""Resolved with ``None`` for a place, or with the quota's reset if there will be none before."""
 
 
 class Governor:
     """Grants places to requests, within the limits per company, per minute and per day.
 
-    Companies with a request waiting and a place free are served in turn, one place each;
-    within a company requests are served first come, first served. A waiter is a future that
-    is resolved when a place is released or the one timer fires; nothing polls. A governor
-    belongs to one event loop at a time. Use one per process, since the limits apply to the
-    IP address and the account.
+    A waiting request is a future that is resolved when a place is released or the one timer
+    fires; nothing polls. A governor belongs to one event loop at a time. Use one per process,
+    since the limits apply to the IP address and the account.
+
+    Who is next is decided by :class:`~codat_middleware.fair_queue.FairQueue`; what a 429
+    changes by :class:`~codat_middleware.company.Company` for one company, and by
+    :class:`~codat_middleware.adaptive.AdaptiveRate` (how fast) and
+    :class:`~codat_middleware.gate.Gate` (whether at all) for everybody.
     """
 
-    def __init__(self, limits: Limits | None = None, *, clock: Clock | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(
+        self, limits: Limits | None = None, *, clock: Clock | None = None, rng: random.Random | None = None
+    ) -> None:
+        self.limits = limits = limits or Limits()
         self._clock: Clock = clock or SystemClock()
         self._now = self._clock.monotonic
-        self._gate = Gate()
+        self._random = rng or random.Random()
+        self._second = limits.minute / 60.0
+        rate = _NEVER if limits.per_minute is None else limits.per_minute / limits.minute
+        self._rate = AdaptiveRate(rate, second=self._second)
+        self._gate = Gate(second=self._second)
+        self._pace = Pace(limits.per_minute, minute=limits.minute)
         self._quota = Quota(self._clock)
-        self._pace = None if self.limits.per_minute is None else Pace(self.limits.per_minute)
-        self._max_in_flight = _NEVER if self.limits.in_flight is None else self.limits.in_flight
-        self._max_per_company = (
-            _NEVER if self.limits.in_flight_per_company is None else self.limits.in_flight_per_company
-        )
-        # A limit reduced by a 429 is compared with unanswered requests only: if open streams
-        # counted, they could block every request whose success would raise it again.
-        self._cap = self._max_per_company
-        self._in_flight = 0
-        self._unanswered = 0
-        self._places: dict[str, int] = {}
-        self._unanswered_of: dict[str, int] = {}
-        self._queues: dict[str | None, OrderedDict[_Waiter, None]] = {}
-        self._ring: OrderedDict[str | None, None] = OrderedDict()
-        self._waiting = 0
+        self._queue = FairQueue(limits.in_flight_per_company or _NEVER, self._random)
+        self._max_in_flight: float = limits.in_flight or _NEVER
+        self._in_flight = self._unanswered = 0
+        self._succeeded_at = self._moved_at = -_NEVER
+        self._check_at = self._timer_due = _NEVER
         self._timer: Timer | None = None
-        self._timer_due = _NEVER
+        self._reported_reset = 0.0
+        self._listeners: list[Callable[[GovernorEvent], object]] = []
 
-    @property
-    def epoch(self) -> int:
-        """Incremented by each 429 to a request sent after the last one; see :meth:`answered`."""
-        return self._gate.epoch
+    def bound_in_flight(self, connections: float) -> None:
+        """Keep the requests in flight within the number of connections, whatever ``limits`` say."""
+        self._max_in_flight = min(self._max_in_flight, connections)
 
-    def state(self) -> GovernorState:
-        """Return a snapshot of the limits and what is in flight."""
-        now, unix = self._now(), self._clock.time()
-        left = self._quota.left
-        if left is not None and unix >= self._quota.resets_at:
-            left = None
-        closed = self._gate.closed_until - now
-        return GovernorState(
-            in_flight=self._in_flight,
-            waiting=self._waiting,
-            remaining=None if left is None else max(0, left - self._unanswered),
-            limit=self._quota.limit,
-            resets_at=None if left is None else utc(self._quota.resets_at),
-            closed_until=utc(unix + closed) if closed > 0 else None,
-            in_flight_per_company=None if self._cap == _NEVER else int(self._cap),
-            per_minute=None if self._pace is None else self._pace.per_minute,
-            companies=dict(self._places),
-        )
+    def add_listener(self, listener: Callable[[GovernorEvent], object]) -> None:
+        """Call ``listener`` with each :class:`GovernorEvent` from now on."""
+        self._listeners.append(listener)
 
-    def try_acquire(self, company: str | None) -> bool:
-        """Take a place if one is free and no request waits for it; return whether it was taken."""
-        if self._ring or company in self._queues:
-            return False
-        if self._full(company):
-            return False
+    def remove_listener(self, listener: Callable[[GovernorEvent], object]) -> None:
+        """Stop calling a listener."""
+        self._listeners.remove(listener)
+
+    # --- places ----------------------------------------------------------------------------
+
+    def try_acquire(self, company_id: str | None) -> Place | None:
+        """Take a place if one is free and no request waits for it; return ``None`` otherwise."""
         now = self._now()
-        if self._delay(now) > 0.0:
-            return False
-        self._grant(company, now)
-        return True
+        company = self._queue.company(company_id, now)
+        if not self._queue.may_send(company, now) or self._delay(now) > 0.0:
+            return None
+        return self._grant(company, now)
 
-    async def acquire(self, company: str | None, *, first: bool = False) -> None:
+    async def acquire(
+        self, company_id: str | None, *, first: bool = False, ghost: Place | None = None
+    ) -> Place:
         """Wait for a place; with ``first``, ahead of others of the same company.
 
-        Raises :class:`QuotaExhausted` at once if the quota is spent for longer than
-        ``limits.max_quota_wait``, unless ``limits.wait_for_quota``. Cancelling releases the place.
+        ``ghost`` is the place of the call's previous attempt, which timed out: this attempt
+        takes it over. Raises :class:`QuotaExhausted` or :class:`RateLimited` at once if the
+        wait would be longer than ``limits.max_quota_wait``, and :class:`QueueTimeout` after
+        ``limits.max_place_wait``. Cancelling releases the place.
         """
-        if self.try_acquire(company):
-            return
-        resets_at = self._quota_reset()
-        if resets_at is not None:
-            raise QuotaExhausted(resets_at)
-        waiter: _Waiter = asyncio.get_running_loop().create_future()
-        queue = self._queues.get(company)
-        if queue is None:
-            queue = self._queues[company] = OrderedDict()
-        queue[waiter] = None
-        if first:
-            queue.move_to_end(waiter, last=False)
-        self._waiting += 1
-        begun = self._now()
-        self._enqueue_company(company)
-        self._dispatch()
+        company = self._queue.company(company_id, self._now())
+        inherited = 0.0
+        if ghost is not None and ghost.ghost_until in company.ghosts:
+            inherited = ghost.ghost_until
+            company.ghosts.remove(inherited)
         try:
-            resets_at = await waiter
+            place = self.try_acquire(company_id) or await self._wait(company, first)
+        except BaseException:
+            if inherited:
+                company.ghosts.append(inherited)
+            raise
+        place.ghost_until = inherited
+        return place
+
+    async def _wait(self, company: Company, first: bool) -> Place:
+        begun = self._now()
+        error = self._refusal(company, begun)
+        if error is not None:
+            raise error
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        # The next answer of a company that was rate limited shows whether it alone is.
+        urgent = first and begun - company.rate_limited_at >= self._second
+        self._queue.add(company, waiter, begun, first=first, urgent=urgent)
+        self._check_at = min(self._check_at, begun + (self.limits.max_place_wait or _NEVER))
+        self._dispatch(begun)
+        try:
+            outcome = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._discard(company, waiter)
-            elif waiter.result() is None:
-                self._withdraw(company)
+                self._queue.discard(company, waiter)
+                self._dispatch(self._now())
+            elif isinstance(granted := waiter.result(), Place):
+                self._withdraw(granted)
             raise
         finally:
             queued.set(queued.get() + self._now() - begun)
-        if resets_at is not None:
-            raise QuotaExhausted(resets_at)
+        if isinstance(outcome, CodatError):
+            raise outcome
+        return outcome
 
-    def answered(self, company: str | None, response: Response | None, epoch: int) -> None:
-        """Update the limits from a response, or from its absence; the place is still held.
-
-        ``epoch`` is :attr:`epoch` at the time the request was sent.
-        """
+    def answered(self, place: Place, response: Response | None) -> None:
+        """Update the limits from a response, or from its absence; the place is still held."""
         now = self._now()
-        self._decrement_unanswered(company)
-        if self._pace is not None:
-            self._pace.answered(now)
+        self._unanswered -= 1
+        place.company.unanswered -= 1
+        self._pace.answered(now)
         if response is not None:
-            status = response.status
-            if status == 429:
-                self._rate_limited(response, now, epoch)
+            if response.status == 429:
+                self._rate_limited(place, response, now)
             else:
-                quota = self._quota
-                quota.note(response.headers)
-                if quota.left == 0:
-                    self._fail_waiters()
-                if not self._gate.unrestricted and status < 500 and self._gate.succeeded(now, epoch):
-                    self._apply_limit_factor()
-        if self._queues:
-            self._enqueue_company(company)
-            self._dispatch()
+                self._quota.note(response.headers)
+                if self._quota.left == 0:
+                    self._quota_spent(now)
+                if response.status < 500:
+                    self._succeeded(place, now)
+        if self._queue.waiting:
+            self._queue.line_up(place.company, now)
+            self._dispatch(now)
 
-    def release(self, company: str | None) -> None:
-        """Release a place and grant it to the next request."""
+    def release(self, place: Place, *, timed_out: bool = False) -> None:
+        """Release a place and grant it to the next request.
+
+        After a client-side time-out the server may still be working on the request, so the
+        place stays taken in its company for as long as the attempt took, at most 30 seconds.
+        """
+        now, company = self._now(), place.company
         self._in_flight -= 1
-        if company is not None:
-            _decrement(self._places, company)
-        if self._queues:
-            self._enqueue_company(company)
-            self._dispatch()
-
-    def spent(self) -> datetime | None:
-        """When the quota resets if it is spent for longer than ``limits.max_quota_wait``, else ``None``."""
-        wait = self._quota.spent_for()
-        return utc(self._quota.resets_at) if wait > self.limits.max_quota_wait else None
-
-    def _quota_reset(self) -> datetime | None:
-        return None if self.limits.wait_for_quota else self.spent()
+        company.places -= 1
+        self._moved_at = now
+        if timed_out:
+            place.ghost_until = max(place.ghost_until, now + min(_LONGEST_GHOST, now - place.sent_at))
+        if place.ghost_until > now and company.id is not None:
+            company.ghosts.append(place.ghost_until)
+        else:
+            company.moved_at = now
+        if self._queue.waiting or self._timer is not None:
+            self._queue.line_up(company, now)
+            self._dispatch(now)
 
     def _delay(self, now: float) -> float:
         if self._in_flight >= self._max_in_flight:
             return _NEVER
-        wait = self._gate.delay(now, self._unanswered)
-        if wait > 0.0:
-            return wait
+        if not self._gate.unrestricted:
+            wait = self._gate.delay(now, self._unanswered)
+            if wait > 0.0:
+                return wait
         if self._quota.left is not None:
             wait = self._quota.delay(self._unanswered)
             if wait > 0.0:
                 return wait
-        return 0.0 if self._pace is None else self._pace.delay(now, self._unanswered)
+        return self._pace.delay(now, self._unanswered)
 
-    def _grant(self, company: str | None, now: float) -> None:
+    def _grant(self, company: Company, now: float) -> Place:
         self._in_flight += 1
         self._unanswered += 1
-        if company is not None:
-            self._places[company] = self._places.get(company, 0) + 1
-            self._unanswered_of[company] = self._unanswered_of.get(company, 0) + 1
-        if self._pace is not None:
-            self._pace.sent(now)
+        company.places += 1
+        company.unanswered += 1
+        company.moved_at = now
+        if self._rate.peak is not None:
+            self._rate.sent(now)
+            self._pace.interval = 1.0 / self._rate.rate
+        self._pace.sent(now)
+        return Place(company, self._rate.epoch, now)
 
-    def _decrement_unanswered(self, company: str | None) -> None:
+    def _withdraw(self, place: Place) -> None:
         self._unanswered -= 1
-        if company is not None:
-            _decrement(self._unanswered_of, company)
+        place.company.unanswered -= 1
+        self._pace.withdrawn()
+        self.release(place)
 
-    def _withdraw(self, company: str | None) -> None:
-        self._decrement_unanswered(company)
-        if self._pace is not None:
-            self._pace.withdrawn()
-        self.release(company)
-
-    def _full(self, company: str | None) -> bool:
-        return company is not None and (
-            self._places.get(company, 0) >= self._max_per_company
-            or self._unanswered_of.get(company, 0) >= self._cap
-        )
-
-    def _enqueue_company(self, company: str | None) -> None:
-        if company in self._queues and not self._full(company):
-            self._ring.setdefault(company)
-
-    def _dispatch(self) -> None:
-        ring, now = self._ring, self._now()
-        while ring:
+    def _dispatch(self, now: float) -> None:
+        queue = self._queue
+        queue.wake(now)
+        due = _NEVER
+        while queue.ring:
             wait = self._delay(now)
             if wait > 0.0:
-                self._wake_in(wait, now)
-                return
-            company, _ = ring.popitem(last=False)
-            if self._full(company):
-                continue
-            queue = self._queues[company]
-            waiter, _ = queue.popitem(last=False)
-            if not queue:
-                del self._queues[company]
-            if not waiter.done():
-                self._waiting -= 1
-                self._grant(company, now)
-                waiter.set_result(None)
-            self._enqueue_company(company)
-        self._disarm()
+                due = now + wait
+                break
+            taken = queue.take(now, mixed=self._rate.suspicious, probe=self._gate.probing)
+            if taken is not None:
+                company, waiter = taken
+                if not waiter.done():
+                    queue.waiting -= 1
+                    waiter.set_result(self._grant(company, now))
+                queue.line_up(company, now)
+        self._wake_at(min(due, queue.wakes_at, self._check_at), now)
 
-    def _discard(self, company: str | None, waiter: _Waiter) -> None:
-        queue = self._queues.get(company)
-        self._waiting -= 1
-        if queue is not None and waiter in queue:
-            del queue[waiter]
-            if not queue:
-                del self._queues[company]
-                self._ring.pop(company, None)
-        if not self._ring:
-            self._disarm()
-
-    def _wake_in(self, seconds: float, now: float) -> None:
-        due = now + seconds
-        if due == _NEVER or (self._timer is not None and self._timer_due <= due):
-            return
-        self._disarm()
-        self._timer_due = due
-        self._timer = self._clock.call_later(seconds, self._on_time)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
+    def _wake_at(self, due: float, now: float) -> None:
+        if self._timer is not None and (due < self._timer_due or not self._queue.waiting):
             self._timer.cancel()
             self._timer = None
+        if self._timer is None and self._queue.waiting and due != _NEVER:
+            self._timer_due = due
+            self._timer = self._clock.call_later(max(due - now, _TICK), self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
-        self._dispatch()
+        now = self._now()
+        if now >= self._check_at:
+            self._check_waiters(now)
+        self._dispatch(now)
 
-    def _rate_limited(self, response: Response, now: float, epoch: int) -> None:
-        pause = retry_after(response.headers, self._clock.time())
-        if pause is not None:
-            pause = min(pause, DAY)
-        self._quota.note(response.headers, pause)
-        left = parse_rate_limit(response.headers, self._clock.time()).remaining
-        if (
-            pause is not None
-            and pause > self.limits.max_quota_wait
-            and not left
-            and self._quota.spent_for() == 0.0
-        ):
-            # Unless a response contradicts it, only a spent quota explains so long a wait.
-            self._quota.spend(pause)
-        if self._quota.spent_for() > self.limits.max_quota_wait:
-            self._fail_waiters()
-            return
-        if self._gate.rate_limited(now, epoch, pause, self._unanswered + 1):
-            self._apply_limit_factor()
-            closed = self._gate.closed_until - now
-            _log.warning(
-                "rate limited (429): pausing %.3f s, %d requests queued; then %.1f%% of the limits",
-                closed,
-                self._waiting,
-                self._gate.limit_factor * 100,
-                extra={"wait": closed, "waiting": self._waiting, "limit_factor": self._gate.limit_factor},
-            )
-        if self._pace is not None:
-            self._pace.flatten(self._gate.closed_until)
+    # --- errors ----------------------------------------------------------------------------
 
-    def _fail_waiters(self) -> None:
-        resets_at = self._quota_reset()
-        if resets_at is None or not self._waiting:
+    def rejection(self, place: Place, response: Response) -> CodatError | None:
+        """The error that a call is to raise after a 429, or ``None`` if it may be retried.
+
+        :class:`QuotaExhausted` or :class:`RateLimited`, if the wait is longer than
+        ``limits.max_quota_wait``.
+        """
+        error = self._refusal(place.company, self._now())
+        if error is None and not self.long_wait():
+            wait = retry_after(response.headers, self._clock.time())
+            if wait is not None and wait > self.limits.max_quota_wait:
+                error = RateLimited("call", wait, place.company.id)
+        return error
+
+    def long_wait(self) -> bool:
+        """Whether everybody waits for longer than ``limits.max_quota_wait``: for the quota or a pause."""
+        longest = self.limits.max_quota_wait
+        return self._quota.spent_for() > longest or self._gate.requested_until - self._now() > longest
+
+    def _refusal(self, company: Company, now: float) -> CodatError | None:
+        longest = self.limits.max_quota_wait
+        if not self.limits.wait_for_quota:
+            if self._quota.spent_for() > longest:
+                return QuotaExhausted(utc(self._quota.resets_at))
+            if self._gate.requested_until - now > longest:
+                return ApiPaused(self._gate.requested_until - now, company.id)
+        if company.requested_until - now > longest:
+            return RateLimited("company", company.requested_until - now, company.id)
+        return None
+
+    def _fail_waiters(self, companies: Iterable[Company], now: float) -> None:
+        for company in tuple(companies):
+            for waiter in tuple(company.queue):
+                # Each task raises an error of its own, since an error holds its traceback.
+                error = self._refusal(company, now)
+                if error is None:
+                    break
+                self._queue.fail(company, waiter, error)
+
+    def _check_waiters(self, now: float) -> None:
+        """Fail those that have waited too long for a place that nobody releases."""
+        longest = self.limits.max_place_wait or _NEVER
+        self._check_at = _NEVER
+        for company in tuple(self._queue.queued):
+            since = self._blocked_since(company, now)
+            for waiter, begun in tuple(company.queue.items()):
+                due = max(since, begun) + longest
+                if due > now:
+                    self._check_at = min(self._check_at, due)
+                else:
+                    text = f"no place for {longest:.0f} s, waiting for {self._place_text(company)}"
+                    self._queue.fail(company, waiter, QueueTimeout(text))
+
+    def _blocked_since(self, company: Company, now: float) -> float:
+        """Since when no place was released that the company's next request could have had."""
+        paused_until = self._gate.paused_until
+        if now < max(paused_until, company.held_until):
+            return now
+        if company not in self._queue.ring:
+            return max(company.moved_at, company.held_until, paused_until)
+        return max(self._moved_at, paused_until) if self._in_flight >= self._max_in_flight else now
+
+    # --- what responses change -------------------------------------------------------------
+
+    def _succeeded(self, place: Place, now: float) -> None:
+        self._succeeded_at = max(self._succeeded_at, place.sent_at)
+        if place.company.in_a_row:
+            place.company.succeeded()
+        if place.epoch == self._rate.epoch:
+            self._rate.accepted(now)
+            if not self._gate.unrestricted:
+                self._gate.succeeded()
+
+    def _rate_limited(self, place: Place, response: Response, now: float) -> None:
+        asked = retry_after(response.headers, self._clock.time())
+        if asked is not None:
+            asked = min(asked, DAY)
+        self._quota.note(response.headers, asked)
+        if self._quota.spent_for() > 0.0:
+            # This explains the 429, which is then no evidence of another limit.
+            self._quota_spent(now)
             return
-        _log.warning(
-            "daily quota spent until %s: failing %d queued requests",
-            resets_at,
-            self._waiting,
-            extra={"resets_at": resets_at, "waiting": self._waiting},
+        company, hold = place.company, _FIRST_HOLD * self._second * self._random.uniform(0.8, 1.2)
+        held_until = company.held_until
+        evidence = company.rate_limited(now, place.sent_at, asked or 0.0, self._succeeded_at, hold=hold)
+        if company.held_until > max(held_until, now):
+            seconds = company.held_until - now
+            self._report("held", f"holding company {company.id} for {seconds:.1f} s", seconds, company.id)
+        verdict = None
+        if evidence < 0.0 and not self._rate.probing:
+            # While the rate probes for the limit it may as well be everybody's.
+            self._rate.retract()
+        elif evidence > 0.0 and place.epoch == self._rate.epoch:
+            verdict = self._rate.rate_limited(now, asked, probe=self._gate.probing)
+        if verdict is not None:
+            self._apply(verdict, now)
+        self._fail_waiters(self._queue.queued if self.long_wait() else (company,), now)
+
+    def _apply(self, verdict: Verdict, now: float) -> None:
+        if verdict.cut:
+            self._pace.interval = 1.0 / self._rate.rate
+            self._report("slowed", f"now at {self._pace_text()}")
+        if verdict.overloaded:
+            # A platform that asks for hours must not stop the others, so ask more companies first.
+            asked = verdict.retry_after
+            believed = asked <= self.limits.max_quota_wait or self._gate.tries >= _CONVINCED
+            self._gate.pause(now, asked if believed else 0.0, self._rate.rate)
+            seconds = self._gate.paused_until - now
+            text = f"pausing all requests for {seconds:.1f} s, {self._queue.waiting} queued"
+            self._report("paused", text, seconds)
+
+    def _quota_spent(self, now: float) -> None:
+        if abs(self._quota.resets_at - self._reported_reset) > 60.0:
+            self._reported_reset = self._quota.resets_at
+            text = f"waiting for {self._quota_text()}; {self._queue.waiting} queued"
+            self._report("quota", text, self._quota.spent_for())
+        self._fail_waiters(self._queue.queued, now)
+
+    # --- in words --------------------------------------------------------------------------
+
+    def state(self) -> GovernorState:
+        """Return a snapshot of the limits and what is in flight."""
+        now, unix = self._now(), self._clock.time()
+        left = self._quota.left if unix < self._quota.resets_at else None
+        paused = self._gate.paused_until - now
+        companies = self._queue.companies.values()
+        return GovernorState(
+            in_flight=self._in_flight,
+            waiting=self._queue.waiting,
+            waiting_for=self._waiting_for(now),
+            companies={each.id: each.places for each in companies if each.places and each.id is not None},
+            timed_out=sum(ends > now for each in companies for ends in each.ghosts),
+            per_minute=self._per_minute,
+            pace=self._pace_text(),
+            paused_until=utc(unix + paused) if paused > 0.0 else None,
+            held={
+                each.id: utc(unix + each.held_until - now)
+                for each in companies
+                if each.id is not None and each.held_until > now
+            },
+            remaining=None if left is None else max(0, left - self._unanswered),
+            limit=self._quota.limit,
+            resets_at=None if left is None else utc(self._quota.resets_at),
         )
-        for queue in self._queues.values():
-            for waiter in queue:
-                if not waiter.done():
-                    self._waiting -= 1
-                    waiter.set_result(resets_at)
-        self._queues.clear()
-        self._ring.clear()
-        self._disarm()
 
-    def _apply_limit_factor(self) -> None:
-        limit_factor = self._gate.limit_factor
-        if self.limits.in_flight_per_company is not None:
-            self._cap = max(1, int(self.limits.in_flight_per_company * limit_factor))
-            for company in self._queues:
-                self._enqueue_company(company)
-        if self._pace is not None:
-            self._pace.ease(limit_factor)
+    @property
+    def _per_minute(self) -> float | None:
+        return None if self._rate.rate == _NEVER else round(self._rate.rate * self.limits.minute, 6)
 
+    def _pace_text(self) -> str:
+        peak = self._rate.peak
+        accepted = None if peak is None else peak * self.limits.minute
+        return explain.pace(self._per_minute, self.limits.per_minute, accepted)
 
-def _decrement(counts: dict[str, int], company: str) -> None:
-    left = counts[company] - 1
-    if left:
-        counts[company] = left
-    else:
-        del counts[company]
+    def _quota_text(self) -> str:
+        return explain.quota(self._quota.left or 0, utc(self._quota.resets_at))
+
+    def _place_text(self, company: Company) -> str:
+        if company in self._queue.ring:
+            return explain.places(None, self._in_flight)
+        return explain.places(company.id, company.places, len(company.ghosts))
+
+    def _waiting_for(self, now: float) -> str | None:
+        queue, paused_for = self._queue, self._gate.paused_until - now
+        if paused_for > 0.0:
+            return explain.pause(None, paused_for)
+        if not queue.waiting:
+            return None
+        if self._quota.left is not None and self._quota.delay(self._unanswered) > 0.0:
+            return self._quota_text()
+        if not queue.ring:
+            blocked = max(queue.queued, key=lambda each: each.held_until)
+            held = sum(each.held_until > now for each in queue.queued)
+            if held:
+                return explain.pause(blocked.id, blocked.held_until - now, held - 1)
+            return self._place_text(blocked)
+        if self._in_flight >= self._max_in_flight:
+            return self._place_text(next(iter(queue.ring)))
+        if self._gate.delay(now, self._unanswered) > 0.0:
+            return explain.gate(self._unanswered, after_pause=self._gate.paused_until > -_NEVER)
+        return self._pace_text()
+
+    def _report(
+        self, kind: EventKind, text: str, seconds: float | None = None, company_id: str | None = None
+    ) -> None:
+        if kind != "quota":
+            text = f"rate limited (429): {text}"
+        _log.log(logging.INFO if kind == "held" else logging.WARNING, text)
+        event = GovernorEvent(
+            kind=kind,
+            text=text,
+            scope="everybody" if company_id is None else "company",
+            company_id=company_id,
+            seconds=seconds,
+            per_minute=self._per_minute,
+        )
+        for listener in tuple(self._listeners):
+            listener(event)

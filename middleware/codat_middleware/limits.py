@@ -1,21 +1,28 @@
-"""The governor's settings and the snapshot of its state."""
+"""The governor's settings, the snapshot of its state, and the events it reports."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["GovernorState", "Limits"]
+from codat_middleware.errors import RateLimitScope
+
+__all__ = ["EventKind", "GovernorEvent", "GovernorState", "Limits"]
+
+_COUNTS: Final = ("in_flight", "in_flight_per_company", "per_minute")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """The API's limits; ``None`` switches one off. Source: "Rate limits" in Codat's documentation.
 
-    Raises :class:`ValueError` for a limit below 1 and for a negative ``max_quota_wait``.
+    Raises :class:`ValueError` for a limit below 1 and for a duration that is negative or,
+    if it must be positive, 0.
     """
 
-    in_flight: int | None = 100
-    """Requests in flight at once, in total.
+    in_flight: int | None = None
+    """Requests in flight at once, in total; for ``None`` and at most, as many as the client
+    has connections.
 
     Not a limit of the API: with no more requests than connections they queue here, in fair
     order, and not in the connection pool, where waiting counts as connecting.
@@ -23,20 +30,34 @@ class Limits(Struct, frozen=True, kw_only=True):
     in_flight_per_company: int | None = 10
     """Requests in flight at once for one company."""
     per_minute: int | None = 1000
-    """Requests from one IP address in any 60 seconds. Divide it between processes on one address."""
+    """Requests from one IP address in any minute. Divide it between processes on one address."""
     wait_for_quota: bool = False
-    """Whether to wait for the reset, possibly for hours, if the daily quota is spent, instead of raising."""
+    """Whether to wait for the reset, possibly for hours, if the daily quota is spent or the API
+    pauses all requests, instead of raising."""
     max_quota_wait: float = 60.0
-    """Seconds until the quota's reset that are always waited."""
+    """Seconds until the quota's reset, or of a ``Retry-After``, that are always waited."""
+    max_place_wait: float | None = 300.0
+    """Seconds a call waits while no place is released that it could have had.
+
+    Waiting for the pace, a pause or the quota does not count, nor does waiting in a queue
+    that moves.
+    """
+    minute: float = 60.0
+    """Length of the limit's minute in seconds, for tests against a server with a shorter one.
+    Every constant of the rate's adaptation is scaled with it."""
 
     def __post_init__(self) -> None:
-        for name in ("in_flight", "in_flight_per_company", "per_minute"):
+        for name in _COUNTS:
             limit: int | None = getattr(self, name)
             if limit is not None and limit < 1:
                 raise ValueError(f"{name} is {limit}; it must be at least 1, or None for no limit")
         # Written so that NaN is rejected too.
         if not self.max_quota_wait >= 0.0:
             raise ValueError(f"max_quota_wait is {self.max_quota_wait}; it must not be negative")
+        if self.max_place_wait is not None and not self.max_place_wait > 0.0:
+            raise ValueError(f"max_place_wait is {self.max_place_wait}; it must be greater than 0, or None")
+        if not 0.0 < self.minute <= 60.0:
+            raise ValueError(f"minute is {self.minute}; it must be greater than 0 and at most 60 seconds")
 
 
 class GovernorState(Struct, frozen=True, kw_only=True):
@@ -46,17 +67,41 @@ class GovernorState(Struct, frozen=True, kw_only=True):
     """Requests that hold a place."""
     waiting: int
     """Tasks waiting for a place."""
+    waiting_for: str | None
+    """What they wait for, whose it is and how long it lasts, in plain words; ``None`` for nothing."""
+    companies: Mapping[str, int]
+    """Requests in flight by company, for companies that have any."""
+    timed_out: int
+    """Places still taken by requests that timed out here and may still run at the server."""
+    per_minute: float | None
+    """The pace in force, in requests per minute; ``None`` for none."""
+    pace: str
+    """The pace and its reason, in plain words."""
+    paused_until: datetime | None
+    """Until when no request is sent, after 429s; ``None`` if not paused."""
+    held: Mapping[str, datetime]
+    """Companies that send nothing for now, after repeated 429s, and until when."""
     remaining: int | None
     """What is left of the daily quota, requests in flight deducted; ``None`` while unknown."""
     limit: int | None
     """The daily quota; ``None`` while unknown."""
     resets_at: datetime | None
     """When the quota resets; ``None`` while unknown."""
-    closed_until: datetime | None
-    """Until when nothing is sent, after a 429; ``None`` if not paused."""
-    in_flight_per_company: int | None
-    """The limit in force: the configured one, or less after 429s."""
-    per_minute: float | None
-    """The pace in force: the configured one, or less after 429s."""
-    companies: Mapping[str, int]
-    """Requests in flight by company, for companies that have any."""
+
+
+EventKind: TypeAlias = Literal["held", "paused", "quota", "slowed"]
+"""A company is held, all requests pause, the quota is spent, the pace was reduced."""
+
+
+class GovernorEvent(Struct, frozen=True, kw_only=True):
+    """A change in what the governor lets through; passed to its listeners."""
+
+    kind: EventKind
+    text: str
+    """The event in plain words, as it is logged."""
+    scope: RateLimitScope
+    company_id: str | None = None
+    seconds: float | None = None
+    """How long it lasts, if that is known."""
+    per_minute: float | None = None
+    """The pace in force, in requests per minute; ``None`` for none."""

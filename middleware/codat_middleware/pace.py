@@ -1,66 +1,57 @@
-"""Spaces requests out, so that no 60 seconds contain more than the limit."""
+"""Spaces requests out at a rate, and keeps any minute within a limit."""
 
 from collections import deque
 from typing import Final
 
 __all__ = ["Pace"]
 
-_WINDOW: Final = 60.0
 _NEVER: Final = float("inf")
+_CATCH_UP: Final = 0.25
 
 
 class Pace:
-    """At most ``per_minute`` requests in any 60 seconds, evenly spaced after a small burst.
+    """At most ``per_minute`` requests in any ``minute`` seconds, evenly spaced.
 
-    A request counts from when it is sent until 60 seconds after its response. Whenever it
-    reached the server in between, the server never sees more than the limit in any 60
-    seconds, however much the latency varies. Times are seconds of a monotonic clock.
+    A request that is late, because a timer was or nothing was to be sent, is made up for
+    within a quarter of a second. A request counts from when it is sent until a minute after
+    its response. Whenever it reached the server in between, the server never sees more than
+    the limit in any minute, however much the latency varies. Times are seconds of a
+    monotonic clock. ``per_minute`` is ``None`` for no limit, which leaves the spacing.
     """
 
-    __slots__ = ("_answers", "_due", "_interval", "_lead", "_per_minute")
+    __slots__ = ("_answers", "_catch_up", "_due", "_minute", "_per_minute", "interval")
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int | None, *, minute: float = 60.0) -> None:
         self._per_minute = per_minute
-        self._interval = _WINDOW / per_minute
-        # Three seconds' worth may be sent at once, so that small jobs need not queue.
-        self._lead = (max(1, per_minute // 20) - 1) * self._interval
+        self._minute = minute
+        self._catch_up = _CATCH_UP * minute / 60.0
         self._due = -_NEVER
         self._answers: deque[float] = deque()
-
-    @property
-    def per_minute(self) -> float:
-        """The pace in force."""
-        return _WINDOW / self._interval
-
-    def ease(self, limit_factor: float) -> None:
-        """Use a part of the configured pace, from 0 (exclusive) to 1."""
-        self._interval = _WINDOW / (self._per_minute * limit_factor)
+        self.interval = 0.0 if per_minute is None else minute / per_minute
+        """Seconds between two requests."""
 
     def delay(self, now: float, unanswered: int) -> float:
         """Seconds until another request may be sent: 0 is now, infinity after a response."""
-        answers = self._answers
-        horizon = now - _WINDOW
-        while answers and answers[0] <= horizon:
-            answers.popleft()
-        if unanswered + len(answers) >= self._per_minute:
-            self.flatten(now)
-            return answers[0] - horizon if answers else _NEVER
-        early = self._due - self._lead - now
-        return early if early > 0 else 0.0
+        if self._per_minute is not None:
+            answers = self._answers
+            horizon = now - self._minute
+            while answers and answers[0] <= horizon:
+                answers.popleft()
+            if unanswered + len(answers) >= self._per_minute:
+                return answers[0] - horizon if answers else _NEVER
+        early = self._due - now
+        return max(0.0, early)
 
     def sent(self, now: float) -> None:
         """Record that a request was sent."""
-        due = self._due
-        self._due = (max(now, due)) + self._interval
+        due, earliest = self._due, now - self._catch_up
+        self._due = (max(earliest, due)) + self.interval
 
     def withdrawn(self) -> None:
         """Record that the last one was not sent after all."""
-        self._due -= self._interval
+        self._due -= self.interval
 
     def answered(self, now: float) -> None:
         """Record that a request was answered or failed."""
-        self._answers.append(now)
-
-    def flatten(self, now: float) -> None:
-        """Allow no burst from ``now`` on: after a stop requests continue evenly spaced."""
-        self._due = max(self._due, now + self._lead)
+        if self._per_minute is not None:
+            self._answers.append(now)

@@ -57,12 +57,6 @@ class Quota:
             return
         self._parse(headers, retry_after)
 
-    def spend(self, seconds: float) -> None:
-        """Mark the quota as spent for this many seconds."""
-        self.left = 0
-        self.resets_at = self._clock.time() + seconds
-        self._reset_header = self._limit_header = None
-
     def delay(self, unanswered: int) -> float:
         """Seconds until another request may be sent: 0 is now, infinity after a response."""
         if self.left is None or self.left > unanswered:

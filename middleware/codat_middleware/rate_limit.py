@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Final
 
 from codat_middleware.clock import queued
-from codat_middleware.errors import QuotaExhausted
+from codat_middleware.company import Place
+from codat_middleware.errors import RequestTimeout
 from codat_middleware.governor import Governor
 from codat_middleware.messages import ByteStream, Request, Response
 from codat_middleware.pipeline import Handler
@@ -14,6 +16,9 @@ __all__ = ["RateLimit"]
 
 _LOGGED_FROM: Final = 1.0
 """Seconds; shorter waits are ordinary pacing and are not logged."""
+
+_ghost: Final[ContextVar[Place | None]] = ContextVar("codat_middleware.ghost", default=None)
+"""The place of this task's last attempt, if that timed out; the call's next attempt takes it over."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,30 +42,44 @@ class RateLimit:
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
         """Wait for a place, send the request, and release the place."""
-        governor, company = self.governor, request.company_id
+        governor = self.governor
+        ghost = _ghost.get()
+        if ghost is not None:
+            _ghost.set(None)
+            if request.attempt == 1:
+                ghost = None
         while True:
-            if not governor.try_acquire(company):
-                await self._wait(request)
-            epoch = governor.epoch
+            place = None if ghost is not None else governor.try_acquire(request.company_id)
+            if place is None:
+                place = await self._wait(request, ghost)
             received: Response | None = None
             try:
                 try:
                     response = received = await call_next(request)
                 finally:
-                    governor.answered(company, received, epoch)
+                    governor.answered(place, received)
+            except RequestTimeout as error:
+                governor.release(place, timed_out=error.sent)
+                _ghost.set(place)
+                raise
             except BaseException:
-                governor.release(company)
+                governor.release(place)
                 raise
             if response.stream is not None:
-                return response.copy(stream=_PlacedStream(response.stream, governor, company))
-            governor.release(company)
-            if response.status != 429 or not self._quota_spent(request, response):
+                return response.copy(stream=_PlacedStream(response.stream, governor, place))
+            governor.release(place)
+            if response.status != 429:
+                return response
+            rejection = governor.rejection(place, response)
+            if rejection is not None:
+                raise rejection
+            if not governor.long_wait() or not (request.body is None or request.body.replayable):
                 return response
 
-    async def _wait(self, request: Request) -> None:
+    async def _wait(self, request: Request, ghost: Place | None) -> Place:
         before = queued.get()
         # A retried call is older than the others in the queue and has less time left.
-        await self.governor.acquire(request.company_id, first=request.attempt > 1)
+        place = await self.governor.acquire(request.company_id, first=request.attempt > 1, ghost=ghost)
         waited = queued.get() - before
         if waited >= _LOGGED_FROM and _log.isEnabledFor(logging.INFO):
             _log.info(
@@ -74,27 +93,18 @@ class RateLimit:
                     "wait": waited,
                 },
             )
-
-    def _quota_spent(self, request: Request, response: Response) -> bool:
-        resets_at = self.governor.spent()
-        if resets_at is None:
-            return False
-        if self.governor.limits.wait_for_quota:
-            return request.body is None or request.body.replayable
-        if response.headers.get("X-Rate-Limit-Remaining") == "0":
-            raise QuotaExhausted(resets_at)
-        return False
+        return place
 
 
 class _PlacedStream:
     """A stream that releases its place when it is closed."""
 
-    __slots__ = ("_company", "_governor", "_stream")
+    __slots__ = ("_governor", "_place", "_stream")
 
-    def __init__(self, stream: ByteStream, governor: Governor, company: str | None) -> None:
+    def __init__(self, stream: ByteStream, governor: Governor, place: Place) -> None:
         self._stream = stream
         self._governor: Governor | None = governor
-        self._company = company
+        self._place = place
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._stream.__aiter__()
@@ -106,4 +116,4 @@ class _PlacedStream:
         finally:
             governor, self._governor = self._governor, None
             if governor is not None:
-                governor.release(self._company)
+                governor.release(self._place)

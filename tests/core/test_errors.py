@@ -44,7 +44,7 @@ def raised(status: int, body: bytes = b"", **changes: Any) -> errors.StatusError
         (405, errors.MethodNotAllowed),
         (409, errors.Conflict),
         (422, errors.UnprocessableEntity),
-        (429, errors.RateLimited),
+        (429, errors.TooManyRequests),
         (500, errors.InternalServerError),
         (503, errors.ServiceUnavailable),
         (502, errors.ServerError),

@@ -2,11 +2,14 @@
 
 import asyncio
 import heapq
+import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 
-from codat_middleware import Request, Response
+from codat_middleware import Governor, GovernorEvent, GovernorState, Limits, Request, Response
 from codat_middleware.clock import Timer
+from codat_middleware.company import Place
 
 START = 1_800_000_000.0
 """2027-01-15 08:00:00 UTC."""
@@ -156,3 +159,88 @@ def get(company: str | None = "a", **changes: object) -> Request:
 def post(**changes: object) -> Request:
     """A POST for company ``a``, without a key unless its headers are given."""
     return get("a").copy(method="POST", **changes)
+
+
+def quota_headers(
+    remaining: int | str,
+    *,
+    limit: int = 5000,
+    reset: str = "2027-01-16T00:00:00Z",
+    status: int = 200,
+    retry_after: str | None = None,
+) -> Response:
+    """A response with the quota headers."""
+    headers = {"X-Rate-Limit-Limit": str(limit), "X-Rate-Limit-Remaining": str(remaining)}
+    if reset:
+        headers["X-Rate-Limit-Reset"] = reset
+    if retry_after is not None:
+        headers["Retry-After"] = retry_after
+    return Response(status=status, headers=headers)
+
+
+def rate_limited(retry_after: str | None = None) -> Response:
+    """A 429."""
+    return Response(status=429, headers={} if retry_after is None else {"Retry-After": retry_after})
+
+
+class Bench:
+    """A governor on a fake clock, and tasks that queue in it.
+
+    Unless ``gentle``, its gate is open from the beginning, as it is after many successes.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, gentle: bool = False) -> None:
+        self.clock = FakeClock()
+        self.governor = Governor(limits, clock=self.clock, rng=random.Random(1))
+        if not gentle:
+            self.governor._gate._allowance = None
+        self.order: list[str | None] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.events: list[GovernorEvent] = []
+        self.governor.add_listener(self.events.append)
+        self._places: dict[str | None, list[Place]] = defaultdict(list)
+
+    @property
+    def state(self) -> GovernorState:
+        return self.governor.state()
+
+    async def queue(self, *companies: str | None, first: bool = False) -> None:
+        """Request a place for each company, in this order."""
+
+        async def ask(company: str | None) -> None:
+            place = await self.governor.acquire(company, first=first)
+            self._places[company].append(place)
+            self.order.append(company)
+
+        for company in companies:
+            self.tasks.append(asyncio.ensure_future(ask(company)))
+            await asyncio.sleep(0)
+        await settle()
+
+    def answer(self, company: str | None, response: Response | int | None = 200) -> Place:
+        """Answer the oldest unanswered request of this company; its place is still held."""
+        place = self._places[company].pop(0)
+        answer = Response(status=response) if isinstance(response, int) else response
+        self.governor.answered(place, answer)
+        return place
+
+    def done(self, company: str | None, response: Response | int | None = 200) -> None:
+        """Answer the oldest request of this company and release its place."""
+        self.governor.release(self.answer(company, response))
+
+    async def send(self, company: str | None, response: Response | int | None = 200) -> None:
+        """Send a request and answer it at once."""
+        await self.queue(company)
+        self.done(company, response)
+        await settle()
+
+    async def cancel(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def assert_idle(self) -> None:
+        """Nothing in flight, nothing queued, no timer set."""
+        state = self.state
+        assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
+        assert self.clock.armed == 0
