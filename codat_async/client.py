@@ -1,5 +1,6 @@
 """The client: owns the session, assembles the pipeline, hands out the resources."""
 
+import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -71,7 +72,9 @@ class Codat(Resources):
         :func:`default_middleware`.
     ``session``
         An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); the client
-        uses it and does not close it.
+        uses it and does not close it. aiohttp sends a GET, PUT or DELETE of such a session
+        again by itself if the connection breaks, outside the retry policy and the rate limit;
+        in a session of the client's own it does not.
     ``timeout``
         For one attempt; a number is its total in seconds. Connecting may take four fifths of
         the total, so that the error shows whether a connection or an answer was missing.
@@ -84,9 +87,9 @@ class Codat(Resources):
         own, the session's. ``~/.netrc`` is never read. ``SSL_CERT_FILE`` names a file of
         certificate authorities to trust; it is read when aiohttp is imported.
     ``max_connections``
-        Open connections at once, if the session is the client's own. The default limits send
-        no more requests than that, because waiting for a connection is not fair between
-        companies.
+        Open connections at once, if the session is the client's own. The rate limit never
+        sends more requests than there are connections, its own or those of ``session``,
+        because waiting for a connection is not fair between companies.
     ``max_response_size``
         Bytes of an answer's body, decompressed, beyond which reading it ends with
         :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
@@ -130,9 +133,7 @@ class Codat(Resources):
             raise errors.ConfigurationError(
                 "pass limits or governor, not both: a governor has limits of its own"
             )
-        self.governor = (
-            governor if governor is not None else Governor(limits or Limits(in_flight=max_connections))
-        )
+        self.governor = governor if governor is not None else Governor(limits)
         """The rate limit, with its current state."""
         if middleware is None:
             middleware = default_middleware(_credential(api_key), retry=retry, governor=self.governor)
@@ -156,10 +157,15 @@ class Codat(Resources):
                 proxy=proxy,
                 session=session,
             )
+            connections = transport.connections
         else:
             transport = _completing(
                 transport, self.base_url, all_headers, _timeout(timeout), max_response_size
             )
+            connections = DEFAULT_CONNECTIONS if limits is None and governor is None else math.inf
+        for layer in self._middleware:
+            if isinstance(layer, RateLimit):
+                layer.governor.bound_in_flight(connections)
         self._transport: Handler = transport
         self._handler: Handler = compose(self._middleware, self._transport)
 
@@ -238,7 +244,7 @@ def default_middleware(
     return [
         Idempotency(),
         Retry(retry or RetryPolicy()),
-        RateLimit(governor or Governor(Limits())),
+        RateLimit(governor or Governor()),
         Auth(credential),
         Logging(),
     ]

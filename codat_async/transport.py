@@ -1,6 +1,7 @@
 """The one place that knows aiohttp: sends a request, and maps its exceptions to typed errors."""
 
 import asyncio
+import math
 import re
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
@@ -82,6 +83,14 @@ class AiohttpTransport:
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def connections(self) -> float:
+        """Connections that can be open at once to the API; infinity for no limit."""
+        if self._owns_session or self._session is None or self._session.connector is None:
+            return self._max_connections
+        connector = self._session.connector
+        return min(connector.limit or math.inf, connector.limit_per_host or math.inf)
+
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise RuntimeError("this client is closed; create a new one")
@@ -91,6 +100,7 @@ class AiohttpTransport:
             headers=self._headers,
             read_bufsize=_READ_AHEAD,
         )
+        _send_once(self._session)
         return self._session
 
     def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -227,6 +237,16 @@ def _expire_in(deadline: asyncio.Timeout, seconds: float | None) -> None:
     if not deadline.expired():
         now = asyncio.get_running_loop().time()
         deadline.reschedule(None if seconds is None else now + seconds)
+
+
+def _send_once(session: aiohttp.ClientSession) -> None:
+    """Keep aiohttp from sending a GET, PUT or DELETE again by itself if the connection breaks.
+
+    Such a request is in no count of attempts, and outside the rate limit. aiohttp has no
+    public switch for it; without the private one nothing is changed.
+    """
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False
 
 
 @lru_cache

@@ -1,5 +1,6 @@
 """The client: its settings, its pipeline, its session, and the cheap copies of it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any
@@ -203,6 +204,31 @@ async def test_injected_session_is_left_open(serve: Serve) -> None:
         assert request.headers["X-Ours"] == "2"
         assert request.headers["Accept"] == "application/json"
         assert request.headers["User-Agent"].startswith("codat-async/")
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+@pytest.mark.parametrize("limits", [None, Limits(per_minute=None), Limits(per_minute=None, in_flight=40)])
+async def test_no_more_requests_than_connections(
+    serve: Serve, limits: Limits | None, own_session: bool
+) -> None:
+    """Calls wait for a place and not for a connection, whatever ``limits`` or ``session`` is passed."""
+    active = most = 0
+
+    async def slow(request: web.Request) -> web.Response:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        await asyncio.sleep(0.02)
+        active -= 1
+        return web.json_response({"id": "a"})
+
+    server = await serve(slow)
+    options: dict[str, Any] = {"timeout": Timeout(connect=0.1), "retry": RetryPolicy(attempts=1)}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=3)) as session:
+        options |= {"max_connections": 3} if own_session else {"session": session}
+        async with Codat("key", base_url=server.url, limits=limits, **options) as client:
+            await asyncio.gather(*(client.accounts.get(f"c{number}", "a") for number in range(45)))
+    assert most == 3
 
 
 async def test_headers_of_the_client(serve: Serve, connect: Connect) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import aiohttp
@@ -431,6 +431,53 @@ async def test_cancelling_a_request(serve_bytes: Serve, transport: Make) -> None
     with pytest.raises(RequestTimeout, match="nothing received in time"):
         await small(GET.copy(timeout=Timeout(read=0.02)))
     await small.aclose()
+
+
+METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH", "HEAD", "OPTIONS")
+
+
+@pytest.mark.parametrize("kept_alive", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+async def test_one_request_on_the_wire(serve_bytes: Serve, method: str, kept_alive: bool) -> None:
+    """If a connection breaks, fresh or kept alive, the request is not sent again behind the retry policy.
+
+    Fails if a release of aiohttp changes its private switch for that.
+    """
+    arrived: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            arrived.append(head.split(b" ")[0].decode())
+            if not kept_alive or len(arrived) > 1:
+                break
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    client = transport(await serve_bytes(talk), max_connections=1)
+    if kept_alive:
+        await client(GET)
+    await failure(client(GET.copy(method=method)), ConnectionLost)
+    await client.aclose()
+    assert arrived == ["GET"] * kept_alive + [method]
+
+
+async def test_session_that_was_passed_in_is_left_as_it_is() -> None:
+    """A session of the caller's keeps aiohttp's own way of sending again."""
+    async with aiohttp.ClientSession() as session:
+        transport("http://127.0.0.1:9", session=session)
+        assert session._retry_connection
+
+
+async def test_connections_that_can_be_open() -> None:
+    """The number of connections is the client's own, or that of the session that was passed in."""
+    assert transport("http://127.0.0.1:9", max_connections=7).connections == 7
+    for connector, connections in (
+        (aiohttp.TCPConnector(limit=5), 5),
+        (aiohttp.TCPConnector(limit=50, limit_per_host=4), 4),
+        (aiohttp.TCPConnector(limit=0), inf),
+    ):
+        async with aiohttp.ClientSession(connector=connector) as session:
+            assert transport("http://127.0.0.1:9", session=session).connections == connections
 
 
 async def test_error_while_a_body_is_read(serve: Serve, sending: Serve) -> None:
