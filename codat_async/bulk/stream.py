@@ -30,7 +30,7 @@ from codat_async.bulk.store.state import Opened, State, UnitState
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.dedup import SeenRecords
-from codat_async.errors import CodatError, InvalidRecord, QuotaExhausted, Unauthorized
+from codat_async.errors import ApiPaused, CodatError, InvalidRecord, QuotaExhausted, Unauthorized
 from codat_async.models import DataStatus
 from codat_async.prefetch import Advance
 from codat_middleware import Response
@@ -190,7 +190,7 @@ class _Reading:
     async def _ask(self, company: str) -> Mapping[str, DataStatus] | None:
         try:
             return await data_status(self._codat, company, self._codat.send)
-        except (Unauthorized, QuotaExhausted):
+        except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:
             _log.warning(
@@ -278,7 +278,7 @@ class _Reading:
                 await self._fan_out(opened, visit)
             else:
                 await self._read_list(opened, visit, kind)
-        except (Unauthorized, QuotaExhausted):
+        except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:
             failure = classified(error)

@@ -19,7 +19,7 @@ from bulk_server import (
     written_lines,
 )
 
-from codat_async import Codat, bulk
+from codat_async import Codat, Limits, bulk
 from codat_async.bulk import Outcome, PullOptions
 from codat_async.errors import Unauthorized
 from codat_async.sandbox import Sandbox
@@ -258,6 +258,65 @@ async def test_a_pull_stopped_by_the_quota_can_be_resumed(
     assert report.outcome == Outcome.DONE
     assert len(written_lines(tmp_path, "customers")) == 20
     assert sum(query.get("page") == "1" for path, query in server.requests if "/data/" in path) == 1
+
+
+async def test_a_pull_stopped_by_a_long_pause_of_the_api_can_be_resumed(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """A pause of hours for all requests stops the pull as a spent quota does, after a few of them."""
+    names = [f"{number:08}-1111-4111-8111-111111111111" for number in range(200)]
+    server.companies = names
+    server.put("customers", [customer(1)])
+    refused = 0
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        nonlocal refused
+        if "/data/" not in path:
+            return None
+        refused += 1
+        return web.Response(status=429, headers={"Retry-After": "7200"})
+
+    server.hook = hook
+    limits = Limits(per_minute=None, minute=1.0)
+    async with Codat("key", base_url=server.base_url, limits=limits) as paused:
+        report = await bulk.pull(paused, tmp_path, options=options(allow_partial=True))
+    assert report.outcome != Outcome.DONE
+    assert report.stopped
+    assert "for all requests" in report.stopped
+    # Those under way at the first verdict, and the probes after it.
+    assert refused < 50
+    server.hook = None
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert (report.outcome, report.total.rows) == (Outcome.DONE, 200)
+
+
+async def test_lists_of_a_company_with_a_long_pause_stay_open(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """They are tried again at the end of the run; the report names them, and the next pull reads them."""
+    names = [f"{number:08}-1111-4111-8111-111111111111" for number in range(40)]
+    server.companies = names
+    server.put("customers", [customer(1)])
+    asked: list[str] = []
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if "/data/" not in path:
+            return None
+        asked.append(path)
+        return web.Response(status=429, headers={"Retry-After": "7200"}) if names[3] in path else None
+
+    server.hook = hook
+    report = await bulk.pull(caller, tmp_path, options=options())
+    assert report.outcome == Outcome.PARTIAL
+    assert report.stopped is None
+    (group,) = report.failures
+    assert (group.kind, group.count, group.examples[0].company) == ("rate_limited", 1, names[3])
+    assert [names[3] in path for path in asked][-1]
+    assert report.total.rows == 39
+    server.hook = None
+    async with client(server.base_url) as later:
+        report = await bulk.pull(later, tmp_path, options=options())
+    assert (report.outcome, report.total.rows) == (Outcome.DONE, 40)
 
 
 async def test_a_cancelled_pull_leaves_no_incomplete_file_and_can_be_resumed(

@@ -25,7 +25,7 @@ from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch
 from codat_async.bulk.units import Unit
-from codat_async.errors import CodatError, QuotaExhausted, SyncFailed, SyncTimeout, Unauthorized
+from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, SyncFailed, SyncTimeout, Unauthorized
 from codat_async.models import DataStatus
 from codat_middleware import Request, Response
 from codat_middleware.clock import queued
@@ -218,7 +218,7 @@ class Gate:
         """The data status of a company by data type; None if it is not answered."""
         try:
             return await data_status(self.context.codat, company, self._send)
-        except (Unauthorized, QuotaExhausted):
+        except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:
             failure = classified(error)
@@ -240,7 +240,7 @@ class Gate:
             await self.context.codat.refresh_data.wait(
                 company, wanted, refresh=True, timeout=_REFRESH_SECONDS
             )
-        except (Unauthorized, QuotaExhausted):
+        except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:
             # What is older is read all the same; the status says which syncs failed or still run.

@@ -16,11 +16,11 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import State
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch, WriteError
-from codat_async.errors import BadRequest, Conflict, QuotaExhausted, Unauthorized
+from codat_async.errors import ApiPaused, BadRequest, Conflict, QuotaExhausted, Unauthorized
 
 __all__ = ["FATAL", "Worker"]
 
-FATAL: Final = (Unauthorized, QuotaExhausted, WriteError)
+FATAL: Final = (Unauthorized, QuotaExhausted, ApiPaused, WriteError)
 """The errors that end the whole pull, and not only a unit."""
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from codat_async import codec
 from codat_async.bulk.failures import Failure, classified
 from codat_async.client import Codat
 from codat_async.codec import DECODE_ERRORS
-from codat_async.errors import CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
+from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 
@@ -177,7 +177,7 @@ async def _get(codat: Codat, company_id: str) -> tuple[bytes, Company] | Failure
     try:
         response = await codat.send(codat.companies.get.request((company_id,)))
         return response.body, _read(response.body)
-    except (Unauthorized, QuotaExhausted):
+    except (Unauthorized, QuotaExhausted, ApiPaused):
         raise
     except NotFound:
         return _unknown(company_id)

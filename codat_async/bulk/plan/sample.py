@@ -15,7 +15,7 @@ from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.sizes import FIRST_SIZE, page_requests
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
-from codat_async.errors import CodatError, QuotaExhausted, Unauthorized
+from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
 from codat_middleware import Request, Response
 
 __all__ = ["PlannedType", "Sampled", "expand", "sample_of", "sample_totals"]
@@ -90,7 +90,7 @@ async def sample_totals(
             planned = found.types[kind.name]
             try:
                 found.requests += await _plan_unit(codat, unit, kind, planned, page_size)
-            except (Unauthorized, QuotaExhausted):
+            except (Unauthorized, QuotaExhausted, ApiPaused):
                 raise
             except CodatError as error:
                 failure = classified(error)
