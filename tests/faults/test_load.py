@@ -83,8 +83,8 @@ async def test_stricter_than_configured() -> None:
                 assert Counter(statuses) == {200: 600}
                 waves.append(sandbox.stats["statuses"].get("429", 0))
             print(f"{waves} rate limited so far after each wave")
-            assert 0 < waves[0] <= waves[1] <= 200
-            assert waves[2] == waves[1]
+            # A company's own limit is not learnt: it is held back after its second 429 in a row.
+            assert 0 < waves[2] <= 0.15 * 1800
 
 
 async def test_cancelled_in_the_middle() -> None:
