@@ -33,7 +33,7 @@ from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.stream import PartialFailure
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
-from codat_async.errors import CodatError, ConfigurationError, QuotaExhausted, Unauthorized
+from codat_async.errors import ApiPaused, CodatError, ConfigurationError, QuotaExhausted, Unauthorized
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_async.sync.loop import background_loop
 from codat_middleware import Governor, Limits
@@ -281,7 +281,7 @@ class _Reader:
                             await self._read_list(
                                 codat, kind, unit, watermarks.get("/".join(unit.ids)), queue
                             )
-                    except (Unauthorized, QuotaExhausted):
+                    except (Unauthorized, QuotaExhausted, ApiPaused):
                         raise
                     except CodatError as error:
                         if (failure := classified(error)).kind != UNSUPPORTED:
