@@ -453,7 +453,7 @@ async def test_one_request_on_the_wire(serve_bytes: Serve, method: str, kept_ali
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         writer.close()
 
-    client = transport(await serve_bytes(talk), max_connections=1)
+    client = aiohttp_transport(await serve_bytes(talk), max_connections=1)
     if kept_alive:
         await client(GET)
     await failure(client(GET.copy(method=method)), ConnectionLost)
@@ -464,20 +464,20 @@ async def test_one_request_on_the_wire(serve_bytes: Serve, method: str, kept_ali
 async def test_session_that_was_passed_in_is_left_as_it_is() -> None:
     """A session of the caller's keeps aiohttp's own way of sending again."""
     async with aiohttp.ClientSession() as session:
-        transport("http://127.0.0.1:9", session=session)
+        aiohttp_transport("http://127.0.0.1:9", session=session)
         assert session._retry_connection
 
 
 async def test_connections_that_can_be_open() -> None:
     """The number of connections is the client's own, or that of the session that was passed in."""
-    assert transport("http://127.0.0.1:9", max_connections=7).connections == 7
+    assert aiohttp_transport("http://127.0.0.1:9", max_connections=7).connections == 7
     for connector, connections in (
         (aiohttp.TCPConnector(limit=5), 5),
         (aiohttp.TCPConnector(limit=50, limit_per_host=4), 4),
         (aiohttp.TCPConnector(limit=0), inf),
     ):
         async with aiohttp.ClientSession(connector=connector) as session:
-            assert transport("http://127.0.0.1:9", session=session).connections == connections
+            assert aiohttp_transport("http://127.0.0.1:9", session=session).connections == connections
 
 
 async def test_error_while_a_body_is_read(serve: Serve, sending: Serve) -> None:
