@@ -21,15 +21,25 @@ from codat_async.bulk.sinks.convert import check_sinks, convert
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError
 from codat_async.bulk.sinks.query import Column, columns, current
 from codat_async.bulk.sinks.tally import ConversionProgress, Converted
-from codat_async.bulk.status import Inventory, TypeInventory, UnitStatus, status, unit_statuses
+from codat_async.bulk.status import (
+    Inventory,
+    TypeInventory,
+    UnitStatus,
+    status,
+    troubled_companies,
+    unit_statuses,
+)
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.timeline import Pause, Point, Timeline
+from codat_async.bulk.store.troubles import CompanyTrouble
 from codat_async.bulk.store.writer import DiskFull, WriteError
 from codat_async.bulk.stream import Batch, PartialFailure, records
 
 __all__ = [
     "Batch",
     "Column",
+    "CompanyTrouble",
     "ConversionProgress",
     "Converted",
     "Counts",
@@ -47,7 +57,9 @@ __all__ = [
     "NothingToPull",
     "Outcome",
     "PartialFailure",
+    "Pause",
     "Plan",
+    "Point",
     "Progress",
     "Pull",
     "PullOptions",
@@ -56,6 +68,7 @@ __all__ = [
     "Report",
     "SinkBusy",
     "SinkError",
+    "Timeline",
     "TypeInventory",
     "UnitFailure",
     "UnitStatus",
@@ -76,5 +89,6 @@ __all__ = [
     "records",
     "resolve_types",
     "status",
+    "troubled_companies",
     "unit_statuses",
 ]

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.bulk.store.state import State, UnitState
+from codat_async.bulk.store.timeline import PauseKind, Point, Timeline
 from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 
@@ -20,6 +21,8 @@ DATA_STATUS: Final = "data_status"
 """The name under which the requests about companies are counted, beside the data types."""
 _WINDOW: Final = 30.0
 """Seconds over which the speed is measured."""
+_TICK: Final = 1.0
+"""Least seconds between two looks at the governor for the timeline."""
 
 
 class Event(Struct, kw_only=True):
@@ -174,6 +177,10 @@ class Monitor:
         self._begun = time.monotonic()
         self._samples: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
         self._before = (0, 0)
+        self._due = float("inf")
+        self._timeline_zero = self._begun
+        self.timeline = Timeline()
+        """The pace and the pauses so far; see :meth:`begin`."""
 
     @property
     def total(self) -> Counts:
@@ -193,6 +200,7 @@ class Monitor:
     def add(self, unit: Unit, state: UnitState) -> None:
         """Add a unit to the counts."""
         self._counts(unit).add(state)
+        self._look_if_due()
 
     def remove(self, unit: Unit, state: UnitState) -> None:
         """Remove a unit from the counts, before its state changes."""
@@ -202,13 +210,54 @@ class Monitor:
         """Add to one of the counts of a type."""
         counts = self.types.setdefault(type_name, Counts())
         setattr(counts, field, getattr(counts, field) + number)
+        self._look_if_due()
 
-    def begin(self) -> None:
-        """Measure the speed from now on."""
+    def begin(self, earlier: Timeline | None = None) -> None:
+        """Measure the speed and keep the timeline from now on; ``earlier`` is that of a resumed run."""
         self.phase = "pulling"
+        self.timeline = earlier or Timeline()
+        # The clock of the machine may have been set back meanwhile.
+        last = self.timeline.points[-1].at if self.timeline.points else 0.0
+        offset = max(last, (datetime.now(UTC) - self.timeline.began).total_seconds())
+        self._timeline_zero = time.monotonic() - offset
+        self.timeline.resume(offset)
+        self._look(last=True)
         total = self.total
         self._before = (total.rows, total.requests)
         self._samples = deque([(time.monotonic(), *self._before)])
+
+    def end(self) -> Timeline:
+        """Complete the timeline and return it."""
+        if self._due != float("inf"):
+            self._look(last=True)
+            self.timeline.end(time.monotonic() - self._timeline_zero)
+            self._due = float("inf")
+        return self.timeline
+
+    def _look_if_due(self) -> None:
+        if time.monotonic() >= self._due:
+            self._look()
+
+    def _look(self, *, last: bool = False) -> None:
+        """Add to the timeline what is to be seen now."""
+        now = time.monotonic()
+        self._due = now + _TICK
+        at, state = now - self._timeline_zero, self._governor.state()
+        timeline = self.timeline
+        timeline.quota = state.limit or timeline.quota
+        if state.closed_until is not None:
+            self._pause("rate_limited", at, state.closed_until)
+        elif state.waiting and state.remaining == 0 and state.resets_at is not None:
+            self._pause("quota", at, state.resets_at)
+        if last or timeline.is_due(at):
+            total = self.total
+            point = Point(round(at, 3), total.requests, total.rows, state.per_minute, state.remaining)
+            timeline.add(point)
+
+    def _pause(self, kind: PauseKind, at: float, until: datetime) -> None:
+        seconds = (until - datetime.now(UTC)).total_seconds()
+        if seconds > 0 and self.timeline.pause(kind, at, seconds):
+            self.emit("paused", kind=kind, company=None, seconds=round(seconds, 3))
 
     def _counts(self, unit: Unit) -> Counts:
         return self.types.setdefault(unit.type, Counts())

@@ -16,6 +16,7 @@ from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import Run
+from codat_async.bulk.store.timeline import Timeline
 
 __all__ = [
     "MISSING",
@@ -26,6 +27,7 @@ __all__ = [
     "company_failures",
     "group_failures",
     "make_report",
+    "read_report",
     "write_report",
 ]
 
@@ -97,6 +99,8 @@ class Report(Struct, kw_only=True):
     """The companies that were pulled before and are no longer linked or listed; at most a hundred."""
     absent_companies: int = 0
     """How many there are."""
+    timeline: Timeline | None = None
+    """The pace, the pauses and the quota over time."""
 
 
 def make_report(
@@ -110,6 +114,7 @@ def make_report(
     damaged: Sequence[str] = (),
     seconds: float | None = None,
     stopped: str | None = None,
+    timeline: Timeline | None = None,
 ) -> Report:
     """Add up a run, for these types of the companies that are wanted in the checkpoint."""
     mask = checkpoint.keys.types(types)
@@ -147,6 +152,7 @@ def make_report(
         damaged=list(damaged),
         absent=absent[:_MAX_ABSENT],
         absent_companies=len(absent),
+        timeline=timeline,
     )
 
 
@@ -188,3 +194,11 @@ def write_report(path: Path, report: Report) -> None:
         with contextlib.suppress(OSError):
             path.with_name(f"{path.name}.part").unlink(missing_ok=True)
         raise
+
+
+def read_report(path: Path) -> Report | None:
+    """Read ``report.json``; None if it is missing, unreadable or not of this version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None

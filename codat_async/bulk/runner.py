@@ -31,6 +31,7 @@ from codat_async.bulk.report import (
     Report,
     company_failures,
     make_report,
+    read_report,
     write_report,
 )
 from codat_async.bulk.store.checkpoint import Checkpoint
@@ -300,7 +301,8 @@ class Pull:
         checkpoint, names = directory.checkpoint, [kind.name for kind in self._kinds]
         self.monitor.start_from({name: tally.types[name] for name in names if name in tally.types})
         opened, _ = checkpoint.work.open_count(checkpoint.keys.types(names))
-        self.monitor.begin()
+        earlier = read_report(directory.path / REPORT) if resumed else None
+        self.monitor.begin(earlier.timeline if earlier is not None and earlier.run == run.id else None)
         self.monitor.emit(
             "run_resumed" if resumed else "run_started",
             run=run.id,
@@ -388,6 +390,7 @@ class Pull:
             damaged=[str(each) for each in directory.damages],
             seconds=seconds,
             stopped=stopped,
+            timeline=self.monitor.end(),
         )
         # If the disk is full there is no room for the report; the checkpoint has the same content.
         with contextlib.suppress(OSError, sqlite3.Error):

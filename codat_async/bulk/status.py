@@ -23,8 +23,9 @@ from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
 from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import SKIP_REASONS
+from codat_async.bulk.store.troubles import CompanyTrouble, find_troubles
 
-__all__ = ["Inventory", "TypeInventory", "UnitStatus", "status", "unit_statuses"]
+__all__ = ["Inventory", "TypeInventory", "UnitStatus", "status", "troubled_companies", "unit_statuses"]
 
 
 class TypeInventory(Struct, kw_only=True):
@@ -182,6 +183,18 @@ def unit_statuses(directory: Path | str) -> Iterator[UnitStatus]:
     try:
         for row in checkpoint.lists.rows():
             yield _unit_status(row)
+    finally:
+        checkpoint.close()
+
+
+def troubled_companies(directory: Path | str, stale_before: datetime) -> list[CompanyTrouble]:
+    """The companies with lists that failed, are unread or damaged, or are older than a moment.
+
+    Those with the most failures come first. Raises DirectoryError.
+    """
+    checkpoint = open_checkpoint(Path(directory))
+    try:
+        return list(find_troubles(checkpoint, int(stale_before.timestamp())))
     finally:
         checkpoint.close()
 
