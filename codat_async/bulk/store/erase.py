@@ -16,7 +16,7 @@ from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.files import FileKind, FileRow
 from codat_async.bulk.store.keys import unpack_keys
-from codat_async.bulk.store.layout import CHECKPOINT, DAMAGED, REPORT
+from codat_async.bulk.store.layout import CHECKPOINT, DAMAGED, PAGE, REPORT
 from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.reading import lines_in
 from codat_async.bulk.store.segments import file_path
@@ -55,6 +55,7 @@ def erase(directory: Directory, companies: Collection[str]) -> dict[int, int | N
     for aside in layout.root.glob(_ASIDE):
         _erase_aside(aside, wanted)
     _erase_report(layout.root / REPORT, wanted)
+    (layout.root / PAGE).unlink(missing_ok=True)
     with checkpoint.transaction():
         for run in checkpoint.runs("missing is not null"):
             packed = checkpoint.stopped(run)[2] or b"[]"

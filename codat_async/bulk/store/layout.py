@@ -14,6 +14,7 @@ __all__ = [
     "CONVERT_LOCK",
     "DAMAGED",
     "OWN_NAMES",
+    "PAGE",
     "PULL_LOCK",
     "REPORT",
     "Layout",
@@ -22,6 +23,8 @@ __all__ = [
 
 CHECKPOINT: Final = "checkpoint.sqlite"
 REPORT: Final = "report.json"
+PAGE: Final = "report.html"
+"""The page that ``codat-async report`` makes of it."""
 PULL_LOCK: Final = "pull.lock"
 CONVERT_LOCK: Final = "convert.lock"
 DAMAGED: Final = "damaged"
