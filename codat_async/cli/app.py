@@ -13,15 +13,19 @@ import click
 
 from codat_async.cli import output, parsing, progress, signals
 from codat_async.cli.options import (
+    DURATION,
     PATH,
     CommandOfTypes,
     ExitStatus,
     connection_options,
+    examples_help,
     exit_status_help,
     freshness_options,
     selection_options,
 )
+from codat_async.cli.page import page_of_pull
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
+from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
     from codat_async.bulk import PullType
@@ -85,7 +89,15 @@ def _print_result(text: str, status: ExitStatus) -> ExitStatus:
     return status if output.print_text(text) else ExitStatus.ERROR
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples_help(
+        "codat-async pull --sandbox --into books   # try it without an account",
+        "codat-async status books",
+        "codat-async report books",
+        "codat-async convert books --duckdb books.duckdb",
+    ),
+)
 @click.version_option(package_name="codat-async", message="%(prog)s %(version)s")
 def group() -> None:
     """Pull accounting data through Codat's API: many companies, many data types, into files."""
@@ -96,7 +108,12 @@ def group() -> None:
 
 @group.command(
     cls=CommandOfTypes,
-    epilog=exit_status_help(
+    epilog=examples_help(
+        "codat-async pull --into books",
+        "codat-async pull --into books --types invoices,bills --companies ids.txt",
+        "codat-async pull --into books --duckdb books.duckdb --html night.html",
+    )
+    + exit_status_help(
         {
             ExitStatus.DONE: "all done",
             ExitStatus.PARTIAL: "partly done; run the same command again, or convert, for the rest",
@@ -118,13 +135,20 @@ def group() -> None:
     "--overlap",
     default="10m",
     show_default=True,
-    help="How far before the last known change an incremental run starts reading.",
+    metavar="DURATION",
+    help=f"How far before the last known change an incremental run starts reading; {DURATION}.",
 )
 @freshness_options
 @click.option("--allow-partial", is_flag=True, help="Start even if today's quota is not enough.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan, as the plan command does.")
 @click.option("--parquet", is_flag=True, help="Also write Parquet files to DIR/parquet.")
 @click.option("--duckdb", type=PATH, metavar="FILE", help="Also merge the records into a DuckDB file.")
+@click.option(
+    "--html",
+    type=PATH,
+    metavar="FILE",
+    help="Also write the page of the report command, even of a failed pull.",
+)
 @click.option(
     "--compression",
     type=click.Choice(["gzip", "zstd"]),
@@ -140,7 +164,12 @@ def group() -> None:
 @click.option(
     "--log-json",
     is_flag=True,
-    help="Write events, progress and log records to stdout, one JSON object a line.",
+    help="Write events, log records and, every 30 s, progress to stdout, one JSON object a line.",
+)
+@click.option(
+    "--metrics",
+    is_flag=True,
+    help="Record OpenTelemetry metrics; 'opentelemetry-instrument codat-async pull ...' exports them.",
 )
 def pull(
     into: Path, dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
@@ -156,7 +185,8 @@ def pull(
     """
     log = progress.JsonLog(sys.stdout) if log_json else None
     try:
-        return _pull(into, dry_run, parquet, duckdb, options, log)
+        with page_of_pull(into, None if dry_run else options["html"]):
+            return _pull(into, dry_run, parquet, duckdb, options, log)
     except Exception as error:
         if log is not None:
             log.failed(*(_explain(error) or (_one_line(repr(error)), ExitStatus.ERROR)))
@@ -199,13 +229,14 @@ def _pull(
     )
 
     async def work(codat: Any) -> bulk.Report:
-        job = bulk.Pull(codat, into, pull_options, log)
+        with _metrics(codat, log) if options["metrics"] else contextlib.nullcontext(log) as on_event:
+            job = bulk.Pull(codat, into, pull_options, on_event)
 
-        def snapshot() -> bulk.Progress:
-            return job.monitor.progress()
+            def snapshot() -> bulk.Progress:
+                return job.monitor.progress()
 
-        async with log.show_pull(snapshot) if log else progress.show_pull(snapshot, sys.stderr):
-            return await job.run()
+            async with log.show_pull(snapshot) if log else progress.show_pull(snapshot, sys.stderr):
+                return await job.run()
 
     with signals.handle_signals(_RESUME) as handler:
         if duckdb is not None and not (into / CHECKPOINT).exists():
@@ -222,7 +253,17 @@ def _pull(
             except (bulk.SinkError, bulk.DirectoryError) as error:
                 # The pull itself is complete: only converting is left.
                 return _print_unconverted(error, into, parquet, duckdb, log)
+    if log is None:
+        converted = parquet or duckdb is not None
+        output.print_text(output.next_step(report, str(into), converted=converted))
     return _OUTCOMES[report.outcome]
+
+
+def _metrics(codat: Any, log: "progress.JsonLog | None") -> contextlib.AbstractContextManager[Any]:
+    """Record metrics during the body; yields what is to be called with each event."""
+    from codat_async.metrics import PullMetrics
+
+    return PullMetrics().recording(codat.governor, log)
 
 
 def _print_unconverted(
@@ -330,7 +371,8 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 
 @group.command(
     cls=CommandOfTypes,
-    epilog=exit_status_help(
+    epilog=examples_help("codat-async plan", "codat-async plan --types invoices,bills --json")
+    + exit_status_help(
         {
             ExitStatus.DONE: "the pull fits today's quota",
             ExitStatus.PARTIAL: "it does not fit, or the totals of some lists are unknown",
@@ -452,7 +494,12 @@ def types(name: str | None, as_json: bool) -> int:
 
 
 @group.command(
-    epilog=exit_status_help(
+    epilog=examples_help(
+        "codat-async status books",
+        "codat-async status books --units --json | grep '\"failed\"'",
+        "codat-async status books --verify",
+    )
+    + exit_status_help(
         {
             ExitStatus.DONE: "all done",
             ExitStatus.PARTIAL: "partly done, or a pull is running",
@@ -485,7 +532,34 @@ def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
 
 
 @group.command(
-    epilog=exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"})
+    epilog=examples_help("codat-async report books", "codat-async report books --html /srv/nights/night.html")
+    + exit_status_help({ExitStatus.DONE: "written", ExitStatus.INTERRUPTED: "interrupted"})
+)
+@click.argument("directory", type=PATH, metavar="DIR")
+@click.option("--html", type=PATH, metavar="FILE", help="The file to write. [default: DIR/report.html]")
+@click.option(
+    "--stale-after",
+    default="36h",
+    show_default=True,
+    metavar="DURATION",
+    help=f"How old the last reading of a list may be; {DURATION}.",
+)
+def report(directory: Path, html: Path | None, stale_after: str) -> int:
+    """Write the last pull of DIR as a page: what was read, what failed and what to do, pace and pauses.
+
+    The page is one file that needs nothing else; it holds names and ids of companies, and no records.
+    """
+    from codat_async.report import write_page
+
+    written = write_page(directory, html, stale_after=parsing.parse_time_span(stale_after))
+    return _print_result(f"written: {written}", ExitStatus.DONE)
+
+
+@group.command(
+    epilog=examples_help(
+        "codat-async forget books 8a210b68-6988-11ed-a1eb-0242ac120002 --duckdb books.duckdb"
+    )
+    + exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"})
 )
 @click.argument("directory", type=PATH, metavar="DIR")
 @click.argument("companies", nargs=-1, required=True, metavar="COMPANY...")
@@ -494,22 +568,27 @@ def forget(directory: Path, companies: tuple[str, ...], duckdb: tuple[Path, ...]
     """Remove companies, by their ids, from everything in DIR and from DuckDB files.
 
     The next pull does not read them again unless it names them. What is rewritten is copied first, which
-    needs room on the disk. If the command is interrupted, run it again to complete it.
+    needs room on the disk. If the command is interrupted, run it again to complete it. Pages that were
+    written outside DIR are yours to remove.
     """
     from codat_async import bulk
 
     with signals.handle_signals(_RESUME):
         done = bulk.forget(directory, companies, duckdb=duckdb)
     output.print_text(
-        f"forgotten: {output.pluralize(len(done.companies), 'company', 'companies')}; rewritten or removed: "
-        f"{output.pluralize(done.files, 'raw file')}, {output.pluralize(done.parquet, 'Parquet file')}, "
-        f"{output.pluralize(done.duckdb, 'DuckDB file')}"
+        f"forgotten: {pluralize(len(done.companies), 'company', 'companies')}; rewritten or removed: "
+        f"{pluralize(done.files, 'raw file')}, {pluralize(done.parquet, 'Parquet file')}, "
+        f"{pluralize(done.duckdb, 'DuckDB file')}"
     )
     return ExitStatus.DONE
 
 
 @group.command(
-    epilog=exit_status_help(
+    epilog=examples_help(
+        "codat-async convert books",
+        "codat-async convert books --duckdb books.duckdb --types invoices,bills",
+    )
+    + exit_status_help(
         {ExitStatus.DONE: "all converted", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME_CONVERT}"}
     )
 )
@@ -593,7 +672,12 @@ def _convert(
         output.print_text(output.format_conversion(converted, into / "parquet" if parquet else None, duckdb))
 
 
-@group.command()
+@group.command(
+    epilog=examples_help(
+        "codat-async sandbox",
+        "codat-async sandbox --port 0 --companies 200 --size 50 --limits --faults flaky",
+    )
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",

@@ -1,14 +1,13 @@
 """The output of ``codat-async status``: what a directory has, as text."""
 
+import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from codat_async.bulk import Inventory, UnitStatus
-from codat_async.cli.output import format_absent, format_failures, format_table, pluralize
+from codat_async.cli.output import format_absent, format_failures, format_table
+from codat_async.wording import format_age, pluralize
 
 __all__ = ["format_inventory", "format_unit"]
-
-_AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def format_inventory(found: Inventory, directory: str) -> str:
@@ -22,8 +21,8 @@ def format_inventory(found: Inventory, directory: str) -> str:
                 f"{each.companies:,}",
                 f"{each.lists:,}",
                 f"{each.records:,}",
-                _age(each.oldest),
-                _age(each.newest),
+                format_age(each.oldest),
+                format_age(each.newest),
                 f"{each.unchanged:,}",
                 f"{each.open:,}",
                 f"{each.failed:,}",
@@ -43,7 +42,7 @@ def format_inventory(found: Inventory, directory: str) -> str:
         lines.append(f"{companies} forgotten: a pull reads them only if it names them")
     if found.stopped:
         lines.append(f"stopped: {found.stopped}")
-    lines.append(_outcome_line(found, directory))
+    lines += [_outcome_line(found, directory), _next_step(found, shlex.quote(directory))]
     return "\n".join(lines)
 
 
@@ -56,11 +55,15 @@ def _outcome_line(found: Inventory, directory: str) -> str:
     return f"{found.outcome}: {run}, {pluralize(found.total.records, 'record')}, {remaining}, in {directory}"
 
 
-def _age(moment: str | None) -> str:
-    if moment is None:
-        return "never"
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
-    return next((f"{seconds // size:.0f} {name} ago" for size, name in _AGES if seconds >= size), "now")
+def _next_step(found: Inventory, directory: str) -> str:
+    if found.process is not None:
+        return f"next: 'codat-async status {directory}' again, to see how far it is"
+    total = found.total
+    if total.open or total.failed or total.lost or found.stopped:
+        units = f", or 'codat-async status {directory} --units' to see what is left"
+        return f"next: run the same pull again to continue{units}"
+    page = f"'codat-async report {directory}' for a page of the last pull"
+    return f"next: 'codat-async convert {directory}' for Parquet files or DuckDB, {page}"
 
 
 def format_unit(unit: UnitStatus) -> str:

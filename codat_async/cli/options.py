@@ -8,10 +8,12 @@ from typing import Any, Final
 import click
 
 __all__ = [
+    "DURATION",
     "PATH",
     "CommandOfTypes",
     "ExitStatus",
     "connection_options",
+    "examples_help",
     "exit_status_help",
     "freshness_options",
     "selection_options",
@@ -58,6 +60,11 @@ class CommandOfTypes(click.Command):
         super().format_epilog(ctx, formatter)
 
 
+def examples_help(*commands: str) -> str:
+    """Return examples for the end of a command's help text."""
+    return "\b\nExamples:\n" + "\n".join(f"  {each}" for each in commands) + "\n\n"
+
+
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
         for option in reversed(options):
@@ -68,6 +75,8 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 PATH: Final = click.Path(path_type=Path)
+DURATION: Final = "a number and s, m, h or d, such as 90s, 10m, 2h or 1d"
+"""The form of a time span, for the help of options whose metavar is DURATION."""
 connection_options = _options(
     click.option(
         "--api-key-file", type=PATH, metavar="FILE",

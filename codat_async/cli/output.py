@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import IO, Final
 
 from codat_async.bulk import Converted, Counts, Estimate, FailureGroup, Plan, Report
 from codat_async.bulk.store.roster import Absent
+from codat_async.wording import format_seconds, pluralize
 
 __all__ = [
     "escape_unprintable",
@@ -18,27 +21,39 @@ __all__ = [
     "format_list",
     "format_plan",
     "format_report",
-    "format_seconds",
     "format_table",
-    "pluralize",
+    "next_step",
     "print_text",
 ]
 
 _FAILURES_SHOWN: Final = 20
+_ZEROS: Final = ("0", "0.0", "")
+_LESS_IMPORTANT: Final = (
+    "retries", "slow path", "inexact", "drift", "MB", "MB (estimate)", "newest", "not offered", "invalid",
+    "requests", "files", "lists", "open",
+)  # fmt: skip
+"""Titles of columns that a narrow terminal does without, the least important first."""
 
 
-def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Align rows in columns, the first to the left and the others to the right, below a header row."""
+def format_table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Align rows in columns, the first to the left and the others to the right, below a header row.
+
+    Columns that do not fit into ``width``, by default that of the terminal, are left out: first those
+    without anything but zeros, then the less important ones, last the rightmost.
+    """
+    width = _terminal_width() if width is None else width
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    shown = list(range(len(widths)))
+    for index in _expendable(rows):
+        if width is None or sum(widths[each] + 2 for each in shown) - 2 <= width:
+            break
+        shown.remove(index)
     lines = []
     for number, row in enumerate(rows):
-        cells = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-        ]
+        cells = [row[index].rjust(widths[index]) if index else row[0].ljust(widths[0]) for index in shown]
         lines.append("  ".join(cells).rstrip())
         if number == 0:
-            lines.append("  ".join("-" * width for width in widths))
+            lines.append("  ".join("-" * widths[index] for index in shown))
     return "\n".join(lines)
 
 
@@ -47,6 +62,26 @@ def format_list(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _expendable(rows: Sequence[Sequence[str]]) -> list[int]:
+    """All columns but the first, in the order in which they are left out."""
+    columns = range(len(rows[0]) - 1, 0, -1)
+
+    def rank(index: int) -> tuple[bool, int]:
+        is_zero = all(row[index] in _ZEROS for row in rows[1:])
+        title = rows[0][index]
+        return not is_zero, _LESS_IMPORTANT.index(title) if title in _LESS_IMPORTANT else len(_LESS_IMPORTANT)
+
+    return sorted(columns, key=rank)
+
+
+def _terminal_width() -> int | None:
+    """The columns of the terminal behind stdout; None if there is none."""
+    try:
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    except (AttributeError, ValueError):
+        return None
 
 
 def format_report(report: Report, into: str) -> str:
@@ -142,9 +177,22 @@ def _outcome_line(report: Report, into: str) -> str:
     return f"failed: {run}, nothing was pulled"
 
 
-def pluralize(number: int, singular: str, plural: str | None = None) -> str:
-    """Return a number and its noun: ``1 list``, ``1,200 lists``."""
-    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+def next_step(report: Report, into: str, *, converted: bool) -> str:
+    """Return the line that says what to do after a pull."""
+    directory = shlex.quote(into)
+    if report.outcome == "failed":
+        return f"next: run the same command again; 'codat-async status {directory}' shows what is there"
+    if report.open or report.total.failed:
+        return (
+            f"next: run the same command again to continue, or 'codat-async status {directory} --units'"
+            " to see what is left"
+        )
+    page = f"'codat-async report {directory}' for a page of this run"
+    if report.absent_companies:
+        return f"next: {page}; 'codat-async forget {directory} COMPANY' removes a company that left"
+    if converted or not report.total.done:
+        return f"next: {page}"
+    return f"next: 'codat-async convert {directory}' for Parquet files or DuckDB, {page}"
 
 
 def format_plan(plan: Plan) -> str:
@@ -221,17 +269,6 @@ def format_conversion(converted: Sequence[Converted], parquet: Path | None, duck
     records = pluralize(sum(each.records for each in converted), "record")
     lines.append(f"converted: {records}, in {' and '.join(targets)}")
     return "\n".join(lines)
-
-
-def format_seconds(seconds: float) -> str:
-    """Format a time span: ``4.2 s``, ``59 s``, ``1:05 min``, ``2:00:00 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
 
 
 def escape_unprintable(text: str) -> str:

@@ -121,7 +121,10 @@ def parse_time_span(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
     if not match:
         raise InputError(f"{text!r} is not a time span; examples: 90s, 10m, 2h, 1d")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    try:
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    except (OverflowError, ValueError):
+        raise InputError(f"{text[:30]!r} is too long for a time span") from None
 
 
 def parse_days(text: str) -> int | None:

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
-from codat_async.cli.output import escape_unprintable, format_seconds, pluralize, print_text
+from codat_async.cli.output import escape_unprintable, print_text
+from codat_async.wording import format_seconds, pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonLog", "show_conversion", "show_pull"]
 
-_LINE_INTERVAL: Final = 5.0
+_LINE_INTERVAL: Final = 30.0
 """Seconds between two lines of progress."""
+_ACTIVE: Final = 5.0
+"""Seconds after its last request for which a type counts as being read."""
 _FRAMES_PER_SECOND: Final = 4
 _TITLES: Final = ("data type", "lists", "records", "records/s", "requests", "retries", "waited")
 _LOGGERS: Final = ("codat_async", "codat_middleware")
@@ -28,7 +31,7 @@ _LOGGERS: Final = ("codat_async", "codat_middleware")
 
 @contextlib.asynccontextmanager
 async def show_pull(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIterator[None]:
-    """Show a pull's progress while the body runs: a live table on a terminal, otherwise a line every 5 s."""
+    """Show a pull's progress while the body runs: a live table on a terminal, otherwise a line every 30 s."""
     show = _update_table if stream.isatty() else _print_lines
     task = asyncio.create_task(show(progress, stream))
     try:
@@ -73,7 +76,7 @@ async def _update_table(progress: Callable[[], Progress], stream: IO[str]) -> No
     from rich.live import Live
 
     console = Console(file=stream)
-    rates = _RecordRates()
+    rates = _Rates()
     with (
         Live(console=console, auto_refresh=False, transient=True) as live,
         _show_warnings(lambda text: console.print(escape_unprintable(text), markup=False, highlight=False)),
@@ -122,35 +125,50 @@ def _throttle(write: Callable[[ConversionProgress], object]) -> Callable[[Conver
     return throttled
 
 
-class _RecordRates:
-    """Records a second by type, smoothed exponentially."""
+class _Rates:
+    """Records a second by type, smoothed exponentially, and which types are being read."""
 
     def __init__(self) -> None:
         self._updated = time.monotonic()
         self._rows: dict[str, int] = {}
         self._rates: dict[str, float] = {}
+        self._requests: dict[str, int] = {}
+        self._active: dict[str, float] = {}
 
-    def update(self, types: Mapping[str, Counts]) -> Mapping[str, float]:
-        now = time.monotonic()
+    def update(self, types: Mapping[str, Counts], now: float | None = None) -> Mapping[str, float]:
+        """Note the counts; return the records a second by type."""
+        now = time.monotonic() if now is None else now
         elapsed, self._updated = max(now - self._updated, 1e-3), now
         for name, counts in types.items():
             rate = (counts.rows - self._rows.get(name, counts.rows)) / elapsed
             self._rates[name] = 0.8 * self._rates.get(name, rate) + 0.2 * rate
             self._rows[name] = counts.rows
+            if counts.requests != self._requests.get(name, 0):
+                self._requests[name], self._active[name] = counts.requests, now
         return self._rates
 
+    def order(self, types: Mapping[str, Counts]) -> list[str]:
+        """Those that are being read, those that are not, those that are done; each by name."""
 
-def _make_table(progress: Progress, rates: _RecordRates, console: "Console") -> Any:
+        def rank(name: str) -> tuple[int, str]:
+            if types[name].ended >= types[name].units:
+                return 2, name
+            return int(self._updated - self._active.get(name, float("-inf")) > _ACTIVE), name
+
+        return sorted(types, key=rank)
+
+
+def _make_table(progress: Progress, rates: _Rates, console: "Console") -> Any:
     from rich.console import Group
     from rich.text import Text
 
     by_type = rates.update(progress.types)
     line = Text(_format_line(progress), style="bold")
-    # Unfinished types first, since a small window shows only the first rows.
+    bar = _make_bar(progress, console.width)
+    # A small window shows only the first rows.
     types = progress.types
-    names = sorted(types, key=lambda name: (types[name].ended >= types[name].units, name))
     rows = []
-    for name in names[: max(3, console.height - 4 - len(line.wrap(console, console.width)))]:
+    for name in rates.order(types)[: max(3, console.height - 5 - len(line.wrap(console, console.width)))]:
         counts = types[name]
         rows.append(
             [
@@ -168,7 +186,29 @@ def _make_table(progress: Progress, rates: _RecordRates, console: "Console") -> 
     unlimited = console.options.update(max_width=1000)
     while shown > 1 and console.measure(_columns(rows, shown), options=unlimited).maximum > console.width:
         shown -= 1
-    return Group(_columns(rows, shown), line)
+    return Group(bar, _columns(rows, shown), line)
+
+
+def _make_bar(progress: Progress, width: int) -> Any:
+    """A bar with the share of the lists that are done, and the time to go."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    total = progress.total
+    # Rounded down, so that it is 100 % only when nothing is left.
+    share = f"{total.ended * 1000 // total.units / 10:.1f} %" if total.units else ""
+    left = f"about {format_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    row = Table.grid(padding=(0, 1))
+    texts = [text for text in (share, left) if text]
+    room = width - sum(len(text) + 1 for text in texts)
+    # Pulsing means that the number of lists is not known yet.
+    bar = ProgressBar(
+        total=total.units or None, completed=total.ended, width=max(4, room), pulse=not total.units
+    )
+    for _ in (bar, *texts):
+        row.add_column(no_wrap=True)
+    row.add_row(bar, *texts)
+    return row
 
 
 def _columns(rows: Sequence[Sequence[str]], shown: int) -> "Table":
@@ -233,7 +273,7 @@ class JsonLog:
 
     @contextlib.asynccontextmanager
     async def show_pull(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:
-        """Write the pull's progress every 5 s, and log records as they come, while the body runs."""
+        """Write the pull's progress every 30 s, and log records as they come, while the body runs."""
         handler = _Handler(self._write_record, logging.INFO)
         task = asyncio.create_task(self._write_progress(progress))
         try:
@@ -246,7 +286,7 @@ class JsonLog:
 
     @contextlib.contextmanager
     def show_conversion(self) -> Iterator[Callable[[ConversionProgress], None]]:
-        """Yield a function that writes how far a conversion is, at most every 5 s."""
+        """Yield a function that writes how far a conversion is, at most every 30 s."""
         yield _throttle(lambda progress: self._write_struct("converting", progress))
 
     def converted(self, converted: Sequence[Converted]) -> None:

@@ -1,20 +1,28 @@
 """Help texts, the live table, and output that cannot be written."""
 
+import asyncio
+import importlib.metadata
 import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from cli_runner import command, command_in_process
 from rich.console import Console
 
 from codat_async.bulk import Counts, Progress
+from codat_async.bulk.progress import sum_of
 from codat_async.cli import progress
-from codat_async.cli.output import print_text
+from codat_async.cli.app import group
+from codat_async.cli.options import DURATION
+from codat_async.cli.output import format_table, print_text
+from codat_async.cli.parsing import InputError, parse_time_span
 from codat_async.sandbox import Address
 
 
@@ -61,6 +69,163 @@ def test_what_a_terminal_obeys_is_escaped(capsys: pytest.CaptureFixture[str], te
         assert printed == "a\\u001b[2J\\u0007\\u0000\\u009b1m\\u007f\\u202e\\udce9\\r\nb\n"
 
 
+def snapshot(types: dict[str, Counts], *, seconds_left: float | None = None) -> Progress:
+    """The progress of a pull with these counts."""
+    return Progress(
+        phase="pulling",
+        types=types,
+        total=sum_of(types.values()),
+        records_per_second=0.0,
+        requests_per_second=0.0,
+        in_flight=0,
+        waiting=0,
+        waiting_for=None,
+        quota_left=None,
+        seconds_left=seconds_left,
+        elapsed=0.0,
+    )
+
+
+def render(now: Progress, *, width: int = 80, height: int = 20, rates: progress._Rates | None = None) -> str:
+    """What is on a terminal of this size."""
+    console = Console(width=width, height=height, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(progress._make_table(now, rates or progress._Rates(), console))
+    return shown.get()
+
+
+def test_progress_bar_has_the_share_and_the_time_to_go() -> None:
+    """The share is rounded down, so that 100 % means that nothing is left; a bar fills the line."""
+    counts = {"bills": Counts(units=3000, done=2000, skipped=998, failed=1)}
+    bar = render(snapshot(counts, seconds_left=125.0), width=60).splitlines()[0]
+    assert bar.endswith("99.9 % about 2:05 min left")
+    assert len(bar) == 60
+    assert "%" not in render(snapshot({})).splitlines()[0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 45), (80, 20), (60, 24)])
+def test_live_display_fits_the_terminal(width: int, height: int) -> None:
+    """No line is longer than the terminal is wide, and no more lines than it is high."""
+    types = {f"type_number_{number:02}": Counts(units=9, rows=10**number) for number in range(30)}
+    lines = render(snapshot(types, seconds_left=1e5), width=width, height=height).splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+
+
+def test_live_table_order_is_stable() -> None:
+    """Types that are being read come first, those that are done last; each of them by name."""
+    types = {name: Counts(units=2) for name in ("d", "c", "b", "a")}
+    rates = progress._Rates()
+
+    def read(name: str, now: float, **changes: int) -> list[str]:
+        for field, value in changes.items():
+            setattr(types[name], field, value)
+        rates.update(types, now)
+        return rates.order(types)
+
+    start = rates._updated
+    assert read("a", start) == ["a", "b", "c", "d"]
+    assert read("d", start + 1, requests=1) == ["d", "a", "b", "c"]
+    assert read("c", start + 2, requests=1) == ["c", "d", "a", "b"]
+    assert read("d", start + 3, requests=2) == ["c", "d", "a", "b"]
+    assert read("d", start + 4, done=2) == ["c", "a", "b", "d"]
+    assert read("b", start + 60) == ["a", "b", "c", "d"]
+
+
+WIDE = [
+    ["data type", "lists", "records", "requests", "retries", "MB", "invalid", "failed"],
+    ["bank_account_transactions", "40,000", "123,456,789", "1,234,567", "12", "44,000.5", "0", "3"],
+    ["total", "40,000", "123,456,789", "1,234,567", "12", "44,000.5", "0", "3"],
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (None, WIDE[0]),
+        (90, [each for each in WIDE[0] if each != "invalid"]),
+        (60, ["data type", "lists", "records", "failed"]),
+        (20, ["data type"]),
+    ],
+)
+def test_final_tables_fit(width: int | None, titles: list[str]) -> None:
+    """Columns of zeros are left out first, then those that matter less; without a terminal none is."""
+    lines = format_table(WIDE, width).splitlines()
+    assert re.split(r"\s\s+", lines[0]) == titles
+    if width is not None and len(titles) > 1:
+        assert max(map(len, lines)) <= width
+    assert lines[2].split()[-1] == ("3" if "failed" in titles else "bank_account_transactions")
+
+
+async def test_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal a line is written every 30 s."""
+    waits: list[float] = []
+    two = asyncio.Event()
+
+    async def no_sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) > 2:
+            two.set()
+            await asyncio.Future()
+
+    stream = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr("asyncio.sleep", no_sleep)
+        async with progress.show_pull(lambda: snapshot({"bills": Counts(units=2, done=1)}), stream):
+            await two.wait()
+    assert waits == [30.0, 30.0, 30.0]
+    assert [line.split(" · ")[1] for line in stream.getvalue().splitlines()] == ["1 of 2 lists"] * 2
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--version`` prints the installed version."""
+    assert command("--version") == 0
+    assert capsys.readouterr().out == f"codat-async {importlib.metadata.version('codat-async')}\n"
+
+
+def options(name: str | None) -> set[str]:
+    """All option names of a command; those of the group for None."""
+    found = group if name is None else group.commands[name]
+    return {each for parameter in found.params for each in parameter.opts if each.startswith("--")}
+
+
+@pytest.mark.parametrize("name", [None, *sorted(group.commands)])
+def test_help_has_examples_that_parse(capsys: pytest.CaptureFixture[str], name: str | None) -> None:
+    """Each help text has examples, whose commands and options exist."""
+    assert command(*([name] if name else []), "--help") == 0
+    examples = capsys.readouterr().out.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition("|")[0], comments=True)
+        assert words[0] == "codat-async"
+        assert name in (words[1], None)
+        assert {word for word in words if word.startswith("--")} <= options(words[1])
+
+
+def test_help_has_the_form_of_durations() -> None:
+    """Each option with a duration says how one is written, and its default is one."""
+    durations = [
+        parameter
+        for each in group.commands.values()
+        for parameter in each.params
+        if isinstance(parameter, click.Option) and parameter.metavar == "DURATION"
+    ]
+    assert {"--overlap", "--stale-after"} <= {each.opts[0] for each in durations}
+    for each in durations:
+        assert each.help is not None
+        assert DURATION in each.help
+        assert parse_time_span(str(each.default))
+    for example in re.findall(r"\d+[smhd]", DURATION):
+        assert parse_time_span(example)
+
+
+def test_durations_too_long_are_bad_input() -> None:
+    """They do not overflow."""
+    for text in ("9999999999d", f"{'9' * 5000}s"):
+        with pytest.raises(InputError, match="too long"):
+            parse_time_span(text)
+
+
 @pytest.mark.parametrize(
     ("width", "titles"),
     [
@@ -72,23 +237,8 @@ def test_what_a_terminal_obeys_is_escaped(capsys: pytest.CaptureFixture[str], te
 def test_live_table_drops_columns_that_do_not_fit(width: int, titles: list[str]) -> None:
     """No number is cut off."""
     counts = Counts(units=1200, done=150, rows=1_234_567, expected=9_876_543, requests=24_691)
-    now = Progress(
-        phase="pulling",
-        types={"bankAccountTransactions": counts},
-        total=counts,
-        records_per_second=0.0,
-        requests_per_second=0.0,
-        in_flight=0,
-        waiting=0,
-        waiting_for=None,
-        quota_left=None,
-        seconds_left=None,
-        elapsed=0.0,
-    )
-    console = Console(width=width, height=20, file=io.StringIO())
-    with console.capture() as shown:
-        console.print(progress._make_table(now, progress._RecordRates(), console))
-    header, row, *rest = shown.get().splitlines()
+    shown = render(snapshot({"bankAccountTransactions": counts}), width=width)
+    _bar, header, row, *rest = shown.splitlines()
     assert re.split(r"\s\s+", header.strip()) == titles
     cells = ["bankAccountTransactions", "150/1,200", "1,234,567/9,876,543", "0", "24,691"]
     assert row.split() == cells[: len(titles)]

@@ -19,11 +19,12 @@ from codat_async.sandbox import Address, SandboxThread
 def test_summary_and_exit_status_of_a_complete_pull(
     sandbox: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The table has a line for each type, the last line the outcome, and the status is 0."""
+    """The table has a line for each type; the last lines have the outcome and what to do; the status is 0."""
     assert command("pull", "--into", tmp_path / "books", "--types", "bills,chartOfAccounts") == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[2:4]] == ["accounts", "bills"]
-    assert "all done: full run" in out.splitlines()[-1]
+    assert "all done: full run" in out.splitlines()[-2]
+    assert out.splitlines()[-1].startswith(f"next: 'codat-async convert {tmp_path / 'books'}' for ")
     (file,) = sealed_files(tmp_path / "books", ["bills"])
     assert file.rows == 40
 

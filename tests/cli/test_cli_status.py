@@ -20,7 +20,7 @@ def test_status_has_the_companies_that_were_not_found(
     assert command("pull", "--into", tmp_path, "--types", "bills", "--companies", companies) == 3
     printed = capsys.readouterr().out
     assert f"no_company: there is no company {NO_COMPANY}" in printed
-    assert printed.splitlines()[-1].endswith("no list left; see above for what is missing")
+    assert printed.splitlines()[-2].endswith("no list left; see above for what is missing")
     assert command("status", tmp_path) == 3
     assert f"no_company: there is no company {NO_COMPANY}" in capsys.readouterr().out
     assert command("status", tmp_path, "--json") == 3
