@@ -1,4 +1,4 @@
-"""The command line: ``codat-async pull | plan | check | status | convert | forget | sandbox``."""
+"""The command line: ``codat-async pull | plan | check | status | report | convert | forget | sandbox``."""
 
 import sys
 

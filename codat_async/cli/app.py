@@ -438,7 +438,10 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
 
 
 @group.command(
-    epilog=exit_status_help(
+    epilog=examples_help(
+        "codat-async check", "codat-async check --company 8a210b68-6988-11ed-a1eb-0242ac120002 --json"
+    )
+    + exit_status_help(
         {
             ExitStatus.DONE: "everything that was seen is as assumed",
             ExitStatus.PARTIAL: "something differs",
