@@ -329,7 +329,7 @@ def _figures(report: Report, others: list[tuple[str, str]]) -> list[Figure]:
         Figure("open", "Lists left", report.open, f"{report.open:,}"),
         Figure("requests", "Requests", total.requests, f"{total.requests:,}"),
         Figure("retries", "Retries", total.retries, f"{total.retries:,}"),
-        Figure("received", "Received", total.received, f"{total.received / 1e6:,.1f} MB"),
+        Figure("received", "Received", total.received, _size(total.received)),
     ]
     if report.seconds is not None:
         figures.append(Figure("seconds", "Time", report.seconds, format_seconds(report.seconds)))
@@ -337,6 +337,10 @@ def _figures(report: Report, others: list[tuple[str, str]]) -> list[Figure]:
     if left is not None:
         figures.append(Figure("quota_left", "Quota left", left, f"{left:,}"))
     return figures
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
 
 
 def _type_row(
@@ -452,7 +456,7 @@ def _summary(company: CompanyTrouble, now: datetime) -> str:
     else:
         troubles = list(company.types.values())
         text = ", ".join(f"{troubles.count(each)} {each}" for each in dict.fromkeys(sorted(troubles)))
-    oldest = None
-    if company.oldest is not None:
-        oldest = datetime.fromtimestamp(company.oldest, UTC).isoformat()
+    if company.oldest is None:
+        return f"{text}; never read"
+    oldest = datetime.fromtimestamp(company.oldest, UTC).isoformat()
     return f"{text}; {format_age(oldest, now)}"
