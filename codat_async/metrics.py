@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["PullMetrics"]
 
 _OUTCOMES: Final = frozenset({"done", "failed", "skipped"})
+_NOT_READ: Final = ("unchanged", "syncing", "not_synced", "not_supported")
 
 
 class PullMetrics:
@@ -55,6 +56,11 @@ class PullMetrics:
         )
         self._pauses = meter.create_counter(
             "codat.pull.pauses", unit="{pause}", description="Pauses after 429s and for the quota."
+        )
+        self._missed = meter.create_counter(
+            "codat.pull.changes_missed",
+            unit="{list}",
+            description="Lists found changed although their data status had not changed.",
         )
         self._runs = meter.create_counter(
             "codat.pull.runs", unit="{run}", description="Pulls that ended, by outcome."
@@ -101,6 +107,12 @@ class PullMetrics:
         if event.startswith("unit_"):
             if (outcome := event.removeprefix("unit_")) in _OUTCOMES:
                 self._record_list(outcome, details)
+        elif event == "company_checked":
+            for reason in _NOT_READ:
+                if number := details.get(reason, 0):
+                    self._lists.add(number, {"codat.outcome": reason})
+        elif event == "change_missed":
+            self._missed.add(1, {"codat.data_type": details["type"]})
         elif event in ("run_done", "run_stopped"):
             self._runs.add(1, {"codat.outcome": str(details["outcome"])})
         elif event == "paused":

@@ -66,6 +66,8 @@ def test_failed_list_that_succeeds_later_is_not_counted_twice(
         listen(event("unit_skipped", **{**LIST, "type": "items"}, requests=1, retries=0, waited=0.0, rows=0))
         listen(event("paused", kind="rate_limited", company=None, seconds=1.0))
         listen(event("paused", kind="rate_limited", company="c", seconds=1.0))
+        listen(event("company_checked", company="c", read=1, rechecked=1, unchanged=7, syncing=0))
+        listen(event("change_missed", type="bills", company="c"))
         listen(event("run_stopped", outcome="partial"))
     found = collected(reader)
     assert found["codat.pull.requests"] == {("bills",): 5, ("items",): 1}
@@ -76,11 +78,13 @@ def test_failed_list_that_succeeds_later_is_not_counted_twice(
         ("bills", "failed", "timeout"): 1,
         ("bills", "done"): 1,
         ("items", "skipped"): 1,
+        ("unchanged",): 7,
     }
+    assert found["codat.pull.changes_missed"] == {("bills",): 1}
     assert found["codat.pull.pauses"] == {("rate_limited", "everybody"): 1, ("rate_limited", "company"): 1}
     assert found["codat.pull.runs"] == {("partial",): 1}
     assert heard[0] == "unit_failed"
-    assert len(heard) == 7
+    assert len(heard) == 9
 
 
 def test_gauges_are_there_during_a_pull_only(metrics: PullMetrics, reader: InMemoryMetricReader) -> None:
@@ -108,9 +112,10 @@ async def test_metrics_of_a_pull_equal_its_report(
             options = bulk.PullOptions(types=["bills", "bankAccounts", "bankTransactions"])
             report = await bulk.pull(codat, tmp_path, options=options, on_event=listen)
             listen(event("paused", kind="quota", company=None, seconds=1.0))
+            listen(event("change_missed", type="bills", company="c"))
     found = collected(reader)
     for field, name in (("rows", "records"), ("requests", "requests"), ("retries", "retries")):
-        expected = {(kind,): getattr(counts, field) for kind, counts in report.types.items()}
+        expected = {(kind,): getattr(counts, field) for kind, counts in report.types.items() if counts.units}
         assert found[f"codat.pull.{name}"] == expected, name
     assert sum(found["codat.pull.lists"].values()) == report.total.done
     documented = re.findall(r"^\| `(codat\.[a-z_.]+)` \| (?:counter|gauge)", DOCS.read_text(), re.MULTILINE)

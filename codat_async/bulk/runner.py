@@ -24,7 +24,7 @@ from codat_async.bulk.extract.window import Window
 from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.plan.data_types import Scope, resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
-from codat_async.bulk.progress import Event, Monitor, Tally
+from codat_async.bulk.progress import DATA_STATUS, Event, Monitor, Tally
 from codat_async.bulk.report import (
     MISSING,
     Outcome,
@@ -299,7 +299,9 @@ class Pull:
         self, directory: Directory, run: Run, resumed: bool, found: Found, tally: Tally, began: float
     ) -> Report:
         checkpoint, names = directory.checkpoint, [kind.name for kind in self._kinds]
-        self.monitor.start_from({name: tally.types[name] for name in names if name in tally.types})
+        self.monitor.start_from(
+            {name: tally.types[name] for name in (*names, DATA_STATUS) if name in tally.types}
+        )
         opened, _ = checkpoint.work.open_count(checkpoint.keys.types(names))
         earlier = read_report(directory.path / REPORT) if resumed else None
         self.monitor.begin(earlier.timeline if earlier is not None and earlier.run == run.id else None)

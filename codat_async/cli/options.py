@@ -116,7 +116,7 @@ freshness_options = _options(
     ),
     click.option(
         "--recheck-after", default="28d", show_default=True, metavar="DAYS",
-        help="Read a list that seems unchanged all the same after so many days, or 'never'.",
+        help="Read a list that seems unchanged all the same after so many days, such as 28d, or 'never'.",
     ),
     click.option(
         "--aged", type=click.Choice(["changed", "daily"]), default="changed", show_default=True,

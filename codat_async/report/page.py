@@ -238,7 +238,9 @@ def _sentence(found: Inventory, report: Report | None) -> str:
     companies = pluralize(report.companies, "company", "companies")
     records = pluralize(report.total.rows, "record")
     if report.outcome == "done":
-        return f"All done: {records} of {companies} were read{time}, and no list is left."
+        same = report.total.unchanged
+        rest = f"{pluralize(same, 'list')} had not changed, and none" if same else "and no list"
+        return f"All done: {records} of {companies} were read{time}, {rest} is left."
     parts = [pluralize(report.total.failed, "list") + " failed"] if report.total.failed else []
     parts += [pluralize(report.open, "list") + " not read yet"] if report.open else []
     if report.outcome == "failed":
@@ -358,20 +360,16 @@ def _type_row(
 
 def _gate(total: Counts) -> str:
     """How many lists were read only to verify that they had not changed, and what that found."""
-    counts = {name: getattr(total, name) for name in _other_counts(total)}
-    if not counts:
+    if not total.not_read and not total.rechecked:
         return ""
-    unchanged, rechecked, missed = (counts.get(name, 0) for name in ("unchanged", "rechecked", "missed"))
-    text = f"{pluralize(unchanged, 'list')} were not read, since their data status had not changed."
-    if not rechecked:
+    text = f"{pluralize(total.unchanged, 'list')} not read, since the data status had not changed."
+    if not total.rechecked:
         return f"{text} None was read all the same to verify that."
-    text += f" {pluralize(rechecked, 'more list')} were read all the same to verify that"
-    if not missed:
+    text += f" {pluralize(total.rechecked, 'list')} read all the same to verify that"
+    if not total.missed:
         return f"{text}: none of them had changed."
-    share = f"{missed / rechecked:.2%}"
-    return (
-        f"{text}: {missed:,} of them ({share}) had changed without a sync, so as many of the others may have."
-    )
+    share = f"{total.missed / total.rechecked:.1%}"
+    return f"{text}: {total.missed:,} of them ({share}) had changed without a sync, and so may others have."
 
 
 # --- pauses --------------------------------------------------------------------------------

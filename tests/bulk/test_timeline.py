@@ -93,7 +93,8 @@ async def test_report_has_the_timeline(server: Server, caller: Codat, tmp_path: 
     report = await make_report(caller, tmp_path)
     assert report.timeline is not None
     last = report.timeline.points[-1]
-    assert (last.requests, last.rows) == (report.total.requests, report.total.rows) == (3, 25)
+    assert report.total.rows == 25
+    assert (last.requests, last.rows) == (report.total.requests, report.total.rows)
     assert datetime.now(UTC) - report.timeline.began < timedelta(minutes=1)
     assert read_report(tmp_path / "report.json") == report
 

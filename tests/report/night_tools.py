@@ -109,7 +109,7 @@ def make_night(
             complete=True,
         )
         want = [company_id(number) for number in range(companies)]
-        checkpoint.lists.want(want)
+        checkpoint.work.want(want)
         report = make_report(
             checkpoint,
             run,

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from night_tools import LINK, NOW, company_id, make_night, make_timeline
 
-from codat_async.bulk import CompanyTrouble, DirectoryError, Failure, forget, pull_types, status
+from codat_async.bulk import CompanyTrouble, Counts, DirectoryError, Failure, forget, pull_types, status
 from codat_async.bulk.failures import _KINDS, UNSUPPORTED
 from codat_async.bulk.store.directory import Directory
 from codat_async.errors import ConfigurationError
 from codat_async.report import STALE_AFTER, write_page
 from codat_async.report.advice import _ADVICE
-from codat_async.report.page import Page, _strips, collect
+from codat_async.report.page import Page, _gate, _strips, collect
 from codat_async.report.render import render
 
 HOSTILE = (
@@ -243,6 +243,18 @@ def test_outcomes(tmp_path: Path) -> None:
     failed = node(tmp_path / "failed")
     assert failed.outcome == "failed"
     assert failed.sentence == "Failed: nothing of 6 companies was pulled in 1:00:00 h: 6 lists failed."
+
+
+def test_trust_in_the_data_status() -> None:
+    """What was skipped, what was read to verify that, and what that found."""
+    assert _gate(Counts(done=9)) == ""
+    assert _gate(Counts(unchanged=7)).endswith("not changed. None was read all the same to verify that.")
+    assert _gate(Counts(unchanged=7, rechecked=3)).endswith(
+        "3 lists read all the same to verify that: none of them had changed."
+    )
+    found = _gate(Counts(unchanged=1, rechecked=4, missed=1))
+    assert found.startswith("1 list not read, since ")
+    assert "1 of them (25.0%) had changed without a sync" in found
 
 
 def test_killed_and_running_pulls(tmp_path: Path) -> None:
