@@ -120,6 +120,20 @@ async def test_resumed_run_continues_the_timeline(server: Server, caller: Codat,
     assert third.timeline.began > second.timeline.began
 
 
+async def test_report_of_another_run_is_not_continued(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """A run that was killed before it wrote its report leaves the one before in its place."""
+    server.put("customers", [customer(1)])
+    server.hook = lambda path, query: web.Response(status=500) if path.endswith("customers") else None
+    first = await make_report(caller, tmp_path)
+    other = msgspec.structs.replace(first, run="20250101T000000Z")
+    (tmp_path / "report.json").write_bytes(msgspec.json.encode(other))
+    server.hook = None
+    report = await make_report(caller, tmp_path)
+    assert report.run == first.run
+    assert report.timeline is not None
+    assert not report.timeline.pauses
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"timeline": {"began": "soon"}}'])
 async def test_unusable_report_starts_a_new_timeline(
     server: Server, caller: Codat, tmp_path: Path, content: bytes
