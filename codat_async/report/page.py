@@ -37,7 +37,7 @@ _COMPANIES_SIZE: Final = 1_800_000
 _ROW_SIZE: Final = 32
 _PICTURE_SIZE: Final = 28
 """Bytes of the markup of a row, and of a picture in it."""
-_USUAL_ROW_SIZE: Final = 160
+_USUAL_ROW_SIZE: Final = 180
 _LEAST_PICTURES: Final = 100_000
 """Bytes of pictures, whatever the number of companies; those beyond have letters."""
 _MOST_PAUSES: Final = 10
