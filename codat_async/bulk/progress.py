@@ -14,6 +14,7 @@ from codat_async.bulk.store.state import State, UnitState
 from codat_async.bulk.store.timeline import PauseKind, Point, Timeline
 from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
+from codat_middleware.limits import GovernorEvent
 
 __all__ = ["DATA_STATUS", "Counts", "Event", "Monitor", "Progress", "Tally", "sum_of"]
 
@@ -221,6 +222,7 @@ class Monitor:
         offset = max(last, (datetime.now(UTC) - self.timeline.began).total_seconds())
         self._timeline_zero = time.monotonic() - offset
         self.timeline.resume(offset)
+        self._governor.add_listener(self._hear)
         self._look(last=True)
         total = self.total
         self._before = (total.rows, total.requests)
@@ -229,6 +231,7 @@ class Monitor:
     def end(self) -> Timeline:
         """Complete the timeline and return it."""
         if self._due != float("inf"):
+            self._governor.remove_listener(self._hear)
             self._look(last=True)
             self.timeline.end(time.monotonic() - self._timeline_zero)
             self._due = float("inf")
@@ -245,19 +248,20 @@ class Monitor:
         at, state = now - self._timeline_zero, self._governor.state()
         timeline = self.timeline
         timeline.quota = state.limit or timeline.quota
-        if state.closed_until is not None:
-            self._pause("rate_limited", at, state.closed_until)
-        elif state.waiting and state.remaining == 0 and state.resets_at is not None:
-            self._pause("quota", at, state.resets_at)
         if last or timeline.is_due(at):
             total = self.total
             point = Point(round(at, 3), total.requests, total.rows, state.per_minute, state.remaining)
             timeline.add(point)
 
-    def _pause(self, kind: PauseKind, at: float, until: datetime) -> None:
-        seconds = (until - datetime.now(UTC)).total_seconds()
-        if seconds > 0 and self.timeline.pause(kind, at, seconds):
-            self.emit("paused", kind=kind, company=None, seconds=round(seconds, 3))
+    def _hear(self, event: GovernorEvent) -> None:
+        """Add a pause to the timeline, or a pace that was reduced."""
+        at = time.monotonic() - self._timeline_zero
+        if event.kind == "slowed":
+            self._look()
+            return
+        kind: PauseKind = "quota" if event.kind == "quota" else "rate_limited"
+        if self.timeline.pause(kind, at, event.seconds or 0.0, event.company_id):
+            self.emit("paused", kind=kind, company=event.company_id, seconds=event.seconds, reason=event.text)
 
     def _counts(self, unit: Unit) -> Counts:
         return self.types.setdefault(unit.type, Counts())
