@@ -473,7 +473,10 @@ def check(company: str | None, as_json: bool, **options: Any) -> int:
 # --- types, status, convert, sandbox ------------------------------------------------------------------
 
 
-@group.command()
+@group.command(
+    epilog=examples_help("codat-async types", "codat-async types invoices")
+    + exit_status_help({ExitStatus.DONE: "printed", ExitStatus.INTERRUPTED: "interrupted"})
+)
 @click.argument("name", required=False, metavar="[TYPE]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")
 def types(name: str | None, as_json: bool) -> int:
