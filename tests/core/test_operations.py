@@ -355,6 +355,8 @@ async def test_paths_of_platform_calls(
     read = await call(client(api))
     (request,) = api.requests
     assert (request.method, request.path) == (method, path)
+    # Requests wait for each other by company.
+    assert request.company_id == ("c" if path.startswith("/companies/") else None)
     if answer is None:
         assert read is None
     else:

@@ -37,11 +37,13 @@ class Endpoint:
         self.secret = ""
         self.statuses: list[int] = []
         """Answered first; then 204."""
+        self.paths: set[str] = set()
         self.ids: list[str] = []
         """The message ids of all attempts."""
         self._events: asyncio.Queue[Event] = asyncio.Queue()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
+        self.paths.add(request.path)
         event = webhooks.receive(await request.read(), request.headers, self.secret)
         self.ids.append(webhooks.message_id(request.headers))
         if self.statuses:
@@ -129,7 +131,7 @@ async def test_an_edit_that_is_synced_at_once(start: Start) -> None:
 
 async def test_the_first_sync_of_a_company(start: Start) -> None:
     """It is one event for all types, and not preceded by anything but the company and its connection."""
-    async with start() as (_, codat, endpoint):
+    async with start() as (sandbox, codat, endpoint):
         company = await codat.companies.create(CompanyRequest(name="New"))
         connection = await codat.connections.create(company.id, ConnectionRequest(platform_key="gbol"))
         await codat.connections.update_authorization(company.id, connection.id, {"code": "x"})
@@ -144,6 +146,8 @@ async def test_the_first_sync_of_a_company(start: Start) -> None:
         assert {each.data_type for each in events[-1].payload.data_types} == set(ACCOUNTING_TYPES)
         assert all(each.records_modified for each in events[-1].payload.data_types)
         assert events[-1].payload.modified_from_date is None
+        sandbox.events.send("the.last", {})
+        assert (await endpoint.next()).event_type == "the.last"
 
 
 @pytest.mark.parametrize("outcome", ["FetchError", "NotSupported"])
@@ -156,6 +160,11 @@ async def test_a_sync_that_does_not_complete(start: Start, outcome: str) -> None
         (result,) = (await endpoint.next()).payload.data_types
         assert (result.status, result.records_modified) == (DatasetStatus(outcome), False)
         assert bool(result.issues) == (outcome != "NotSupported")
+
+        sandbox.records.forget_syncs(company, "bills")
+        await codat.refresh_data.by_data_type(company, "bills")
+        (result,) = (await endpoint.next()).payload.data_types
+        assert (result.status, result.records_modified) == (DatasetStatus(outcome), False)
 
 
 async def test_a_write(start: Start) -> None:
@@ -274,6 +283,8 @@ async def test_a_message_is_sent_again_until_it_is_accepted(start: Start, status
         assert len(set(endpoint.ids)) == 1
         await quiet(sandbox)
         assert len(endpoint.ids) == 4
+        # Redirects are not followed.
+        assert endpoint.paths == {"/events"}
 
 
 async def test_a_message_is_given_up_after_the_last_attempt(start: Start) -> None:
