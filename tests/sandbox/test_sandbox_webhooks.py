@@ -312,6 +312,18 @@ async def test_an_endpoint_that_keeps_failing_is_disabled(
         assert sandbox.events.send("new.thing", {}) == 0
 
 
+async def test_a_consumer_that_is_deleted_gets_no_further_attempt(start: Start) -> None:
+    """A message that was refused before is dropped."""
+    async with start(retry_scale=0.1) as (sandbox, codat, endpoint):
+        endpoint.statuses = [500]
+        sandbox.events.send("new.thing", {})
+        await eventually(lambda: sandbox._deliveries.counts["attempts"] == 1)
+        (consumer,) = (await codat.webhooks.list_consumers()).results or []
+        await codat.webhooks.delete_consumer(str(consumer.id))
+        await quiet(sandbox)
+        assert sandbox._deliveries.counts["attempts"] == 1
+
+
 async def test_nobody_listens(start: Start, endpoint: Endpoint) -> None:
     """A refused connection is a failed attempt like any other; stopping drops what is left."""
     endpoint.url = "http://127.0.0.1:9/"
