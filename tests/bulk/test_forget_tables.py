@@ -111,7 +111,7 @@ def test_a_forgotten_company_is_in_no_table(tmp_path: Path) -> None:
     assert present(in_files(root)) == others(files)
 
 
-@pytest.mark.parametrize("step", ["_rewrite", "_remove_from", "_copy"])
+@pytest.mark.parametrize("step", ["_rewrite", "_copy"])
 def test_a_killed_forget_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

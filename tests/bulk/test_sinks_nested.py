@@ -57,7 +57,7 @@ def write(root: Path, kind: str, records: list[Any], *, run: str = "20260101T000
     fill(root, [(Unit(kind, COMPANY), encoded)], name=run)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_lists_within_lists_are_the_same_in_parquet_and_duckdb(tmp_path: Path, seed: int) -> None:
     """With the place of each item, whatever is missing, empty or null, and all digits of amounts."""
     draw = Random(seed)

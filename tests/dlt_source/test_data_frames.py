@@ -75,6 +75,8 @@ def test_code_for_other_tools_runs(
             "SOURCES__CODAT__API_KEY": sandbox.api_key,
             "SOURCES__CODAT__BASE_URL": sandbox.base_url,
             "RUNTIME__DLTHUB_TELEMETRY": "false",
+            # Where it keeps pipelines between runs.
+            "DLT_DATA_DIR": str(folder / "dlt"),
         },
         capture_output=True,
         text=True,
