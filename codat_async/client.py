@@ -11,7 +11,7 @@ from typing import Final, Self, TypeAlias
 import aiohttp
 
 from codat_async import errors
-from codat_async.resources import Resources
+from codat_async.resources import Resource, Resources
 from codat_async.transport import AiohttpTransport, checked_base_url
 from codat_middleware import (
     Auth,
@@ -142,14 +142,12 @@ class Codat(Resources):
                 "retry has no effect on a middleware of your own: add Retry(policy) to it"
             )
         self._middleware = (*extra_middleware, *middleware)
-        self.base_url: str = checked_base_url(
-            base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL
-        )
-        """The root of every request's URL, without a slash at its end."""
+        url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
+        self._base_url = url
         all_headers = _merged(_HEADERS, headers or {})
         if transport is None:
             transport = AiohttpTransport(
-                self.base_url,
+                url,
                 headers=all_headers,
                 timeout=_timeout(timeout),
                 max_connections=max_connections,
@@ -159,15 +157,18 @@ class Codat(Resources):
             )
             connections = transport.connections
         else:
-            transport = _completing(
-                transport, self.base_url, all_headers, _timeout(timeout), max_response_size
-            )
+            transport = _completing(transport, url, all_headers, _timeout(timeout), max_response_size)
             connections = DEFAULT_CONNECTIONS if limits is None and governor is None else math.inf
         for layer in self._middleware:
             if isinstance(layer, RateLimit):
                 layer.governor.bound_in_flight(connections)
         self._transport: Handler = transport
         self._handler: Handler = compose(self._middleware, self._transport)
+
+    @property
+    def base_url(self) -> str:
+        """The root of every request's URL, without a slash at its end."""
+        return self._base_url
 
     def __repr__(self) -> str:
         return f"<Codat {self.base_url}>"
@@ -210,7 +211,9 @@ class Codat(Resources):
             own = _Options(None if timeout is None else _timeout(timeout), headers or {}, max_response_size)
             layers = (own, *layers)
         other = copy(self)
-        other._unbind()
+        # The resources created so far are bound to the original.
+        bound = {name: held for name, held in vars(self).items() if isinstance(held, Resource)}
+        vars(other).update({name: type(held)(other) for name, held in bound.items()})
         other._middleware = (*extra_middleware, *layers)
         other._handler = compose(other._middleware, other._transport)
         return other

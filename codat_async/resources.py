@@ -1,14 +1,15 @@
 """The catalogue: what the API can do, resource by resource, an endpoint a line."""
 
 from collections.abc import AsyncIterable, Iterator
-from functools import cache, cached_property
+from functools import cache
 from types import NoneType
 from typing import Any
 
 from codat_async import models
 from codat_async.models import Connection, PushOption
 from codat_async.operations import calls, files, lists, writes
-from codat_async.operations.base import Operation, Resource
+from codat_async.operations.base import Group, Operation
+from codat_async.operations.base import Resource as Resource
 from codat_async.operations.base import data_type_of as data_type_of
 from codat_async.operations.refresh import SyncWaiter
 
@@ -368,55 +369,49 @@ class Webhooks(Resource):
 class Resources:
     """Every resource of the API, under the names that the published SDK uses."""
 
-    account_transactions = cached_property(AccountTransactions)
-    accounts = cached_property(Accounts)
-    bank_account_transactions = cached_property(BankAccountTransactions)
-    bank_accounts = cached_property(BankAccounts)
-    bill_credit_notes = cached_property(BillCreditNotes)
-    bill_payments = cached_property(BillPayments)
-    bills = cached_property(Bills)
-    company_info = cached_property(CompanyInfo)
-    credit_notes = cached_property(CreditNotes)
-    customers = cached_property(Customers)
-    direct_costs = cached_property(DirectCosts)
-    direct_incomes = cached_property(DirectIncomes)
-    invoices = cached_property(Invoices)
-    item_receipts = cached_property(ItemReceipts)
-    items = cached_property(Items)
-    journal_entries = cached_property(JournalEntries)
-    journals = cached_property(Journals)
-    payment_methods = cached_property(PaymentMethods)
-    payments = cached_property(Payments)
-    purchase_orders = cached_property(PurchaseOrders)
-    reports = cached_property(Reports)
-    sales_orders = cached_property(SalesOrders)
-    suppliers = cached_property(Suppliers)
-    tax_rates = cached_property(TaxRates)
-    tracking_categories = cached_property(TrackingCategories)
-    transfers = cached_property(Transfers)
-    companies = cached_property(Companies)
-    connections = cached_property(Connections)
-    refresh_data = cached_property(RefreshData)
-    read_data = cached_property(ReadData)
-    push_operations = cached_property(PushOperations)
-    webhooks = cached_property(Webhooks)
-
-    def _unbind(self) -> None:
-        """Forget the resources created so far, which are bound to the client that this is a copy of."""
-        for name, value in list(vars(self).items()):
-            if isinstance(value, Resource) and isinstance(getattr(type(self), name, None), cached_property):
-                del self.__dict__[name]
+    account_transactions = Group(AccountTransactions)
+    accounts = Group(Accounts)
+    bank_account_transactions = Group(BankAccountTransactions)
+    bank_accounts = Group(BankAccounts)
+    bill_credit_notes = Group(BillCreditNotes)
+    bill_payments = Group(BillPayments)
+    bills = Group(Bills)
+    company_info = Group(CompanyInfo)
+    credit_notes = Group(CreditNotes)
+    customers = Group(Customers)
+    direct_costs = Group(DirectCosts)
+    direct_incomes = Group(DirectIncomes)
+    invoices = Group(Invoices)
+    item_receipts = Group(ItemReceipts)
+    items = Group(Items)
+    journal_entries = Group(JournalEntries)
+    journals = Group(Journals)
+    payment_methods = Group(PaymentMethods)
+    payments = Group(Payments)
+    purchase_orders = Group(PurchaseOrders)
+    reports = Group(Reports)
+    sales_orders = Group(SalesOrders)
+    suppliers = Group(Suppliers)
+    tax_rates = Group(TaxRates)
+    tracking_categories = Group(TrackingCategories)
+    transfers = Group(Transfers)
+    companies = Group(Companies)
+    connections = Group(Connections)
+    refresh_data = Group(RefreshData)
+    read_data = Group(ReadData)
+    push_operations = Group(PushOperations)
+    webhooks = Group(Webhooks)
 
 
 # --- tables of the catalogue ---------------------------------------------------------------
 
 
-def catalogue() -> Iterator[Operation]:
-    """Every operation, as declared."""
-    for group in vars(Resources).values():
-        kind = getattr(group, "func", None)
-        if isinstance(kind, type) and issubclass(kind, Resource):
-            yield from kind.operations()
+def catalogue(client: type[Resources] = Resources) -> Iterator[Operation]:
+    """Every operation, as declared; also those of a class of your own."""
+    for kind in reversed(client.__mro__):
+        for group in vars(kind).values():
+            if isinstance(group, Group):
+                yield from group.kind.operations()
 
 
 @cache

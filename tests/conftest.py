@@ -5,11 +5,9 @@ import gc
 import inspect
 import os
 from collections.abc import AsyncIterator, Iterator
-from unittest.mock import Mock
 
-import aioresponses.core
 import pytest
-from aiohttp import ClientResponse
+from aioresponses import aioresponses
 
 SETTLING = 10
 """Iterations of the event loop until closed generators and connections must have ended."""
@@ -57,15 +55,10 @@ async def _no_task_left() -> AsyncIterator[None]:
     assert not left, f"tasks left running: {[task.get_coro() for task in left]}"
 
 
-class _MockedResponse(ClientResponse):
-    def __init__(self, *arguments: object, **named: object) -> None:
-        named.setdefault("stream_writer", Mock(output_size=0))
-        super().__init__(*arguments, **named)  # type: ignore[arg-type]
-
-
 @pytest.fixture
-def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.aioresponses]:
+def mocked() -> "Iterator[aioresponses]":
     """aioresponses, with the argument that ClientResponse has required since aiohttp 3.14."""
-    monkeypatch.setattr(aioresponses.core, "ClientResponse", _MockedResponse)
-    with aioresponses.aioresponses() as answers:
+    from codat_async.testing import mocked_responses
+
+    with mocked_responses() as answers:
         yield answers

@@ -50,7 +50,7 @@ def operations_page() -> str:
 def _owner(operation: Operation) -> str | None:
     from codat_async.client import Codat
 
-    return inspect.getdoc(getattr(Codat, operation.resource).func)
+    return inspect.getdoc(getattr(Codat, operation.resource))
 
 
 def _entry(operation: Operation) -> str:

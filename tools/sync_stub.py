@@ -10,14 +10,13 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from codat_async import models
 from codat_async.client import Codat
 from codat_async.codec import OnInvalid
-from codat_async.operations.base import Operation, Resource
+from codat_async.operations.base import Group, Operation, Resource
 from codat_async.paging import Pager
 from codat_async.resources import Resources
 from codat_async.streaming import Download, UploadSource
@@ -100,9 +99,9 @@ _ALIASES: Final = {"OnInvalid": OnInvalid, "UploadSource": UploadSource, "Middle
 def make_stub() -> str:
     """The text of the stub."""
     kinds = {
-        name: cast(type[Resource], group.func)
+        name: cast(type[Resource], group.kind)
         for name, group in vars(Resources).items()
-        if isinstance(group, cached_property)
+        if isinstance(group, Group)
     }
     parts = [_HEAD]
     parts += [_resource(kind) for kind in dict.fromkeys(kinds.values())]

@@ -7,7 +7,7 @@ from datetime import date
 from functools import lru_cache
 from inspect import Parameter, Signature, cleandoc, signature
 from types import NoneType
-from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 from codat_async import codec
@@ -15,6 +15,7 @@ from codat_async.models import DataType
 from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Resource")
 
 COMPANY: Final = "/companies/{companyId}"
 CONNECTION: Final = COMPANY + "/connections/{connectionId}"
@@ -44,6 +45,35 @@ class Resource:
     def operations(cls) -> "Iterator[Operation]":
         """The operations of the group, as declared."""
         return (value for value in vars(cls).values() if isinstance(value, Operation))
+
+
+class Group(Generic[R]):
+    """A resource as an attribute of a client.
+
+    On the client's class it is a class whose operations are functions: ``unittest.mock`` does not
+    support objects that are called.
+    """
+
+    def __init__(self, kind: type[R]) -> None:
+        self.kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> type[R]: ...
+    @overload
+    def __get__(self, instance: Caller, owner: type) -> R: ...
+    def __get__(self, instance: Caller | None, owner: type) -> type[R] | R:
+        if instance is None:
+            calls: dict[str, Any] = {"__doc__": self.kind.__doc__}
+            for each in self.kind.operations():
+                calls[each.name] = staticmethod(each.__call__)  # type: ignore[operator]
+            kind: Any = type(self.kind.__name__, (self.kind,), calls)
+            return cast(type[R], kind)
+        # From now on found in the instance itself, which precedes a descriptor without __set__.
+        bound = instance.__dict__[self._name] = self.kind(instance)
+        return bound
 
 
 @lru_cache(maxsize=4096)
@@ -127,7 +157,6 @@ class Operation:
             return self
         bound = copy(self)
         bound._caller = instance._caller
-        # From now on found in the instance itself, which precedes a descriptor without __set__.
         instance.__dict__[self.name] = bound
         return bound
 

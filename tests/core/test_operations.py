@@ -41,7 +41,7 @@ from codat_async.operations import CompanyList, polling
 from codat_async.operations.files import UploadAttachment
 from codat_async.operations.lists import ListOptions
 from codat_async.operations.writes import Create, _Write
-from codat_async.resources import catalogue, data_type_of
+from codat_async.resources import Resources, catalogue, data_type_of
 from codat_middleware import Handler, InstantClock
 
 OPERATION = {
@@ -599,8 +599,8 @@ def test_catalogue() -> None:
     for operation in operations:
         assert operation.path.startswith(("/companies", "/webhooks"))
         assert operation.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
-        resource = getattr(Codat, operation.resource)
-        assert getattr(resource.func, operation.name) is operation
+        resource = vars(Resources)[operation.resource].kind
+        assert getattr(resource, operation.name) is operation
 
 
 def test_data_types_of_resources() -> None:
