@@ -103,7 +103,9 @@ class Pull:
         self._into = into
         self._options = options
         self._on_event = on_event
-        self._kinds = [each for each in resolve_types(options.types) if each.scope != Scope.LISTED]
+        self._kinds = [
+            each for each in resolve_types(options.types, codat=codat) if each.scope != Scope.LISTED
+        ]
         self._chosen: set[str] = set()
         """The companies whose records are written."""
         self._fatal: Exception | None = None

@@ -23,7 +23,7 @@ from codat_async.bulk.extract.page import following
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject, find_companies
-from codat_async.bulk.plan.data_types import PullType, Scope, pull_types, resolve_types
+from codat_async.bulk.plan.data_types import PullType, Scope, known_types, resolve_types
 from codat_async.bulk.plan.sample import expand
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, State, UnitState
@@ -105,7 +105,9 @@ async def records(
     :class:`~codat_async.bulk.plan.data_types.UnknownDataType`, and
     :class:`~codat_async.errors.Unauthorized`.
     """
-    reading = _Reading(codat, resolve_types(types, listed=False), page_size, units_at_once, memory)
+    reading = _Reading(
+        codat, resolve_types(types, listed=False, codat=codat), page_size, units_at_once, memory
+    )
     found = await find_companies(codat, companies)
     reading.failures += found.failures
     acknowledged = None
@@ -270,7 +272,7 @@ class _Reading:
 
     async def _read_unit(self, opened: Opened, visit: _Visit | None) -> None:
         unit, first = opened.unit, opened.state.next_page
-        kind = pull_types()[unit.type]
+        kind = known_types()[unit.type]
         try:
             if kind.scope == Scope.REPORT:
                 await self._read_document(opened, visit, kind)

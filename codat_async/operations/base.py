@@ -115,7 +115,8 @@ class Operation:
 
     method: str = "GET"
     base: ClassVar[str] = ""
-    """The prefix of the declared path, which the first arguments of the call fill in."""
+    """The prefix of the declared path, which the first arguments of the call fill in; a path of your own
+    may name the company and connection itself: ``/lending/companies/{companyId}/loans``."""
     options: ClassVar[Any] = None
     """The ``TypedDict`` of the call's keyword arguments, if several operations have the same."""
     defaults: ClassVar[Mapping[str, object]] = {}
@@ -134,7 +135,7 @@ class Operation:
     def __init__(self, path: str, *, method: str | None = None) -> None:
         if method is not None:
             self.method = method
-        self.path = self.base + path
+        self.path = path if "{companyId}" in path else self.base + path
         self._literals = re.split(r"\{\w+\}", self.path)
 
     def __init_subclass__(

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.gate import Settle, Visit
-from codat_async.bulk.plan.data_types import pull_types
+from codat_async.bulk.plan.data_types import known_types
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.writer import WriteBatch
@@ -26,7 +26,7 @@ class Reading:
         self.visit = visit
         self.unit, self.before = opened.unit, opened.before
         self.state = replace(opened.state)
-        self.type = pull_types()[self.unit.type]
+        self.type = known_types()[self.unit.type]
         self._recorded = opened.state
         """The state as it is in the sums of the run."""
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -10,15 +10,16 @@ from typing import Any, Final
 from msgspec import Struct
 
 from codat_async import models
-from codat_async.errors import CodatError
+from codat_async.errors import CodatError, ConfigurationError
 from codat_async.operations import CompanyList, ConnectionList, ParentList
-from codat_async.operations.base import Operation
+from codat_async.operations.base import Group, Operation
 from codat_async.resources import Resources, catalogue
 
 __all__ = [
     "PullType",
     "Scope",
     "UnknownDataType",
+    "known_types",
     "lake_types",
     "listed_types",
     "pull_types",
@@ -67,8 +68,14 @@ class PullType(Struct, frozen=True):
         return self.scope == Scope.REPORT and self.resource == "reports"
 
     def bound(self, codat: Resources) -> Operation:
-        """The operation of this type on a client."""
-        operation: Operation = getattr(getattr(codat, self.resource), self.operation)
+        """The operation of this type on a client; raises ConfigurationError if the client has none."""
+        try:
+            operation: Operation = getattr(getattr(codat, self.resource), self.operation)
+        except AttributeError:
+            raise ConfigurationError(
+                f"{type(codat).__name__} has no {self.resource}.{self.operation}: "
+                "use a client of the class that declares it"
+            ) from None
         return operation
 
 
@@ -119,6 +126,28 @@ def lake_types() -> dict[str, PullType]:
     return listed_types() | pull_types()
 
 
+def known_types() -> dict[str, PullType]:
+    """All types, and the lists that subclasses of the client declare, by name.
+
+    The name of such a list is that of its resource on the client. Of several lists of one name the one
+    that was declared last counts.
+    """
+    declared: dict[str, PullType] = {}
+    for client in _subclasses(Resources):
+        for name, group in vars(client).items():
+            operation = getattr(group.kind, "list", None) if isinstance(group, Group) else None
+            if isinstance(operation, CompanyList | ConnectionList):
+                scope = Scope.COMPANY if isinstance(operation, CompanyList) else Scope.CONNECTION
+                declared[name] = PullType(name, scope, name, "list", operation.model)
+    return declared | lake_types()
+
+
+def _subclasses(client: type[Resources]) -> Iterator[type[Resources]]:
+    for each in client.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
 def _scope(operation: Operation) -> Scope | None:
     if (
         operation.name != "list"
@@ -137,24 +166,29 @@ def _scope(operation: Operation) -> Scope | None:
             return None
 
 
-def resolve_types(names: Iterable[str] | None, *, listed: bool = True) -> list[PullType]:
-    """The types with these names, without duplicates; all types for None.
+def resolve_types(
+    names: Iterable[str] | None, *, listed: bool = True, codat: Resources | None = None
+) -> list[PullType]:
+    """The types with these names, without duplicates; all of Codat's own for None.
 
-    Codat's camelCase names are accepted too. Raises :class:`UnknownDataType`, also if ``names`` is
-    empty, and :class:`TypeError` if it is a str. Without ``listed``, the types that come with the list
-    of companies are unknown.
+    Lists that a subclass of the client declares have the names of their resources. Codat's camelCase
+    names are accepted too. Raises :class:`UnknownDataType`, also if ``names`` is empty,
+    :class:`TypeError` if it is a str, and ConfigurationError for a list that ``codat`` does not have.
+    Without ``listed``, the types that come with the list of companies are unknown.
     """
     if isinstance(names, str):
         raise TypeError(f"data types must be a list of names, not a str; did you mean [{names!r}]?")
-    known = lake_types() if listed else pull_types()
     if names is None:
-        return list(known.values())
+        return list((lake_types() if listed else pull_types()).values())
+    known = {name: kind for name, kind in known_types().items() if listed or name not in listed_types()}
     spelled = {_plain(name): kind for kind in known.values() for name in (kind.name, *kind.aliases)}
     chosen: dict[str, PullType] = {}
     for name in names:
         kind = spelled.get(_plain(name))
         if kind is None:
             raise UnknownDataType(f"unknown data type {name!r}; {_hint(_plain(name), spelled)}")
+        if codat is not None:
+            kind.bound(codat)
         chosen[kind.name] = kind
     if not chosen:
         raise UnknownDataType("no data type is named; name some, or use None for all")

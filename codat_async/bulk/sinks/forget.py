@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from codat_async.bulk.plan.data_types import lake_types
+from codat_async.bulk.plan.data_types import known_types, lake_types
 from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.errors import SinkError, first_line
 from codat_async.bulk.sinks.parquet import (
@@ -70,7 +70,7 @@ def forget_parquet(root: Path, companies: Sequence[str], replaced: Mapping[int, 
 def _rewrite(path: Path, target: Path, file: SealedFile, companies: Sequence[str]) -> None:
     """Write the Parquet file of a raw file that was rewritten, from the one of the file before."""
     wanted = {each.lower() for each in companies}
-    kind = lake_types().get(path.parent.name)
+    kind = known_types().get(path.parent.name)
     ids = () if kind is None else shape_of(kind).ids
     try:
         with pq.ParquetFile(path) as opened:
@@ -162,9 +162,14 @@ def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> 
 
     held = {str(name) for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
     wanted = [[each.lower() for each in companies]]
+    kinds = {*lake_types(), STATEMENT_LINES, "codat_async_lists"}
+    if "codat_async_files" in held:
+        # Also of lists that a client declares which this process does not have.
+        converted = database.execute("select distinct type from codat_async_files").fetchall()
+        kinds |= {str(name) for (name,) in converted}
     removed = 0
     database.execute("begin")
-    for name in sorted(held & {*lake_types(), STATEMENT_LINES, "codat_async_lists"}):
+    for name in sorted(held & kinds):
         rows = f"from {quoted(name)} where list_contains($1, lower(company_id))"
         found = database.execute(f"select count(*) {rows}", wanted).fetchone()
         removed += 0 if found is None else int(found[0])
