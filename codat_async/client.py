@@ -1,7 +1,9 @@
 """The client: owns the session, assembles the pipeline, hands out the resources."""
 
+import asyncio
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
@@ -103,6 +105,8 @@ class Codat(Resources):
     base URL.
     """
 
+    _deadline: float | None = None
+
     def __init__(
         self,
         api_key: Credential | None = None,
@@ -145,11 +149,12 @@ class Codat(Resources):
         url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
         self._base_url = url
         all_headers = _merged(_HEADERS, headers or {})
+        usual = Timeout() if timeout is None else Timeout.of(timeout)
         if transport is None:
             transport = AiohttpTransport(
                 url,
                 headers=all_headers,
-                timeout=_timeout(timeout),
+                timeout=usual,
                 max_connections=max_connections,
                 max_response_size=max_response_size,
                 proxy=proxy,
@@ -157,7 +162,7 @@ class Codat(Resources):
             )
             connections = transport.connections
         else:
-            transport = _completing(transport, url, all_headers, _timeout(timeout), max_response_size)
+            transport = _completing(transport, url, all_headers, usual, max_response_size)
             connections = DEFAULT_CONNECTIONS if limits is None and governor is None else math.inf
         for layer in self._middleware:
             if isinstance(layer, RateLimit):
@@ -179,15 +184,35 @@ class Codat(Resources):
         Raises a :class:`~codat_async.errors.StatusError` for an answer that is not a success,
         and a :class:`~codat_async.errors.TransportError` if there is no complete answer.
         """
-        response = await self._handler(request)
+        until = request.deadline
+        if self._deadline is not None:
+            until = min(time.monotonic() + self._deadline, until or math.inf)
+        response = await (self._handler(request) if until is None else self._send_until(until, request))
         if response.status >= 300:
             raise errors.from_response(request, response)
         return response
+
+    async def _send_until(self, until: float, request: Request) -> Response:
+        left = until - time.monotonic()
+        deadline = asyncio.timeout(left)
+        try:
+            if left <= 0:
+                raise TimeoutError
+            async with deadline:
+                return await self._handler(request.copy(deadline=until))
+        except TimeoutError:
+            if left > 0 and not deadline.expired():
+                raise
+            where = {"method": request.method, "path": request.path}
+            raise errors.RequestTimeout(
+                "the deadline has passed", phase="deadline", sent=left > 0, **where
+            ) from None
 
     def with_options(
         self,
         *,
         timeout: Timeout | float | None = None,
+        deadline: float | None = None,
         headers: Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
         max_response_size: int | None = None,
@@ -195,11 +220,15 @@ class Codat(Resources):
     ) -> Self:
         """A cheap copy on the same session, rate limit and retry budget, for some calls.
 
+        ``deadline`` is in how many seconds each call must have its answer, retries and waiting in the
+        rate limit's queue included; otherwise it raises :class:`~codat_async.errors.RequestTimeout`.
         ``timeout``, ``headers`` and ``max_response_size`` (not above the client's) apply to requests
         that have none of their own, ``retry`` replaces the policy, ``extra_middleware`` is added
         outside the rest. Attributes of a
         subclass are copied as they are. Closing either closes the session of both.
         """
+        if deadline is not None and not deadline > 0:
+            raise errors.ConfigurationError(f"deadline must be greater than 0 seconds, not {deadline}")
         layers: tuple[Middleware, ...] = self._middleware
         if retry is not None:
             if not any(isinstance(layer, Retry) for layer in layers):
@@ -208,9 +237,10 @@ class Codat(Resources):
                 layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
             )
         if timeout is not None or headers or max_response_size is not None:
-            own = _Options(None if timeout is None else _timeout(timeout), headers or {}, max_response_size)
+            own = _Options(None if timeout is None else Timeout.of(timeout), headers or {}, max_response_size)
             layers = (own, *layers)
         other = copy(self)
+        other._deadline = self._deadline if deadline is None else deadline
         # The resources created so far are bound to the original.
         bound = {name: held for name, held in vars(self).items() if isinstance(held, Resource)}
         vars(other).update({name: type(held)(other) for name, held in bound.items()})
@@ -305,9 +335,3 @@ def _credential(api_key: Credential | None) -> Credential:
             f"api_key must be a str or an async function, not {type(found).__name__}"
         )
     return found
-
-
-def _timeout(timeout: Timeout | float | None) -> Timeout:
-    if timeout is None:
-        return Timeout()
-    return timeout if isinstance(timeout, Timeout) else Timeout(total=float(timeout))

@@ -31,6 +31,7 @@
     ├── DecodingError             a successful answer whose body cannot be decoded
     │   └── InvalidRecord         one record that does not fit its model
     ├── PagingError               a list whose pages do not advance
+    ├── EmptyList                 a list without the record that ``one()`` returns
     ├── DownloadError             a download that ended short or could not be resumed
     ├── PushError                 a write that the platform did not carry out
     │   ├── PushFailed            rejected; has the reason and the validation
@@ -232,6 +233,10 @@ class InvalidRecord(DecodingError):
 
 class PagingError(CodatError):
     """A list whose pages do not advance: following it would lead nowhere, or never end."""
+
+
+class EmptyList(CodatError, LookupError):
+    """A list, after its filter, without any record, of which ``one()`` was to return the first."""
 
 
 class DownloadError(CodatError):

@@ -4,14 +4,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from copy import copy
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.dedup import SeenRecords, newest
-from codat_async.errors import InvalidRecord
+from codat_async.errors import EmptyList, InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 
@@ -128,6 +128,25 @@ class Pager(Generic[T]):
         records = await only.collect()
         self.total = only.total
         return records[0] if records else None
+
+    async def one(self) -> T:
+        """Return the first record; raises :class:`~codat_async.errors.EmptyList` if there is none."""
+        record = await self.first()
+        if record is None:
+            raise EmptyList(f"{self._name} has no record; first() returns None instead")
+        return record
+
+    if not TYPE_CHECKING:
+
+        def __await__(self):
+            name = self._name
+            raise TypeError(
+                f"{name}() returns a pager, which is not awaited: write "
+                f"`async for record in {name}(...)`, or `await {name}(...).collect()` or `.first()`"
+            )
+
+        def __iter__(self):
+            raise TypeError(f"{self._name}() returns a pager: write `async for` instead of `for`")
 
     async def collect(self) -> list[T]:
         """Return all records in one list; of a record that changed while reading, the newest version."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from copy import copy
 from datetime import date
+from difflib import get_close_matches
 from functools import lru_cache
 from inspect import Parameter, Signature, cleandoc, signature
 from types import NoneType
@@ -146,6 +147,14 @@ class Operation:
         for name, value in given.items():
             if value is not None:
                 setattr(cls, name, value)
+        call = vars(cls).get("__call__")
+        if call is not None and cls.options:
+            declared = signature(call)
+            shown = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+            for name, hint in cls.options.__annotations__.items():
+                default = cls.defaults.get(name)
+                shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
+            call.__signature__ = declared.replace(parameters=shown)
         cls.__doc__ = _InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -165,17 +174,13 @@ class Operation:
         return f"<{self.label}: {self.method} {self.path}>"
 
     def _signature(self) -> Signature:
-        """The signature of the call, with its options one by one and its type variables replaced."""
+        """The signature of the call, its type variables replaced."""
         models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
         declared = signature(type(self).__call__)
         shown = [
             each.replace(annotation=_resolved(each.annotation, models))
             for each in list(declared.parameters.values())[1:]
-            if each.kind is not Parameter.VAR_KEYWORD
         ]
-        for name, hint in self.options.__annotations__.items() if self.options else ():
-            default = self.defaults.get(name)
-            shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
         return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
 
     __signature__ = _InstanceAttribute(_signature)
@@ -188,6 +193,15 @@ class Operation:
         parts = (type(self).__doc__, type(self).__call__.__doc__, f"{self.method} {self.path}")
         options = self.options and self.options.__doc__
         return "\n\n".join(cleandoc(part) for part in (*parts, options) if part)
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Raise TypeError for an option that the operation does not have."""
+        known = self.options.__annotations__ if self.options else ()
+        for name in options:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+                raise TypeError(f"{self.label}() has no keyword argument {name!r}; {hint}")
 
     def request(
         self,

@@ -1,5 +1,6 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
+import time
 from inspect import signature
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
@@ -8,6 +9,7 @@ from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Call, query_pairs
 from codat_async.paging import Pager
+from codat_middleware.messages import Timeout
 
 T = TypeVar("T")
 
@@ -18,7 +20,9 @@ class ListOptions(TypedDict, total=False):
     ``query`` and ``order_by`` are Codat's (``status=Paid``, ``-issueDate``), not encoded;
     ``page_size`` is 1 to 5,000 (default 100, which Codat recommends for latency); ``page``
     is the page to begin with; ``limit`` is the most records wanted; ``prefetch`` is how many
-    pages to read ahead; ``on_invalid`` is what to do with a record that no model accepts:
+    pages to read ahead; ``timeout`` is for each attempt of a request (see :meth:`Codat.with_options`);
+    ``deadline`` is in how many seconds from this call all pages must be read, retries and waiting
+    included; ``on_invalid`` is what to do with a record that no model accepts:
     ``"raise"`` (the default), ``"skip"``, or a function that takes the
     :class:`~codat_async.errors.InvalidRecord`.
     """
@@ -29,6 +33,8 @@ class ListOptions(TypedDict, total=False):
     page_size: int
     limit: int | None
     prefetch: int
+    timeout: Timeout | float | None
+    deadline: float | None
     on_invalid: OnInvalid
 
 
@@ -40,11 +46,16 @@ class _List(Call[T], options=ListOptions):
     defaults = {name: each.default for name, each in signature(Pager).parameters.items()}
 
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
+        self._check(options)
         paging: dict[str, Any] = {**options}
+        timeout, deadline = paging.pop("timeout", None), paging.pop("deadline", None)
         query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
-        first = self.request(ids)
+        first = self.request(ids).copy(
+            timeout=None if timeout is None else Timeout.of(timeout),
+            deadline=None if deadline is None else time.monotonic() + deadline,
+        )
         filters = query_pairs({**parameters, "orderBy": paging.pop("order_by", None), "query": query})
 
         async def fetch(

@@ -78,8 +78,7 @@ class _Write(Call[T], base=CONNECTION):
     async def _push(
         self, ids: tuple[str, ...], body: T | None, options: Mapping[str, Any], **query: object
     ) -> PushOperation[T]:
-        if unknown := options.keys() - (self.options.__annotations__ if self.options else ()):
-            raise TypeError(f"{self.label}() got an unexpected keyword argument {min(unknown)!r}")
+        self._check(options)
         for name, value in options.items():
             if name != "idempotency_key":
                 first, *rest = name.split("_")

@@ -25,6 +25,7 @@ class Pager(Generic[T]):
     def __iter__(self) -> collections.abc.Iterator[T]: ...
     def pages(self) -> collections.abc.Iterator[Page[T]]: ...
     def first(self) -> T | None: ...
+    def one(self) -> T: ...
     def collect(self) -> list[T]: ...
     @property
     def total(self) -> int | None: ...
@@ -64,7 +65,9 @@ class _AccountTransactions:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.AccountTransaction]:
         """A list of the records under one connection of a company."""
     def get(
@@ -87,7 +90,9 @@ class _Accounts:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Account]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Account:
@@ -124,7 +129,9 @@ class _BankAccountTransactions:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BankTransaction]:
         """A list of the records under a record of a connection, such as an account's transactions."""
     def get_create_model(
@@ -160,7 +167,9 @@ class _BankAccounts:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BankAccount]:
         """A list of the records under one connection of a company."""
     def get(
@@ -211,7 +220,9 @@ class _BillCreditNotes:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BillCreditNote]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.BillCreditNote:
@@ -268,7 +279,9 @@ class _BillPayments:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BillPayment]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.BillPayment:
@@ -309,7 +322,9 @@ class _Bills:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Bill]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Bill:
@@ -411,7 +426,9 @@ class _CreditNotes:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.CreditNote]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.CreditNote:
@@ -456,7 +473,9 @@ class _Customers:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Customer]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Customer:
@@ -527,7 +546,9 @@ class _DirectCosts:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.DirectCost]:
         """A list of the records under one connection of a company."""
     def get(
@@ -610,7 +631,9 @@ class _DirectIncomes:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.DirectIncome]:
         """A list of the records under one connection of a company."""
     def get(
@@ -686,7 +709,9 @@ class _Invoices:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Invoice]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Invoice:
@@ -776,7 +801,9 @@ class _ItemReceipts:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.ItemReceipt]:
         """A list of the records under one connection of a company."""
     def get(
@@ -799,7 +826,9 @@ class _Items:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Item]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Item:
@@ -833,7 +862,9 @@ class _JournalEntries:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.JournalEntry]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.JournalEntry:
@@ -878,7 +909,9 @@ class _Journals:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Journal]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Journal:
@@ -913,7 +946,9 @@ class _PaymentMethods:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PaymentMethod]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.PaymentMethod:
@@ -931,7 +966,9 @@ class _Payments:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
         """A list of a company's records."""
     def list_by_link_type(
@@ -946,7 +983,9 @@ class _Payments:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
         """Payments narrowed to those that settle one kind of document."""
     def get(self, company_id: str, record_id: str) -> models.Payment:
@@ -981,7 +1020,9 @@ class _PurchaseOrders:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PurchaseOrder]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.PurchaseOrder:
@@ -1103,7 +1144,9 @@ class _SalesOrders:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.SalesOrder]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.SalesOrder:
@@ -1121,7 +1164,9 @@ class _Suppliers:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Supplier]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.Supplier:
@@ -1191,7 +1236,9 @@ class _TaxRates:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.TaxRate]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.TaxRate:
@@ -1209,7 +1256,9 @@ class _TrackingCategories:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.TrackingCategory]:
         """A list of a company's records."""
     def get(self, company_id: str, record_id: str) -> models.TrackingCategoryTree:
@@ -1228,7 +1277,9 @@ class _Transfers:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Transfer]:
         """A list of the records under one connection of a company."""
     def get(
@@ -1280,7 +1331,9 @@ class _Companies:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Company]:
         """The companies of the account."""
     def create(self, body: models.CompanyRequest) -> models.Company:
@@ -1335,7 +1388,9 @@ class _Connections:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Connection]:
         """A list of a company's records."""
     def create(
@@ -1387,7 +1442,9 @@ class _RefreshData:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PullOperation]:
         """A list of a company's records."""
     def get_pull_operation(
@@ -1427,7 +1484,9 @@ class _PushOperations:
         page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
-        on_invalid: OnInvalid = 'raise',
+        timeout: Timeout | float | None = None,
+        deadline: float | None = None,
+        on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PushOperation[object]]:
         """A list of a company's records."""
     @overload
@@ -1483,6 +1542,7 @@ class _Webhooks:
 
 class Codat:
     """A client for Codat's Accounting API that blocks."""
+
     account_transactions: _AccountTransactions
     accounts: _Accounts
     bank_account_transactions: _BankAccountTransactions
@@ -1537,6 +1597,7 @@ class Codat:
         self,
         *,
         timeout: Timeout | float | None = None,
+        deadline: float | None = None,
         headers: collections.abc.Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
         max_response_size: int | None = None,

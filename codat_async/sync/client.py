@@ -175,6 +175,10 @@ class Pager(Generic[T]):
         """The first record, or ``None`` if the list is empty."""
         return self._loop.run(self._pager.first())
 
+    def one(self) -> T:
+        """The first record; raises :class:`~codat_async.errors.EmptyList` if there is none."""
+        return self._loop.run(self._pager.one())
+
     def collect(self) -> list[T]:
         """All records in one list."""
         return self._loop.run(self._pager.collect())

@@ -83,7 +83,7 @@ class ConnectionLost(TransportError):
 
 
 class RequestTimeout(TransportError):
-    """An attempt took too long; ``phase`` is the part that did."""
+    """An attempt took too long, or the whole call; ``phase`` is the part that did."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class RequestTimeout(TransportError):
         method: str,
         path: str,
         sent: bool,
-        phase: Literal["connect", "read", "total"],
+        phase: Literal["connect", "read", "total", "deadline"],
     ) -> None:
         super().__init__(reason, method=method, path=path, sent=sent)
         self.phase = phase

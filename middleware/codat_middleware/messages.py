@@ -31,6 +31,11 @@ class Timeout(Struct, frozen=True, kw_only=True):
     """For the whole attempt. The size of a streamed download or upload is unbounded: there it applies
     to the headers of the answer, and to the answer itself unless that is the download."""
 
+    @classmethod
+    def of(cls, value: "Timeout | float") -> "Timeout":
+        """A time-out, or one with a number of seconds as its total."""
+        return value if isinstance(value, Timeout) else cls(total=float(value))
+
     def __post_init__(self) -> None:
         for name in ("connect", "read", "total"):
             seconds: float | None = getattr(self, name)
@@ -76,6 +81,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """The company the request is for; the rate limit is fair between companies."""
     timeout: Timeout | None = None
     """Overrides the transport's time-out."""
+    deadline: float | None = None
+    """When the whole call is given up, waits and retries included, by ``time.monotonic()``."""
     max_response_size: int | None = None
     """Bytes of a decompressed body, if that may be smaller than the transport's own limit."""
     stream: bool = False

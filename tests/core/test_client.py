@@ -1,6 +1,7 @@
 """The client: its settings, its pipeline, its session, and the cheap copies of it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,15 @@ import pytest
 from aiohttp import web
 
 from codat_async import Codat, Limits, Request, Response, RetryPolicy, Timeout, default_middleware
-from codat_async.errors import ConfigurationError, ConnectionLost, NotFound, Unauthorized
+from codat_async.errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    NotFound,
+    RequestTimeout,
+    Unauthorized,
+)
+from codat_async.testing import page
 from codat_middleware import Auth, Body, Governor, Handler, Idempotency, Logging, RateLimit, Retry
 
 Serve = Callable[..., Awaitable[Any]]
@@ -237,6 +246,75 @@ async def test_headers_of_the_client(serve: Serve, connect: Connect) -> None:
     await connect(server.url, headers={"user-agent": "mine/1", "X-Trace": "7"}).accounts.get("c", "a")
     headers = {name.lower(): value for name, value in server.seen[0].headers.items()}
     assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
+
+
+# --- deadlines ----------------------------------------------------------------------------------------
+
+
+async def test_deadline_ends_the_whole_call(connect: Connect) -> None:
+    """Retries and the waits between them count; a write may have happened."""
+    attempts: list[Request] = []
+
+    async def transport(request: Request) -> Response:
+        attempts.append(request)
+        raise ConnectError("refused", method=request.method, path=request.path, sent=False)
+
+    policy = RetryPolicy(wait_initial=1000.0, wait_max=1000.0, max_elapsed=10_000.0)
+    codat = connect("http://localhost:9", transport=transport, retry=policy)
+    hurried = codat.with_options(deadline=0.05).with_options(headers={"X-Some": "1"})
+    with pytest.raises(RequestTimeout, match="the deadline has passed") as caught:
+        await hurried.accounts.get("c", "a")
+    assert (caught.value.phase, caught.value.path) == ("deadline", "/companies/c/data/accounts/a")
+    assert not caught.value.outcome_unknown
+    assert len(attempts) == 1
+    with pytest.raises(RequestTimeout) as caught:
+        await hurried.bills.delete("c", "n", "b")
+    assert caught.value.outcome_unknown
+
+
+async def test_deadline_of_a_list(connect: Connect) -> None:
+    """It counts from the call, over all pages; the time-out is that of each attempt."""
+    seen: list[Request] = []
+    stopped = asyncio.Event()
+
+    async def transport(request: Request) -> Response:
+        seen.append(request)
+        if dict(request.query)["page"] == "3":
+            await stopped.wait()
+        return page([{"id": str(number), "name": "n"} for number in range(9)], number=len(seen), size=1)
+
+    codat = connect("http://localhost:9", transport=transport)
+    pager = codat.companies.list(page_size=1, timeout=7, deadline=0.1)
+    with pytest.raises(RequestTimeout, match="deadline"):
+        await pager.collect()
+    assert [request.timeout for request in seen] == [Timeout(total=7.0)] * 3
+    with pytest.raises(RequestTimeout, match="deadline"):
+        await pager.first()
+    assert len(seen) == 3
+
+
+async def test_earlier_deadline_holds(connect: Connect) -> None:
+    """The earlier one of a request's and the options' holds; another time-out inside stays as it is."""
+    seen: list[float | None] = []
+
+    async def transport(request: Request) -> Response:
+        seen.append(request.deadline)
+        raise TimeoutError("of the transport")
+
+    codat = connect("http://localhost:9", middleware=[], transport=transport).with_options(deadline=1000)
+    early, late = time.monotonic() + 500, time.monotonic() + 5000
+    for deadline in (early, late):
+        with pytest.raises(TimeoutError, match="of the transport"):
+            await codat.send(Request(method="GET", path="/", deadline=deadline))
+    assert seen[0] == early
+    assert early < (seen[1] or 0) < late
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan")])
+def test_deadline_that_makes_no_sense(wrong: float) -> None:
+    """A deadline is a number of seconds from now."""
+    with pytest.raises(ConfigurationError, match="deadline must be greater than 0"):
+        Codat("key").with_options(deadline=wrong)
 
 
 # --- a transport of your own --------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from codat_async.operations.files import UploadAttachment
 from codat_async.operations.lists import ListOptions
 from codat_async.operations.writes import Create, _Write
 from codat_async.resources import Resources, catalogue, data_type_of
-from codat_middleware import Handler, InstantClock
+from codat_middleware import Handler, InstantClock, Timeout
 
 OPERATION = {
     "pushOperationKey": "k1",
@@ -651,6 +651,8 @@ def listing(
     page_size: int = 100,
     limit: int | None = None,
     prefetch: int = 0,
+    timeout: Timeout | float | None = None,
+    deadline: float | None = None,
     on_invalid: OnInvalid = "raise",
 ) -> Pager[Account]:
     """A list as it is called."""

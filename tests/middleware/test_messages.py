@@ -136,3 +136,9 @@ def test_a_time_out_is_above_zero(name: str, seconds: float) -> None:
         Timeout(**{name: seconds})
     assert getattr(Timeout(**{name: 0.1}), name) == 0.1
     assert getattr(Timeout(**{name: None}), name) is None
+
+
+def test_timeout_of_a_number() -> None:
+    """A number is the total, and a time-out is itself."""
+    assert Timeout.of(5) == Timeout(total=5.0)
+    assert Timeout.of(Timeout(read=1.0)) == Timeout(read=1.0)

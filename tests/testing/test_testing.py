@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from codat_async import Codat, Request, Response, RetryPolicy, codec, models
-from codat_async.errors import BadRequest, ConnectionLost, NotFound, PushFailed
+from codat_async.errors import BadRequest, ConnectionLost, EmptyList, NotFound, PushFailed
 from codat_async.models import Invoice, PushOperationStatus
 from codat_async.models.base import Model
 from codat_async.resources import catalogue
@@ -231,3 +231,44 @@ def test_nothing_imports_it() -> None:
     names = "codat_async.client, codat_async.sync, codat_async.bulk, codat_async.sandbox.pytest_plugin"
     code = f"import sys, {names}; sys.exit('codat_async.testing' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- mistakes of the caller -------------------------------------------------------------------------
+
+
+async def test_one_record() -> None:
+    """one() returns the first record, and raises if there is none."""
+    stub = StubTransport()
+    stub.answer("companies.list", [make(models.Company, id="c")], [])
+    async with client(stub) as codat:
+        assert (await codat.companies.list().one()).id == "c"
+        with pytest.raises(EmptyList, match=r"companies\.list has no record"):
+            await codat.companies.list().one()
+
+
+async def test_pager_that_is_awaited_or_iterated_without_async() -> None:
+    """The error says what to write."""
+    pager: Any = client(StubTransport()).companies.list()
+    with pytest.raises(TypeError, match=r"async for record in companies\.list\(\.\.\.\)`, or .*collect\(\)"):
+        await pager
+    with pytest.raises(TypeError, match=r"companies\.list\(\) returns a pager: write `async for`"):
+        list(pager)
+
+
+async def test_misspelt_options() -> None:
+    """The error names the operation and the nearest option."""
+    codat: Any = client(StubTransport())
+    with pytest.raises(TypeError, match=r"invoices\.list\(\) .* 'pagesize'; did you mean 'page_size'\?"):
+        codat.invoices.list("c", pagesize=5)
+    with pytest.raises(TypeError, match=r"invoices\.list\(\) .* 'zzz'; it has query, order_by"):
+        codat.invoices.list("c", zzz=5)
+    with pytest.raises(TypeError, match=r"bills\.create\(\) .* did you mean 'timeout_in_minutes'\?"):
+        await codat.bills.create("c", "n", make(models.Bill), timeout_minutes=5)
+
+
+def test_options_of_a_mock() -> None:
+    """A mock of the client knows the options of lists and writes."""
+    codat = create_autospec(Codat, instance=True)
+    codat.invoices.list("c", page_size=5, deadline=2.0)
+    with pytest.raises(TypeError, match="pagesize"):
+        codat.invoices.list("c", pagesize=5)
