@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from codat_middleware import explain
 from codat_middleware.adaptive import AdaptiveRate, Verdict
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
@@ -80,6 +82,18 @@ class Governor:
         self._listeners.remove(listener)
 
     # --- places ----------------------------------------------------------------------------
+
+    def limit_per_minute(self, per_minute: int) -> None:
+        """Change ``limits.per_minute``, when processes that share an address come or go.
+
+        What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
+        """
+        self.limits = limits = replace(self.limits, per_minute=per_minute)
+        epoch = self._rate.epoch + 1
+        self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second)
+        self._rate.epoch = epoch
+        self._pace.limit(per_minute, self._now())
+        self._dispatch(self._now())
 
     def try_acquire(self, company_id: str | None) -> Place | None:
         """Take a place if one is free and no request waits for it; return ``None`` otherwise."""

@@ -30,6 +30,12 @@ class Pace:
         self.interval = 0.0 if per_minute is None else minute / per_minute
         """Seconds between two requests."""
 
+    def limit(self, per_minute: int, now: float) -> None:
+        """Change the limit; earlier requests still count, and nothing is made up for."""
+        self._per_minute = per_minute
+        self.interval = self._minute / per_minute
+        self._due = max(self._due, now)
+
     def delay(self, now: float, unanswered: int) -> float:
         """Seconds until another request may be sent: 0 is now, infinity after a response."""
         if self._per_minute is not None:

@@ -195,6 +195,38 @@ async def test_cancelling_the_last_waiter_disarms_the_timer() -> None:
     assert bench.state.waiting == 0
 
 
+async def test_limit_per_minute_changes_while_requests_wait() -> None:
+    """Those that were sent before count in the minute, and nothing is made up for at the change."""
+    bench = Bench(Limits(in_flight_per_company=None, in_flight=None))
+    await bench.queue(*["a"] * 400)
+    await bench.clock.advance(6)
+    sent = len(bench.order)
+    assert 100 <= sent <= 106
+    bench.governor.limit_per_minute(300)
+    assert (bench.state.per_minute, bench.governor.limits.per_minute) == (300, 300)
+    await bench.clock.advance(10.1)
+    assert 50 <= len(bench.order) - sent <= 52
+    # All are unanswered, so that the smaller limit is reached.
+    await bench.clock.advance(100)
+    assert len(bench.order) == 300
+    bench.governor.limit_per_minute(600)
+    await bench.clock.advance(1.05)
+    assert 310 <= len(bench.order) <= 313
+    with pytest.raises(ValueError, match="per_minute is 0; it must be at least 1"):
+        bench.governor.limit_per_minute(0)
+    await bench.cancel()
+
+
+async def test_limit_per_minute_can_be_set_later() -> None:
+    """Also if there was none."""
+    bench = Bench(Limits(in_flight_per_company=None, in_flight=None, per_minute=None))
+    bench.governor.limit_per_minute(60)
+    await bench.queue("a", "a", "a", "a")
+    await bench.clock.advance(2.5)
+    assert len(bench.order) == 3
+    await bench.cancel()
+
+
 async def test_unanswered_fill_the_minute() -> None:
     """While a minute's requests are all unanswered, no more are sent."""
     bench = Bench(Limits(in_flight_per_company=None, per_minute=2))
