@@ -88,6 +88,9 @@ class Codat(Resources):
         ``NO_PROXY`` names the host or the API is on this machine; for a ``session`` of your
         own, the session's. ``~/.netrc`` is never read. ``SSL_CERT_FILE`` names a file of
         certificate authorities to trust; it is read when aiohttp is imported.
+    ``source_address``
+        The IP address of this machine to send from, if the session is the client's own. Default:
+        the one that the system chooses.
     ``max_connections``
         Open connections at once, if the session is the client's own. The rate limit never
         sends more requests than there are connections, its own or those of ``session``,
@@ -121,11 +124,18 @@ class Codat(Resources):
         timeout: Timeout | float | None = None,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
+        source_address: str | None = None,
         max_connections: int | None = None,
         max_response_size: int | None = DEFAULT_RESPONSE_SIZE,
         transport: Handler | None = None,
     ) -> None:
-        for name, value in ("session", session), ("max_connections", max_connections), ("proxy", proxy):
+        own = {
+            "session": session,
+            "max_connections": max_connections,
+            "proxy": proxy,
+            "source_address": source_address,
+        }
+        for name, value in own.items():
             if transport is not None and value is not None:
                 raise errors.ConfigurationError(f"{name} has no effect on a transport of your own")
         max_connections = DEFAULT_CONNECTIONS if max_connections is None else max_connections
@@ -158,6 +168,7 @@ class Codat(Resources):
                 max_connections=max_connections,
                 max_response_size=max_response_size,
                 proxy=proxy,
+                source_address=source_address,
                 session=session,
             )
             connections = transport.connections

@@ -3,9 +3,11 @@
 import asyncio
 import math
 import re
+import socket
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -57,6 +59,7 @@ class AiohttpTransport:
         max_connections: int,
         max_response_size: int | None = None,
         proxy: str | None = None,
+        source_address: str | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         base = URL(base_url)
@@ -78,6 +81,7 @@ class AiohttpTransport:
         self._usual_limits = _limits(timeout, streamed=False)
         self._max_connections = max_connections
         self._max_size = max_response_size or sys.maxsize
+        self._source = None if source_address is None else _bindable(source_address)
         self._session = session
         self._owns_session = session is None
         self._closed = False
@@ -95,7 +99,7 @@ class AiohttpTransport:
         if self._closed:
             raise RuntimeError("this client is closed; create a new one")
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections),
+            connector=aiohttp.TCPConnector(limit=self._max_connections, local_addr=self._source),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
             read_bufsize=_READ_AHEAD,
@@ -411,6 +415,20 @@ def _without(query: str, value: Any) -> Any:
 def _reason(error: Exception) -> str:
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return one_line(text) or type(error).__name__
+
+
+def _bindable(address: str) -> tuple[str, int]:
+    """A source address, with any port; raises ConfigurationError if this machine cannot send from it."""
+    try:
+        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind((address, 0))
+    except ValueError:
+        raise ConfigurationError(f"the source address {address!r} is not an IP address") from None
+    except OSError as error:
+        reason = f"this machine cannot send from it ({error.strerror})"
+        raise ConfigurationError(f"the source address {address}: {reason}") from None
+    return address, 0
 
 
 def checked_base_url(base_url: str) -> str:

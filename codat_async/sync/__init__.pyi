@@ -1589,6 +1589,7 @@ class Codat:
         timeout: Timeout | float | None = None,
         headers: collections.abc.Mapping[str, str] | None = None,
         proxy: str | None = None,
+        source_address: str | None = None,
         max_connections: int | None = None,
         max_response_size: int | None = 268435456,
         transport: collections.abc.Callable[[Request], collections.abc.Awaitable[Response]] | None = None,

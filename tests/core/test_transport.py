@@ -103,6 +103,31 @@ async def test_query_is_encoded_once(serve: Serve, sending: Serve) -> None:
     assert (await asyncio.to_thread(lambda: response.body)).decode().count("issueDate") == 1
 
 
+async def test_requests_are_sent_from_a_source_address(serve: Serve) -> None:
+    """The limit a minute is that of an address."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=request.remote)
+
+    server = await serve(answer)
+    sending = aiohttp_transport(server.url, source_address="127.0.0.7")
+    assert (await sending(GET)).body == b"127.0.0.7"
+    await sending.aclose()
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("host", "the source address 'host' is not an IP address"),
+        ("203.0.113.1", r"the source address 203.0.113.1: this machine cannot send from it \(Cannot assign"),
+    ],
+)
+def test_source_address_that_cannot_be_used(address: str, error: str) -> None:
+    """It is refused before anything is sent."""
+    with pytest.raises(ConfigurationError, match=error):
+        aiohttp_transport("http://127.0.0.1:1", source_address=address)
+
+
 async def test_headers_are_replaced_whatever_their_case(serve: Serve, sending: Serve) -> None:
     """A request's own header takes the place of the default one instead of standing beside it."""
 
