@@ -115,6 +115,16 @@ def dlt(session: nox.Session) -> None:
 
 
 @nox.session
+def dask(session: nox.Session) -> None:
+    """Pulls on a Dask cluster of processes; ``nox -s dask -- -m soak -s`` kills its workers and all of it."""
+    install(session, "-e", ".[dask,test]")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/bulk/test_dask.py", *session.posargs),
+        env={"CODAT_ASYNC_REQUIRE_DASK": "1"},
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The middleware's tests, which must cover all of its branches."""
     install(session, "-e", ".[test]")

@@ -4,7 +4,8 @@ from codat_async.bulk.extract.history import read_history
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.forget import Forgotten, forget
-from codat_async.bulk.plan.companies import find_companies
+from codat_async.bulk.plan.companies import Found, find_companies
+from codat_async.bulk.plan.company_file import CompanyFile, read_company_file
 from codat_async.bulk.plan.data_types import (
     PullType,
     UnknownDataType,
@@ -15,8 +16,9 @@ from codat_async.bulk.plan.data_types import (
 )
 from codat_async.bulk.plan.estimate import Estimate, History, Plan, QuotaTooSmall, make_plan
 from codat_async.bulk.progress import Counts, Event, Monitor, Progress
-from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure
+from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure, merged_report
 from codat_async.bulk.runner import NothingToPull, Pull, pull
+from codat_async.bulk.shards import Shard
 from codat_async.bulk.sinks.convert import check_sinks, convert
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError
 from codat_async.bulk.sinks.query import Column, columns, current
@@ -39,6 +41,7 @@ from codat_async.bulk.stream import Batch, PartialFailure, records
 __all__ = [
     "Batch",
     "Column",
+    "CompanyFile",
     "CompanyTrouble",
     "ConversionProgress",
     "Converted",
@@ -51,6 +54,7 @@ __all__ = [
     "Failure",
     "FailureGroup",
     "Forgotten",
+    "Found",
     "History",
     "Inventory",
     "Monitor",
@@ -66,6 +70,7 @@ __all__ = [
     "PullType",
     "QuotaTooSmall",
     "Report",
+    "Shard",
     "SinkBusy",
     "SinkError",
     "Timeline",
@@ -83,8 +88,10 @@ __all__ = [
     "lake_types",
     "listed_types",
     "make_plan",
+    "merged_report",
     "pull",
     "pull_types",
+    "read_company_file",
     "read_history",
     "records",
     "resolve_types",

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from codat_async.bulk.shards import by_directory
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import erase
-from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.directory import Directory, DirectoryError, open_checkpoint
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
+from codat_async.bulk.store.roster import Roster
 
 __all__ = ["Forgotten", "forget"]
 
@@ -41,32 +43,65 @@ def forget(
     killed, the same call completes what it began. A copy of what is rewritten needs room for a moment.
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if a pull is running, if a company is
-    not known, or if there is not enough room.
+    not known, or if there is not enough room. In a directory with shards the companies are removed from
+    the shards that they belong to.
     """
     if isinstance(companies, str):
         raise TypeError(f"companies must be a list of ids, not a str; did you mean [{companies!r}]?")
-    path = Path(directory)
+    names, sinks = list(companies), [Path(each) for each in duckdb]
+    parts = by_directory(Path(directory), names)
+    if len(parts) > 1:
+        for path, its in parts.items():
+            checkpoint = open_checkpoint(path)
+            try:
+                _check_known(path, checkpoint.roster, its)
+            finally:
+                checkpoint.close()
+    total = Forgotten(companies=names, files=0, parquet=0, duckdb=0)
+    for number, (path, its) in enumerate(parts.items(), 1):
+        # The DuckDB files have all shards, and are copied: once is enough.
+        done = _forget_in(path, its, sinks if number == len(parts) else [], names, on_step)
+        total.files += done.files
+        total.parquet += done.parquet
+        total.duckdb += done.duckdb
+    return total
+
+
+def _forget_in(
+    path: Path,
+    companies: list[str],
+    duckdb: list[Path],
+    from_duckdb: list[str],
+    on_step: Callable[[str], None],
+) -> Forgotten:
     try:
         with Directory(path, create=False) as opened:
             on_step("recover")
             opened.recover(seal=True)
             lock = FileLock(path / CONVERT_LOCK, wait=True)
             try:
-                return _forget(opened, list(companies), [Path(each) for each in duckdb], on_step)
+                return _forget(opened, companies, duckdb, from_duckdb, on_step)
             finally:
                 lock.close()
     except (OSError, sqlite3.Error) as error:
         raise DirectoryError(f"cannot forget in {path}: {error}; run the same command again") from error
 
 
-def _forget(
-    opened: Directory, companies: list[str], duckdb: list[Path], on_step: Callable[[str], None]
-) -> Forgotten:
-    roster = opened.checkpoint.roster
+def _check_known(path: Path, roster: Roster, companies: list[str]) -> None:
     known = {each.lower() for each in roster.ids()}
-    unknown = [each for each in companies if each.lower() not in known and not roster.is_forgotten(each)]
-    if unknown:
-        raise DirectoryError(f"{opened.path} has no company {unknown[0]}; nothing was changed")
+    for each in companies:
+        if each.lower() not in known and not roster.is_forgotten(each):
+            raise DirectoryError(f"{path} has no company {each}; nothing was changed")
+
+
+def _forget(
+    opened: Directory,
+    companies: list[str],
+    duckdb: list[Path],
+    from_duckdb: list[str],
+    on_step: Callable[[str], None],
+) -> Forgotten:
+    _check_known(opened.path, opened.checkpoint.roster, companies)
     # The library of a sink that is missing must not be noticed half-way.
     sinks = any((opened.path / name).exists() for name in ("parquet", "current", "as-of"))
     if sinks or duckdb:
@@ -89,7 +124,7 @@ def _forget(
         parquet = forget_parquet(opened.path, companies, kept)
         for each in duckdb:
             on_step("duckdb")
-            forget_duckdb(each, companies)
+            forget_duckdb(each, from_duckdb)
     on_step("checkpoint")
     erase.finish(opened, companies)
     return Forgotten(companies=companies, files=len(replaced), parquet=parquet, duckdb=len(duckdb))

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +16,7 @@ from codat_async.bulk.units import Unit
 from codat_middleware.governor import Governor
 from codat_middleware.limits import GovernorEvent
 
-__all__ = ["DATA_STATUS", "Counts", "Event", "Monitor", "Progress", "Tally", "sum_of"]
+__all__ = ["DATA_STATUS", "Counts", "Event", "Monitor", "Progress", "Tally", "merge_progress", "sum_of"]
 
 DATA_STATUS: Final = "data_status"
 """The name under which the requests about companies are counted, beside the data types."""
@@ -165,6 +165,47 @@ class Progress(Struct, kw_only=True):
     """An estimate; None while there is nothing to base it on."""
     elapsed: float
     """Seconds since the pull began."""
+
+    @classmethod
+    def of(cls, types: Mapping[str, Counts]) -> Self:
+        """That of a pull which has ended."""
+        return cls(
+            phase="done",
+            types=types,
+            total=sum_of(types.values()),
+            records_per_second=0.0,
+            requests_per_second=0.0,
+            in_flight=0,
+            waiting=0,
+            waiting_for=None,
+            quota_left=None,
+            seconds_left=None,
+            elapsed=0.0,
+        )
+
+
+def merge_progress(parts: Iterable[Progress], elapsed: float, ended: float) -> Progress:
+    """The progress of several pulls as of one, of which a part, 0 to 1, has ended after so many seconds."""
+    found = list(parts)
+    names = dict.fromkeys(name for each in found for name in each.types)
+    merged = Progress.of(
+        {name: sum_of(each.types[name] for each in found if name in each.types) for name in names}
+    )
+    for each in found:
+        merged.records_per_second += each.records_per_second
+        merged.requests_per_second += each.requests_per_second
+        merged.in_flight += each.in_flight
+        merged.waiting += each.waiting
+        merged.waiting_for = merged.waiting_for or each.waiting_for
+    left = [each.quota_left for each in found if each.quota_left is not None]
+    merged.quota_left = min(left, default=None)
+    phases = {each.phase for each in found} - {"done"}
+    merged.phase = next(
+        (name for name in ("pulling", "sealing") if name in phases), min(phases, default="done")
+    )
+    merged.elapsed = elapsed
+    merged.seconds_left = elapsed / ended - elapsed if ended else None
+    return merged
 
 
 class Monitor:

@@ -1,6 +1,7 @@
 """The report of a run: sums by type and failures grouped by kind, whatever the number of companies."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,8 +13,10 @@ from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.progress import DATA_STATUS, Counts, sum_of
+from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
+from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import Run
 from codat_async.bulk.store.timeline import Timeline
@@ -27,6 +30,10 @@ __all__ = [
     "company_failures",
     "group_failures",
     "make_report",
+    "merge_groups",
+    "merge_outcomes",
+    "merge_reports",
+    "merged_report",
     "read_report",
     "write_report",
 ]
@@ -184,6 +191,64 @@ def group_failures(
         kind, text = (state.failure or "", state.error or "") if state is not None else ("", "")
         add(UnitFailure(unit.type, unit.company, unit.connection or None, unit.parent or None, kind, text))
     return sorted(groups.values(), key=lambda group: -group.count)
+
+
+def merge_outcomes(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of several pulls as of one."""
+    found = set(outcomes)
+    return found.pop() if len(found) == 1 else Outcome.PARTIAL
+
+
+def merge_groups(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
+    """Groups of several pulls, those of one kind together; the most frequent first."""
+    merged: dict[str, FailureGroup] = {}
+    for each in groups:
+        group = merged.setdefault(each.kind, FailureGroup(each.kind, types={}, examples=[]))
+        group.count += each.count
+        for name, count in each.types.items():
+            group.types[name] = group.types.get(name, 0) + count
+        group.examples = [*group.examples, *each.examples][:_EXAMPLES]
+    return sorted(merged.values(), key=lambda group: -group.count)
+
+
+def merge_reports(reports: Sequence[Report]) -> Report:
+    """The reports of all shards as one: sums, and times from the first beginning to the last end."""
+    names = dict.fromkeys(name for report in reports for name in report.types)
+    types = {name: sum_of(report.types[name] for report in reports if name in report.types) for name in names}
+    absent = [each for report in reports for each in report.absent]
+    skipped = Counter[str]()
+    for report in reports:
+        skipped.update(report.skipped)
+    began, ended = min(each.began for each in reports), max(each.ended for each in reports)
+    return Report(
+        outcome=merge_outcomes(report.outcome for report in reports),
+        run=max(report.run for report in reports),
+        mode="incremental" if any(report.mode == "incremental" for report in reports) else "full",
+        began=began,
+        ended=ended,
+        seconds=(datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(),
+        stopped="; ".join(dict.fromkeys(filter(None, (report.stopped for report in reports)))) or None,
+        total=sum_of(types.values()),
+        types=types,
+        companies=sum(report.companies for report in reports),
+        open=sum(report.open for report in reports),
+        elsewhere=sum(report.elsewhere for report in reports),
+        failures=merge_groups(group for report in reports for group in report.failures),
+        skipped=dict(skipped),
+        damaged=[each for report in reports for each in report.damaged],
+        absent=absent[:_MAX_ABSENT],
+        absent_companies=sum(report.absent_companies for report in reports),
+    )
+
+
+def merged_report(root: Path) -> Report | None:
+    """What ``report.json`` has, for all shards together if there are some; None if any is missing."""
+    found = list[Report]()
+    for path in pull_directories(root):
+        if (report := read_report(path / REPORT)) is None:
+            return None
+        found.append(report)
+    return found[0] if len(found) == 1 else merge_reports(found)
 
 
 def write_report(path: Path, report: Report) -> None:

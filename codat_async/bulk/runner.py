@@ -34,6 +34,7 @@ from codat_async.bulk.report import (
     read_report,
     write_report,
 )
+from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
@@ -62,17 +63,21 @@ async def pull(
     *,
     options: PullOptions | None = None,
     on_event: Callable[[Event], None] | None = None,
+    found: Found | None = None,
 ) -> Report:
     """Pull records into a directory and return the report; see :class:`PullOptions`.
 
-    Resumes an interrupted run; after a complete run, reads only what changed since.
+    Resumes an interrupted run; after a complete run, reads only what changed since. ``found`` is what
+    :func:`~codat_async.bulk.plan.companies.find_companies` returned for the options, so that several
+    shards need not ask for the companies each.
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
+    :class:`~codat_async.errors.ConfigurationError` for a shard that there is not,
     :class:`~codat_async.bulk.plan.data_types.UnknownDataType`,
     :class:`~codat_async.bulk.plan.estimate.QuotaTooSmall`, :class:`NothingToPull` and
     :class:`~codat_async.errors.Unauthorized`. Later errors are in the report.
     """
-    return await Pull(codat, Path(into), options or PullOptions(), on_event).run()
+    return await Pull(codat, Path(into), options or PullOptions(), on_event, found).run()
 
 
 class NothingToPull(CodatError):
@@ -98,9 +103,12 @@ class Pull:
         into: Path,
         options: PullOptions,
         on_event: Callable[[Event], None] | None = None,
+        found: Found | None = None,
     ) -> None:
         self._codat = codat.with_options(max_response_size=max(options.memory, SMALLEST_LIMIT))
         self._into = into
+        self._found = found
+        self._shard = Shard.of(options.shard)
         self._options = options
         self._on_event = on_event
         self._kinds = [
@@ -127,17 +135,12 @@ class Pull:
     async def _run(self) -> Report:
         began = time.monotonic()
         options = self._options
-        with Directory(self._into, start_over=options.full) as directory:
+        with open_directory(self._into, self._shard, start_over=options.full) as directory:
             self._check_source(directory)
-            found = await find_companies(
-                self._codat,
-                options.companies,
-                query=options.company_query,
-                include_unlinked=options.include_unlinked,
-            )
+            found, may_be_empty = await self._find()
             await self._check_account(directory, found)
             self._note_companies(directory, found)
-            if not found.subjects:
+            if not found.subjects and (found.failures or not may_be_empty):
                 raise NothingToPull(_nothing_to_pull(found, options.companies))
             await asyncio.to_thread(directory.recover)
             for damage in directory.damages:
@@ -157,6 +160,22 @@ class Pull:
                 resumable = False
 
     # --- before anything is written --------------------------------------------------------
+
+    async def _find(self) -> tuple[Found, bool]:
+        """The companies of this pull, and whether there may be none, since other shards have some."""
+        found, shard, wanted = self._found, self._shard, self._options.companies
+        if found is None:
+            its = wanted if wanted is None or shard is None else list(filter(shard.has, wanted))
+            found = await find_companies(
+                self._codat,
+                its,
+                query=self._options.company_query,
+                include_unlinked=self._options.include_unlinked,
+            )
+        if shard is None:
+            return found, False
+        others = found.subjects if wanted is None else wanted
+        return found.part(shard.has), bool(others)
 
     def _check_source(self, directory: Directory) -> None:
         source = self._options.source or self._codat.base_url

@@ -8,7 +8,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.report import FailureGroup, Outcome, UnitFailure, group_failures
+from codat_async.bulk.report import (
+    FailureGroup,
+    Outcome,
+    UnitFailure,
+    group_failures,
+    merge_groups,
+    merge_outcomes,
+)
+from codat_async.bulk.shards import missing_shards, pull_directories, shard_count, shards_in
 from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.damage import Damage, find_damage
 from codat_async.bulk.store.directory import (
@@ -77,7 +85,11 @@ class Inventory(Struct, kw_only=True):
     forgotten: int
     """Companies that were forgotten, and that a pull does not read unless they are named."""
     process: int | None = None
-    """The id of the process that pulls now; None if none does."""
+    """The id of the process that pulls now, or of one of them; None if none does."""
+    shards: int | None = None
+    """The number of shards; None without shards."""
+    missing_shards: list[int] = []
+    """The indexes of the shards whose pull has not begun."""
 
 
 class UnitStatus(Struct, kw_only=True):
@@ -98,13 +110,67 @@ class UnitStatus(Struct, kw_only=True):
 
 
 def status(directory: Path | str, *, verify: bool = False) -> Inventory:
-    """The inventory of a directory, also while a pull runs.
+    """The inventory of a directory, of all its shards if it has some, also while a pull runs.
 
     With ``verify`` every file is read and compared with its CRC, and the next pull reads the lists of
     damaged ones again. Raises
     :class:`~codat_async.bulk.store.directory.DirectoryError` if there is no pull.
     """
-    path = Path(directory)
+    root, found = Path(directory), list[Inventory]()
+    shards = shards_in(root)
+    if not shards:
+        return _status(root, verify)
+    missing = missing_shards(root)
+    for index, path in shards.items():
+        try:
+            found.append(_status(path, verify))
+        except _NotStarted:
+            missing.append(index)
+    if not found:
+        raise _NotStarted(root)
+    return _merged(found, shard_count(root), sorted(missing))
+
+
+class _NotStarted(DirectoryError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} has a pull that has not started yet; try again in a moment")
+
+
+def _merged(found: list[Inventory], shards: int | None, missing: list[int]) -> Inventory:
+    """The inventories of shards, whose companies differ, as one."""
+    names = dict.fromkeys(name for each in found for name in each.types)
+    last = max(found, key=lambda each: each.run)
+    outcome = merge_outcomes(each.outcome for each in found)
+    return Inventory(
+        outcome=Outcome.PARTIAL if missing and outcome == Outcome.DONE else outcome,
+        run=last.run,
+        began=min(each.began for each in found),
+        ended=None if missing else max((each.ended for each in found if each.ended), default=None),
+        seconds=max((each.seconds for each in found if each.seconds is not None), default=None),
+        stopped="; ".join(dict.fromkeys(each.stopped for each in found if each.stopped)) or None,
+        types={name: _sum([each.types[name] for each in found if name in each.types]) for name in names},
+        total=_sum([each.total for each in found]),
+        failures=merge_groups(group for each in found for group in each.failures),
+        damaged=[line for each in found for line in each.damaged],
+        absent=[absent for each in found for absent in each.absent],
+        forgotten=sum(each.forgotten for each in found),
+        process=next((each.process for each in found if each.process is not None), None),
+        shards=shards,
+        missing_shards=missing,
+    )
+
+
+def _sum(parts: list[TypeInventory]) -> TypeInventory:
+    total = TypeInventory()
+    for each in parts:
+        for field in ("companies", "lists", "records", "open", "failed", "skipped", "lost", *SKIP_REASONS):
+            setattr(total, field, getattr(total, field) + getattr(each, field))
+    total.oldest = min((each.oldest for each in parts if each.oldest), default=None)
+    total.newest = max((each.newest for each in parts if each.newest), default=None)
+    return total
+
+
+def _status(path: Path, verify: bool) -> Inventory:
     checkpoint = open_checkpoint(path)
     try:
         found, damages = _inventory(path, checkpoint, verify=verify)
@@ -122,7 +188,7 @@ def status(directory: Path | str, *, verify: bool = False) -> Inventory:
 def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inventory, list[Damage]]:
     run = checkpoint.current_run()
     if run is None:
-        raise DirectoryError(f"{path} has a pull that has not started yet; try again in a moment")
+        raise _NotStarted(path)
     if verify:
         checkpoint.verify()
     types: dict[str, TypeInventory] = {}
@@ -144,12 +210,8 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
         found = types.setdefault(name, TypeInventory())
         for reason, number in reasons.items():
             setattr(found, reason, number)
-    total = TypeInventory(companies=checkpoint.lists.company_count())
-    for each in types.values():
-        for field in ("lists", "records", "open", "failed", "skipped", "lost", *SKIP_REASONS):
-            setattr(total, field, getattr(total, field) + getattr(each, field))
-    total.oldest = min((each.oldest for each in types.values() if each.oldest), default=None)
-    total.newest = max((each.newest for each in types.values() if each.newest), default=None)
+    total = _sum(list(types.values()))
+    total.companies = checkpoint.lists.company_count()
     process = running_pull(path)
     # While a pull runs, what is being written is neither complete nor damaged.
     damages = find_damage(Layout.local(path), checkpoint, verify=verify) if process is None else []
@@ -178,25 +240,29 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
 
 
 def unit_statuses(directory: Path | str) -> Iterator[UnitStatus]:
-    """Every list of a directory, ordered by company; raises DirectoryError."""
-    checkpoint = open_checkpoint(Path(directory))
-    try:
-        for row in checkpoint.lists.rows():
-            yield _unit_status(row)
-    finally:
-        checkpoint.close()
+    """Every list of a directory, ordered by company within each shard; raises DirectoryError."""
+    for path in pull_directories(Path(directory)):
+        checkpoint = open_checkpoint(path)
+        try:
+            for row in checkpoint.lists.rows():
+                yield _unit_status(row)
+        finally:
+            checkpoint.close()
 
 
 def troubled_companies(directory: Path | str, stale_before: datetime) -> list[CompanyTrouble]:
     """The companies with lists that failed, are unread or damaged, or are older than a moment.
 
-    Those with the most failures come first. Raises DirectoryError.
+    Those with the most failures of each shard come first. Raises DirectoryError.
     """
-    checkpoint = open_checkpoint(Path(directory))
-    try:
-        return list(find_troubles(checkpoint, int(stale_before.timestamp())))
-    finally:
-        checkpoint.close()
+    found = list[CompanyTrouble]()
+    for path in pull_directories(Path(directory)):
+        checkpoint = open_checkpoint(path)
+        try:
+            found += find_troubles(checkpoint, int(stale_before.timestamp()))
+        finally:
+            checkpoint.close()
+    return found
 
 
 def _unit_status(row: ListRow) -> UnitStatus:

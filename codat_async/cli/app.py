@@ -18,17 +18,19 @@ from codat_async.cli.options import (
     CommandOfTypes,
     ExitStatus,
     connection_options,
+    dask_options,
     examples_help,
     exit_status_help,
     freshness_options,
     selection_options,
+    shard_option,
 )
 from codat_async.cli.page import page_of_pull
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
-    from codat_async.bulk import PullType
+    from codat_async.bulk import Found, PullOptions, PullType, Report
 
 __all__ = ["run"]
 
@@ -126,6 +128,8 @@ def group() -> None:
 @click.option(
     "--into", required=True, type=PATH, metavar="DIR", help="Target directory; created if it does not exist."
 )
+@shard_option
+@dask_options
 @selection_options
 @connection_options
 @click.option(
@@ -204,6 +208,16 @@ def _pull(
     from codat_async import bulk
     from codat_async.bulk.store.layout import CHECKPOINT
 
+    shard = bulk.Shard.of(options["shard"])
+    if shard is not None and options["dask"] is not None:
+        raise click.UsageError("--shard cannot be used with --dask, which pulls all shards")
+    if options["shards"] is not None and options["dask"] is None:
+        raise click.UsageError("--shards can only be used with --dask; --shard I/N pulls one of N shards")
+    if shard is not None and (parquet or duckdb is not None):
+        raise click.UsageError(
+            f"--{'parquet' if parquet else 'duckdb'} cannot be used with --shard: when all shards are pulled,"
+            f" 'codat-async convert {into}' converts them together"
+        )
     _check_sinks(parquet, duckdb)
     if options["refresh"] and not options["freshness"]:
         raise click.UsageError("--refresh cannot be used with --no-freshness")
@@ -221,16 +235,17 @@ def _pull(
         overlap=parsing.parse_time_span(options["overlap"]),
         memory=options["memory"] * 1024 * 1024,
         source=selection.source,
-        include_unlinked=options["include_unlinked"],
+        include_unlinked=selection.include_unlinked,
         freshness=options["freshness"],
         recheck_after=parsing.parse_days(options["recheck_after"]),
         aged=options["aged"],
         refresh=options["refresh"],
+        shard=shard,
     )
 
     async def work(codat: Any) -> bulk.Report:
         with _metrics(codat, log) if options["metrics"] else contextlib.nullcontext(log) as on_event:
-            job = bulk.Pull(codat, into, pull_options, on_event)
+            job = bulk.Pull(codat, into, pull_options, on_event, selection.found)
 
             def snapshot() -> bulk.Progress:
                 return job.monitor.progress()
@@ -242,7 +257,10 @@ def _pull(
         if duckdb is not None and not (into / CHECKPOINT).exists():
             # A mistake in the first command is reported before the pull, a fault of a later night after it.
             parsing.check_duckdb_file(duckdb)
-        report = _run_with_client(options, handler, work)
+        if options["dask"] is None:
+            report = _run_with_client(options, handler, work)
+        else:
+            report = _pull_on_dask(into, pull_options, selection, options, handler, log)
         if log is None:
             output.print_text(output.format_report(report, str(into)))
         # Also if nothing was read: an earlier conversion may have been interrupted.
@@ -266,6 +284,31 @@ def _metrics(codat: Any, log: "progress.JsonLog | None") -> contextlib.AbstractC
     return PullMetrics().recording(codat.governor, log)
 
 
+def _pull_on_dask(
+    into: Path,
+    pull_options: "PullOptions",
+    selection: "_Selection",
+    options: dict[str, Any],
+    handler: signals.SignalHandler,
+    log: "progress.JsonLog | None",
+) -> "Report":
+    from codat_async.cli.machines import pull_on_dask
+
+    with _client_options(options) as found:
+        report: Report = handler.run(
+            lambda: pull_on_dask(
+                options["dask"],
+                into,
+                found,
+                pull_options,
+                found=selection.found,
+                shards=options["shards"],
+                log=log,
+            )
+        )
+        return report
+
+
 def _print_unconverted(
     error: CodatError, into: Path, parquet: bool, duckdb: Path | None, log: "progress.JsonLog | None"
 ) -> ExitStatus:
@@ -287,6 +330,9 @@ class _Selection:
     """Ids; None for all linked companies."""
     query: str | None
     """Selects among all companies."""
+    include_unlinked: bool
+    found: "Found | None"
+    """The companies, if a file has them that ``plan --write-companies`` wrote."""
     source: str | None
     """Names the sandbox, so that its books are never mixed with others in one directory."""
 
@@ -302,12 +348,13 @@ def _select(options: dict[str, Any]) -> _Selection:
         source = (
             f"the sandbox of {options['sandbox_companies']} companies with seed {options['sandbox_seed']}"
         )
-    return _Selection(
-        resolve_types(parsing.parse_list(options["types"])),
-        parsing.parse_company_ids(options["companies"]),
-        options["company_query"],
-        source,
-    )
+    types = resolve_types(parsing.parse_list(options["types"]))
+    chosen, unlinked = options["companies"], options["include_unlinked"]
+    file = parsing.parse_company_file(chosen, include_unlinked=unlinked)
+    if file is not None:
+        return _Selection(types, file.named, None, file.include_unlinked, file.found, source)
+    ids, query = parsing.parse_company_ids(chosen), options["company_query"]
+    return _Selection(types, ids, query, unlinked, None, source)
 
 
 def _check_sandbox_options(*, with_sandbox: bool) -> None:
@@ -324,7 +371,21 @@ def _run_with_client(
     options: dict[str, Any], handler: signals.SignalHandler, work: Callable[[Any], Awaitable[Any]]
 ) -> Any:
     """Run ``work`` with a client built from the options, and a sandbox if --sandbox is given."""
-    from codat_async import Codat, Limits
+    from codat_async import Codat
+
+    with _client_options(options) as found:
+
+        async def main() -> Any:
+            async with Codat(**found) as codat:
+                return await work(codat)
+
+        return handler.run(main)
+
+
+@contextlib.contextmanager
+def _client_options(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The arguments of the client, with a sandbox if --sandbox is given."""
+    from codat_async import Limits
 
     per_minute = options["per_minute"]
     if per_minute is None:
@@ -340,12 +401,13 @@ def _run_with_client(
             base_url, key = address.base_url, address.api_key
         else:
             base_url, key = options["base_url"], parsing.read_api_key(options["api_key_file"])
-
-        async def main() -> Any:
-            async with Codat(key, base_url=base_url, limits=limits, proxy=options["proxy"]) as codat:
-                return await work(codat)
-
-        return handler.run(main)
+        yield {
+            "api_key": key,
+            "base_url": base_url,
+            "limits": limits,
+            "proxy": options["proxy"],
+            "source_address": options["source_address"],
+        }
 
 
 @contextlib.contextmanager
@@ -387,16 +449,42 @@ def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
 @click.option("--ask", is_flag=True, help="Ask for the totals of a few companies instead.")
 @click.option("--full", is_flag=True, help="Plan to read all records again.")
 @freshness_options
+@shard_option
 @selection_options
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(as_json: bool, **options: Any) -> int:
+@click.option(
+    "--write-companies",
+    type=PATH,
+    metavar="FILE",
+    help="Only find the companies and write them to FILE, for the --companies of each shard's pull.",
+)
+def plan(as_json: bool, write_companies: Path | None, **options: Any) -> int:
     """Estimate the requests, bytes and minutes of a pull, and its share of the quota.
 
     With --into, earlier nights of the directory say what the next one takes: no list is asked for. Without
     any, or with --ask, the totals of the lists of 20 companies are, for an estimate of all.
     """
+    if write_companies is not None:
+        return _write_companies(_select(options), options, write_companies)
     return _plan(_select(options), options, as_json=as_json)
+
+
+def _write_companies(selection: _Selection, options: dict[str, Any], file: Path) -> ExitStatus:
+    from codat_async import bulk
+
+    async def work(codat: Any) -> bulk.CompanyFile:
+        unlinked = selection.include_unlinked
+        found = await bulk.find_companies(
+            codat, selection.companies, query=selection.query, include_unlinked=unlinked
+        )
+        return bulk.CompanyFile(named=selection.companies, include_unlinked=unlinked, found=found)
+
+    with signals.handle_signals(_NOTHING_WRITTEN) as handler:
+        made = _run_with_client(options, handler, work)
+    parsing.write_file(file, made.encode(), "the company file")
+    companies = pluralize(len(made.found.subjects), "company", "companies")
+    return _print_result(f"{companies} in {file}: pull them by --companies {file}", ExitStatus.DONE)
 
 
 def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> ExitStatus:
@@ -404,14 +492,18 @@ def _plan(selection: _Selection, options: dict[str, Any], *, as_json: bool) -> E
 
     from codat_async import bulk
 
+    shard = bulk.Shard.of(options["shard"])
     into = None if options.get("ask") else options.get("into")
+    if into is not None and shard is not None:
+        into = shard.directory(into)
     history = None if into is None else bulk.read_history(into)
 
     async def work(codat: Any) -> bulk.Plan:
-        unlinked = options["include_unlinked"]
-        found = await bulk.find_companies(
+        unlinked = selection.include_unlinked
+        found = selection.found or await bulk.find_companies(
             codat, selection.companies, query=selection.query, include_unlinked=unlinked
         )
+        found = found if shard is None else found.part(shard.has)
         kinds = [kind for kind in selection.types if kind.name in bulk.pull_types()]
         plan = await bulk.make_plan(
             codat,

@@ -9,6 +9,8 @@ from codat_async.wording import format_age, pluralize
 
 __all__ = ["format_inventory", "format_unit"]
 
+_SHARDS_SHOWN = 20
+
 
 def format_inventory(found: Inventory, directory: str) -> str:
     """Format an inventory: a line for each type, what is wrong, and the outcome in the last line."""
@@ -40,6 +42,10 @@ def format_inventory(found: Inventory, directory: str) -> str:
     if found.forgotten:
         companies = pluralize(found.forgotten, "company", "companies")
         lines.append(f"{companies} forgotten: a pull reads them only if it names them")
+    if found.missing_shards:
+        shown = ", ".join(map(str, found.missing_shards[:_SHARDS_SHOWN]))
+        more = ", …" if len(found.missing_shards) > _SHARDS_SHOWN else ""
+        lines.append(f"not pulled yet: {len(found.missing_shards)} of {found.shards} shards ({shown}{more})")
     if found.stopped:
         lines.append(f"stopped: {found.stopped}")
     lines += [_outcome_line(found, directory), _next_step(found, shlex.quote(directory))]

@@ -17,6 +17,7 @@ __all__ = [
     "exit_status_help",
     "freshness_options",
     "selection_options",
+    "shard_option",
 ]
 
 
@@ -105,6 +106,11 @@ connection_options = _options(
         help="Most concurrent requests for one company.",
     ),
     click.option(
+        "--source-address", metavar="IP",
+        help="Send requests from this address of this machine: the limit a minute is that of an address. With"
+        " --dask several, comma-separated.",
+    ),
+    click.option(
         "--wait-for-quota", is_flag=True,
         help="When the daily quota is used up, wait for its reset instead of stopping.",
     ),
@@ -127,6 +133,22 @@ freshness_options = _options(
         help="Have Codat sync the data types of each company, and wait for it, before they are read.",
     ),
 )  # fmt: skip
+shard_option = click.option(
+    "--shard", metavar="I/N",
+    help="Only the companies of one of N shards, 0 <= I < N, in a directory of its own below DIR; auto or"
+    " auto/N for the index that Kubernetes, AWS Batch, Cloud Run or Slurm assigned.",
+)  # fmt: skip
+dask_options = _options(
+    click.option(
+        "--dask", metavar="ADDRESS",
+        help="Pull all shards on the workers of the Dask scheduler at tcp://HOST:PORT, or on local:N, "
+        " processes of this machine. --per-minute is the limit of an address, which they divide.",
+    ),
+    click.option(
+        "--shards", type=click.IntRange(1), metavar="N",
+        help="The number of shards for --dask. [default: that of DIR, or 256]",
+    ),
+)  # fmt: skip
 selection_options = _options(
     click.option(
         "--types",
@@ -134,7 +156,8 @@ selection_options = _options(
     ),
     click.option(
         "--companies",
-        help="Company ids, comma-separated, or a file with one id a line. [default: all linked companies]",
+        help="Company ids, comma-separated, or a file with one id a line, or one that plan --write-companies"
+        " wrote. [default: all linked companies]",
     ),
     click.option(
         "--company-query", metavar="QUERY",

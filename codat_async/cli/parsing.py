@@ -5,18 +5,23 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from codat_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from codat_async.bulk import CompanyFile
 
 __all__ = [
     "InputError",
     "check_duckdb_file",
+    "parse_company_file",
     "parse_company_ids",
     "parse_days",
     "parse_list",
     "parse_time_span",
     "read_api_key",
+    "write_file",
 ]
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -67,6 +72,29 @@ def parse_company_ids(text: str | None) -> list[str] | None:
     if path.exists() or len(items) == 1:
         return _read_ids(path)
     raise InputError(f"{invalid!r} is not a company id (a UUID)")
+
+
+def parse_company_file(text: str | None, *, include_unlinked: bool) -> "CompanyFile | None":
+    """Return the content if the text names a file that ``plan --write-companies`` wrote, else None."""
+    from codat_async.bulk import read_company_file
+
+    path = Path((text or "").removeprefix("@"))
+    if not text or not path.is_file():
+        return None
+    file = read_company_file(path)
+    if file is not None and include_unlinked and not file.include_unlinked:
+        raise InputError(f"{path} was written without --include-unlinked: write it again with it")
+    return file
+
+
+def write_file(path: Path, content: bytes, description: str) -> None:
+    """Write a file that only its owner can read."""
+    from codat_async.bulk.store.disk import write_private
+
+    try:
+        write_private(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {description} {path}: {error.strerror or error}") from None
 
 
 def _read_ids(path: Path) -> list[str]:

@@ -22,8 +22,7 @@ from codat_async.bulk import (
     status,
     troubled_companies,
 )
-from codat_async.bulk.report import read_report
-from codat_async.bulk.store.layout import REPORT
+from codat_async.bulk.report import merged_report
 from codat_async.bulk.store.roster import Absent
 from codat_async.report.advice import advice
 from codat_async.report.charts import Chart, draw_strip, draw_timeline
@@ -156,7 +155,7 @@ def collect(directory: Path, *, stale_after: timedelta, now: datetime | None = N
     """Collect what the page shows; raises DirectoryError if there is no pull."""
     now = now or datetime.now(UTC)
     found = status(directory)
-    report = read_report(directory / REPORT)
+    report = merged_report(directory)
     if report is not None and report.run != found.run:
         # The last pull was killed, or it is still running: the file is of an earlier one.
         report = None

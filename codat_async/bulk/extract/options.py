@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from codat_async.bulk.extract.choices import GateOptions
 from codat_async.bulk.plan.freshness import Aged
+from codat_async.bulk.shards import Shard
 from codat_async.bulk.store.compression import Compression
 from codat_async.paging import MAX_PAGE_SIZE
 
@@ -51,6 +52,9 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     """Queue a sync of the types of each company, and wait for it, before its lists are read."""
     check: bool = True
     """Whether to validate each record against its model, and list those that it rejects."""
+    shard: Shard | str | None = None
+    """The part of the companies to pull, such as ``3/16``; see :mod:`codat_async.bulk.shards`. The pull goes
+    to the shard's own directory below the one that is named."""
 
     def __post_init__(self) -> None:
         if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:
@@ -68,6 +72,7 @@ class PullOptions(Struct, frozen=True, kw_only=True):
         for name in ("units_at_once", "memory"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+        structs.force_setattr(self, "shard", Shard.of(self.shard))
 
     def gate(self, *, full: bool) -> GateOptions:
         """How it is decided which lists are read; with ``full``, in a run that reads everything."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from codat_async import codec
 from codat_async.bulk.failures import Failure, classified
@@ -59,6 +59,16 @@ class Found(Struct):
     def records(self) -> Iterator[list[bytes]]:
         """The records of companies as they were received, a page at a time."""
         return (zlib.decompress(page).split(b"\n") for page in self.packed)
+
+    def part(self, has: Callable[[str], bool]) -> "Found":
+        """Those companies, and failures, whose id ``has`` accepts; their records remain together."""
+        return structs.replace(
+            self,
+            subjects=[each for each in self.subjects if has(each.id)],
+            visible={each for each in self.visible if has(each)},
+            failures=[each for each in self.failures if has(each[0])],
+            unlinked=[each for each in self.unlinked if has(each.id)],
+        )
 
 
 class _Page(Struct):

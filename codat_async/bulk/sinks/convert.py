@@ -5,18 +5,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import PullType, resolve_types
+from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.sinks.errors import Faults, SinkError
 from codat_async.bulk.sinks.tally import ConversionProgress, Converted, Tally
 from codat_async.bulk.store import sealed
-from codat_async.bulk.store.directory import lose_files, open_checkpoint, seal_if_idle
+from codat_async.bulk.store.directory import DirectoryError, lose_files, open_checkpoint, seal_if_idle
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.sealed import SealedFile, find_damage, lost_lists, sealed_files
-from codat_async.errors import ConfigurationError
+from codat_async.errors import CodatError, ConfigurationError
 
 __all__ = ["check_sinks", "convert"]
 
@@ -65,6 +67,9 @@ def convert(
     While a pull is running, what it has sealed so far is converted; if another conversion is
     running in the directory, this one waits until that ends.
 
+    If the directory has shards, those that have begun are converted, each with the Parquet files in its
+    own ``parquet``, and all into one DuckDB file.
+
     The function blocks: in an event loop call it with :func:`asyncio.to_thread`. ``on_progress``
     is called after each block of records and each file, from the converting threads, one at a time.
 
@@ -74,6 +79,17 @@ def convert(
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     root = Path(directory)
+    if (parts := pull_directories(root)) != [root]:
+        return _convert_shards(
+            parts,
+            on_progress,
+            parquet=parquet,
+            duckdb=duckdb,
+            types=types,
+            line_items=line_items,
+            current=current,
+            as_of=as_of,
+        )
     kinds = resolve_types(types)
     names = [kind.name for kind in kinds]
     moment = None if as_of is None else sealed.as_of(root, as_of)
@@ -97,6 +113,36 @@ def convert(
         raise SinkError(f"cannot convert {root}: {error}") from error
     faults.raise_any()
     return done
+
+
+def _convert_shards(
+    parts: Sequence[Path], on_progress: Callable[[ConversionProgress], None] | None, **options: Any
+) -> list[Converted]:
+    """Convert each shard as far as possible, then raise what went wrong in any."""
+    names = [kind.name for kind in resolve_types(options["types"])]
+    files = [file for part in parts for file in sealed_files(part, names)]
+    of_files, of_bytes = len(files), sum(file.size for file in files)
+    before, last = ConversionProgress(), ConversionProgress()
+    done: dict[str, Converted] = {}
+    errors: list[CodatError] = []
+
+    def report(progress: ConversionProgress) -> None:
+        nonlocal last
+        last = before.plus(progress, of_files, of_bytes)
+        if on_progress is not None:
+            on_progress(last)
+
+    for part in parts:
+        try:
+            for each in convert(part, on_progress=report, **options):
+                done.setdefault(each.type, Converted(type=each.type)).add(each)
+        except (DirectoryError, SinkError) as error:
+            errors.append(error)
+        before = last
+    if errors:
+        kind = next((type(each) for each in errors if isinstance(each, DirectoryError)), type(errors[0]))
+        raise kind("; ".join(dict.fromkeys(map(str, errors))))
+    return list(done.values())
 
 
 @contextlib.contextmanager

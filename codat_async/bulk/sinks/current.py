@@ -14,11 +14,16 @@ from codat_async.bulk.sinks.parquet import empty_lists, file_number, parquet_fil
 from codat_async.bulk.sinks.schema import Shape, shape_of
 from codat_async.bulk.store.sealed import AsOf
 
-__all__ = ["current_tables"]
+__all__ = ["current_tables", "has_parquet"]
 
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
 _MOST: Final = 2**63 - 1
+
+
+def has_parquet(root: Path, kind: PullType) -> bool:
+    """Whether a directory has Parquet files of a type."""
+    return bool(parquet_files(root, kind.name))
 
 
 def current_tables(

@@ -1,12 +1,14 @@
 """For those who query what was converted: the columns of each type, and the current records in Parquet."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import resolve_types
+from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import sealed
 
@@ -63,8 +65,14 @@ def current(
     installed.
     """
     check_sinks(parquet=True, duckdb=False)
-    from codat_async.bulk.sinks.current import current_tables
+    from codat_async.bulk.sinks.current import current_tables, has_parquet
 
     (kind,) = resolve_types([data_type])
-    moment = None if as_of is None else sealed.as_of(Path(directory), as_of)
-    return current_tables(Path(directory), kind, deleted=deleted, as_of=moment)
+    root = Path(directory)
+    # The companies of shards differ, so none has another version of a record.
+    parts = [path for path in pull_directories(root) if has_parquet(path, kind)] or [root]
+    moments = [None if as_of is None else sealed.as_of(path, as_of) for path in parts]
+    return chain.from_iterable(
+        current_tables(path, kind, deleted=deleted, as_of=moment)
+        for path, moment in zip(parts, moments, strict=True)
+    )

@@ -38,14 +38,24 @@ class Converted(Struct, kw_only=True):
 class ConversionProgress(Struct, frozen=True, kw_only=True):
     """The progress of a conversion."""
 
-    files: int
+    files: int = 0
     """Raw files done, including those that were up to date."""
-    of_files: int
-    bytes: int
+    of_files: int = 0
+    bytes: int = 0
     """The size of those files, compressed."""
-    of_bytes: int
-    records: int
+    of_bytes: int = 0
+    records: int = 0
     """Records converted by this call."""
+
+    def plus(self, other: "ConversionProgress", of_files: int, of_bytes: int) -> "ConversionProgress":
+        """The progress after this and another part, of so many files and bytes in all."""
+        return ConversionProgress(
+            files=self.files + other.files,
+            of_files=max(of_files, self.files + other.of_files),
+            bytes=self.bytes + other.bytes,
+            of_bytes=max(of_bytes, self.bytes + other.of_bytes),
+            records=self.records + other.records,
+        )
 
 
 class Tally:
