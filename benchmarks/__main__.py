@@ -32,6 +32,11 @@ def main() -> None:
     for outcome in outcomes:
         for verdict in report.verdicts(outcome):
             print(f"{outcome.row.title}: {verdict.text}")
+    for outcome in outcomes:
+        if outcome.row.case == cases.machines.CASE:
+            from benchmarks import plots
+
+            plots.draw_machines(outcome, report.RESULTS / "machines.svg")
     if not arguments.case:
         from benchmarks import plots
 

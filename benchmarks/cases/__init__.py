@@ -13,6 +13,7 @@ from benchmarks.cases import (
     growth,
     imports,
     lists,
+    machines,
     pipeline,
     stall,
 )
@@ -31,6 +32,7 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "bulk": bulk.rows,
     "conversion": conversion.rows,
     "growth": growth.rows,
+    "machines": machines.rows,
 }
 """Functions that return the rows of a case, by its name; the argument is whether to be short."""
 
