@@ -72,7 +72,10 @@ def current(
     # The companies of shards differ, so none has another version of a record.
     parts = [path for path in pull_directories(root) if has_parquet(path, kind)] or [root]
     moments = [None if as_of is None else sealed.as_of(path, as_of) for path in parts]
+    # A list, so that what is missing is known before the first table is asked for.
     return chain.from_iterable(
-        current_tables(path, kind, deleted=deleted, as_of=moment)
-        for path, moment in zip(parts, moments, strict=True)
+        [
+            current_tables(path, kind, deleted=deleted, as_of=moment)
+            for path, moment in zip(parts, moments, strict=True)
+        ]
     )
