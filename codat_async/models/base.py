@@ -1,7 +1,7 @@
 """What every model shares: the Struct they derive from, open enumerations, and the explicit null."""
 
 from enum import StrEnum
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 from msgspec import Raw, Struct, field
 
@@ -31,6 +31,15 @@ class Null:
 # that already handles None needs no third case.
 NULL: Final[None] = cast(None, Null())
 """Assigned to a field, sends an explicit JSON ``null``; ``None`` means absent and is not sent."""
+
+
+ABSENT: Final[Any] = None
+"""The default of a field that every record of the API has, and one of your own need not have."""
+
+if TYPE_CHECKING:
+    RecordId: TypeAlias = str
+else:
+    RecordId = str | None
 
 
 class Model(Struct, kw_only=True, omit_defaults=True, repr_omit_defaults=True, rename="camel", gc=False):

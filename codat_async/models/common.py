@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, Model, OpenEnum, RecordId
 
 
 class DataType(OpenEnum):
@@ -79,8 +79,9 @@ class SupplementalData(Model, kw_only=True):
 class Record(Model, kw_only=True):
     """The read-only fields that listed records share. The API fills them; leave them out of a create."""
 
-    id: str | None = None
-    """The accounting software's own identifier: an opaque string, unique within the company."""
+    id: RecordId = ABSENT
+    """The accounting software's own identifier: an opaque string, unique within the company. None on a
+    record of your own; those that the API returns have one."""
     modified_date: datetime | None = None
     """When Codat's copy last changed: what an incremental read goes by."""
     source_modified_date: datetime | None = None

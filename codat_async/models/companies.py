@@ -1,7 +1,9 @@
 """Companies as Codat keeps them, and their connections to accounting software and other sources."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import field
 
 from codat_async.models.base import Model, OpenEnum
 
@@ -68,6 +70,12 @@ class Connection(Model, kw_only=True):
     """Further properties, by the platform's own names."""
 
 
+if TYPE_CHECKING:
+    _Connections: TypeAlias = list[Connection]
+else:
+    _Connections = list[Connection] | None
+
+
 class ConnectionRequest(Model, kw_only=True):
     """What a connection is created from."""
 
@@ -120,9 +128,14 @@ class Company(Model, kw_only=True):
     """Yours to set."""
     reference_parent_company: CompanyReference | None = None
     reference_subsidiary_companies: list[CompanyReference] | None = None
-    data_connections: list[Connection] | None = None
+    data_connections: _Connections = field(default_factory=list)
     owner_user_ids: list[str] | None = None
     """The users of the Codat account who own the company."""
+
+    def __post_init__(self) -> None:
+        if not self.data_connections:
+            # Also if the API sends null.
+            self.data_connections = []
 
 
 class CompanyRequest(Model, kw_only=True):

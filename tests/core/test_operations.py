@@ -283,7 +283,7 @@ async def test_platform_operations() -> None:
     assert connection.status == ConnectionStatus.UNLINKED
 
 
-COMPANY = {"id": "c", "name": "Acme", "redirect": "https://x"}
+COMPANY = {"id": "c", "name": "Acme", "redirect": "https://x", "dataConnections": []}
 CONNECTION = {
     "id": "n", "integrationId": "i", "platformName": "p", "sourceId": "s", "sourceType": "Accounting",
     "linkUrl": "l", "status": "Linked", "created": "2022-10-23T00:00:00Z",

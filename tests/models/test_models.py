@@ -398,7 +398,7 @@ def test_an_empty_list_in_the_place_of_a_reference() -> None:
 
 NEWER: list[tuple[Any, str]] = [
     (models.JournalLine, '{"netAmount": 1.10, "transactionAmount": 1.25, "transactionCurrency": "EUR"}'),
-    (models.Company, '{"id": "c", "name": "A", "ownerUserIds": ["u"]}'),
+    (models.Company, '{"id": "c", "name": "A", "dataConnections": [], "ownerUserIds": ["u"]}'),
     (
         models.CreateBankAccountTransaction,
         '{"counterparty": "B", "reference": "R", "reconciled": true, "transactionType": "Fee"}',
@@ -558,3 +558,18 @@ def test_an_unlisted_value_does_not_join_the_enumeration() -> None:
     before = list(models.BillStatus)
     models.BillStatus("Disputed")
     assert list(models.BillStatus) == before
+
+
+@pytest.mark.parametrize("sent", ['"dataConnections": null, ', ""])
+def test_connections_of_a_company(sent: str) -> None:
+    """A company without connections has an empty list of them, however the API words that."""
+    company = codec.read(f'{{{sent}"id": "c", "name": "A"}}'.encode(), models.Company)
+    assert company.data_connections == []
+    assert models.Company(id="c", name="A").data_connections == []
+
+
+@pytest.mark.parametrize("sent", ['"id": null, ', ""])
+def test_record_without_an_id(sent: str) -> None:
+    """It is read all the same, and its id is not sent."""
+    text = f'{{{sent}"customerName": "A", "status": "Active"}}'
+    assert b'"id"' not in codec.encode(codec.read(text.encode(), models.Customer))

@@ -39,8 +39,12 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     async for listed in codat.invoices.list("c"):
         assert_type(listed, Invoice)
         assert_type(listed.total_amount, Decimal)
+        assert_type(listed.id, str)
     assert_type(await codat.invoices.list("c").first(), Invoice | None)
     assert_type(await codat.invoices.list("c").collect(), list[Invoice])
+    company = await codat.companies.list(timeout=1, deadline=2.0).one()
+    assert_type(company.data_connections[0].id, str)
+    assert_type(codat.with_options(deadline=2.0), Codat)
 
     assert_type(await codat.invoices.create("c", "n", invoice, timeout_in_minutes=5), PushOperation[Invoice])
     assert_type(
@@ -93,6 +97,9 @@ async def wrong(codat: Codat, bill: Bill) -> None:
     await codat.bills.get("c")  # error: an id is required
     await codat.bills.get("c", "n", "b")  # error: one id too many
     await codat.bills.get("c", 7)  # error: ids are strings
+    await codat.invoices.list("c")  # error: a pager is iterated
+    for _ in codat.invoices.list("c"):  # error: async for
+        pass
     await codat.invoices.create("c", "n", bill)  # error: another record
     await codat.bills.create("c", "n", bill, allow_sync_on_push_complete=True)  # error: not an option there
     await codat.bills.delete("c", "n", "b", timeout_in_minutes=5)  # error: no time-out there

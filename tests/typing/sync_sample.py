@@ -18,6 +18,7 @@ def right(codat: Codat, bill: Bill) -> None:
     for invoice in codat.invoices.list("c"):
         assert_type(invoice.total_amount, Decimal)
     assert_type(codat.invoices.list("c").collect(), list[Invoice])
+    assert_type(codat.invoices.list("c").one(), Invoice)
     operation = codat.bills.create("c", "n", bill, timeout_in_minutes=5)
     assert_type(operation, PushOperation[Bill])
     assert_type(codat.push_operations.wait(operation, timeout=60), PushOperation[Bill])

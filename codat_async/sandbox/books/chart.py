@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from msgspec import Struct
 
@@ -159,7 +159,7 @@ class Chart:
         foreign = None if self.foreign_bank is None else self.roles("bank")[self.foreign_bank]
         return [
             models.Account(
-                id=ref.id,
+                id=cast(str, ref.id),
                 nominal_code=nominal.code,
                 name=nominal.name,
                 description=f"{nominal.name} of {self.profile.name}" if stream.random() < 0.2 else None,

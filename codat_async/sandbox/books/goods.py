@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from random import Random
+from typing import cast
 
 from msgspec import Struct
 
@@ -57,7 +58,7 @@ class Goods:
                 self.bought.append(purchase)
             self.records.append(
                 Item(
-                    id=ref.id,
+                    id=cast(str, ref.id),
                     name=name,
                     code=f"{name[:3].upper()}-{number:04}",
                     type=kind,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec import Struct
 
@@ -185,7 +185,7 @@ def _bank_accounts(chart: Chart) -> list[models.BankAccount]:
     stream = chart.profile.stream("bank_accounts")
     return [
         models.BankAccount(
-            id=ref.id,
+            id=cast(str, ref.id),
             account_name=nominal.name,
             account_type=models.BankAccountType.DEBIT,
             account_number=fill("########", stream),

@@ -1,0 +1,70 @@
+"""The example of a web service, against the sandbox, and what type checkers find in it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codat_async.sandbox import SandboxThread
+from codat_async.sync import Codat
+
+if os.environ.get("CODAT_ASYNC_REQUIRE_EXAMPLES"):
+    import fastapi.testclient as testclient
+else:
+    testclient = pytest.importorskip("fastapi.testclient", reason="fastapi and httpx are not installed")
+
+ROOT = Path(__file__).parents[2]
+SERVICE = ROOT / "examples" / "fastapi_service.py"
+AT_MOST = 2
+"""Type errors in the naive service: a date for a datetime, and a text for a member of an enumeration."""
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[testclient.TestClient, SandboxThread]]:
+    """The service with its client, and the sandbox that it reads."""
+    with SandboxThread(companies=1, seed=7, push_delay=0.05) as sandbox:
+        monkeypatch.setenv("CODAT_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("CODAT_BASE_URL", sandbox.base_url)
+        monkeypatch.syspath_prepend(str(SERVICE.parent))
+        import fastapi_service
+
+        with testclient.TestClient(fastapi_service.app) as http:
+            yield http, sandbox
+
+
+def test_service(service: tuple[testclient.TestClient, SandboxThread]) -> None:
+    """It reads a company and its unpaid invoices, enters a bill, and reports what is not there."""
+    http, sandbox = service
+    (company_id,) = sandbox.company_ids
+    company = http.get(f"/companies/{company_id}").json()
+    assert company["id"] == company_id
+    assert company["connections"]
+    assert http.get("/companies/11111111-2222-4333-8444-555555555555").status_code == 404
+    unpaid = http.get(f"/companies/{company_id}/unpaid").json()
+    assert unpaid
+    assert all(float(each["amount"]) > 0 for each in unpaid)
+    with Codat(sandbox.api_key, base_url=sandbox.base_url) as codat:
+        supplier, account = codat.suppliers.list(company_id).one(), codat.accounts.list(company_id).one()
+    bill = {
+        "supplier_id": supplier.id,
+        "account_id": account.id,
+        "description": "Flour",
+        "issued": "2026-01-31",
+        "amount": "12.50",
+    }
+    entered = http.post(f"/companies/{company_id}/bills", json=bill)
+    assert (entered.status_code, bool(entered.json())) == (200, True), entered.text
+
+
+def test_types_of_the_service() -> None:
+    """mypy --strict and pyright find no more than the two places that are right at run time."""
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    environment = {**os.environ, "MYPYPATH": f"{ROOT}:{ROOT / 'middleware'}"}
+    command = [sys.executable, "-m", "mypy", "--strict", "--output", "json", str(SERVICE)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len([each for each in found if each["severity"] == "error"]) <= AT_MOST, done.stdout
