@@ -131,6 +131,8 @@ class Operation:
     """The type of the record in the answer; ``NoneType`` if that is a stream or empty."""
     body_model: Any = None
     """The type of the JSON body; None if the operation sends none."""
+    _subject: str = ""
+    """Resource, and what it is, for the documentation."""
     _caller: Caller
 
     def __init__(self, path: str, *, method: str | None = None) -> None:
@@ -161,6 +163,7 @@ class Operation:
         self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
         self.name = name
         self.label = f"{self.resource}.{name}"
+        self._subject = f"``{self.resource}``: {(owner.__doc__ or '').strip()}"
 
     def __get__(self, instance: Resource | None, owner: type) -> Self:
         if instance is None:
@@ -190,7 +193,8 @@ class Operation:
         return self.name
 
     def _documentation(self) -> str:
-        parts = (type(self).__doc__, type(self).__call__.__doc__, f"{self.method} {self.path}")
+        call = type(self).__call__.__doc__
+        parts = (type(self).__doc__, call, self._subject, f"{self.method} {self.path}")
         options = self.options and self.options.__doc__
         return "\n\n".join(cleandoc(part) for part in (*parts, options) if part)
 

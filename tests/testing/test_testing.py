@@ -272,3 +272,13 @@ def test_options_of_a_mock() -> None:
     codat.invoices.list("c", page_size=5, deadline=2.0)
     with pytest.raises(TypeError, match="pagesize"):
         codat.invoices.list("c", pagesize=5)
+
+
+def test_help_of_an_operation() -> None:
+    """It has the arguments, what the resource is, and the path; and a resource says what it is."""
+    codat = Codat("key")
+    text = inspect.getdoc(codat.invoices.list) or ""
+    assert "``invoices``: What customers were invoiced: owed to the company." in text
+    assert "GET /companies/{companyId}/data/invoices" in text
+    assert "page_size" in inspect.signature(codat.invoices.list).parameters
+    assert codat.invoices.__doc__ == "What customers were invoiced: owed to the company."
