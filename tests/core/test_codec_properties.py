@@ -116,6 +116,9 @@ def test_decoding_and_encoding_is_the_identity(kind: type[Model]) -> None:
     @relaxed
     @given(record(kind))
     def holds(value: dict[str, Any]) -> None:
+        if kind is models.Company:
+            # Its connections are a list whether the API sends one or not.
+            value["dataConnections"] = value.get("dataConnections") or []
         text = ENCODER.encode(value)
         decoded = codec.read(text, kind)
         encoded = codec.encode(decoded)
