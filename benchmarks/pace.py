@@ -3,12 +3,13 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Final
 
-from benchmarks.report import RESULTS
 from benchmarks.simulation import Log, Row, rows, simulate
 
+PICTURE: Final = Path(__file__).parents[1] / "docs" / "pace.svg"
 _BIN: Final = 10.0
 """Seconds."""
 _COLOURS: Final = ("#0b6e4f", "#c8553d")
@@ -62,7 +63,7 @@ def draw(drawn: Sequence[tuple[Row, Log]]) -> None:
     figure.supxlabel("seconds")
     figure.supylabel("requests a minute")
     figure.tight_layout()
-    figure.savefig(RESULTS / "pace.svg", format="svg", metadata={"Date": None})
+    figure.savefig(PICTURE, format="svg", metadata={"Date": None})
 
 
 def _per_minute(times: Sequence[float], end: float) -> tuple[list[float], list[float]]:

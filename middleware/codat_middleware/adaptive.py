@@ -8,7 +8,7 @@ from msgspec import Struct
 __all__ = ["AdaptiveRate", "Verdict"]
 
 _UNBOUNDED: Final = float("inf")
-_GROWTH: Final = 1.3e-6
+_GROWTH: Final = 1.0e-6
 """Growth away from the peak per second cubed, as a part of the limit."""
 _FLOOR: Final = 1 / 200
 """The lowest rate, as a part of the limit."""
