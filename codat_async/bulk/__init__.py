@@ -3,6 +3,8 @@
 from codat_async.bulk.extract.history import read_history
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.failures import Failure
+from codat_async.bulk.following.bursts import Delivery
+from codat_async.bulk.following.follower import Followed, follow
 from codat_async.bulk.forget import Forgotten, forget
 from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.plan.company_file import CompanyFile, read_company_file
@@ -33,6 +35,7 @@ from codat_async.bulk.status import (
 )
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.events import SyncTrouble
 from codat_async.bulk.store.timeline import Pause, Point, Timeline
 from codat_async.bulk.store.troubles import CompanyTrouble
 from codat_async.bulk.store.writer import DiskFull, WriteError
@@ -47,12 +50,14 @@ __all__ = [
     "Converted",
     "Counts",
     "DamagedFile",
+    "Delivery",
     "DirectoryError",
     "DiskFull",
     "Estimate",
     "Event",
     "Failure",
     "FailureGroup",
+    "Followed",
     "Forgotten",
     "Found",
     "History",
@@ -73,6 +78,7 @@ __all__ = [
     "Shard",
     "SinkBusy",
     "SinkError",
+    "SyncTrouble",
     "Timeline",
     "TypeInventory",
     "UnitFailure",
@@ -84,6 +90,7 @@ __all__ = [
     "convert",
     "current",
     "find_companies",
+    "follow",
     "forget",
     "lake_types",
     "listed_types",

@@ -10,6 +10,7 @@ from codat_async.bulk.shards import by_directory
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import erase
 from codat_async.bulk.store.directory import Directory, DirectoryError, open_checkpoint
+from codat_async.bulk.store.events import erase_events
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.roster import Roster
@@ -126,5 +127,6 @@ def _forget(
             on_step("duckdb")
             forget_duckdb(each, from_duckdb)
     on_step("checkpoint")
+    erase_events(opened.path, companies)
     erase.finish(opened, companies)
     return Forgotten(companies=companies, files=len(replaced), parquet=parquet, duckdb=len(duckdb))

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +119,8 @@ class Pull:
         self._fatal: Exception | None = None
         """The error that ends the pull early."""
         self._stopped = asyncio.Event()
+        self._parts: Mapping[str, Collection[str]] | None = None
+        """The names of the data types by company, if they differ."""
         self.monitor = Monitor(codat.governor, on_event)
         """Keeps the counts of the pull; replaced when a resumed run is followed by an incremental one."""
         self._compression = options.compression or available()
@@ -133,8 +135,7 @@ class Pull:
             raise write_error(error) from error
 
     async def _run(self) -> Report:
-        began = time.monotonic()
-        options = self._options
+        began, options = time.monotonic(), self._options
         with open_directory(self._into, self._shard, start_over=options.full) as directory:
             self._check_source(directory)
             found, may_be_empty = await self._find()
@@ -147,17 +148,51 @@ class Pull:
                 self.monitor.emit("file_damaged", path=str(damage.path), reason=damage.reason)
             resumable = True
             while True:
-                run, resumed = await asyncio.to_thread(self._choose_run, directory, found, resumable)
-                units = sum(unit_counts(found.subjects, self._kinds).values())
-                if not resumed and not options.allow_partial:
-                    await self._check_quota(found, units, run)
-                run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed, found)
-                report = await self._execute(directory, run, resumed, found, tally, began)
-                age = datetime.now(UTC) - datetime.fromisoformat(run.began)
-                if not resumed or self._fatal is not None or age < _STALE:
+                report, again = await self._once(directory, found, began, resumable=resumable)
+                if not again:
                     return report
                 self.monitor = Monitor(self._codat.governor, self._on_event)
                 resumable = False
+
+    async def run_in(
+        self, directory: Directory, found: Found, types: Mapping[str, Collection[str]] | None = None
+    ) -> Report:
+        """Run in a directory that the caller holds, and has recovered, as a run of its own.
+
+        ``found`` are the companies, of which those with a record are written. ``types`` are the names of
+        the data types of each; then the run is a part of following, and leaves ``report.json`` as it is.
+        Raises as :meth:`run` does; what ended the run early is in :attr:`fatal`.
+        """
+        began, self._parts = time.monotonic(), types
+        try:
+            self._check_source(directory)
+            if types is None:
+                await self._check_account(directory, found)
+            self._note_companies(directory, found)
+            if types is None and not found.subjects:
+                raise NothingToPull(_nothing_to_pull(found, self._options.companies))
+            report, _ = await self._once(directory, found, began, resumable=False)
+        except (OSError, sqlite3.Error) as error:
+            raise write_error(error) from error
+        return report
+
+    @property
+    def fatal(self) -> Exception | None:
+        """The error that ended the pull early; None if none did."""
+        return self._fatal
+
+    async def _once(
+        self, directory: Directory, found: Found, began: float, *, resumable: bool
+    ) -> tuple[Report, bool]:
+        """Resume a run or start one; returns its report, and whether an incremental run is to follow."""
+        run, resumed = await asyncio.to_thread(self._choose_run, directory, found, resumable)
+        units = sum(unit_counts(found.subjects, self._kinds).values())
+        if not resumed and not self._options.allow_partial:
+            await self._check_quota(found, units, run)
+        run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed, found)
+        report = await self._execute(directory, run, resumed, found, tally, began)
+        age = datetime.now(UTC) - datetime.fromisoformat(run.began)
+        return report, resumed and self._fatal is None and age >= _STALE
 
     # --- before anything is written --------------------------------------------------------
 
@@ -253,7 +288,9 @@ class Pull:
         """An interrupted run to resume, or else a new one; and whether it is resumed."""
         checkpoint, options = directory.checkpoint, self._options
         with checkpoint.transaction():
-            checkpoint.work.want(subject.id for subject in found.subjects)
+            parts = self._parts
+            masks = None if parts is None else {each: checkpoint.keys.types(parts[each]) for each in parts}
+            checkpoint.work.want((subject.id for subject in found.subjects), masks)
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             interrupted = self._interrupted(checkpoint, mask) if resumable else None
         if interrupted is not None:
@@ -423,7 +460,8 @@ class Pull:
                 checkpoint.mark()
                 if not stopped and not checkpoint.work.unfinished(run):
                     checkpoint.end_run(run, report.ended)
-            write_report(directory.path / REPORT, report)
+            if self._parts is None:
+                write_report(directory.path / REPORT, report)
         self.monitor.emit(
             "run_done" if report.outcome == Outcome.DONE else "run_stopped",
             run=run.id,

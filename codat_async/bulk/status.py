@@ -26,6 +26,7 @@ from codat_async.bulk.store.directory import (
     open_checkpoint,
     running_pull,
 )
+from codat_async.bulk.store.events import SyncTrouble, read_events
 from codat_async.bulk.store.files import FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
@@ -84,6 +85,10 @@ class Inventory(Struct, kw_only=True):
     """The companies that are no longer linked or listed."""
     forgotten: int
     """Companies that were forgotten, and that a pull does not read unless they are named."""
+    events: int = 0
+    """Events of webhooks that were received and are still to be followed."""
+    troubles: list[SyncTrouble] = []
+    """The data types whose last sync failed, and the broken connections, according to events."""
     process: int | None = None
     """The id of the process that pulls now, or of one of them; None if none does."""
     shards: int | None = None
@@ -221,6 +226,7 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
         outcome = Outcome.PARTIAL if total.lists > total.open + total.failed else Outcome.FAILED
     else:
         outcome = Outcome.DONE
+    events, troubles = read_events(path)
     inventory = Inventory(
         outcome=outcome if process is None else Outcome.PARTIAL,
         run=run.id,
@@ -234,6 +240,8 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
         damaged=[str(each) for each in damages],
         absent=checkpoint.roster.absent(),
         forgotten=checkpoint.roster.forgotten(),
+        events=events,
+        troubles=troubles,
         process=process,
     )
     return inventory, damages

@@ -33,6 +33,11 @@ def format_inventory(found: Inventory, directory: str) -> str:
         )
     lines = [format_table(rows), "", *format_failures(found.failures), *found.damaged]
     lines += format_absent(found.absent, len(found.absent))
+    for trouble in found.troubles:
+        text = f": {trouble.text}" if trouble.text else ""
+        lines.append(f"company {trouble.company}, {trouble.subject}: {trouble.status} at {trouble.at}{text}")
+    if found.events:
+        lines.append(f"{pluralize(found.events, 'event')} to be followed")
     if found.total.syncing:
         lines.append(f"{pluralize(found.total.syncing, 'list')} not read, since a sync of them was running")
     if found.total.not_synced:

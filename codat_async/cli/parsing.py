@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,8 @@ __all__ = [
     "parse_company_ids",
     "parse_days",
     "parse_list",
+    "parse_secrets",
+    "parse_time_of_day",
     "parse_time_span",
     "read_api_key",
     "write_file",
@@ -164,3 +166,19 @@ def parse_days(text: str) -> int | None:
     if not match:
         raise InputError(f"{text!r} is not a number of days; examples: 28d, 7, never")
     return int(match[1])
+
+
+def parse_time_of_day(text: str) -> time:
+    """Parse a time of day such as ``02:00``."""
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
+    if not match or int(match[1]) > 23 or int(match[2]) > 59:
+        raise InputError(f"{text!r} is not a time of day; examples: 02:00, 23:30")
+    return time(int(match[1]), int(match[2]))
+
+
+def parse_secrets(file: Path) -> list[str]:
+    """Return the secrets of webhooks in a file, one a line."""
+    secrets = [line.strip() for line in _read_text(file, "the secret file").splitlines() if line.strip()]
+    if not secrets:
+        raise InputError(f"the secret file {file} is empty")
+    return secrets

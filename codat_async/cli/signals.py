@@ -20,6 +20,8 @@ class SignalHandler:
 
     def __init__(self) -> None:
         self.received = False
+        self.drain: Callable[[], object] | None = None
+        """Called in the event loop at the first signal, instead of cancelling the task."""
         self._main: asyncio.Task[Any] | None = None
 
     def run(self, main: Callable[[], Awaitable[Any]]) -> Any:
@@ -33,7 +35,7 @@ class SignalHandler:
                 self._main = None
 
         result = asyncio.run(cancellable())
-        if self.received:
+        if self.received and self.drain is None:
             # The signal was too late to cancel the task, but it must still stop whatever follows.
             raise KeyboardInterrupt
         return result
@@ -44,6 +46,9 @@ class SignalHandler:
         self.received = True
         if main is None or again:
             raise KeyboardInterrupt
+        if self.drain is not None:
+            main.get_loop().call_soon_threadsafe(self.drain)
+            return
         main.cancel()
         # The event loop may be waiting in select(); this wakes it up.
         main.get_loop().call_soon_threadsafe(lambda: None)

@@ -19,6 +19,7 @@ ROOT = Path(bulk.__file__).parent
 PACKAGE = "codat_async.bulk"
 
 BELOW: dict[str, set[str]] = {
+    "following": {"extract", "plan", "progress", "report", "runner", "shards", "store"},
     "runner": {"extract", "plan", "progress", "report", "shards", "store"},
     "dask": {"extract", "plan", "progress", "report", "runner", "shard_worker", "shards", "store"},
     "shard_worker": {"extract", "plan", "progress", "report", "runner", "shards", "store"},
@@ -102,15 +103,15 @@ def test_a_room_imports_only_those_below_it(name: str) -> None:
 
 def test_the_rooms_have_no_circle() -> None:
     """Nor does the table allow one. Below the two rooms for several machines, which nothing else imports,
-    there are at most 36 arrows on 6 floors."""
+    there are at most 43 arrows on 7 floors."""
     arrows = graph(room)
     assert "dask" not in set().union(*arrows.values())
     machines = {"dask", "shard_worker"}
     rest = {name: targets for name, targets in arrows.items() if name not in machines}
     assert not machines & set().union(*rest.values())
-    assert floors(rest) <= 6
+    assert floors(rest) <= 7
     assert floors(arrows) <= floors(BELOW) <= 8
-    assert sum(map(len, rest.values())) <= 36
+    assert sum(map(len, rest.values())) <= 43
 
 
 def test_the_modules_have_no_circle() -> None:

@@ -20,6 +20,7 @@ from codat_async.bulk.store.journal import Journal
 from codat_async.bulk.store.layout import (
     CHECKPOINT,
     CONVERT_LOCK,
+    EVENTS,
     OWN_NAMES,
     PULL_LOCK,
     REPORT,
@@ -149,7 +150,8 @@ class Directory:
         checkpoint: Checkpoint | None = getattr(self, "checkpoint", None)
         unused = False
         if checkpoint is not None:
-            unused = checkpoint.last_run() is None and self.aside is None
+            events = (self.path / EVENTS).exists()
+            unused = checkpoint.last_run() is None and self.aside is None and not events
             checkpoint.close()
             del self.checkpoint
             if unused:

@@ -13,6 +13,7 @@ __all__ = [
     "CHECKPOINT",
     "CONVERT_LOCK",
     "DAMAGED",
+    "EVENTS",
     "OWN_NAMES",
     "PAGE",
     "PULL_LOCK",
@@ -28,6 +29,8 @@ PAGE: Final = "report.html"
 PULL_LOCK: Final = "pull.lock"
 CONVERT_LOCK: Final = "convert.lock"
 DAMAGED: Final = "damaged"
+EVENTS: Final = "events.sqlite"
+"""The events of webhooks that are still to be followed."""
 OWN_NAMES: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", f"{CHECKPOINT}-journal"}
 """What an interrupted start may leave behind."""
 

@@ -107,6 +107,15 @@ class Roster:
         found = set(fresh)
         return [each for each in self.absent() if each.company in found] if fresh else []
 
+    def unlist(self, company: str) -> None:
+        """Note that a company is no longer listed; nothing of it is removed."""
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        self._db.execute(
+            "update companies set absent = 'unlisted', since = ?, link = null, marked = 0"
+            " where id = ? and absent is not 'unlisted'",
+            (moment, company),
+        )
+
     def absent(self) -> list[Absent]:
         """The companies that are no longer linked or listed."""
         rows = self._db.execute(

@@ -59,12 +59,18 @@ class Work:
         self._db = db
         self._keys = keys
 
-    def want(self, companies: Iterable[str]) -> None:
-        """Restrict what follows to these companies; not stored."""
-        self._db.execute("create temp table if not exists wanted (company integer primary key)")
+    def want(self, companies: Iterable[str], types: Mapping[str, int] | None = None) -> None:
+        """Restrict what follows to these companies; not stored.
+
+        ``types`` are those of each company that :meth:`queue` is restricted to, a bit for each key.
+        """
+        self._db.execute(
+            "create temp table if not exists wanted (company integer primary key, types integer not null)"
+        )
         self._db.execute("delete from wanted")
         self._db.executemany(
-            "insert or ignore into wanted values (?)", ((self._keys.company(each),) for each in companies)
+            "insert or ignore into wanted values (?, ?)",
+            ((self._keys.company(each), -1 if types is None else types.get(each, 0)) for each in companies),
         )
 
     # --- what is to be read --------------------------------------------------------------
@@ -76,21 +82,24 @@ class Work:
         """
         db = self._db
         fresh = db.execute(
-            "select c.id, :types & ~coalesce(a.types, 0) from wanted w join companies c on c.key = w.company"
+            "select c.id, :types & w.types & ~coalesce(a.types, 0)"
+            " from wanted w join companies c on c.key = w.company"
             " left join asked a on a.company = w.company and a.run = :run"
-            " where :types & ~coalesce(a.types, 0) <> 0",
+            " where :types & w.types & ~coalesce(a.types, 0) <> 0",
             {"types": types, "run": run.key},
         ).fetchall()
         db.execute(
-            "update asked set types = types & ~:types, queued = queued & ~:types"
-            " where run <> :run and company in (select company from wanted)",
+            "update asked set types = asked.types & ~(:types & w.types),"
+            " queued = queued & ~(:types & w.types)"
+            " from wanted w where run <> :run and w.company = asked.company",
             {"types": types, "run": run.key},
         )
         db.execute("delete from asked where types = 0")
         db.execute(
             "insert into asked (company, run, types, queued)"
-            " select company, :run, :types, :types from wanted where true on conflict do update set"
-            " queued = queued | (:types & ~types), types = types | :types",
+            " select company, :run, :types & types, :types & types from wanted where :types & types <> 0"
+            " on conflict do update set"
+            " queued = queued | (excluded.types & ~types), types = types | excluded.types",
             {"types": types, "run": run.key},
         )
         return fresh
@@ -314,6 +323,17 @@ class Work:
                 Opened(Unit(self._keys.type_name(type_key), company, connection, account), state, before)
             )
         return found, rows[-1][:3] if len(rows) == _PAGE else None
+
+    def left(self, company: str, types: int) -> list[str]:
+        """The types of a company, of those given as bits, that have lists which are not read yet."""
+        key = self._keys.company(company)
+        rows = self._db.execute(
+            f"select distinct type from lists where company = ? and {_OPEN} and (1 << type) & ? <> 0",
+            (key, types),
+        ).fetchall()
+        masks = self._db.execute("select queued & ? from asked where company = ?", (types, key)).fetchall()
+        found = {row[0] for row in rows}.union(*(types_in(mask) for (mask,) in masks))
+        return sorted(map(self._keys.type_name, found))
 
     def open_count(self, types: int | None = None) -> tuple[int, int]:
         """Lists that are open, those that failed among them: of all, or of wanted companies and types."""

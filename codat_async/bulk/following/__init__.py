@@ -1,0 +1,1 @@
+"""Following events: pulling what a webhook says has changed."""

@@ -1,0 +1,387 @@
+"""Follows events: pulls the lists that they name, and acknowledges each once its records are committed."""
+
+import asyncio
+import contextlib
+import logging
+import time as clock
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.following.bursts import Burst, Bursts, Delivery
+from codat_async.bulk.following.hold import Hold
+from codat_async.bulk.following.needs import need_of, troubles_of, types_by_key
+from codat_async.bulk.plan.companies import Found, Subject, find_companies
+from codat_async.bulk.plan.data_types import resolve_types
+from codat_async.bulk.plan.estimate import QuotaTooSmall
+from codat_async.bulk.progress import Event as Progress
+from codat_async.bulk.report import Report
+from codat_async.bulk.runner import NothingToPull, Pull
+from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.events import EventStore
+from codat_async.bulk.store.writer import WriteError
+from codat_async.client import Codat
+from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
+from codat_async.webhooks import RateLimitReached, RateLimitReset
+from codat_middleware.text import one_line
+
+__all__ = ["Followed", "Follower", "follow"]
+
+_log = logging.getLogger(__name__)
+_RETRIES: Final = (30.0, 120.0, 600.0)
+"""Seconds from each failed pull of a company to the next; then its lists are left to the nightly pull."""
+_LONGEST_WAIT: Final = 60.0
+"""Seconds between attempts while the API cannot be reached."""
+_INTERVAL: Final = 1.0
+"""Least seconds between pulls, since each is a run of its own, named by the second in which it began."""
+_COMPANIES: Final = 500
+"""Companies that are pulled together."""
+_MOST: Final = 10_000
+"""Events that are held in memory; the next ones are not taken until some are done."""
+_NIGHT: Final = "nightly"
+"""The fact of the checkpoint that has the start of the last nightly pull."""
+
+
+class Followed(Struct):
+    """What has been done so far."""
+
+    events: int = 0
+    """Events that were taken."""
+    acknowledged: int = 0
+    pulls: int = 0
+    """Pulls of companies that events named; several companies may share one."""
+    companies: int = 0
+    """Companies in them."""
+    requests: int = 0
+    """Requests of their lists and data status."""
+    nights: int = 0
+    """Nightly pulls that ended."""
+    ignored: Counter[str] = Counter()
+    """Data types of events that are not pulled, as Codat names them, such as ``banking-transactions``."""
+    last_error: str | None = None
+    """Why the latest pull did not end, or was not begun."""
+
+
+async def follow(
+    events: AsyncIterable[Delivery],
+    codat: Codat,
+    into: Path | str,
+    *,
+    options: PullOptions | None = None,
+    gather: float = 3.0,
+    nightly: time | None = None,
+    on_event: Callable[[Progress], None] | None = None,
+) -> Followed:
+    """Pull what events say has changed into a directory, until there are no more; then return what was done.
+
+    ``events`` come from a queue of your own. Each is acknowledged once, when the records are committed
+    to disk, and stays unacknowledged otherwise: it has to be delivered again to the next call. Events of
+    one company that come within ``gather`` seconds are one pull. ``nightly`` is a time in UTC at
+    which everything is pulled as :func:`~codat_async.bulk.runner.pull` does, so that what no event named
+    is found too. The directory is locked until the call ends.
+
+    Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
+    :class:`~codat_async.errors.Unauthorized`, :class:`~codat_async.bulk.store.writer.WriteError`, and
+    :class:`ValueError` for the options ``full``, ``refresh`` and ``company_query``. Other errors of the
+    API are logged, and the pull is attempted again.
+    """
+    with Directory(Path(into)) as directory:
+        store = EventStore(directory.path)
+        try:
+            follower = Follower(
+                codat, directory, store, options, gather=gather, nightly=nightly, on_event=on_event
+            )
+            return await follower.run(events)
+        finally:
+            store.close()
+
+
+class Follower:
+    """One call of :func:`follow`, in a directory that the caller holds."""
+
+    def __init__(
+        self,
+        codat: Codat,
+        directory: Directory,
+        store: EventStore,
+        options: PullOptions | None = None,
+        *,
+        gather: float = 3.0,
+        nightly: time | None = None,
+        on_event: Callable[[Progress], None] | None = None,
+    ) -> None:
+        options = options or PullOptions()
+        if options.full or options.refresh or options.company_query is not None:
+            raise ValueError("events cannot be followed with full, refresh or company_query")
+        self.done = Followed(ignored=Counter())
+        self.hold = Hold()
+        self._codat = codat
+        self._directory = directory
+        self._store = store
+        self._options = options
+        self._chosen = None if options.companies is None else frozenset(options.companies)
+        self._on_event = on_event
+        self._by_key = types_by_key(resolve_types(options.types))
+        self._bursts = Bursts(gather)
+        self._pulling: Sequence[Burst] = ()
+        self._subjects: dict[str, Subject] | None = None
+        """The companies by id, so that none is asked for before each pull; None before they are known."""
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._not_before = 0.0
+        self._errors = 0
+        self._nightly = nightly
+        self._next_night = None if nightly is None else self._night_after(self._last_night())
+
+    # --- the loop --------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not acknowledged."""
+        return self.done.events - self.done.acknowledged
+
+    @property
+    def failing(self) -> int:
+        """Companies whose last pull failed, and that are pulled again."""
+        return self._bursts.failing
+
+    async def run(self, events: AsyncIterable[Delivery]) -> Followed:
+        """Follow events until there are no more, and what they ask for is pulled."""
+        await asyncio.to_thread(self._directory.recover)
+        reader = asyncio.create_task(self._read(events))
+        reader.add_done_callback(lambda _: self._changed.set())
+        try:
+            while not await self._step(reader):
+                pass
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await reader
+        return self.done
+
+    async def _step(self, reader: "asyncio.Task[None]") -> bool:
+        """Do what is due, or wait until something is; whether there is nothing left to do."""
+        ended = reader.done()
+        if ended:
+            reader.result()
+        self._changed.clear()
+        await self._acknowledge(self.hold.expired(datetime.now(UTC)))
+        try:
+            if self._may_pull() and await self._work(ended=ended):
+                self._errors = 0
+                return False
+        except (Unauthorized, WriteError, DirectoryError):
+            raise
+        except QuotaExhausted as error:
+            self._fail(error)
+            self.hold.close(error.resets_at)
+        except ApiPaused as error:
+            self._fail(error)
+            self.hold.close(datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0))
+        except CodatError as error:
+            self._fail(error)
+            self._errors += 1
+            self._not_before = clock.monotonic() + min(_LONGEST_WAIT, 2.0**self._errors)
+        if ended and len(self._bursts) == self._bursts.failing:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pause(ended=ended)):
+                await self._changed.wait()
+        return False
+
+    def _fail(self, error: CodatError) -> None:
+        self.done.last_error = str(error)
+        _log.warning("the pull is attempted again later: %s", one_line(str(error)))
+
+    def _may_pull(self) -> bool:
+        return self.hold.until is None and clock.monotonic() >= self._not_before
+
+    def _pause(self, *, ended: bool) -> float | None:
+        """Seconds until something can be due, if no event comes."""
+        now, today = clock.monotonic(), datetime.now(UTC)
+        if self.hold.until is not None:
+            return max(0.0, (self.hold.until - today).total_seconds())
+        due = [self._bursts.next_due()]
+        if self._subjects is None or ended:
+            due.append(now)
+        if self._next_night is not None:
+            due.append(now + (self._next_night - today).total_seconds())
+        first = min((each for each in due if each is not None), default=None)
+        return None if first is None else max(0.0, first - now, self._not_before - now)
+
+    async def _work(self, *, ended: bool) -> bool:
+        """Do one of the things that are due; False if none is."""
+        if self._subjects is None:
+            await self._find_all()
+        elif self._next_night is not None and datetime.now(UTC) >= self._next_night:
+            await self._pull_night()
+        else:
+            self._pulling = self._bursts.take(clock.monotonic(), _COMPANIES, ended=ended)
+            if not self._pulling:
+                return False
+            self._not_before = clock.monotonic() + _INTERVAL
+            try:
+                await self._pull(self._pulling)
+            finally:
+                for each in self._pulling:
+                    self._bursts.put_back(each, clock.monotonic())
+                self._pulling = ()
+        return True
+
+    # --- events ----------------------------------------------------------------------------
+
+    async def _read(self, events: AsyncIterable[Delivery]) -> None:
+        async for delivery in events:
+            self.done.events += 1
+            await self._take(delivery)
+            self._changed.set()
+            while self.waiting >= _MOST:
+                self._room.clear()
+                await self._room.wait()
+
+    async def _take(self, delivery: Delivery) -> None:
+        event, now = delivery.event, datetime.now(UTC)
+        if troubles := troubles_of(event, now):
+            await asyncio.to_thread(self._store.note, troubles)
+        if isinstance(event, RateLimitReached):
+            await self._acknowledge(self.hold.reached(event, delivery, now))
+            return
+        if isinstance(event, RateLimitReset):
+            await self._acknowledge(self.hold.reset(event, delivery, now))
+            return
+        need, company = need_of(event, self._by_key), event.company_id
+        for each in need.ignored:
+            if each not in self.done.ignored:
+                _log.info("events of the data type %s are ignored: it is not pulled", one_line(each))
+        self.done.ignored.update(need.ignored)
+        if company is None or not need.any or (self._chosen is not None and company not in self._chosen):
+            await self._acknowledge([delivery])
+        else:
+            self._bursts.add(company, need, delivery, clock.monotonic())
+
+    async def _acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        for each in deliveries:
+            try:
+                await each.acknowledge()
+            except Exception:
+                # It comes again, and then the data status says that nothing changed.
+                _log.exception("an event could not be acknowledged")
+            self.done.acknowledged += 1
+        self._room.set()
+
+    # --- pulls -----------------------------------------------------------------------------
+
+    async def _find_all(self) -> Found:
+        options = self._options
+        found = await find_companies(
+            self._codat, options.companies, include_unlinked=options.include_unlinked
+        )
+        self._subjects = {each.id: each for each in found.subjects}
+        return found
+
+    async def _pull(self, bursts: Sequence[Burst]) -> None:
+        """Pull companies, each with its own types; settles those that are done or pulled again later."""
+        assert self._subjects is not None
+        checkpoint, by_company = self._directory.checkpoint, {each.company: each for each in bursts}
+        roster = checkpoint.roster
+        live = [each for each in bursts if not each.deleted and not roster.is_forgotten(each.company)]
+        unknown = [each.company for each in live if each.look or each.company not in self._subjects]
+        found = await find_companies(self._codat, unknown, include_unlinked=self._options.include_unlinked)
+        failures = dict(found.failures)
+        # Those that are gone, and those that are pulled again later, are no failures of this run.
+        found.failures = []
+        self._unlist(
+            [each.company for each in bursts if each.deleted]
+            + [company for company, failure in failures.items() if failure.kind == "no_company"]
+        )
+        failures = {company: each for company, each in failures.items() if each.kind != "no_company"}
+        self._subjects |= {each.id: each for each in found.subjects}
+        asked = set(unknown)
+        found.subjects += [self._subjects[each.company] for each in live if each.company not in asked]
+        found.visible.update(each.id for each in found.subjects)
+        types = {
+            each.id: by_company[each.id].types if each.id in by_company else frozenset[str]()
+            for each in found.subjects
+        }
+        if types or roster.unmarked():
+            names = sorted(frozenset[str]().union(*types.values())) or ["companies"]
+            await self._run(found, types, names)
+        for burst in bursts:
+            mask = checkpoint.keys.types(burst.types)
+            left = "" if burst.company not in types else ", ".join(checkpoint.work.left(burst.company, mask))
+            if burst.company in failures:
+                left = failures[burst.company].text
+            await self._settle(burst, left)
+        self._pulling = ()
+
+    def _unlist(self, companies: Sequence[str]) -> None:
+        assert self._subjects is not None
+        checkpoint = self._directory.checkpoint
+        with checkpoint.transaction():
+            for company in companies:
+                self._subjects.pop(company, None)
+                checkpoint.roster.unlist(company)
+
+    async def _run(self, found: Found, types: dict[str, frozenset[str]], names: Sequence[str]) -> None:
+        options = replace(self._options, companies=[*types], types=names, allow_partial=True)
+        job = Pull(self._codat, self._directory.path, options, self._on_event)
+        report = await job.run_in(self._directory, found, types)
+        self.done.requests += report.total.requests
+        if job.fatal is not None:
+            raise job.fatal
+        self.done.pulls += 1
+        self.done.companies += len(types)
+        self.done.last_error = None
+
+    async def _settle(self, burst: Burst, left: str) -> None:
+        """Acknowledge the events of a company, or have it pulled again if something of it is left."""
+        self._pulling = [each for each in self._pulling if each is not burst]
+        if left and burst.attempts < len(_RETRIES):
+            wait = _RETRIES[burst.attempts]
+            burst.attempts += 1
+            _log.warning("company %s is pulled again in %.0f s: %s", one_line(burst.company), wait, left)
+            self._bursts.put_back(burst, clock.monotonic() + wait)
+            return
+        if left:
+            _log.error("company %s is left to the next whole pull: %s", one_line(burst.company), left)
+        await self._acknowledge(burst.deliveries)
+
+    # --- the nightly pull ------------------------------------------------------------------
+
+    def _last_night(self) -> datetime:
+        checkpoint = self._directory.checkpoint
+        known = checkpoint.fact(_NIGHT)
+        if known is None:
+            with checkpoint.transaction():
+                checkpoint.note(_NIGHT, known := datetime.now(UTC).isoformat())
+        return datetime.fromisoformat(known)
+
+    def _night_after(self, moment: datetime) -> datetime:
+        assert self._nightly is not None
+        night = datetime.combine(moment.date(), self._nightly.replace(tzinfo=None), UTC)
+        return night if night > moment else night + timedelta(days=1)
+
+    async def _pull_night(self) -> Report | None:
+        """Pull everything; None if it was not begun."""
+        began, report = datetime.now(UTC), None
+        found = await self._find_all()
+        job = Pull(self._codat, self._directory.path, self._options, self._on_event)
+        try:
+            report = await job.run_in(self._directory, found)
+        except (QuotaTooSmall, NothingToPull) as error:
+            self.done.last_error = str(error)
+            _log.warning("the nightly pull was not begun: %s", one_line(str(error)))
+        if job.fatal is not None:
+            raise job.fatal
+        checkpoint = self._directory.checkpoint
+        with checkpoint.transaction():
+            checkpoint.note(_NIGHT, began.isoformat())
+        self._next_night = self._night_after(began)
+        self.done.nights += 1
+        return report

@@ -1,0 +1,158 @@
+"""Receives webhooks over HTTP into a durable queue in the directory, and follows them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import time
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.following.bursts import Delivery
+from codat_async.bulk.following.follower import Followed, Follower
+from codat_async.bulk.progress import Event
+from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.events import EventStore
+from codat_async.client import Codat
+from codat_async.webhooks import parse
+from codat_async.webhooks.endpoint import Message, WebhookEndpoint
+
+__all__ = ["EventQueue", "Listener"]
+
+_GRACE: Final = 30.0
+"""Seconds to end a pull that is under way; the next start repeats one that was cut short."""
+HEALTH: Final = "/health"
+
+
+class EventQueue:
+    """The events of a store, in the order in which they were received."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    async def put(self, message: Message) -> None:
+        """Store an event durably; one with the id of another is dropped."""
+        if await asyncio.to_thread(self._store.put, message.id, message.body):
+            self._changed.set()
+
+    async def _done(self, seq: int) -> None:
+        await asyncio.to_thread(self._store.done, seq)
+
+    def end(self) -> None:
+        """Yield no more events; those that are left stay in the store."""
+        self._ended = True
+        self._changed.set()
+
+    async def deliveries(self) -> AsyncGenerator[Delivery, None]:
+        """The events that are not acknowledged, earlier ones first, then each that comes."""
+        after = 0
+        while not self._ended:
+            self._changed.clear()
+            found = await asyncio.to_thread(self._store.waiting, after)
+            for each in found:
+                if self._ended:
+                    return
+                after = each.seq
+                yield Delivery(event=parse(each.body), acknowledge=partial(self._done, each.seq))
+            if not found and not self._ended:
+                await self._changed.wait()
+
+
+class Listener:
+    """A server for webhooks that follows them into a directory.
+
+    POST to any path delivers an event; ``GET /health`` answers with the state, as JSON.
+    """
+
+    def __init__(
+        self,
+        into: Path,
+        secret: str | Sequence[str],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        options: PullOptions | None = None,
+        gather: float = 3.0,
+        nightly: time | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        on_ready: Callable[[str], object] = lambda url: None,
+    ) -> None:
+        self._into = into
+        self._secret = secret
+        self._host, self._port = host, port
+        self._options = options
+        self._gather = gather
+        self._nightly = nightly
+        self._on_event = on_event
+        self._on_ready = on_ready
+
+    async def run(self, codat: Codat, stopped: asyncio.Event) -> Followed:
+        """Listen and follow until the event is set; then end the pull under way, and return what was done.
+
+        Raises what :func:`~codat_async.bulk.following.follower.follow` raises,
+        :class:`~codat_async.webhooks.errors.WebhookSecretInvalid`, and OSError if it cannot listen.
+        """
+        # A secret that cannot be used is reported before the directory is created.
+        WebhookEndpoint(self._secret, lambda message: asyncio.sleep(0))
+        with Directory(self._into) as directory, contextlib.closing(EventStore(directory.path)) as store:
+            queue = EventQueue(store)
+            follower = Follower(
+                codat,
+                directory,
+                store,
+                self._options,
+                gather=self._gather,
+                nightly=self._nightly,
+                on_event=self._on_event,
+            )
+            async with self._serving(WebhookEndpoint(self._secret, queue.put), follower, store) as url:
+                self._on_ready(url)
+                following = asyncio.create_task(follower.run(queue.deliveries()))
+                ending = asyncio.create_task(stopped.wait())
+                try:
+                    await asyncio.wait([following, ending], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    ending.cancel()
+                    queue.end()
+                    if not stopped.is_set():
+                        following.cancel()
+                    # The server goes on: what it receives meanwhile is stored, too.
+                    await asyncio.wait([following], timeout=_GRACE)
+                    following.cancel()
+                    await asyncio.wait([following])
+            return follower.done if following.cancelled() else following.result()
+
+    @contextlib.asynccontextmanager
+    async def _serving(
+        self, endpoint: WebhookEndpoint, follower: Follower, store: EventStore
+    ) -> AsyncGenerator[str, None]:
+        async def health(request: web.Request) -> web.Response:
+            until = follower.hold.until
+            state = {
+                "status": "ok" if until is None and not follower.failing else "waiting",
+                "events": await asyncio.to_thread(store.count),
+                "failing_companies": follower.failing,
+                "closed_until": until,
+                "done": follower.done,
+            }
+            return web.Response(body=msgspec.json.encode(state), content_type="application/json")
+
+        app = web.Application()
+        app.router.add_get(HEALTH, health)
+        app.router.add_post("/{path:.*}", endpoint.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port)
+            await site.start()
+            port = runner.addresses[0][1]
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            yield f"http://{host}:{port}"
+        finally:
+            await runner.cleanup()
