@@ -372,7 +372,9 @@ async def test_directory_is_locked_while_events_are_followed(
     assert len(refused) == 1
 
 
-@pytest.mark.parametrize("options", [{"full": True}, {"refresh": True}, {"company_query": "a=b"}])
+@pytest.mark.parametrize(
+    "options", [{"full": True}, {"refresh": True}, {"company_query": "a=b"}, {"shard": "1/2"}]
+)
 async def test_options_of_a_whole_pull_are_refused(
     caller: Codat, tmp_path: Path, options: dict[str, Any]
 ) -> None:

@@ -23,6 +23,7 @@ from codat_async.bulk.plan.estimate import QuotaTooSmall
 from codat_async.bulk.progress import Event as Progress
 from codat_async.bulk.report import Report
 from codat_async.bulk.runner import NothingToPull, Pull
+from codat_async.bulk.shards import open_directory
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
 from codat_async.bulk.store.writer import WriteError
@@ -88,10 +89,10 @@ async def follow(
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
     :class:`~codat_async.errors.Unauthorized`, :class:`~codat_async.bulk.store.writer.WriteError`, and
-    :class:`ValueError` for the options ``full``, ``refresh`` and ``company_query``. Other errors of the
-    API are logged, and the pull is attempted again.
+    :class:`ValueError` for the options ``full``, ``refresh``, ``company_query`` and ``shard``. Other errors
+    of the API are logged, and the pull is attempted again.
     """
-    with Directory(Path(into)) as directory:
+    with open_directory(Path(into), None, start_over=False) as directory:
         store = EventStore(directory.path)
         try:
             follower = Follower(
@@ -117,8 +118,9 @@ class Follower:
         on_event: Callable[[Progress], None] | None = None,
     ) -> None:
         options = options or PullOptions()
-        if options.full or options.refresh or options.company_query is not None:
-            raise ValueError("events cannot be followed with full, refresh or company_query")
+        for name in ("full", "refresh", "company_query", "shard"):
+            if getattr(options, name):
+                raise ValueError(f"events cannot be followed with {name}")
         self.done = Followed(ignored=Counter())
         self.hold = Hold()
         self._codat = codat
@@ -127,7 +129,7 @@ class Follower:
         self._options = options
         self._chosen = None if options.companies is None else frozenset(options.companies)
         self._on_event = on_event
-        self._by_key = types_by_key(resolve_types(options.types))
+        self._by_key = types_by_key(resolve_types(options.types, codat=codat))
         self._bursts = Bursts(gather)
         self._pulling: Sequence[Burst] = ()
         self._subjects: dict[str, Subject] | None = None

@@ -15,7 +15,7 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.following.bursts import Delivery
 from codat_async.bulk.following.follower import Followed, Follower
 from codat_async.bulk.progress import Event
-from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.shards import open_directory
 from codat_async.bulk.store.events import EventStore
 from codat_async.client import Codat
 from codat_async.webhooks import parse
@@ -100,7 +100,10 @@ class Listener:
         """
         # A secret that cannot be used is reported before the directory is created.
         WebhookEndpoint(self._secret, lambda message: asyncio.sleep(0))
-        with Directory(self._into) as directory, contextlib.closing(EventStore(directory.path)) as store:
+        with (
+            open_directory(self._into, None, start_over=False) as directory,
+            contextlib.closing(EventStore(directory.path)) as store,
+        ):
             queue = EventQueue(store)
             follower = Follower(
                 codat,
