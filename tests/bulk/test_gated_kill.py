@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -54,13 +55,15 @@ def test_a_killed_gated_night_equals_an_undisturbed_one(tmp_path: Path, companie
             killed, calm = tmp_path / f"killed-{nights}", tmp_path / f"calm-{nights}"
             shutil.copytree(tmp_path / "first", killed)
             shutil.copytree(tmp_path / "first", calm)
+            begun = time.monotonic()
             status, said = finish(start(address, calm, *TYPES))
             assert status == 0, said
+            took = time.monotonic() - begun
             done = False
             while not done:
                 pull = start(address, killed, *TYPES)
                 try:
-                    pull.wait(300 if struck >= kills else draw.uniform(0.5, 3.0))
+                    pull.wait(300 if struck >= kills else took * draw.uniform(0.3, 1.0))
                 except subprocess.TimeoutExpired:
                     pull.send_signal(signal.SIGKILL)
                     struck += 1

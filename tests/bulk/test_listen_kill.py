@@ -211,7 +211,10 @@ async def test_killed_listener_equals_a_full_pull(
     assert not find_damage(sealed_files(books), verify=True)
     assert any(each["units"] == units for each in events_of(log, "run_started"))
     took, asked = delays(log, synced), requests_per_list(log, units)
-    assert max(asked) <= 3
+    # In the short form the nightly pull may have read all before the events were.
+    assert max(asked, default=0) <= 3
+    if not seconds:
+        return
     print(
         f"{len(synced)} syncs, {kills} kills; seconds to the record on disk: "
         f"median {statistics.median(took):.2f}, worst {max(took):.2f}; "

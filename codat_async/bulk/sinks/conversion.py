@@ -113,7 +113,7 @@ class Conversion:
                     done[file.id] = self._read(kind, file)
         if self._parquet and not self._faults.has_lost(kind.name) and len(self._sound(files)) == len(files):
             for table in (own_table(kind), *derived_tables(kind)):
-                remove_obsolete(self._root, table.name, self._known)
+                remove_obsolete(self._root, table.name, self._known, files)
         return 0
 
     def _sound(self, files: Sequence[SealedFile]) -> list[SealedFile]:

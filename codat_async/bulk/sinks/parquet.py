@@ -61,11 +61,20 @@ def empty_lists(target: Path) -> list[list[Any]]:
     return found
 
 
-def remove_obsolete(root: Path, table: str, files: Iterable[SealedFile]) -> None:
-    """Remove the Parquet files of a table whose raw files are gone, and what a killed conversion left."""
+def remove_obsolete(
+    root: Path, table: str, files: Iterable[SealedFile], written: Iterable[SealedFile]
+) -> None:
+    """Remove the Parquet files of a table whose raw files are gone, and what a killed conversion left.
+
+    ``written`` are those of ``files`` that the caller has written: another thread may be writing
+    those of another type into the same table.
+    """
     wanted = {parquet_file(root, each).name for each in files}
+    complete = {parquet_file(root, each).name for each in written}
     for path in (root / "parquet" / table).glob("*.parquet*"):
-        if _NAME.fullmatch(path.name) and path.name not in wanted:
+        name = path.name.removesuffix(".part")
+        left_behind = name not in wanted or (name != path.name and name in complete)
+        if _NAME.fullmatch(path.name) and left_behind:
             path.unlink(missing_ok=True)
 
 
