@@ -1,0 +1,131 @@
+"""One step of a fleet's nights, in a process of its own; prints its figures as a line of JSON.
+
+CPU is that of this process alone, requests included, without the imports.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+
+
+class Syncs:
+    """Counts the calls that wait for the disk."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        for name in ("fsync", "fdatasync"):
+            setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, real: Callable[[Any], None]) -> Callable[[Any], None]:
+        def sync(file: Any) -> None:
+            self.count += 1
+            real(file)
+
+        return sync
+
+
+def _pull(root: Path, base_url: str) -> Callable[[], dict[str, float]]:
+    from benchmarks.fleet_server import TYPES
+    from codat_async import Codat, Limits
+    from codat_async.bulk import PullOptions, pull
+
+    async def night() -> dict[str, float]:
+        async with Codat("key", base_url=base_url, limits=Limits(per_minute=None)) as codat:
+            report = await pull(codat, root, options=PullOptions(types=TYPES, source="fleet"))
+        assert report.outcome == "done", report
+        total = report.total
+        return {"units": total.units, "records": total.rows, "requests": total.requests}
+
+    return lambda: asyncio.run(night())
+
+
+def _convert(root: Path, sink: str) -> Callable[[], dict[str, float]]:
+    from codat_async.bulk import convert
+
+    if sink == "parquet":
+        return lambda: convert(root) and {}
+    return lambda: convert(root, parquet=False, duckdb=root / "books.duckdb") and {}
+
+
+def _command(*arguments: str) -> Callable[[], dict[str, float]]:
+    from codat_async.cli import main
+
+    def run() -> dict[str, float]:
+        sys.argv = ["codat-async", *arguments]
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            try:
+                main()
+            except SystemExit as end:
+                if end.code:
+                    raise RuntimeError(f"{arguments} ended with status {end.code}") from end
+        return {}
+
+    return run
+
+
+def _skip(root: Path, nights: str) -> Callable[[], dict[str, float]]:
+    """Write nights on which nothing had changed, as they are written by a pull, without one."""
+    from codat_async.bulk.store.checkpoint import Checkpoint
+    from codat_async.bulk.store.state import Run
+
+    def write() -> dict[str, float]:
+        checkpoint = Checkpoint(root / "checkpoint.sqlite")
+        last = checkpoint.last_run()
+        assert last is not None
+        counts, companies = checkpoint.counts(last), sorted(checkpoint.roster.ids())
+        names = [name for (name,) in checkpoint.db.execute("select name from types")]
+        unchanged, mask = {"unchanged": dict.fromkeys(names, 1)}, checkpoint.keys.types(names)
+        for night in range(int(nights)):
+            moment = f"2099-01-{1 + night % 28:02}T00:00:{night // 28:02}"
+            run = Run(
+                id=f"209901{1 + night % 28:02}T0000{night // 28:02}Z",
+                mode="incremental",
+                page_size=last.page_size,
+                compression=last.compression,
+                began=moment,
+            )
+            with checkpoint.transaction():
+                run = checkpoint.begin_run(run)
+            for company in companies:
+                with checkpoint.transaction():
+                    checkpoint.checks.note(run, company, mask, unchanged)
+            with checkpoint.transaction():
+                checkpoint.save_counts(run, counts or b"")
+                checkpoint.end_run(run, moment)
+        checkpoint.close()
+        return {}
+
+    return write
+
+
+STEPS: dict[str, Callable[..., Callable[[], dict[str, float]]]] = {
+    "pull": lambda root, url: _pull(Path(root), url),
+    "convert": lambda root, sink: _convert(Path(root), sink),
+    "command": _command,
+    "skip": lambda root, nights: _skip(Path(root), nights),
+}
+
+
+def main(step: str, *arguments: str) -> None:
+    """Run a step and print its figures."""
+    machine.pin(machine.CLIENT)
+    work = STEPS[step](*arguments)
+    syncs, before = Syncs(), machine.memory_mb()
+    started, cpu, began = time.process_time(), time.process_time(), time.monotonic()
+    found = work()
+    cpu, seconds = time.process_time() - cpu, time.monotonic() - began
+    peak = machine.peak_memory_mb()
+    figures = {"start-up": started, "CPU": cpu, "seconds": seconds, "syncs": syncs.count}
+    print(json.dumps({**found, **figures, "peak MB": peak, "added MB": peak - before}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
