@@ -7,6 +7,7 @@ asked for, and pulls them night after night, each in a process of its own.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,7 +53,7 @@ class Fleet:
         paths = [*([self.packages] if self.packages else []), _ROOT, _ROOT / "middleware"]
         found = subprocess.run(
             [sys.executable, "-P", "-m", "benchmarks.fleet_step", *arguments],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+            env={**os.environ, "CODAT_API_KEY": "key", "PYTHONPATH": os.pathsep.join(map(str, paths))},
             stdout=subprocess.PIPE,
             check=True,
         )
@@ -74,8 +75,14 @@ class Fleet:
 
     def plan(self) -> dict[str, float]:
         """Estimate the next night, by the earlier ones."""
-        where = ("--into", str(self.root), "--base-url", self.base_url, "--api-key", "key")
+        where = ("--into", str(self.root), "--base-url", self.base_url)
         return self.step("command", "plan", *where, "--types", ",".join(TYPES))
+
+    def remove_converted(self) -> None:
+        """Remove what was converted, so that the sizes are those of the pull alone."""
+        shutil.rmtree(self.root / "parquet")
+        for path in self.root.glob("books.duckdb*"):
+            path.unlink()
 
     def skip(self, nights: int) -> dict[str, float]:
         """Write so many quiet nights without pulling; returns what is on disk then."""

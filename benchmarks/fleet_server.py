@@ -10,8 +10,6 @@ import json
 import uuid
 from urllib.parse import parse_qsl, urlsplit
 
-from benchmarks import machine
-
 TYPES = (
     "accounts", "bill_credit_notes", "bills", "credit_notes", "customers",
     "invoices", "items", "payments", "suppliers", "tax_rates",
@@ -167,7 +165,6 @@ def main() -> None:
     parser.add_argument("--records", type=int, required=True, help="records of a list")
     parser.add_argument("--changed", type=int, default=5, help="per cent of lists with a new record a night")
     chosen = parser.parse_args()
-    machine.pin(machine.SERVER)
     asyncio.run(_serve(chosen.companies, chosen.records, chosen.changed))
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,12 @@ def _skip(root: Path, nights: str) -> Callable[[], dict[str, float]]:
         counts, companies = checkpoint.counts(last), sorted(checkpoint.roster.ids())
         names = [name for (name,) in checkpoint.db.execute("select name from types")]
         unchanged, mask = {"unchanged": dict.fromkeys(names, 1)}, checkpoint.keys.types(names)
-        for night in range(int(nights)):
-            moment = f"2099-01-{1 + night % 28:02}T00:00:{night // 28:02}"
+        form, day = "%Y%m%dT%H%M%SZ", timedelta(days=1)
+        for night in range(1, int(nights) + 1):
+            began = datetime.strptime(last.id, form) + night * day
+            moment = began.isoformat()
             run = Run(
-                id=f"209901{1 + night % 28:02}T0000{night // 28:02}Z",
+                id=began.strftime(form),
                 mode="incremental",
                 page_size=last.page_size,
                 compression=last.compression,
@@ -116,7 +119,6 @@ STEPS: dict[str, Callable[..., Callable[[], dict[str, float]]]] = {
 
 def main(step: str, *arguments: str) -> None:
     """Run a step and print its figures."""
-    machine.pin(machine.CLIENT)
     work = STEPS[step](*arguments)
     syncs, before = Syncs(), machine.memory_mb()
     started, cpu, began = time.process_time(), time.process_time(), time.monotonic()

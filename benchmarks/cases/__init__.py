@@ -9,6 +9,7 @@ from benchmarks.cases import (
     dedup,
     fanout,
     files,
+    fleet,
     gets,
     growth,
     imports,
@@ -33,6 +34,7 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "conversion": conversion.rows,
     "growth": growth.rows,
     "machines": machines.rows,
+    "fleet": fleet.rows,
 }
 """Functions that return the rows of a case, by its name; the argument is whether to be short."""
 
