@@ -1,12 +1,12 @@
-"""Run the benchmarks, print the table, and store the figures.
+"""Run the benchmarks, print the tables, and store the figures.
 
-Figures are stored, and plots drawn, only if every case ran in full.
+Figures are stored, and the page and its plots made, if every case ran in full, or with --store.
 """
 
 import argparse
-import time
+from datetime import date
 
-from benchmarks import cases, machine, report, runner
+from benchmarks import cases, machine, report, runner, store
 
 
 def main() -> None:
@@ -15,9 +15,10 @@ def main() -> None:
     parser.add_argument(
         "--case", action="append", choices=list(cases.CASES), help="run only this case; may be repeated"
     )
+    parser.add_argument("--store", action="store_true", help="store the figures of these cases with today's")
     parser.add_argument("--short", action="store_true", help="only check that every case runs")
     arguments = parser.parse_args()
-    started, described = time.perf_counter(), machine.description()
+    described = machine.description()
     print(*(f"{name}: {value}" for name, value in described.items()), sep="\n", end="\n\n")
     outcomes = []
     for name in arguments.case or cases.CASES:
@@ -30,19 +31,18 @@ def main() -> None:
         return
     print("", report.table(outcomes), "", sep="\n")
     for outcome in outcomes:
+        if report.is_of_steps(outcome):
+            print(
+                outcome.row.title, *map(report.as_text, report.step_tables(outcome)), sep="\n\n", end="\n\n"
+            )
         for verdict in report.verdicts(outcome):
             print(f"{outcome.row.title}: {verdict.text}")
-    for outcome in outcomes:
-        if outcome.row.case == cases.machines.CASE:
-            from benchmarks import plots
+    if arguments.store or not arguments.case:
+        from benchmarks import page
 
-            plots.draw_machines(outcome, report.RESULTS / "machines.svg")
-    if not arguments.case:
-        from benchmarks import plots
-
-        path = report.store(outcomes, described, (time.perf_counter() - started) / 60)
-        plots.draw(outcomes, report.RESULTS / "growth.svg")
-        print(f"\nstored in {path}")
+        path = store.path_of(date.today())
+        stored = store.add(outcomes, described, path, cases.CASES)
+        print(f"\nstored in {path}; the page is {page.write(stored, path.with_suffix('.md'))}")
 
 
 if __name__ == "__main__":

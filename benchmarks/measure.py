@@ -69,6 +69,8 @@ class Row:
     warm_up: bool = True
     """Whether to run one uncounted round first."""
     needs_server: bool = False
+    server: tuple[str, ...] = ("benchmarks.server",)
+    """The module that serves it, if it needs a server, and its arguments; it prints its port."""
     point: tuple[str, int] | None = None
     """Its place in a growth plot: what grows, and its size."""
     note: str = ""
@@ -80,6 +82,8 @@ class Row:
         return f"{self.case}/{self.title}"
 
 
+STEP_MARK = ": "
+"""Between a step and a figure of it in the name of a measure; such measures make a table of their own."""
 PER_SECOND = "per second"
 CPU = "CPU each"
 PEAK = "peak memory"

@@ -1,51 +1,45 @@
-"""Plots: the figures at each size, a line for each side, and those of more machines."""
+"""Plots: the figures at each size, a line for each side; the same figures give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib
 
-from benchmarks.cases import machines
-from benchmarks.cases.growth import CONCURRENCY, RECORDS
-from benchmarks.measure import CPU, PEAK, PER_SECOND
+from benchmarks.cases import fleet
+from benchmarks.cases.growth import CONCURRENCY, LISTS, PULLED, RECORDS
+from benchmarks.measure import CPU, OURS, PEAK, PER_SECOND, STEP_MARK
 from benchmarks.runner import Outcome
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "codat-async"
+matplotlib.rcParams["svg.fonttype"] = "none"
 _COLOURS: Final = {"ours": "#0b6e4f", "sdk": "#c8553d", "floor": "#7d8597"}
 _PLOTS: Final = (
     (RECORDS, PER_SECOND, "records per second", True),
     (RECORDS, PEAK, "additional memory, MB", False),
+    (PULLED, CPU, "processor time per record of a pull, µs", False),
+    (PULLED, PEAK, "additional memory of a pull, MB", False),
+    (LISTS, CPU, "processor time per list of a pull, µs", False),
+    (LISTS, PEAK, "additional memory of a pull, MB", False),
     (CONCURRENCY, PER_SECOND, "small GETs per second", True),
     (CONCURRENCY, CPU, "processor time per GET, µs", True),
 )
 
 
-def draw_machines(outcome: Outcome, path: Path) -> None:
-    """Draw requests a second by the number of workers, beside that many times one worker's."""
+def draw_all(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Draw what there are figures for into SVG files of this folder."""
+    if any(outcome.row.point for outcome in outcomes):
+        _draw_growth(outcomes, folder / "growth.svg")
+    for outcome in outcomes:
+        if outcome.row.case == fleet.CASE:
+            _draw_fleet(outcome, folder / "fleet.svg")
+
+
+def _draw_growth(outcomes: Sequence[Outcome], path: Path) -> None:
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(6, 4.2))
-    measured = [outcome.figures[machines.name(workers)].median(PER_SECOND) for workers in machines.WORKERS]
-    axis.plot(machines.WORKERS, measured, marker="o", label="measured", color=_COLOURS["ours"])
-    ideal = [measured[0] * workers for workers in machines.WORKERS]
-    axis.plot(machines.WORKERS, ideal, linestyle="--", label="× one worker", color=_COLOURS["floor"])
-    axis.set_xticks(machines.WORKERS)
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel("workers, with a source address each")
-    axis.set_title("requests per second")
-    axis.grid(alpha=0.3)
-    axis.legend()
-    figure.tight_layout()
-    figure.savefig(path, format="svg", metadata={"Date": None})
-
-
-def draw(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draw the plots of growth into one SVG file; the same figures give the same bytes."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7.5))
+    figure, axes = pyplot.subplots(4, 2, figsize=(11, 14))
     for axis, (grown, measure, title, logarithmic) in zip(axes.flat, _PLOTS, strict=True):
         points = [outcome for outcome in outcomes if outcome.row.point and outcome.row.point[0] == grown]
         for side, colour in _COLOURS.items():
@@ -62,6 +56,39 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
         axis.set_xlabel(grown)
         axis.set_title(title)
         axis.grid(alpha=0.3)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
+    _save(figure, path)
+
+
+def _draw_fleet(outcome: Outcome, path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 3.8))
+    nights = (fleet.FIRST, fleet.QUIET, fleet.CHANGED)
+
+    def median(step: str, measure: str) -> float:
+        return outcome.figures[OURS].median(f"{step}{STEP_MARK}{measure}")
+
+    bars: tuple[tuple[str, Sequence[str], Callable[[str], float]], ...] = (
+        ("minutes at 1,000 requests a minute", nights, lambda step: median(step, fleet.MINUTES)),
+        ("processor time, s", fleet.STEPS, lambda step: median(step, "CPU")),
+    )
+    for axis, (title, steps, value) in zip(axes, bars, strict=False):
+        drawn = axis.barh(steps, [value(step) for step in steps], color=_COLOURS["ours"])
+        axis.bar_label(drawn, fmt="%.1f", padding=3)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+        axis.set_title(title)
+    sizes = [median(fleet.after(night), "checkpoint") for night in fleet.COUNTED]
+    axes[2].plot(fleet.COUNTED, sizes, marker="o", color=_COLOURS["ours"])
+    axes[2].set_ylim(bottom=0)
+    axes[2].set_xlabel("nights")
+    axes[2].set_title("checkpoint, MB")
+    axes[2].grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})

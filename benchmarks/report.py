@@ -1,16 +1,12 @@
-"""Formats the figures as a table, ratios first, and as JSON."""
+"""Formats the figures as tables, ratios first, with a verdict on each goal."""
 
-import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.measure import FLOOR, OURS, SDK, Goal, Measure
+from benchmarks.measure import FLOOR, OURS, SDK, STEP_MARK, Goal, Measure
 from benchmarks.runner import Outcome
-
-RESULTS: Final = Path(__file__).parent / "results"
 
 _LEAST_MB: Final = 1.0
 """Smaller amounts of memory are not compared, since they depend on the allocator."""
@@ -39,7 +35,7 @@ class Verdict:
         why = f" ({goal.shortfall})" if goal.shortfall and not self.reached else ""
         whose = "" if goal.numerator == OURS else f"{goal.numerator}, "
         bound = f"{whose}{goal.measure} {sign} {goal.bound:g}{unit}{to}"
-        return f"{bound}: {word}, {_short(self.value)}{unit}{why}"
+        return f"{bound}: {word}, {short(self.value)}{unit}{why}"
 
 
 def verdicts(outcome: Outcome) -> list[Verdict]:
@@ -63,80 +59,85 @@ def lines(outcome: Outcome) -> list[list[str]]:
         title = outcome.row.title if index == 0 else ""
         ratios = [_ratio(outcome, measure, to) for to in (SDK, FLOOR)]
         absolute = [
-            f"{side} {_short(figures.median(measure.name))} ±{figures.spread(measure.name):.0%}"
+            f"{side} {short(figures.median(measure.name))} ±{figures.spread(measure.name):.0%}"
             for side, figures in outcome.figures.items()
         ]
         found.append([title, f"{measure.name} ({measure.unit})", *ratios, ", ".join(absolute)])
     return found
 
 
-_HEAD: Final = ["case", "measure", "ours : SDK", "ours : floor", "median and spread"]
+def is_of_steps(outcome: Outcome) -> bool:
+    """Whether a row's measures are those of several steps."""
+    return all(STEP_MARK in measure.name for measure in outcome.row.measures)
+
+
+def step_tables(outcome: Outcome) -> list[list[list[str]]]:
+    """Tables of a row of steps, a line for each step: one for each set of measures that steps share."""
+    steps: dict[str, list[tuple[str, str]]] = {}
+    for measure in outcome.row.measures:
+        step, _, name = measure.name.partition(STEP_MARK)
+        steps.setdefault(step, []).append((name, measure.unit))
+    tables: dict[tuple[tuple[str, str], ...], list[list[str]]] = {}
+    for step, named in steps.items():
+        head = ["", *(f"{name} ({unit})" if unit else name for name, unit in named)]
+        values = [outcome.figures[OURS].median(f"{step}{STEP_MARK}{name}") for name, _ in named]
+        tables.setdefault(tuple(named), [head]).append([step, *(short(value) for value in values)])
+    return list(tables.values())
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """How a figure grows: with this power of the size."""
+
+    grown: str
+    side: str
+    figure: str
+    value: float
+    smallest: int
+    largest: int
+
+
+def exponents(outcomes: Iterable[Outcome], figure: str, *, each: bool) -> list[Exponent]:
+    """Fit a power to the points of each growth and side; a figure for ``each`` unit is multiplied."""
+    lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for outcome in outcomes:
+        if outcome.row.point is None or figure not in {measure.name for measure in outcome.row.measures}:
+            continue
+        grown, size = outcome.row.point
+        for side, figures in outcome.figures.items():
+            value = figures.median(figure) * (size if each else 1)
+            lines.setdefault((grown, side), []).append((size, value))
+    return [
+        Exponent(grown, side, figure, _power(points), points[0][0], points[-1][0])
+        for (grown, side), points in lines.items()
+        if len(points) > 2
+    ]
+
+
+def _power(points: list[tuple[int, float]]) -> float:
+    """The slope of a line through the logarithms, by least squares."""
+    xs, ys = zip(*((math.log(size), math.log(value)) for size, value in points), strict=True)
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    over = sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
+    return over / sum((a - x) ** 2 for a in xs)
+
+
+HEAD: Final = ["case", "measure", "ours : SDK", "ours : floor", "median and spread"]
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """Return the table as text for a terminal."""
-    cells = [_HEAD, *(line for outcome in outcomes for line in lines(outcome))]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
+    """Return the table as text for a terminal; rows of steps have tables of their own."""
+    cells = [HEAD, *(line for outcome in outcomes if not is_of_steps(outcome) for line in lines(outcome))]
+    return as_text(cells)
+
+
+def as_text(cells: list[list[str]]) -> str:
+    """Lines of cells in columns."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
     )
-
-
-def markdown(outcomes: Sequence[Outcome], described: dict[str, str], minutes: float) -> str:
-    """Return the table as a Markdown page with the machine, the goals and the notes."""
-    text = [
-        "# Benchmarks",
-        "",
-        f"{date.today().isoformat()}, in {minutes:.0f} minutes by `python -m benchmarks`.",
-        "",
-    ]
-    text += [f"- {name}: {value}" for name, value in described.items()]
-    text += ["", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
-    text += [f"| {' | '.join(line)} |" for outcome in outcomes for line in lines(outcome)]
-    text += ["", "## Goals", ""]
-    text += [
-        f"- {outcome.row.title}: {verdict.text}" for outcome in outcomes for verdict in verdicts(outcome)
-    ]
-    text += ["", "## Notes", ""]
-    text += [f"- {outcome.row.title}: {outcome.row.note}" for outcome in outcomes if outcome.row.note]
-    return "\n".join(text) + "\n"
-
-
-def store(outcomes: Sequence[Outcome], described: dict[str, str], minutes: float) -> Path:
-    """Write the figures of every round as JSON and the page beside it; return the path of the JSON."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{date.today().isoformat()}.json"
-    content: dict[str, Any] = {
-        "machine": described,
-        "minutes": round(minutes, 1),
-        "rows": [_json(o) for o in outcomes],
-    }
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    path.with_suffix(".md").write_text(markdown(outcomes, described, minutes))
-    return path
-
-
-def _json(outcome: Outcome) -> dict[str, Any]:
-    row = outcome.row
-    return {
-        "case": row.case,
-        "title": row.title,
-        "note": row.note,
-        "units": {measure.name: measure.unit for measure in row.measures},
-        "goals": [verdict.text for verdict in verdicts(outcome)],
-        "sides": {
-            side: {
-                measure.name: {
-                    "median": _rounded(figures.median(measure.name)),
-                    "spread": round(figures.spread(measure.name), 3),
-                    "rounds": [_rounded(sample[measure.name]) for sample in figures.samples],
-                }
-                for measure in row.measures
-            }
-            for side, figures in outcome.figures.items()
-        },
-    }
 
 
 def _ratio(outcome: Outcome, measure: Measure, to: str) -> str:
@@ -145,14 +146,11 @@ def _ratio(outcome: Outcome, measure: Measure, to: str) -> str:
     mine, other = (outcome.figures[side].median(measure.name) for side in (OURS, to))
     if min(mine, other) <= 0 or (measure.unit == "MB" and max(mine, other) < _LEAST_MB * 2):
         return "–"
-    return f"{_short(outcome.ratio(measure.name, OURS, to))}×"
+    return f"{short(outcome.ratio(measure.name, OURS, to))}×"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three digits of a figure, or all before the point."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,8 @@ class Outcome:
     row: Row
     figures: dict[str, Figures]
     seconds: float
+    load: float
+    """The average load of the minute before it began."""
 
     def ratio(self, measure: str, side: str, to: str) -> float:
         """Return the median of the ratios of each round, whose sides ran at about the same time."""
@@ -87,9 +90,9 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Start the server in a process of its own and yield its URL."""
-    command = [sys.executable, "-m", "benchmarks.server"]
+def serving(*server: str) -> Iterator[str]:
+    """Start a server in a process of its own and yield its URL."""
+    command = [sys.executable, "-m", *server]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         port = _pipe(process.stdout).readline().strip()
@@ -103,10 +106,10 @@ def serving() -> Iterator[str]:
 
 def run(row: Row, *, short: bool) -> Outcome:
     """Run all sides of a row."""
-    started = time.perf_counter()
+    started, load = time.perf_counter(), os.getloadavg()[0]
     figures = {side: Figures() for side in row.sides}
     with ExitStack() as stack:
-        server = stack.enter_context(serving()) if row.needs_server else ""
+        server = stack.enter_context(serving(*row.server)) if row.needs_server else ""
         workers = {side: _Worker(row, side, server, short) for side in row.sides}
         for worker in workers.values():
             stack.callback(worker.close)
@@ -117,4 +120,4 @@ def run(row: Row, *, short: bool) -> Outcome:
         for _ in range(1 if short else row.rounds):
             for side, worker in workers.items():
                 figures[side].samples.append(worker.round())
-    return Outcome(row, figures, time.perf_counter() - started)
+    return Outcome(row, figures, time.perf_counter() - started, load)

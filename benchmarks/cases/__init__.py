@@ -15,6 +15,7 @@ from benchmarks.cases import (
     imports,
     lists,
     machines,
+    peers,
     pipeline,
     stall,
 )
@@ -35,6 +36,7 @@ CASES: dict[str, Callable[[bool], list[Row]]] = {
     "growth": growth.rows,
     "machines": machines.rows,
     "fleet": fleet.rows,
+    "peers": peers.rows,
 }
 """Functions that return the rows of a case, by its name; the argument is whether to be short."""
 

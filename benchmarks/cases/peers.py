@@ -1,0 +1,158 @@
+"""What people would otherwise pick, on the same invoices, each in an environment of its own.
+
+CPU is process time, of all threads, for the records alone: imports and a first run over ten invoices
+are start-up.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.measure import CPU, OURS, Goal, Measure, Round, Row, Sample, Setting, Side
+from benchmarks.peers import environments
+from benchmarks.sandbox_server import API_KEY
+from codat_async.sandbox import run_in_background
+
+CASE: Final = "peers"
+START_UP, MEMORY = "start-up", "peak of the process"
+MEASURES = (Measure(CPU, "µs"), Measure(START_UP, "s"), Measure(MEMORY, "MB"))
+DLT, HTTPX = "dlt, nesting 0", "httpx + pydantic"
+
+_SCRIPTS: Final = Path(__file__).parents[1] / "peers"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A script, the environment that it runs in, and its options."""
+
+    script: str
+    environment: str | None
+    """None for the one that runs the benchmarks."""
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can run without anything being installed."""
+        return self.environment is None or environments.is_made(self.environment)
+
+    async def run(self, *urls: str) -> dict[str, float]:
+        """Run the script in a folder of its own and return its figures."""
+        python = sys.executable if self.environment is None else environments.python(self.environment)
+        variables = dict(os.environ)
+        if self.environment is not None:
+            variables.pop("PYTHONPATH", None)
+        with tempfile.TemporaryDirectory() as folder:
+            process = await asyncio.create_subprocess_exec(
+                python,
+                _SCRIPTS / f"{self.script}.py",
+                *urls,
+                API_KEY,
+                folder,
+                *self.options,
+                stdout=asyncio.subprocess.PIPE,
+                env=variables,
+            )
+            printed, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{self.script} {self.options} ended with status {process.returncode}")
+        figures: dict[str, float] = json.loads(printed.splitlines()[-1])
+        return figures
+
+
+def side(peer: Peer, records: int) -> Side:
+    """A process of the peer in each round."""
+
+    @asynccontextmanager
+    async def prepared(setting: Setting) -> AsyncIterator[Round]:
+        with run_in_background(companies=1, sizes={"invoices": 10}, api_key=API_KEY) as first:
+
+            async def once() -> Sample:
+                found = await peer.run(first.base_url, setting.server)
+                if found["records"] != records:
+                    raise RuntimeError(f"{peer.script}: {found['records']} of {records} records")
+                cpu = 1e6 * found["CPU"] / records
+                return {CPU: cpu, START_UP: found["start-up"], MEMORY: found["peak MB"]}
+
+            yield once
+
+    return prepared
+
+
+def _ours(sink: str) -> Peer:
+    return Peer("ours", None, (sink,))
+
+
+def _dlt(sink: str, nesting: str) -> Peer:
+    return Peer("dlt_rest", "dlt", (sink, nesting))
+
+
+_LESS: Final = (
+    "ours also keeps each record as received, resumes after a kill, compares with the API's total, drops"
+    " duplicates, and validates each record; dlt infers the columns and keeps what it extracted until it is"
+    " loaded, at nesting 0 with nested values as JSON text instead of columns, by default in child tables;"
+)
+
+
+def rows(short: bool) -> list[Row]:
+    """To Parquet, to DuckDB, and to objects."""
+    companies, size = (1, 50) if short else (5, 2000)
+    records = companies * size
+    wanted: dict[str, tuple[dict[str, Peer], tuple[Goal, ...], str]] = {
+        "to Parquet": (
+            {
+                OURS: _ours("parquet"),
+                DLT: _dlt("parquet", "0"),
+                "dlt, default nesting": _dlt("parquet", "default"),
+                HTTPX: Peer("httpx_pydantic", "httpx"),
+            },
+            (Goal(CPU, 0.3, DLT), Goal(CPU, 0.35, HTTPX)),
+            f"{_LESS} the loop of httpx + pydantic validates the same fields and has the same nested columns,"
+            " but keeps nothing if it is killed, and neither retries nor paces",
+        ),
+        "to DuckDB": (
+            {
+                OURS: _ours("duckdb"),
+                DLT: _dlt("duckdb", "0"),
+                "dlt, default nesting": _dlt("duckdb", "default"),
+            },
+            (Goal(CPU, 0.2, DLT),),
+            _LESS.rstrip(";"),
+        ),
+        "to objects": (
+            {
+                OURS: _ours("objects"),
+                "aiohttp + pydantic": Peer("aiohttp_pydantic", "aiohttp"),
+                "codat-accounting": Peer("accounting_sdk", "codat-accounting"),
+                "codat-lending": Peer("lending_sdk", "codat-lending"),
+            },
+            (),
+            "all decode every field; only ours has a pager, retries on its own, and keeps to the rate limit;"
+            " codat-lending keeps dates as text and runs its blocking client in a thread",
+        ),
+    }
+    found = []
+    for sink, (peers, goals, note) in wanted.items():
+        if short:
+            # What is not installed would be downloaded.
+            peers = {name: peer for name, peer in peers.items() if peer.is_ready}
+        found.append(
+            Row(
+                case=CASE,
+                title=f"{records:,} invoices {sink}",
+                sides={name: side(peer, records) for name, peer in peers.items()},
+                measures=MEASURES,
+                goals=goals,
+                rounds=5,
+                needs_server=True,
+                server=("benchmarks.sandbox_server", str(companies), str(size)),
+                note=note,
+            )
+        )
+    return found
