@@ -28,6 +28,11 @@ def company_id(number: int) -> str:
     return str(uuid.UUID(int=number + 1))
 
 
+def changes(kind: str, company: int, per_cent: int) -> bool:
+    """Whether a list, named by the end of its path, has a new record each night."""
+    return (company * 31 + len(kind)) % 100 < per_cent
+
+
 class Lists(asyncio.Protocol):
     """One connection to the server; requests have no bodies."""
 
@@ -68,9 +73,9 @@ class Lists(asyncio.Protocol):
             return json.dumps({key: self._status(key, tail, number) for key, tail in KEYS.items()}).encode()
         since = query.get("query", "").removeprefix("modifiedDate>=")
         first, end = (page - 1) * size, page * size
-        if since or (self.night[0] > 1 and self._changes(kind, number)):
+        if since or (self.night[0] > 1 and changes(kind, number, self.changed)):
             rows = [_record(kind, number, each, 1) for each in range(self.records)]
-            if self._changes(kind, number):
+            if changes(kind, number, self.changed):
                 nights = range(2, self.night[0] + 1)
                 rows += [_record(kind, number, self.records + night, night) for night in nights]
             kept = [record for modified, record in rows if modified >= since]
@@ -78,13 +83,9 @@ class Lists(asyncio.Protocol):
         numbers = range(first, min(end, self.records))
         return _page([_record(kind, number, each, 1)[1] for each in numbers], page, size, self.records)
 
-    def _changes(self, kind: str, number: int) -> bool:
-        """Whether a list has a new record each night."""
-        return (number * 31 + len(kind)) % 100 < self.changed
-
     def _status(self, key: str, kind: str, number: int) -> dict[str, str]:
         """The state of a list, which was last synced on the last night on which it changed."""
-        night = self.night[0] if self._changes(kind, number) else 1
+        night = self.night[0] if changes(kind, number, self.changed) else 1
         sync = str(uuid.UUID(int=number << 64 | len(key) << 32 | night))
         return {
             "dataType": key,

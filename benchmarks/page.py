@@ -41,9 +41,9 @@ def _lines(stored: Stored, outcomes: Sequence[Outcome], folder: Path) -> Iterato
     minutes = sum(outcome.seconds for outcome in outcomes) / 60
     loads = [outcome.load for outcome in outcomes]
     yield (
-        f"{stored.day.isoformat()}, by `python -m benchmarks`, {minutes:.0f} minutes in all. As the rows began"
-        f" the load of the machine was {min(loads):.1f} to {max(loads):.1f}. What is compared is measured in"
-        " turn, and CPU is process time; a busy machine adds to it all the same, and more to what is elapsed."
+        f"{stored.day.isoformat()}, by `python -m benchmarks`, {minutes:.0f} minutes in all. The load of the"
+        f" machine was {min(loads):.1f} to {max(loads):.1f} as the rows began. What is compared is measured"
+        " in turn, and CPU is process time; a busy machine adds to it all the same, and more to elapsed time."
     )
     yield ""
     yield from (f"- {name}: {value}" for name, value in stored.machine.items())

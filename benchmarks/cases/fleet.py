@@ -145,6 +145,7 @@ def rows(short: bool) -> list[Row]:
             goals=() if short else goals,
             rounds=1,
             warm_up=False,
-            note="one round; the server is another process, on the other core",
+            note="one round; the server is a process of its own; the requests are the report's, without those"
+            " for the list of companies",
         )
     ]
