@@ -16,7 +16,7 @@ _EXTRA: Final = {
     "profiles.md": "",
 }
 """Files beside the page that are written by hand, and their headings if they have none."""
-_PLOTS: Final = {
+PLOTS: Final = {
     "growth.svg": "Growth",
     "fleet.svg": "A fleet's nights, and its checkpoint",
     "machines.svg": "More machines",
@@ -57,7 +57,7 @@ def _lines(stored: Stored, outcomes: Sequence[Outcome], folder: Path) -> Iterato
                 yield from _table(cells)
     yield from _growth(outcomes)
     yield from ("## Plots", "")
-    for name, title in _PLOTS.items():
+    for name, title in PLOTS.items():
         if (folder / name).exists():
             yield from (f"![{title}]({name})", "", f"*{title}*", "")
     yield from ("## Goals", "")

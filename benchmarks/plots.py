@@ -34,6 +34,8 @@ def draw_all(outcomes: Sequence[Outcome], folder: Path) -> None:
     for outcome in outcomes:
         if outcome.row.case == fleet.CASE:
             _draw_fleet(outcome, folder / "fleet.svg")
+        if outcome.row.case == "machines":
+            _draw_machines(outcome, folder / "machines.svg")
 
 
 def _draw_growth(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -86,6 +88,26 @@ def _draw_fleet(outcome: Outcome, path: Path) -> None:
     axes[2].set_xlabel("nights")
     axes[2].set_title("checkpoint, MB")
     axes[2].grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _draw_machines(outcome: Outcome, path: Path) -> None:
+    """Requests a second by the number of workers, which each side's name begins with."""
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(6, 4.2))
+    measured = {int(side.split()[0]): each.median(PER_SECOND) for side, each in outcome.figures.items()}
+    workers = sorted(measured)
+    rates = [measured[each] for each in workers]
+    axis.plot(workers, rates, marker="o", label="measured", color=_COLOURS["ours"])
+    ideal = [rates[0] * each for each in workers]
+    axis.plot(workers, ideal, linestyle="--", label="× one worker", color=_COLOURS["floor"])
+    axis.set_xticks(workers)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("workers, with a source address each")
+    axis.set_title("requests per second")
+    axis.grid(alpha=0.3)
+    axis.legend()
     _save(figure, path)
 
 

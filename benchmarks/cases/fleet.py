@@ -21,6 +21,11 @@ RECORDS: Final = 5
 ALLOWED: Final = 1000
 """Requests a minute that Codat allows an address."""
 
+_SHORTFALL: Final = (
+    "with the data status a list takes 1.2 requests; of the CPU 42 % is the socket's send and 11 % aiohttp's,"
+    " 20 % reading and deciding, 17 % the store"
+)
+
 FIRST, QUIET, CHANGED = "first night", "quiet night", "night with 5 % changed"
 STEPS: Final = (FIRST, QUIET, CHANGED, "to Parquet", "to DuckDB", "status", "plan")
 COUNTED: Final = (1, 2, 3, 10, 40)
@@ -134,7 +139,7 @@ def rows(short: bool) -> list[Row]:
         Goal(f"{QUIET}: {REQUESTS}", 1.01 * companies),
         Goal(f"{after(1)}: files", 100),
         Goal(f"{after(40)}: checkpoint", companies * len(TYPES) * 300 / 1e6),
-        Goal(f"{FIRST}: CPU a list", 0.7),
+        Goal(f"{FIRST}: CPU a list", 0.7, shortfall=_SHORTFALL),
     )
     return [
         Row(

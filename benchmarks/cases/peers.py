@@ -93,6 +93,11 @@ def _dlt(sink: str, nesting: str) -> Peer:
     return Peer("dlt_rest", "dlt", (sink, nesting))
 
 
+_SHORTFALL: Final = (
+    "the pull is a quarter of it, and a third of the conversion's time is Arrow reading every nested field,"
+    " which dlt keeps as JSON text at nesting 0; 0.25 s a conversion, mostly for views, does not grow with"
+    " the records: at 40,000 the ratio is 0.26"
+)
 _LESS: Final = (
     "ours also keeps each record as received, resumes after a kill, compares with the API's total, drops"
     " duplicates, and validates each record; dlt infers the columns and keeps what it extracted until it is"
@@ -122,7 +127,7 @@ def rows(short: bool) -> list[Row]:
                 DLT: _dlt("duckdb", "0"),
                 "dlt, default nesting": _dlt("duckdb", "default"),
             },
-            (Goal(CPU, 0.2, DLT),),
+            (Goal(CPU, 0.2, DLT, shortfall=_SHORTFALL),),
             _LESS.rstrip(";"),
         ),
         "to objects": (
