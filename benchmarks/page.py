@@ -67,6 +67,8 @@ def _lines(stored: Stored, outcomes: Sequence[Outcome], folder: Path) -> Iterato
     for name in dict.fromkeys(outcome.row.case for outcome in outcomes):
         text = " ".join((sys.modules[f"benchmarks.cases.{name}"].__doc__ or "").split())
         yield f"- **{name}**: {text}"
+    if missing := [name for name in cases.CASES if name not in {outcome.row.case for outcome in outcomes}]:
+        yield f"- not measured that day: {', '.join(missing)}"
     yield from ("", "## Notes", "")
     yield from (f"- {outcome.row.title}: {outcome.row.note}" for outcome in outcomes if outcome.row.note)
     for name, heading in _EXTRA.items():

@@ -45,6 +45,7 @@ def test_page_and_plots(tmp_path: Path) -> None:
     assert "| lists of a pull | 1,000 | 100,000 | ours | peak memory | 0.00 |" in text
     assert "first night: CPU a list ≤ 0.7: missed, 7.00 (with the data status" in text
     assert "- **fleet**: A fleet of companies" in text
+    assert "- not measured that day: imports, decode" in text
     drawn = {plot.name for plot in tmp_path.glob("*.svg")}
     assert drawn == {"growth.svg", "fleet.svg"} == {name for name in page.PLOTS if f"({name})" in text}
 
