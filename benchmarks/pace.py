@@ -8,7 +8,6 @@ from statistics import mean
 from typing import Final
 
 from benchmarks.simulation import Log, Row, rows, simulate
-from benchmarks.store import RESULTS
 
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "pace.svg"
 _BIN: Final = 10.0

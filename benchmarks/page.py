@@ -20,7 +20,7 @@ PLOTS: Final = {
     "growth.svg": "Growth",
     "fleet.svg": "A fleet's nights, and its checkpoint",
     "machines.svg": "More machines",
-    "pace.svg": "The pace, simulated: accepted and refused requests a minute, by `python -m benchmarks.pace`",
+    "../../docs/pace.svg": "The pace, simulated by `python -m benchmarks.pace`: requests a minute",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import matplotlib
 
-from benchmarks.cases import fleet
+from benchmarks.cases import fleet, machines
 from benchmarks.cases.growth import CONCURRENCY, LISTS, PULLED, RECORDS
 from benchmarks.measure import CPU, OURS, PEAK, PER_SECOND, STEP_MARK
 from benchmarks.runner import Outcome
@@ -34,7 +34,7 @@ def draw_all(outcomes: Sequence[Outcome], folder: Path) -> None:
     for outcome in outcomes:
         if outcome.row.case == fleet.CASE:
             _draw_fleet(outcome, folder / "fleet.svg")
-        if outcome.row.case == "machines":
+        if outcome.row.case == machines.CASE:
             _draw_machines(outcome, folder / "machines.svg")
 
 

@@ -60,6 +60,7 @@ def lines(outcome: Outcome) -> list[list[str]]:
         ratios = [_ratio(outcome, measure, to) for to in (SDK, FLOOR)]
         absolute = [
             f"{side} {short(figures.median(measure.name))} ±{figures.spread(measure.name):.0%}"
+            f"{_beside(outcome, measure, side)}"
             for side, figures in outcome.figures.items()
         ]
         found.append([title, f"{measure.name} ({measure.unit})", *ratios, ", ".join(absolute)])
@@ -147,6 +148,14 @@ def _ratio(outcome: Outcome, measure: Measure, to: str) -> str:
     if min(mine, other) <= 0 or (measure.unit == "MB" and max(mine, other) < _LEAST_MB * 2):
         return "–"
     return f"{short(outcome.ratio(measure.name, OURS, to))}×"
+
+
+def _beside(outcome: Outcome, measure: Measure, side: str) -> str:
+    """The ratio of ours to a side that has no column of its own."""
+    if side in (OURS, SDK, FLOOR) or OURS not in outcome.figures:
+        return ""
+    ratio = _ratio(outcome, measure, side)
+    return "" if ratio == "–" else f" (ours {ratio})"
 
 
 def short(value: float) -> str:

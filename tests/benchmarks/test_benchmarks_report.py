@@ -62,6 +62,13 @@ def test_no_exponent_through_two_points() -> None:
     assert report.exponents(grown("CPU", {10: 3.0, 100: 3.0}), "CPU", each=True) == []
 
 
+def test_ratio_to_a_side_without_a_column() -> None:
+    """It is beside the side's figure."""
+    found = outcome([10.0], [20.0], 0.5)
+    found.figures["peer"] = Figures([{PER_SECOND: 40.0}])
+    assert report.lines(found)[0][4] == "ours 10.0 ±0%, floor 20.0 ±0%, peer 40.0 ±0% (ours 0.25×)"
+
+
 def test_tables_of_steps() -> None:
     """Steps with the same figures share a table."""
     measures = (Measure("night: files", ""), Measure("day: files", ""), Measure("plan: CPU", "s"))
