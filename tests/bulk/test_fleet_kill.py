@@ -16,7 +16,7 @@ from bulk_server import everything, in_force
 from codat_async import bulk
 from codat_async.bulk.store.sealed import find_damage, sealed_files
 
-SERVER = Path(__file__).parents[2] / "benchmarks" / "fleet.py"
+SERVER = Path(__file__).parents[2] / "benchmarks" / "fleet_server.py"
 CHILD = """
 import asyncio, sys
 from codat_async import Codat, Limits, bulk
@@ -41,7 +41,7 @@ asyncio.run(main(*sys.argv[1:]))
 @contextmanager
 def served(companies: int) -> Iterator[str]:
     """The port of a server of ten types of small lists, in a process of its own."""
-    command = [sys.executable, str(SERVER), "--serve", "--companies", str(companies)]
+    command = [sys.executable, str(SERVER), "--companies", str(companies), "--records", "5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
