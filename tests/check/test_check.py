@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codat_async import Codat, Request, Response, check, errors
+from codat_async import Codat, Limits, Request, Response, check, errors
 from codat_async.check.survey import Survey
 from codat_async.models import Invoice
 from codat_async.sandbox import Sandbox
@@ -42,7 +42,10 @@ async def checked(sandbox: Sandbox, change: Change = lambda request, answer: ans
     async def changed(request: Request, handler: Any) -> Response:
         return change(request, await handler(request))
 
-    async with Codat(sandbox.api_key, base_url=sandbox.base_url, extra_middleware=[changed]) as codat:
+    unpaced = Limits(per_minute=None)
+    async with Codat(
+        sandbox.api_key, base_url=sandbox.base_url, limits=unpaced, extra_middleware=[changed]
+    ) as codat:
         return await check.run(codat)
 
 
