@@ -93,7 +93,9 @@ def singular(name: str) -> str:
 def unnested(table: pa.Table, nested: Nested) -> pa.Table:
     """The items of a list in all records of a table, in their order."""
     carried = [table.column(source).combine_chunks() for source, _ in nested.keys]
-    items: Any = table.select([nested.levels[0][0]]).to_struct_array().combine_chunks()
+    first = nested.levels[0][0]
+    # Not table.to_struct_array(): until pyarrow 21 it fails for a table without rows.
+    items: Any = pa.StructArray.from_arrays([table.column(first).combine_chunks()], names=[first])
     for level in nested.levels:
         lists = pc.struct_field(items, list(level))
         parents = pc.list_parent_indices(lists)
