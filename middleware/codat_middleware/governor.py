@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict
 
 from codat_middleware import explain
 from codat_middleware.adaptive import AdaptiveRate, Verdict
@@ -88,7 +88,8 @@ class Governor:
 
         What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
         """
-        self.limits = limits = replace(self.limits, per_minute=per_minute)
+        # A new one, since msgspec 0.19's replace() does not check.
+        self.limits = limits = Limits(**asdict(self.limits) | {"per_minute": per_minute})
         epoch = self._rate.epoch + 1
         self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second)
         self._rate.epoch = epoch
