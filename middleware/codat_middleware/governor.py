@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import asdict
 
@@ -89,7 +89,8 @@ class Governor:
         What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
         """
         # A new one, since msgspec 0.19's replace() does not check.
-        self.limits = limits = Limits(**asdict(self.limits) | {"per_minute": per_minute})
+        changed: dict[str, Any] = {**asdict(self.limits), "per_minute": per_minute}
+        self.limits = limits = Limits(**changed)
         epoch = self._rate.epoch + 1
         self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second)
         self._rate.epoch = epoch
