@@ -17,18 +17,38 @@ nox.options.sessions = ["lint", "types", "quick"]
 PLATFORMS = ("linux", "darwin", "win32")
 SOURCES = ("codat_async", "middleware/codat_middleware")
 SLOW_TESTS = (
-    "benchmarks",
-    "contract",
-    "examples",
-    "faults",
-    "fuzz",
-    "sandbox",
-    "typing",
+    "benchmarks/*",
+    "contract/*",
+    "examples/*",
+    "faults/*",
+    "fuzz/*",
+    "sandbox/*",
+    "typing/*",
     "test_readme.py",
     "bulk/test_bulk_kill.py",
+    "bulk/test_dask.py",
     "cli/test_cli_signals.py",
 )
-"""Tests that the quick session leaves out."""
+"""Tests that only the session ``tests`` runs, as patterns below ``tests/``."""
+UNHURRIED_TESTS = (
+    "bulk/*_kill.py",
+    "bulk/test_bulk_*",
+    "bulk/test_following.py",
+    "bulk/test_forget_tables.py",
+    "bulk/test_gate.py",
+    "bulk/test_night.py",
+    "bulk/test_page_sizes.py",
+    "bulk/test_shards*",
+    "bulk/test_sinks_*",
+    "bulk/test_store_*",
+    "bulk/test_timeline.py",
+    "check/*",
+    "cli/test_cli_check.py",
+    "cli/test_cli_convert.py",
+    "cli/test_machine_examples.py",
+    "test_queries.py",
+)
+"""Tests that the session ``quick`` leaves out beside the slow ones."""
 LAST_PYTHON_WITH_SDK = (3, 13)
 """The published SDK pins a pydantic without wheels for later versions."""
 
@@ -53,9 +73,10 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
-def quick_tests(session: nox.Session) -> None:
-    """Run the tests that take less than a minute together."""
-    ignored = [f"--ignore=tests/{name}" for name in SLOW_TESTS]
+def tests_without(session: nox.Session, *patterns: str) -> None:
+    """Run the tests of all files but these."""
+    # A pattern is matched against whole paths, and a folder's against what it contains.
+    ignored = [f"--ignore-glob={Path('tests', each).absolute()}" for each in patterns]
     session.run("python", "-m", "pytest", "-q", "-n", "auto", *ignored, *session.posargs)
 
 
@@ -63,14 +84,21 @@ def quick_tests(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """The tests that take less than a minute together."""
     install(session, "-e", ".[test]")
-    quick_tests(session)
+    tests_without(session, *SLOW_TESTS, *UNHURRIED_TESTS)
+
+
+@nox.session
+def most(session: nox.Session) -> None:
+    """All tests but the slow ones: what can differ between versions of Python."""
+    install(session, "-e", ".[test]")
+    tests_without(session, *SLOW_TESTS)
 
 
 @nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
-    """The quick tests with the lowest versions that pyproject.toml allows."""
+    """All tests but the slow ones, with the lowest versions that pyproject.toml allows."""
     session.install("--resolution", "lowest-direct", "-e", ".[test]")
-    quick_tests(session)
+    tests_without(session, *SLOW_TESTS)
 
 
 @nox.session
