@@ -1,5 +1,6 @@
 """Forgetting a company in what was converted: Parquet files, the present state, and DuckDB files."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ def lists(company: str, night: int) -> list[tuple[Unit, list[bytes]]]:
         ],
     }  # fmt: skip
     return [(Unit(kind, company), list(map(msgspec.json.encode, each))) for kind, each in records.items()]
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a directory of pulled lists, and what was converted of them."""
+    folder = tmp_path_factory.mktemp("converted")
+    filled(folder / "pull")
+    return folder
+
+
+@pytest.fixture
+def root(converted: Path, tmp_path: Path) -> Path:
+    """A test's own copy of the directory, with its DuckDB files beside it."""
+    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "pull"
 
 
 def filled(root: Path) -> None:
@@ -84,10 +100,9 @@ def present(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {name: each for name, each in found.items() if each}
 
 
-def test_a_forgotten_company_is_in_no_table(tmp_path: Path) -> None:
+def test_a_forgotten_company_is_in_no_table(root: Path) -> None:
     """Whatever was converted, also as of a moment; the rows of others are as they were."""
-    root, books = tmp_path / "pull", [tmp_path / "pull.duckdb", tmp_path / "then.duckdb"]
-    filled(root)
+    books = [root.with_suffix(".duckdb"), root.with_name("then.duckdb")]
     files, tables = in_files(root), [in_tables(each) for each in books]
     for expected in (
         "parquet/payments", "parquet/payment_lines", "parquet/payment_line_links", "parquet/statement_lines",
@@ -113,11 +128,10 @@ def test_a_forgotten_company_is_in_no_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["_rewrite", "_copy"])
 def test_a_killed_forget_is_completed_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    root: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Wherever in the tables it was, when it had done one of its files."""
-    root, books = tmp_path / "pull", tmp_path / "pull.duckdb"
-    filled(root)
+    books = root.with_suffix(".duckdb")
     files, tables = in_files(root), in_tables(books)
     plain, calls = getattr(forget_module, step), []
 
@@ -139,10 +153,9 @@ def test_a_killed_forget_is_completed_by_the_next(
     assert GONE.encode() not in books.read_bytes()
 
 
-def test_users_own_tables_are_theirs(tmp_path: Path) -> None:
+def test_users_own_tables_are_theirs(root: Path) -> None:
     """What they made in the file is copied as it is."""
-    root, books = tmp_path / "pull", tmp_path / "pull.duckdb"
-    filled(root)
+    books = root.with_suffix(".duckdb")
     with duckdb.connect(str(books)) as db:
         db.execute("create table mine as select 1 as a")
     bulk.forget(root, [GONE], duckdb=[books])
