@@ -7,8 +7,11 @@ left out of the counts and checked apart.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,8 +27,8 @@ BELOW: dict[str, set[str]] = {
     "dask": {"extract", "plan", "progress", "report", "runner", "shard_worker", "shards", "store"},
     "shard_worker": {"extract", "plan", "progress", "report", "runner", "shards", "store"},
     "stream": {"extract", "failures", "plan", "store", "units"},
-    "forget": {"shards", "sinks", "store"},
-    "status": {"report", "shards", "store"},
+    "erasure": {"shards", "sinks", "store"},
+    "inventory": {"report", "shards", "store"},
     "report": {"failures", "progress", "shards", "store"},
     "extract": {"failures", "plan", "progress", "shards", "store", "units"},
     "sinks": {"plan", "shards", "store"},
@@ -122,6 +125,35 @@ def test_the_modules_have_no_circle() -> None:
 def test_only_users_import_the_public_names() -> None:
     """A module of ``bulk`` imports from the module that defines a name, not from ``bulk`` itself."""
     assert [name for name, targets in graph().items() if "" in targets] == []
+
+
+def test_names_for_checkers_are_those_at_run_time() -> None:
+    """What type checkers read, and what is loaded on first use, are the same objects under the same names."""
+    (block,) = (
+        node.body for node in ast.parse((ROOT / "__init__.py").read_text()).body if isinstance(node, ast.If)
+    )
+    declared = {
+        each.name: node.module for node in block if isinstance(node, ast.ImportFrom) for each in node.names
+    }
+    assert set(declared) == set(bulk.__all__) == set(dir(bulk))
+    for name, home in declared.items():
+        assert home is not None
+        assert getattr(bulk, name) is getattr(import_module(home), name)
+    with pytest.raises(AttributeError, match="no attribute 'Pulls'"):
+        bulk.Pulls  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_no_module_has_the_name_of_a_function() -> None:
+    """Importing it would replace the function that the package offers."""
+    assert not {room(name) for name in modules()} & set(bulk.__all__)
+
+
+@pytest.mark.parametrize("name", ["Converted", "Event", "Report", "lake_types", "status"])
+def test_a_name_loads_only_what_it_needs(name: str) -> None:
+    """What reports on a pull and lists its types is there without the client."""
+    script = f"from codat_async.bulk import {name}; import sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"aiohttp", "codat_async.client", "pyarrow", "duckdb"} & set(run.stdout.split())
 
 
 def test_a_circle_is_found() -> None:
