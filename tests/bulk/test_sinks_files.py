@@ -77,8 +77,7 @@ HOW = ["removed", "emptied", "cut", "grown", "flipped", "zeroed"]
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("compression", ["zstd", "gzip"])
-@pytest.mark.parametrize("with_parquet", [True, False])
+@pytest.mark.parametrize(("compression", "with_parquet"), [("zstd", True), ("gzip", False)])
 def test_a_damaged_file_is_named_when_the_rest_is_converted(
     tmp_path: Path, how: str, compression: str, with_parquet: bool
 ) -> None:
