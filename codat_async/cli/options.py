@@ -1,7 +1,6 @@
-"""What the commands share: their options and exit statuses."""
+"""The options and the parts of help texts that commands share."""
 
-from collections.abc import Callable, Mapping
-from enum import IntEnum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,41 +10,14 @@ __all__ = [
     "DURATION",
     "PATH",
     "CommandOfTypes",
-    "ExitStatus",
     "connection_options",
+    "dask_options",
     "examples_help",
-    "exit_status_help",
     "freshness_options",
+    "into_option",
     "selection_options",
     "shard_option",
 ]
-
-
-class ExitStatus(IntEnum):
-    """The exit statuses; the numbers are part of the interface, since scripts test for them."""
-
-    DONE = 0
-    ERROR = 1
-    BAD_INPUT = 2
-    PARTIAL = 3
-    FAILED = 4
-    INTERRUPTED = 130
-    """128 and the number of SIGINT, as shells report it."""
-
-
-def exit_status_help(meanings: Mapping[ExitStatus, str]) -> str:
-    """Return the list of a command's exit statuses for the end of its help text.
-
-    ``meanings`` holds those that differ by command; those of errors are the same everywhere.
-    """
-    all_meanings = {
-        ExitStatus.ERROR: "an unexpected error, or output that could not be written",
-        ExitStatus.BAD_INPUT: "bad input: an unusable argument, API key, file or directory",
-        **meanings,
-    }
-    lines = [f"  {status:<3}  {all_meanings[status]}" for status in sorted(all_meanings)]
-    # \b keeps click from joining the lines into a paragraph.
-    return "\b\nExit status:\n" + "\n".join(lines)
 
 
 class CommandOfTypes(click.Command):
@@ -78,6 +50,9 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 PATH: Final = click.Path(path_type=Path)
 DURATION: Final = "a number and s, m, h or d, such as 90s, 10m, 2h or 1d"
 """The form of a time span, for the help of options whose metavar is DURATION."""
+into_option = click.option(
+    "--into", required=True, type=PATH, metavar="DIR", help="Target directory; created if it does not exist."
+)
 connection_options = _options(
     click.option(
         "--api-key-file", type=PATH, metavar="FILE",

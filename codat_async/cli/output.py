@@ -7,11 +7,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from codat_async.bulk import Converted, Counts, Estimate, FailureGroup, Plan, Report
-from codat_async.bulk.store.roster import Absent
 from codat_async.wording import format_seconds, pluralize
+
+if TYPE_CHECKING:
+    from codat_async.bulk import Converted, Counts, Estimate, FailureGroup, Plan, Report
+    from codat_async.bulk.store.roster import Absent
 
 __all__ = [
     "escape_unprintable",
@@ -84,7 +86,7 @@ def _terminal_width() -> int | None:
         return None
 
 
-def format_report(report: Report, into: str) -> str:
+def format_report(report: "Report", into: str) -> str:
     """Format a report: a table with a line for each type, the failures, and the outcome in the last line."""
     titles = ["data type", "read", "unchanged", "records", "requests", "retries", "MB", "invalid", "drift"]
     titles.append("failed")
@@ -125,7 +127,7 @@ def format_report(report: Report, into: str) -> str:
     return "\n".join(lines)
 
 
-def _format_freshness(total: Counts) -> list[str]:
+def _format_freshness(total: "Counts") -> list[str]:
     """Format what was not read, or only to verify that it is unchanged."""
     lines = []
     if total.syncing:
@@ -138,7 +140,7 @@ def _format_freshness(total: Counts) -> list[str]:
     return lines
 
 
-def format_failures(groups: Sequence[FailureGroup]) -> list[str]:
+def format_failures(groups: "Sequence[FailureGroup]") -> list[str]:
     """Format failures: a few lines of each kind, and how many more there are."""
     lines = []
     for group in groups:
@@ -151,7 +153,7 @@ def format_failures(groups: Sequence[FailureGroup]) -> list[str]:
     return lines
 
 
-def format_absent(absent: Sequence[Absent], number: int) -> list[str]:
+def format_absent(absent: "Sequence[Absent]", number: int) -> list[str]:
     """Format the companies that are no longer linked or listed, of whom there are ``number``."""
     lines = []
     for each in absent[:_FAILURES_SHOWN]:
@@ -164,7 +166,7 @@ def format_absent(absent: Sequence[Absent], number: int) -> list[str]:
     return lines
 
 
-def _outcome_line(report: Report, into: str) -> str:
+def _outcome_line(report: "Report", into: str) -> str:
     run = f"{report.mode} run {report.run} of {pluralize(report.companies, 'company', 'companies')}"
     unfinished = report.open + report.total.failed
     remaining = f"{pluralize(unfinished, 'list')} left" if unfinished else "no list left"
@@ -177,7 +179,7 @@ def _outcome_line(report: Report, into: str) -> str:
     return f"failed: {run}, nothing was pulled"
 
 
-def next_step(report: Report, into: str, *, converted: bool) -> str:
+def next_step(report: "Report", into: str, *, converted: bool) -> str:
     """Return the line that says what to do after a pull."""
     directory = shlex.quote(into)
     if report.outcome == "failed":
@@ -195,7 +197,7 @@ def next_step(report: Report, into: str, *, converted: bool) -> str:
     return f"next: 'codat-async convert {directory}' for Parquet files or DuckDB, {page}"
 
 
-def format_plan(plan: Plan) -> str:
+def format_plan(plan: "Plan") -> str:
     """Format a plan: a table with a line for each type, then the sums and the share of the daily quota."""
     rows = [["data type", "lists", "records", "requests", "MB (estimate)"]]
     for name, each in sorted(plan.types.items()):
@@ -238,7 +240,7 @@ def format_plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _format_night(plan: Plan, ungated: Estimate) -> list[str]:
+def _format_night(plan: "Plan", ungated: "Estimate") -> list[str]:
     """Format what is particular to a night after others."""
     lines = []
     if plan.freshness:
@@ -257,7 +259,7 @@ def _format_night(plan: Plan, ungated: Estimate) -> list[str]:
     return lines
 
 
-def format_conversion(converted: Sequence[Converted], parquet: Path | None, duckdb: Path | None) -> str:
+def format_conversion(converted: "Sequence[Converted]", parquet: Path | None, duckdb: Path | None) -> str:
     """Format the result of a conversion: a table with a line for each type, then the sum and the targets."""
     rows = [["data type", "files", "records", "slow path", "inexact", "invalid", "merged"]]
     for each in converted:

@@ -10,13 +10,14 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
 from codat_async.cli.output import escape_unprintable, print_text
 from codat_async.wording import format_seconds, pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
 
 __all__ = ["JsonLog", "show_conversion", "show_pull"]
 
@@ -30,7 +31,7 @@ _LOGGERS: Final = ("codat_async", "codat_middleware")
 
 
 @contextlib.asynccontextmanager
-async def show_pull(progress: Callable[[], Progress], stream: IO[str]) -> AsyncIterator[None]:
+async def show_pull(progress: "Callable[[], Progress]", stream: IO[str]) -> AsyncIterator[None]:
     """Show a pull's progress while the body runs: a live table on a terminal, otherwise a line every 30 s."""
     show = _update_table if stream.isatty() else _print_lines
     task = asyncio.create_task(show(progress, stream))
@@ -42,14 +43,14 @@ async def show_pull(progress: Callable[[], Progress], stream: IO[str]) -> AsyncI
             await task
 
 
-async def _print_lines(progress: Callable[[], Progress], stream: IO[str]) -> None:
+async def _print_lines(progress: "Callable[[], Progress]", stream: IO[str]) -> None:
     with _show_warnings(lambda text: print_text(text, stream)):
         while True:
             await asyncio.sleep(_LINE_INTERVAL)
             print_text(_format_line(progress()), stream)
 
 
-def _format_line(progress: Progress) -> str:
+def _format_line(progress: "Progress") -> str:
     total = progress.total
     parts = [
         progress.phase,
@@ -71,7 +72,7 @@ def _format_line(progress: Progress) -> str:
     return " · ".join(parts)
 
 
-async def _update_table(progress: Callable[[], Progress], stream: IO[str]) -> None:
+async def _update_table(progress: "Callable[[], Progress]", stream: IO[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -87,7 +88,7 @@ async def _update_table(progress: Callable[[], Progress], stream: IO[str]) -> No
 
 
 @contextlib.contextmanager
-def show_conversion(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], None]]:
+def show_conversion(stream: IO[str]) -> "Iterator[Callable[[ConversionProgress], None]]":
     """Yield a function that shows how far a conversion is: by a bar on a terminal, otherwise in lines."""
     if not stream.isatty():
         yield _throttle(lambda progress: print_text(f"converting · {_describe(progress)}", stream))
@@ -100,7 +101,7 @@ def show_conversion(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], 
     with Bars(*columns, console=Console(file=stream), transient=True) as bars:
         task = bars.add_task("converting", total=None)
 
-        def update(progress: ConversionProgress) -> None:
+        def update(progress: "ConversionProgress") -> None:
             bars.update(
                 task, completed=progress.bytes, total=progress.of_bytes, description=_describe(progress)
             )
@@ -108,15 +109,15 @@ def show_conversion(stream: IO[str]) -> Iterator[Callable[[ConversionProgress], 
         yield update
 
 
-def _describe(progress: ConversionProgress) -> str:
+def _describe(progress: "ConversionProgress") -> str:
     files = f"{progress.files:,} of {pluralize(progress.of_files, 'file')}"
     return f"{files} · {pluralize(progress.records, 'record')}"
 
 
-def _throttle(write: Callable[[ConversionProgress], object]) -> Callable[[ConversionProgress], None]:
+def _throttle(write: "Callable[[ConversionProgress], object]") -> "Callable[[ConversionProgress], None]":
     due = time.monotonic() + _LINE_INTERVAL
 
-    def throttled(progress: ConversionProgress) -> None:
+    def throttled(progress: "ConversionProgress") -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + _LINE_INTERVAL
@@ -135,7 +136,7 @@ class _Rates:
         self._requests: dict[str, int] = {}
         self._active: dict[str, float] = {}
 
-    def update(self, types: Mapping[str, Counts], now: float | None = None) -> Mapping[str, float]:
+    def update(self, types: "Mapping[str, Counts]", now: float | None = None) -> Mapping[str, float]:
         """Note the counts; return the records a second by type."""
         now = time.monotonic() if now is None else now
         elapsed, self._updated = max(now - self._updated, 1e-3), now
@@ -147,7 +148,7 @@ class _Rates:
                 self._requests[name], self._active[name] = counts.requests, now
         return self._rates
 
-    def order(self, types: Mapping[str, Counts]) -> list[str]:
+    def order(self, types: "Mapping[str, Counts]") -> list[str]:
         """Those that are being read, those that are not, those that are done; each by name."""
 
         def rank(name: str) -> tuple[int, str]:
@@ -158,7 +159,7 @@ class _Rates:
         return sorted(types, key=rank)
 
 
-def _make_table(progress: Progress, rates: _Rates, console: "Console") -> Any:
+def _make_table(progress: "Progress", rates: _Rates, console: "Console") -> Any:
     from rich.console import Group
     from rich.text import Text
 
@@ -189,7 +190,7 @@ def _make_table(progress: Progress, rates: _Rates, console: "Console") -> Any:
     return Group(bar, _columns(rows, shown), line)
 
 
-def _make_bar(progress: Progress, width: int) -> Any:
+def _make_bar(progress: "Progress", width: int) -> Any:
     """A bar with the share of the lists that are done, and the time to go."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -264,7 +265,7 @@ class JsonLog:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         """Write an event of the pull."""
         self._write({"event": event.event, "at": event.at, **event.details})
 
@@ -272,7 +273,7 @@ class JsonLog:
         print_text(msgspec.json.encode(line, enc_hook=str).decode(), self._stream)
 
     @contextlib.asynccontextmanager
-    async def show_pull(self, progress: Callable[[], Progress]) -> AsyncIterator[None]:
+    async def show_pull(self, progress: "Callable[[], Progress]") -> AsyncIterator[None]:
         """Write the pull's progress every 30 s, and log records as they come, while the body runs."""
         handler = _Handler(self._write_record, logging.INFO)
         task = asyncio.create_task(self._write_progress(progress))
@@ -285,11 +286,11 @@ class JsonLog:
                 await task
 
     @contextlib.contextmanager
-    def show_conversion(self) -> Iterator[Callable[[ConversionProgress], None]]:
+    def show_conversion(self) -> "Iterator[Callable[[ConversionProgress], None]]":
         """Yield a function that writes how far a conversion is, at most every 30 s."""
         yield _throttle(lambda progress: self._write_struct("converting", progress))
 
-    def converted(self, converted: Sequence[Converted]) -> None:
+    def converted(self, converted: "Sequence[Converted]") -> None:
         """Write the result of a conversion, a line for each type."""
         for each in converted:
             self._write_struct("converted", each)
@@ -316,7 +317,7 @@ class JsonLog:
                 line[name] = getattr(record, name)
         self._write(line)
 
-    async def _write_progress(self, progress: Callable[[], Progress]) -> None:
+    async def _write_progress(self, progress: "Callable[[], Progress]") -> None:
         while True:
             await asyncio.sleep(_LINE_INTERVAL)
             self._write_struct("progress", progress())

@@ -283,3 +283,20 @@ def test_package_imports_neither_bulk_nor_the_command_line() -> None:
     code = f"import codat_async, sys; print([m for m in sys.modules if f'{{m}}.'.startswith({heavy})])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_help_starts_without_the_client() -> None:
+    """``codat-async --help`` loads the options, and nothing that only a running command needs."""
+    heavy = {"aiohttp", "anyio", "codat_async.bulk", "codat_async.client", "rich.console", "sqlite3"}
+    code = (
+        "import contextlib, io, sys\n"
+        "from codat_async.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "codat_async.cli.pulling" in loaded
+    assert not heavy & loaded

@@ -1,0 +1,124 @@
+"""``codat-async listen``."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codat_async.cli import output, parsing, progress, signals
+from codat_async.cli.client import check_sandbox_options, run_with_client
+from codat_async.cli.options import (
+    DURATION,
+    PATH,
+    CommandOfTypes,
+    connection_options,
+    examples_help,
+    into_option,
+)
+from codat_async.cli.outcomes import ExitStatus, exit_status_help
+from codat_async.errors import ConfigurationError
+from codat_async.wording import pluralize
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["listen"]
+
+
+@click.command(
+    cls=CommandOfTypes,
+    epilog=examples_help(
+        "codat-async listen --into books --secret-file webhook.secret",
+        "codat-async listen --into books --secret-file webhook.secret --port 8443 --nightly 02:00",
+    )
+    + exit_status_help(
+        {
+            ExitStatus.DONE: "ended by a signal; events that are left are followed by the next start",
+            ExitStatus.FAILED: "failed; nothing that was answered is lost",
+        }
+    ),
+    short_help="Receive webhooks and pull what they say has changed.",
+)
+@into_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8081,
+    show_default=True,
+    help="Port to listen on; 0 for any free port.",
+)
+@click.option(
+    "--secret-file",
+    required=True,
+    type=PATH,
+    metavar="FILE",
+    help="The secrets of the webhooks, one a line; several while they are rotated.",
+)
+@click.option("--nightly", metavar="HH:MM", help="Also pull everything each day at this time, in UTC.")
+@click.option(
+    "--gather",
+    default="3s",
+    show_default=True,
+    metavar="DURATION",
+    help=f"Events of one company within this time are one pull; {DURATION}.",
+)
+@click.option("--types", help="Data types, comma-separated. [default: all]")
+@connection_options
+@click.option("--log-json", is_flag=True, help="Write events to stdout, one JSON object a line.")
+def listen(
+    into: Path,
+    host: str,
+    port: int,
+    secret_file: Path,
+    nightly: str | None,
+    gather: str,
+    types: str | None,
+    log_json: bool,
+    **options: Any,
+) -> int:
+    """Receive Codat's webhooks by POST, and pull the lists that they say have changed into DIR.
+
+    Each event is verified and synced to disk before it is answered, so that a crash loses none. GET
+    /health answers with the state. DIR is locked meanwhile: --nightly runs the whole pull in
+    this process, and 'codat-async convert' can be run beside it. TLS is the task of a proxy in front.
+    SIGTERM ends it after the pull under way.
+    """
+    from codat_async import bulk
+    from codat_async.bulk.following.listener import Listener
+    from codat_async.webhooks import WebhookSecretInvalid
+
+    if options["sandbox"]:
+        raise click.UsageError("--sandbox cannot be used: 'codat-async sandbox --webhook-url' sends events")
+    check_sandbox_options(with_sandbox=False)
+    log = progress.JsonLog(sys.stdout) if log_json else None
+    listener = Listener(
+        into,
+        parsing.parse_secrets(secret_file),
+        host=host,
+        port=port,
+        options=bulk.PullOptions(types=[kind.name for kind in bulk.resolve_types(parsing.parse_list(types))]),
+        gather=parsing.parse_time_span(gather).total_seconds(),
+        nightly=None if nightly is None else parsing.parse_time_of_day(nightly),
+        on_event=log,
+        on_ready=lambda url: output.print_text(f"listening on {url}", sys.stderr if log_json else None),
+    )
+
+    async def work(codat: Any) -> bulk.Followed:
+        stopped = asyncio.Event()
+        handler.drain = stopped.set
+        try:
+            return await listener.run(codat, stopped)
+        except WebhookSecretInvalid as error:
+            raise ConfigurationError(f"{secret_file}: {error}") from None
+        except OSError as error:
+            raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+    with signals.handle_signals("what was answered is followed by the next start") as handler:
+        done = run_with_client(options, handler, work)
+    if log is None:
+        events, pulls = pluralize(done.events, "event"), pluralize(done.pulls, "pull")
+        output.print_text(f"ended: {events}, {pulls}, {done.events - done.acknowledged:,} left")
+    return ExitStatus.DONE
