@@ -91,8 +91,8 @@ class Company:
 
     def opens_at(self, now: float) -> float:
         """When a full company may send again even without a response; infinity for never."""
-        if self.in_a_row > 1 and now < self.held_until:
-            return self.held_until
+        if self.in_a_row > 1 and (self.unanswered or now < self.held_until):
+            return self.held_until if now < self.held_until else _NEVER
         return min(self.ghosts, default=_NEVER)
 
     def idle(self, now: float) -> bool:

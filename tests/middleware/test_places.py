@@ -186,6 +186,29 @@ async def test_no_ghost_is_longer_than_thirty_seconds() -> None:
     assert bench.order == ["a"]
 
 
+async def test_ghost_of_a_company_that_is_rate_limited() -> None:
+    """A company that sends one request at a time waits for its answer; the end of a ghost changes nothing."""
+    bench = Bench(UNPACED)
+    await bench.send("b")
+    first = bench.governor.try_acquire("a")
+    assert first is not None
+    await bench.clock.advance(20)
+    bench.governor.answered(first, None)
+    bench.governor.release(first, timed_out=True)
+    for _ in range(2):
+        await bench.send("a", rate_limited("1"))
+        await bench.send("b")
+    await bench.clock.advance(5)
+    await bench.queue("a", "a")
+    assert (bench.state.companies, bench.state.waiting, bench.clock.armed) == ({"a": 1}, 1, 1)
+    await bench.clock.advance(20)
+    assert (bench.state.companies, bench.state.waiting, bench.clock.armed) == ({"a": 1}, 1, 1)
+    bench.done("a")
+    await settle()
+    bench.done("a")
+    bench.assert_idle()
+
+
 async def run_timed_out(limits: Limits, *outcomes: Any) -> tuple[FakeClock, Governor, Script]:
     clock = FakeClock()
     governor = Governor(limits, clock=clock)
