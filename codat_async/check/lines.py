@@ -17,7 +17,7 @@ from codat_async.client import DEFAULT_RESPONSE_SIZE
 from codat_async.models import DatasetStatus, DataType
 from codat_async.paging import MAX_PAGE_SIZE
 from codat_middleware import Timeout
-from codat_middleware.headers import parse_rate_limit
+from codat_middleware.headers import parse_reset, whole_number
 
 __all__ = [
     "answers",
@@ -59,12 +59,12 @@ def rate_limit_headers(found: Sequence[Answer]) -> Line:
     problems: Counter[str] = Counter()
     forms: set[str] = set()
     for answer in answered:
-        read = parse_rate_limit(answer.headers, now)
         reset = answer.headers.get("X-Rate-Limit-Reset", "").strip()
         forms |= {next((form for form, pattern in _FORMS if pattern.fullmatch(reset)), "none of those")}
-        problems["no whole number as X-Rate-Limit-Limit"] += read.limit is None
-        problems["no whole number as X-Rate-Limit-Remaining"] += read.remaining is None
-        late = read.resets_at is None or read.resets_at - now > _DAY + 60.0
+        for name in ("X-Rate-Limit-Limit", "X-Rate-Limit-Remaining"):
+            problems[f"no whole number as {name}"] += whole_number(answer.headers.get(name)) is None
+        resets_at = parse_reset(reset, now)
+        late = resets_at is None or resets_at - now > _DAY + 60.0
         problems["an X-Rate-Limit-Reset that is not within a day"] += late
     wrong = [
         f"{problem} in {count} of {len(answered)} answers" for problem, count in problems.items() if count

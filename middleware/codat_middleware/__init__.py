@@ -18,7 +18,6 @@ from codat_middleware.errors import (
     TransportError,
 )
 from codat_middleware.governor import Governor
-from codat_middleware.headers import RateLimitHeaders, parse_rate_limit, parse_reset, parse_retry_after
 from codat_middleware.idempotency import IDEMPOTENCY_KEY, Idempotency
 from codat_middleware.limits import GovernorEvent, GovernorState, Limits
 from codat_middleware.logging import Logging
@@ -53,7 +52,6 @@ __all__ = [
     "QueueTimeout",
     "QuotaExhausted",
     "RateLimit",
-    "RateLimitHeaders",
     "RateLimitScope",
     "RateLimited",
     "Request",
@@ -71,7 +69,4 @@ __all__ = [
     "TransportError",
     "authorization",
     "compose",
-    "parse_rate_limit",
-    "parse_reset",
-    "parse_retry_after",
 ]

@@ -51,50 +51,28 @@ class AdaptiveRate:
     while idle. All times are seconds of a monotonic clock; ``second`` scales the constants.
     """
 
-    __slots__ = (
-        "_accepted",
-        "_cut_at",
-        "_growth",
-        "_last",
-        "_limit",
-        "_noise",
-        "_peak",
-        "_rate_limited",
-        "_retry_after",
-        "_scale",
-        "_score",
-        "_second",
-        "_seen",
-        "_settled",
-        "_t",
-        "_turn",
-        "epoch",
-        "rate",
-    )
-
     def __init__(self, limit: float = _UNBOUNDED, *, second: float = 1.0) -> None:
         self._limit = limit
         self._second = second
         self._scale = limit
         """The limit, or without one the rate accepted before the first cut."""
-        self._growth = self._peak = 0.0
+        self._growth = self._cut_at = 0.0
         self._t = self._turn = self._settled = self._last = 0.0
         """The curve's time, where it reaches the peak, where it ends, and when it was advanced."""
-        self._cut_at: float | None = None
         self._accepted: deque[float] = deque()
-        self._score = 0.0
-        self._rate_limited = self._seen = 0
-        self._retry_after = _UNBOUNDED
         self._noise = 0.0
+        self._reset()
         self.epoch = 0
         """Incremented by each verdict."""
+        self.peak: float | None = None
+        """The accepted rate that is remembered; ``None`` if there was no cut, or long ago."""
         self.rate = limit
         """Requests per second; infinity if there is no limit and none was found."""
 
-    @property
-    def peak(self) -> float | None:
-        """The accepted rate that is remembered; ``None`` if there was no cut, or long ago."""
-        return None if self._cut_at is None else self._peak
+    def _reset(self) -> None:
+        self._score = 0.0
+        self._rate_limited = self._seen = 0
+        self._retry_after = _UNBOUNDED
 
     @property
     def suspicious(self) -> bool:
@@ -104,19 +82,21 @@ class AdaptiveRate:
     @property
     def probing(self) -> bool:
         """Whether the rate is above the one last known to be accepted, where 429s are expected."""
-        return self._cut_at is not None and self.rate > self._peak
+        return self.peak is not None and self.rate > self.peak
 
     def sent(self, now: float) -> None:
         """Record a request, and move the rate along its curve; not needed without a ``peak``."""
+        if self.peak is None:
+            return
         self._t += min(now - self._last, 2.0 / self.rate)
         self._last = now
-        self.rate = min(self._limit, self._peak + self._growth * (self._t - self._turn) ** 3)
+        self.rate = min(self._limit, self.peak + self._growth * (self._t - self._turn) ** 3)
         if self._t > self._settled:
-            self._cut_at = None
+            self.peak = None
 
     def accepted(self, now: float) -> None:
         """Record a success."""
-        if self._cut_at is not None or self._limit == _UNBOUNDED:
+        if self.peak is not None or self._limit == _UNBOUNDED:
             if self._below_peak():
                 self._noise -= self._noise * _NOISE_WEIGHT
             horizon = now - _WINDOW * self._second
@@ -166,15 +146,15 @@ class AdaptiveRate:
             self._seen = self._rate_limited = 0
 
     def _below_peak(self) -> bool:
-        return self._cut_at is not None and self.rate < 0.95 * self._peak
+        return self.peak is not None and self.rate < 0.95 * self.peak
 
     def _cut(self, now: float, accepted_share: float) -> bool:
-        if self._cut_at is None and self._limit != _UNBOUNDED:
+        if self.peak is None and self._limit != _UNBOUNDED:
             accepted = self._limit
         elif not self._accepted:
             return False
         else:
-            since = self._accepted[0] if self._cut_at is None else self._cut_at
+            since = self._accepted[0] if self.peak is None else self._cut_at
             horizon = max(since, now - _WINDOW * self._second)
             count = max(1, sum(at >= horizon for at in self._accepted))
             accepted = min(self.rate, count / max(now - horizon, self._second))
@@ -183,16 +163,11 @@ class AdaptiveRate:
         if accepted_share > 0.5:
             low = max(low, 0.5 * min(self.rate, self._scale))
         self.rate = low = max(low, _FLOOR * self._scale)
-        self._peak = max(accepted, 1.02 * low)
+        self.peak = peak = max(accepted, 1.02 * low)
         self._growth = _GROWTH * self._scale / self._second**3
-        self._turn = ((self._peak - low) / self._growth) ** (1 / 3)
-        rest = max(0.0, self._limit - self._peak) / self._growth
+        self._turn = ((peak - low) / self._growth) ** (1 / 3)
+        rest = max(0.0, self._limit - peak) / self._growth
         self._settled = self._turn + rest ** (1 / 3) + _WINDOW * self._second
         self._t, self._last, self._cut_at = 0.0, now, now
         self._accepted.clear()
         return True
-
-    def _reset(self) -> None:
-        self._score = 0.0
-        self._rate_limited = self._seen = 0
-        self._retry_after = _UNBOUNDED

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -28,6 +29,7 @@ class Place(Struct, eq=False):
 Waiter: TypeAlias = "asyncio.Future[Place | CodatError]"
 
 
+@dataclass(eq=False, slots=True)
 class Company:
     """Counts a company's requests, and holds it back after repeated 429s.
 
@@ -36,64 +38,44 @@ class Company:
     (± 20 %), then sends one request at a time until one succeeds. A 429 is the next in a row
     if its request was sent after the previous one arrived, so the 429s of requests that were
     in flight together are one. All times are seconds of a monotonic clock.
-
-    A ghost is the place of a request that timed out at the client, and that the server may
-    still be working on.
     """
 
-    __slots__ = (
-        "ghosts",
-        "held_until",
-        "id",
-        "in_a_row",
-        "moved_at",
-        "places",
-        "queue",
-        "rate_limited_at",
-        "requested_until",
-        "unanswered",
-        "urgent",
-        "wakes_at",
-    )
+    id: str | None
+    """``None`` for requests without a company; they share no limit and are never held."""
+    places: int = 0
+    """Requests in flight, open streams included."""
+    unanswered: int = 0
+    ghosts: list[float] = field(default_factory=list)
+    """When the places end of requests that timed out here and may still run at the server."""
+    queue: OrderedDict[Waiter, float] = field(default_factory=OrderedDict)
+    """Who waits, and since when."""
+    urgent: bool = False
+    """Whether its next request should not wait for the company's turn."""
+    in_a_row: int = 0
+    """Consecutive 429s."""
+    rate_limited_at: float = -_NEVER
+    """The last 429 in a row."""
+    held_until: float = -_NEVER
+    requested_until: float = -_NEVER
+    """The part of the hold that the server asked for."""
+    moved_at: float = -_NEVER
+    """When a place was last granted or released."""
+    wakes_at: float = _NEVER
+    """When the governor looks at the queue again without a response."""
 
-    def __init__(self, company_id: str | None) -> None:
-        self.id = company_id
-        """``None`` for requests without a company; they share no limit and are never held."""
-        self.places = 0
-        """Requests in flight, open streams included."""
-        self.unanswered = 0
-        self.ghosts: list[float] = []
-        """When each ghost ends."""
-        self.queue: OrderedDict[Waiter, float] = OrderedDict()
-        """Who waits, and since when."""
-        self.urgent = False
-        """Whether its next request should not wait for the company's turn."""
-        self.in_a_row = 0
-        """Consecutive 429s."""
-        self.rate_limited_at = self.held_until = self.requested_until = -_NEVER
-        """The last 429 in a row, and the end of the hold: ours, and the server's ``Retry-After``."""
-        self.moved_at = -_NEVER
-        """When a place was last granted or released."""
-        self.wakes_at = _NEVER
-        """When the governor looks at the queue again without a response."""
-
-    def full(self, now: float, limit: float) -> bool:
-        """Whether the company may not send another request now."""
+    def opens_at(self, now: float, limit: float) -> float:
+        """When another request may be sent: ``now``, later, or infinity for not without a response."""
         if self.id is None:
-            return False
-        if self.in_a_row > 1 and (self.unanswered or now < self.held_until):
-            return True
+            return now
+        if self.in_a_row > 1:
+            if now < self.held_until:
+                return self.held_until
+            if self.unanswered:
+                return _NEVER
         if self.places + len(self.ghosts) < limit:
-            return False
-        if self.ghosts:
-            self.ghosts = [ends for ends in self.ghosts if ends > now]
-        return self.places + len(self.ghosts) >= limit
-
-    def opens_at(self, now: float) -> float:
-        """When a full company may send again even without a response; infinity for never."""
-        if self.in_a_row > 1 and (self.unanswered or now < self.held_until):
-            return self.held_until if now < self.held_until else _NEVER
-        return min(self.ghosts, default=_NEVER)
+            return now
+        self.ghosts = [ends for ends in self.ghosts if ends > now]
+        return now if self.places + len(self.ghosts) < limit else min(self.ghosts, default=_NEVER)
 
     def idle(self, now: float) -> bool:
         """Whether nothing that matters is lost with this object."""

@@ -17,6 +17,7 @@
 ``codat_async.errors`` draws the whole tree, including the errors raised after the pipeline.
 """
 
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -46,6 +47,13 @@ class CodatError(Exception):
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
+def _rebuild(kind: type[CodatError], args: tuple[object, ...], state: dict[str, object]) -> CodatError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+@dataclass(eq=False, repr=False)
 class TransportError(CodatError):
     """No complete response arrived.
 
@@ -53,12 +61,11 @@ class TransportError(CodatError):
     any of it may have reached the server; the outcome of a write is then unknown.
     """
 
-    def __init__(self, reason: str, *, method: str, path: str, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.method = method
-        self.path = path
-        self.sent = sent
+    reason: str
+    _: KW_ONLY
+    method: str
+    path: str
+    sent: bool
 
     @property
     def outcome_unknown(self) -> bool:
@@ -82,20 +89,11 @@ class ConnectionLost(TransportError):
     """The connection broke before the response was complete."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RequestTimeout(TransportError):
     """An attempt took too long, or the whole call; ``phase`` is the part that did."""
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        method: str,
-        path: str,
-        sent: bool,
-        phase: Literal["connect", "read", "total", "deadline"],
-    ) -> None:
-        super().__init__(reason, method=method, path=path, sent=sent)
-        self.phase = phase
+    phase: Literal["connect", "read", "total", "deadline"]
 
 
 class ResponseTooLarge(TransportError):
@@ -106,6 +104,7 @@ RateLimitScope: TypeAlias = Literal["call", "company", "everybody"]
 """Whom a rate limit concerns: one call, all calls for its company, or all calls."""
 
 
+@dataclass(eq=False, repr=False)
 class RateLimited(CodatError):
     """The API asks to wait longer than ``Limits.max_quota_wait``.
 
@@ -115,22 +114,17 @@ class RateLimited(CodatError):
     """
 
     scope: RateLimitScope
-    company_id: str | None
     retry_after: float | None
+    company_id: str | None
 
-    def __init__(self, scope: RateLimitScope, retry_after: float, company_id: str | None) -> None:
-        whom = {"call": "this call", "company": f"company {company_id}", "everybody": "all requests"}[scope]
-        super().__init__(f"rate limited (429): the API asks to retry in {retry_after:.0f} s, for {whom}")
-        self.scope = scope
-        self.retry_after = retry_after
-        self.company_id = company_id
+    def __str__(self) -> str:
+        whom = {"call": "this call", "company": f"company {self.company_id}", "everybody": "all requests"}
+        wait = f"{self.retry_after or 0.0:.0f} s"
+        return f"rate limited (429): the API asks to retry in {wait}, for {whom[self.scope]}"
 
 
 class ApiPaused(RateLimited):
     """The API asks all requests to wait longer than that; ``scope`` is ``everybody``."""
-
-    def __init__(self, retry_after: float, company_id: str | None) -> None:
-        super().__init__("everybody", retry_after, company_id)
 
 
 class QueueTimeout(CodatError):
@@ -141,19 +135,14 @@ class QueueTimeout(CodatError):
     """
 
 
+@dataclass(eq=False, repr=False)
 class QuotaExhausted(CodatError):
     """The daily quota of requests is spent; ``resets_at`` is when the next one starts.
 
     Source: "Rate limits" in Codat's documentation (a quota per day, reset at 00:00 UTC).
     """
 
-    def __init__(self, resets_at: datetime) -> None:
-        super().__init__(f"the daily quota is spent; it resets at {resets_at.isoformat(timespec='seconds')}")
-        self.resets_at = resets_at
+    resets_at: datetime
 
-
-def _rebuild(kind: type[CodatError], args: tuple[object, ...], state: dict[str, object]) -> CodatError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
+    def __str__(self) -> str:
+        return f"the daily quota is spent; it resets at {self.resets_at.isoformat(timespec='seconds')}"

@@ -7,7 +7,6 @@ from itertools import count, islice
 from typing import Final
 
 from codat_middleware.company import Company, Waiter
-from codat_middleware.errors import CodatError
 
 __all__ = ["FairQueue"]
 
@@ -22,24 +21,12 @@ class FairQueue:
 
     Each company in the ring is served once per turn, and its own requests first come, first
     served. A company that is full leaves the ring until a response, or until a hold or a
-    ghost ends. Times are seconds of a monotonic clock.
+    ghost ends. ``limit`` is the requests in flight per company. Times are seconds of a
+    monotonic clock.
     """
-
-    __slots__ = (
-        "_limit",
-        "_order",
-        "_prune_at",
-        "_random",
-        "_wakes",
-        "companies",
-        "queued",
-        "ring",
-        "waiting",
-    )
 
     def __init__(self, limit: float, rng: random.Random) -> None:
         self._limit = limit
-        """Requests in flight per company."""
         self._random = rng
         self._prune_at = _PRUNED_FROM
         self._wakes: list[tuple[float, int, Company]] = []
@@ -49,8 +36,11 @@ class FairQueue:
         """Companies with a request waiting."""
         self.ring: OrderedDict[Company, None] = OrderedDict()
         """Those of them that may send it."""
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
         """Requests that wait."""
+        return sum(len(company.queue) for company in self.queued)
 
     @property
     def wakes_at(self) -> float:
@@ -71,7 +61,7 @@ class FairQueue:
 
     def may_send(self, company: Company, now: float) -> bool:
         """Whether a new request of the company need not wait for others, or for its own limit."""
-        return not (self.ring or company.queue or company.full(now, self._limit))
+        return not (self.ring or company.queue or company.opens_at(now, self._limit) > now)
 
     def add(self, company: Company, waiter: Waiter, now: float, *, first: bool, urgent: bool) -> None:
         """Queue a request: ``first`` in its company, ``urgent`` ahead of other companies too."""
@@ -79,7 +69,6 @@ class FairQueue:
         if first:
             company.queue.move_to_end(waiter, last=False)
         self.queued[company] = None
-        self.waiting += 1
         self.line_up(company, now)
         if urgent and company in self.ring:
             company.urgent = True
@@ -89,9 +78,10 @@ class FairQueue:
         """Put a company in the ring if a request of it waits and may be sent."""
         if not company.queue or company in self.ring:
             return
-        if not company.full(now, self._limit):
+        opens_at = company.opens_at(now, self._limit)
+        if opens_at <= now:
             self.ring[company] = None
-        elif (opens_at := company.opens_at(now)) < company.wakes_at:
+        elif opens_at < company.wakes_at:
             company.wakes_at = opens_at
             heappush(self._wakes, (opens_at, next(self._order), company))
 
@@ -114,28 +104,16 @@ class FairQueue:
             company = next(islice(self.ring, self._random.randrange(min(len(self.ring), _MIXED)), None))
         company.urgent = False
         del self.ring[company]
-        if company.full(now, self._limit):
+        if company.opens_at(now, self._limit) > now:
             self.line_up(company, now)
             return None
-        waiter, _ = company.queue.popitem(last=False)
-        self._left(company)
+        waiter = next(iter(company.queue))
+        self.remove(company, waiter)
         return company, waiter
 
-    def discard(self, company: Company, waiter: Waiter) -> None:
-        """Remove a request that was cancelled."""
-        self.waiting -= 1
-        if company.queue.pop(waiter, None) is not None:
-            self._left(company)
-
-    def fail(self, company: Company, waiter: Waiter, error: CodatError) -> None:
-        """Remove a request, and let its task raise an error."""
-        del company.queue[waiter]
-        self._left(company)
-        if not waiter.done():
-            self.waiting -= 1
-            waiter.set_result(error)
-
-    def _left(self, company: Company) -> None:
+    def remove(self, company: Company, waiter: Waiter) -> None:
+        """Remove a request, if it is still queued."""
+        company.queue.pop(waiter, None)
         if not company.queue:
-            del self.queued[company]
+            self.queued.pop(company, None)
             self.ring.pop(company, None)

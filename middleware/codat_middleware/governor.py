@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from codat_middleware import explain
 from codat_middleware.adaptive import AdaptiveRate, Verdict
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
 from codat_middleware.company import Company, Place, Waiter
@@ -55,10 +54,10 @@ class Governor:
         self._now = self._clock.monotonic
         self._random = rng or random.Random()
         self._second = limits.minute / 60.0
-        rate = _NEVER if limits.per_minute is None else limits.per_minute / limits.minute
-        self._rate = AdaptiveRate(rate, second=self._second)
+        limit = limits.per_minute or _NEVER
+        self._rate = AdaptiveRate(limit / limits.minute, second=self._second)
         self._gate = Gate(second=self._second)
-        self._pace = Pace(limits.per_minute, minute=limits.minute)
+        self._pace = Pace(limit, minute=limits.minute)
         self._quota = Quota(self._clock)
         self._queue = FairQueue(limits.in_flight_per_company or _NEVER, self._random)
         self._max_in_flight: float = limits.in_flight or _NEVER
@@ -81,8 +80,6 @@ class Governor:
         """Stop calling a listener."""
         self._listeners.remove(listener)
 
-    # --- places ----------------------------------------------------------------------------
-
     def limit_per_minute(self, per_minute: int) -> None:
         """Change ``limits.per_minute``, when processes that share an address come or go.
 
@@ -94,8 +91,10 @@ class Governor:
         epoch = self._rate.epoch + 1
         self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second)
         self._rate.epoch = epoch
-        self._pace.limit(per_minute, self._now())
+        self._pace.change(per_minute, self._now())
         self._dispatch(self._now())
+
+    # --- places ----------------------------------------------------------------------------
 
     def try_acquire(self, company_id: str | None) -> Place | None:
         """Take a place if one is free and no request waits for it; return ``None`` otherwise."""
@@ -144,10 +143,13 @@ class Governor:
             outcome = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._queue.discard(company, waiter)
+                self._queue.remove(company, waiter)
                 self._dispatch(self._now())
             elif isinstance(granted := waiter.result(), Place):
-                self._withdraw(granted)
+                self._unanswered -= 1
+                company.unanswered -= 1
+                self._pace.withdrawn()
+                self.release(granted)
             raise
         finally:
             queued.set(queued.get() + self._now() - begun)
@@ -170,7 +172,7 @@ class Governor:
                     self._quota_spent(now)
                 if response.status < 500:
                     self._succeeded(place, now)
-        if self._queue.waiting:
+        if self._queue.queued:
             self._queue.line_up(place.company, now)
             self._dispatch(now)
 
@@ -190,22 +192,19 @@ class Governor:
             company.ghosts.append(place.ghost_until)
         else:
             company.moved_at = now
-        if self._queue.waiting or self._timer is not None:
+        if self._queue.queued or self._timer is not None:
             self._queue.line_up(company, now)
             self._dispatch(now)
 
     def _delay(self, now: float) -> float:
         if self._in_flight >= self._max_in_flight:
             return _NEVER
-        if not self._gate.unrestricted:
-            wait = self._gate.delay(now, self._unanswered)
-            if wait > 0.0:
-                return wait
-        if self._quota.left is not None:
-            wait = self._quota.delay(self._unanswered)
-            if wait > 0.0:
-                return wait
-        return self._pace.delay(now, self._unanswered)
+        unanswered = self._unanswered
+        return (
+            self._gate.delay(now, unanswered)
+            or self._quota.delay(unanswered)
+            or self._pace.delay(now, unanswered)
+        )
 
     def _grant(self, company: Company, now: float) -> Place:
         self._in_flight += 1
@@ -219,12 +218,6 @@ class Governor:
         self._pace.sent(now)
         return Place(company, self._rate.epoch, now)
 
-    def _withdraw(self, place: Place) -> None:
-        self._unanswered -= 1
-        place.company.unanswered -= 1
-        self._pace.withdrawn()
-        self.release(place)
-
     def _dispatch(self, now: float) -> None:
         queue = self._queue
         queue.wake(now)
@@ -234,20 +227,17 @@ class Governor:
             if wait > 0.0:
                 due = now + wait
                 break
-            taken = queue.take(now, mixed=self._rate.suspicious, probe=self._gate.probing)
+            taken = queue.take(now, mixed=self._rate.suspicious, probe=self._gate.tries > 0)
             if taken is not None:
                 company, waiter = taken
                 if not waiter.done():
-                    queue.waiting -= 1
                     waiter.set_result(self._grant(company, now))
                 queue.line_up(company, now)
-        self._wake_at(min(due, queue.wakes_at, self._check_at), now)
-
-    def _wake_at(self, due: float, now: float) -> None:
-        if self._timer is not None and (due < self._timer_due or not self._queue.waiting):
+        due = min(due, queue.wakes_at, self._check_at)
+        if self._timer is not None and (due < self._timer_due or not queue.queued):
             self._timer.cancel()
             self._timer = None
-        if self._timer is None and self._queue.waiting and due != _NEVER:
+        if self._timer is None and queue.queued and due != _NEVER:
             self._timer_due = due
             self._timer = self._clock.call_later(max(due - now, _TICK), self._on_time)
 
@@ -284,7 +274,7 @@ class Governor:
             if self._quota.spent_for() > longest:
                 return QuotaExhausted(utc(self._quota.resets_at))
             if self._gate.requested_until - now > longest:
-                return ApiPaused(self._gate.requested_until - now, company.id)
+                return ApiPaused("everybody", self._gate.requested_until - now, company.id)
         if company.requested_until - now > longest:
             return RateLimited("company", company.requested_until - now, company.id)
         return None
@@ -296,7 +286,12 @@ class Governor:
                 error = self._refusal(company, now)
                 if error is None:
                     break
-                self._queue.fail(company, waiter, error)
+                self._fail(company, waiter, error)
+
+    def _fail(self, company: Company, waiter: Waiter, error: CodatError) -> None:
+        self._queue.remove(company, waiter)
+        if not waiter.done():
+            waiter.set_result(error)
 
     def _check_waiters(self, now: float) -> None:
         """Fail those that have waited too long for a place that nobody releases."""
@@ -310,7 +305,7 @@ class Governor:
                     self._check_at = min(self._check_at, due)
                 else:
                     text = f"no place for {longest:.0f} s, waiting for {self._place_text(company)}"
-                    self._queue.fail(company, waiter, QueueTimeout(text))
+                    self._fail(company, waiter, QueueTimeout(text))
 
     def _blocked_since(self, company: Company, now: float) -> float:
         """Since when no place was released that the company's next request could have had."""
@@ -329,8 +324,7 @@ class Governor:
             place.company.succeeded()
         if place.epoch == self._rate.epoch:
             self._rate.accepted(now)
-            if not self._gate.unrestricted:
-                self._gate.succeeded()
+            self._gate.succeeded()
 
     def _rate_limited(self, place: Place, response: Response, now: float) -> None:
         asked = retry_after(response.headers, self._clock.time())
@@ -347,14 +341,13 @@ class Governor:
         if company.held_until > max(held_until, now):
             seconds = company.held_until - now
             self._report("held", f"holding company {company.id} for {seconds:.1f} s", seconds, company.id)
-        verdict = None
         if evidence < 0.0 and not self._rate.probing:
             # While the rate probes for the limit it may as well be everybody's.
             self._rate.retract()
         elif evidence > 0.0 and place.epoch == self._rate.epoch:
-            verdict = self._rate.rate_limited(now, asked, probe=self._gate.probing)
-        if verdict is not None:
-            self._apply(verdict, now)
+            verdict = self._rate.rate_limited(now, asked, probe=self._gate.tries > 0)
+            if verdict is not None:
+                self._apply(verdict, now)
         self._fail_waiters(self._queue.queued if self.long_wait() else (company,), now)
 
     def _apply(self, verdict: Verdict, now: float) -> None:
@@ -389,7 +382,7 @@ class Governor:
             in_flight=self._in_flight,
             waiting=self._queue.waiting,
             waiting_for=self._waiting_for(now),
-            companies={each.id: each.places for each in companies if each.places and each.id is not None},
+            companies={each.id: each.places for each in companies if each.id is not None and each.places},
             timed_out=sum(ends > now for each in companies for ends in each.ghosts),
             per_minute=self._per_minute,
             pace=self._pace_text(),
@@ -409,36 +402,51 @@ class Governor:
         return None if self._rate.rate == _NEVER else round(self._rate.rate * self.limits.minute, 6)
 
     def _pace_text(self) -> str:
-        peak = self._rate.peak
-        accepted = None if peak is None else peak * self.limits.minute
-        return explain.pace(self._per_minute, self.limits.per_minute, accepted)
+        pace, limit, accepted = self._per_minute, self.limits.per_minute, self._rate.peak
+        if pace is None:
+            return "no pace: there is no limit per minute"
+        text = f"the pace of {pace:.0f} requests a minute"
+        if accepted is None or (limit is not None and pace >= limit):
+            return text
+        of = "" if limit is None else f" of {limit}"
+        accepted *= self.limits.minute
+        return f"{text}{of}: reduced after 429s, the server accepted {accepted:.0f}"
 
     def _quota_text(self) -> str:
-        return explain.quota(self._quota.left or 0, utc(self._quota.resets_at))
+        left, resets_at = self._quota.left, utc(self._quota.resets_at)
+        what = f"may be spent by the requests in flight ({left} left)" if left else "is spent"
+        return f"the daily quota, which {what}; it resets at {resets_at:%Y-%m-%d %H:%M} UTC"
 
     def _place_text(self, company: Company) -> str:
         if company in self._queue.ring:
-            return explain.places(None, self._in_flight)
-        return explain.places(company.id, company.places, len(company.ghosts))
+            return f"a connection: all {self._in_flight} are in use by requests and open downloads"
+        held = (
+            f"a place of company {company.id}: {company.places} of its requests and downloads are in flight"
+        )
+        ghosts = len(company.ghosts)
+        return f"{held}, and {ghosts} that timed out may still run there" if ghosts else held
 
     def _waiting_for(self, now: float) -> str | None:
         queue, paused_for = self._queue, self._gate.paused_until - now
         if paused_for > 0.0:
-            return explain.pause(None, paused_for)
-        if not queue.waiting:
+            return f"the pause for all requests after 429s, {paused_for:.1f} s left"
+        if not queue.queued:
             return None
-        if self._quota.left is not None and self._quota.delay(self._unanswered) > 0.0:
+        if self._quota.delay(self._unanswered) > 0.0:
             return self._quota_text()
         if not queue.ring:
             blocked = max(queue.queued, key=lambda each: each.held_until)
             held = sum(each.held_until > now for each in queue.queued)
-            if held:
-                return explain.pause(blocked.id, blocked.held_until - now, held - 1)
-            return self._place_text(blocked)
+            if not held:
+                return self._place_text(blocked)
+            more = f" and {held - 1} more" if held > 1 else ""
+            left = blocked.held_until - now
+            return f"the pause for company {blocked.id}{more} after 429s, {left:.1f} s left"
         if self._in_flight >= self._max_in_flight:
             return self._place_text(next(iter(queue.ring)))
         if self._gate.delay(now, self._unanswered) > 0.0:
-            return explain.gate(self._unanswered, after_pause=self._gate.paused_until > -_NEVER)
+            when = "at the start" if self._gate.paused_until == -_NEVER else "after a pause"
+            return f"the responses to {self._unanswered} requests: few are sent at once {when}"
         return self._pace_text()
 
     def _report(

@@ -6,9 +6,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
-
-__all__ = ["RateLimitHeaders", "parse_rate_limit", "parse_reset", "parse_retry_after", "retry_after"]
+__all__ = ["parse_reset", "retry_after", "whole_number"]
 
 _EPOCH_FROM: Final = 1_000_000_000
 """A bare number from here on is a Unix time; below it is seconds from now."""
@@ -18,47 +16,22 @@ _FARTHEST: Final = 3 * 86_400.0
 """Seconds from now; the quota is daily, so a later reset is treated as unreadable."""
 
 
-class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
-    """The ``X-Rate-Limit-*`` headers of one response; ``None`` for each that is missing or unreadable.
-
-    Source: "Rate limits" in Codat's documentation.
-    """
-
-    limit: int | None = None
-    """Requests per day."""
-    remaining: int | None = None
-    """Requests left until the reset."""
-    resets_at: float | None = None
-    """Unix time, in seconds."""
-
-
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait, from a ``Retry-After`` header; ``now`` is the Unix time in seconds.
-
-    Accepts seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no
-    format, ISO dates too. A date in the past is 0; an unreadable value is ``None``.
-    """
-    if value is None:
-        return None
-    value = value.strip()
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    moment = _moment(value)
-    return None if moment is None else max(0.0, moment - now)
-
-
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from a response's ``Retry-After``; ``None`` if missing or unreadable.
 
-    A date is relative to the response's own ``Date``, since the server's clock may differ
-    from ours; without one, to ``now`` (Unix time in seconds).
+    Accepts seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no
+    format, ISO dates too. A date is relative to the response's own ``Date``, since the
+    server's clock may differ from ours, or without one to ``now`` (Unix time in seconds); a
+    date in the past is 0.
     """
     value = headers.get("Retry-After")
     if value is None:
         return None
-    server_now = _moment(headers.get("Date", ""))
-    return parse_retry_after(value, now if server_now is None else server_now)
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    moment, server_now = _moment(value), _moment(headers.get("Date", ""))
+    return None if moment is None else max(0.0, moment - (now if server_now is None else server_now))
 
 
 def parse_reset(value: str | None, now: float) -> float | None:
@@ -69,7 +42,6 @@ def parse_reset(value: str | None, now: float) -> float | None:
     """
     if value is None:
         return None
-    value = value.strip()
     moment = _number(value)
     if moment is None:
         moment = _moment(value)
@@ -80,33 +52,24 @@ def parse_reset(value: str | None, now: float) -> float | None:
     return None if moment is None or moment - now > _FARTHEST else moment
 
 
-def parse_rate_limit(headers: Mapping[str, str], now: float) -> RateLimitHeaders:
-    """Parse a response's daily quota headers; ``now`` is the Unix time in seconds."""
-    return RateLimitHeaders(
-        limit=_count(headers.get("X-Rate-Limit-Limit")),
-        remaining=_count(headers.get("X-Rate-Limit-Remaining")),
-        resets_at=parse_reset(headers.get("X-Rate-Limit-Reset"), now),
-    )
-
-
-def _number(value: str) -> float | None:
-    plain = value.isascii() and value.replace(".", "", 1).isdigit()
-    return float(value) if plain and len(value) <= 20 else None
-
-
-def _count(value: str | None) -> int | None:
-    if value is None:
-        return None
-    value = value.strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 20 else None
+def whole_number(value: str | None) -> int | None:
+    """The number in a header such as ``X-Rate-Limit-Limit``; ``None`` if missing or unreadable."""
+    value = "" if value is None else value.strip()
+    return int(value) if value.isdigit() and value.isascii() and len(value) <= 20 else None
 
 
 @lru_cache(maxsize=64)
 def _moment(value: str) -> float | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            moment = read(value)
+            moment = read(value.strip())
         except (ValueError, OverflowError):
             continue
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return None
+
+
+def _number(value: str) -> float | None:
+    value = value.strip()
+    plain = value.isascii() and value.replace(".", "", 1).isdigit()
+    return float(value) if plain and len(value) <= 20 else None

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from codat_middleware.errors import RateLimitScope
+from codat_middleware.messages import check_range
 
 __all__ = ["EventKind", "GovernorEvent", "GovernorState", "Limits"]
-
-_COUNTS: Final = ("in_flight", "in_flight_per_company", "per_minute")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -47,17 +46,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     Every constant of the rate's adaptation is scaled with it."""
 
     def __post_init__(self) -> None:
-        for name in _COUNTS:
-            limit: int | None = getattr(self, name)
-            if limit is not None and limit < 1:
-                raise ValueError(f"{name} is {limit}; it must be at least 1, or None for no limit")
-        # Written so that NaN is rejected too.
-        if not self.max_quota_wait >= 0.0:
-            raise ValueError(f"max_quota_wait is {self.max_quota_wait}; it must not be negative")
-        if self.max_place_wait is not None and not self.max_place_wait > 0.0:
-            raise ValueError(f"max_place_wait is {self.max_place_wait}; it must be greater than 0, or None")
-        if not 0.0 < self.minute <= 60.0:
-            raise ValueError(f"minute is {self.minute}; it must be greater than 0 and at most 60 seconds")
+        check_range(self, "in_flight", "in_flight_per_company", "per_minute", least=1, no_limit=True)
+        check_range(self, "max_quota_wait", least=0)
+        check_range(self, "max_place_wait", no_limit=True)
+        check_range(self, "minute")
+        if self.minute > 60.0:
+            raise ValueError(f"minute is {self.minute}; it must be at most 60 seconds")
 
 
 class GovernorState(Struct, frozen=True, kw_only=True):

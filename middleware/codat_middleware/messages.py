@@ -8,11 +8,24 @@ from msgspec.structs import replace
 
 from codat_middleware.text import PATH, one_line
 
-__all__ = ["Body", "ByteStream", "Request", "Response", "Timeout"]
+__all__ = ["Body", "ByteStream", "Request", "Response", "Timeout", "check_range"]
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT_METHODS: Final = _SAFE_METHODS | {"PUT", "DELETE"}
+
+
+def check_range(settings: Struct, *names: str, least: int | None = None, no_limit: bool = False) -> None:
+    """Raise :class:`ValueError` for a field below ``least``, or if that is ``None`` not above 0, and for NaN.
+
+    With ``no_limit`` a field may be ``None``.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not ((value is None and no_limit) or (value > 0 if least is None else value >= least)):
+            bound = "greater than 0" if least is None else f"at least {least}"
+            hint = ", or None for no limit" if no_limit else ""
+            raise ValueError(f"{name} is {value}; it must be {bound}{hint}")
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
@@ -37,13 +50,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
         return value if isinstance(value, Timeout) else cls(total=float(value))
 
     def __post_init__(self) -> None:
-        for name in ("connect", "read", "total"):
-            seconds: float | None = getattr(self, name)
-            # Written so that NaN is rejected too.
-            if seconds is not None and not seconds > 0.0:
-                raise ValueError(
-                    f"{name} is {seconds}; a time-out must be greater than 0 seconds, or None for no limit"
-                )
+        check_range(self, "connect", "read", "total", no_limit=True)
 
 
 class Body(Struct, frozen=True):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from codat_middleware.clock import Clock
-from codat_middleware.headers import parse_rate_limit
+from codat_middleware.headers import parse_reset, whole_number
 
 __all__ = ["DAY", "Quota", "utc"]
 
@@ -26,12 +26,9 @@ class Quota:
     response gives the reset.
     """
 
-    __slots__ = ("_clock", "_limit_header", "_reset_header", "left", "limit", "resets_at")
-
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._limit_header: str | None = None
-        self._reset_header: str | None = None
+        self._day: tuple[str | None, str | None] | None = None
         self.left: int | None = None
         """Requests left, without deducting those in flight; ``None`` while unknown."""
         self.limit: int | None = None
@@ -43,19 +40,24 @@ class Quota:
         remaining = headers.get("X-Rate-Limit-Remaining")
         if remaining is None:
             return
-        if (
-            self.left is not None
-            and headers.get("X-Rate-Limit-Reset") == self._reset_header
-            and headers.get("X-Rate-Limit-Limit") == self._limit_header
-        ):
-            try:
-                left = int(remaining)
-            except ValueError:
-                return
-            if left < self.left:
-                self.left = max(0, left)
+        try:
+            left = int(remaining)
+        except ValueError:
             return
-        self._parse(headers, retry_after)
+        day = headers.get("X-Rate-Limit-Limit"), headers.get("X-Rate-Limit-Reset")
+        if self.left is None or day != self._day:
+            now, limit = self._clock.time(), whole_number(day[0])
+            resets_at = parse_reset(day[1], now)
+            if resets_at is None:
+                resets_at = now - now % DAY + DAY if retry_after is None else now + retry_after
+            if resets_at <= now:
+                # A response that was in transit at the reset.
+                return
+            if now >= self.resets_at or limit != self.limit or abs(resets_at - self.resets_at) >= _SAME_RESET:
+                self.left = None
+            self._day, self.limit, self.resets_at = day, limit, resets_at
+        if self.left is None or left < self.left:
+            self.left = max(0, left)
 
     def delay(self, unanswered: int) -> float:
         """Seconds until another request may be sent: 0 is now, infinity after a response."""
@@ -70,33 +72,6 @@ class Quota:
     def spent_for(self) -> float:
         """Seconds until the reset if the quota is spent, else 0."""
         return self.delay(0)
-
-    def _parse(self, headers: Mapping[str, str], retry_after: float | None) -> None:
-        now = self._clock.time()
-        parsed = parse_rate_limit(headers, now)
-        if parsed.remaining is None:
-            return
-        resets_at = parsed.resets_at
-        if resets_at is None:
-            resets_at = _midnight_after(now) if retry_after is None else now + retry_after
-        if resets_at <= now:
-            # A response that was in transit at the reset.
-            return
-        same = (
-            self.left is not None
-            and now < self.resets_at
-            and parsed.limit == self.limit
-            and abs(resets_at - self.resets_at) < _SAME_RESET
-        )
-        self.left = min(self.left, parsed.remaining) if same and self.left is not None else parsed.remaining
-        self.limit = parsed.limit
-        self.resets_at = resets_at
-        self._limit_header = headers.get("X-Rate-Limit-Limit")
-        self._reset_header = headers.get("X-Rate-Limit-Reset")
-
-
-def _midnight_after(now: float) -> float:
-    return now - now % DAY + DAY
 
 
 def utc(unix: float) -> datetime:

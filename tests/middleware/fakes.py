@@ -193,7 +193,7 @@ class Bench:
         self.clock = FakeClock()
         self.governor = Governor(limits, clock=self.clock, rng=random.Random(1))
         if not gentle:
-            self.governor._gate._allowance = None
+            self.governor._gate.allowance = float("inf")
         self.order: list[str | None] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.events: list[GovernorEvent] = []

@@ -196,10 +196,9 @@ def test_only_the_first_two_in_a_row_are_evidence() -> None:
     evidence = [company.rate_limited(now, now - 0.5, 0.0, now - 0.6, hold=2.0) for now in (10.0, 20.0, 30.0)]
     assert evidence == [1.0, -1.0, 0.0]
     assert company.held_until == 34.0
-    assert company.full(31.0, 10.0)
-    assert company.opens_at(31.0) == 34.0
+    assert company.opens_at(31.0, 10.0) == 34.0
     company.succeeded()
-    assert not company.full(31.0, 10.0)
+    assert company.opens_at(31.0, 10.0) == 31.0
 
 
 def test_429s_of_requests_that_were_in_flight_together() -> None:
@@ -226,7 +225,16 @@ def test_requests_without_a_company_are_never_full() -> None:
     """They share no limit."""
     company = Company(None)
     company.places = 1000
-    assert not company.full(0.0, 10.0)
+    assert company.opens_at(0.0, 10.0) == 0.0
+
+
+def test_one_at_a_time_after_a_hold() -> None:
+    """Without a response it may not send again, whatever requests that timed out leave behind."""
+    company = Company("a", unanswered=1, in_a_row=2, ghosts=[5.0, 15.0])
+    assert company.opens_at(10.0, 10.0) == float("inf")
+    company.unanswered = 0
+    assert company.opens_at(10.0, 1.0) == 15.0
+    assert company.opens_at(10.0, 2.0) == 10.0
 
 
 def test_pauses_grow_until_a_probe_succeeds() -> None:
@@ -240,8 +248,8 @@ def test_pauses_grow_until_a_probe_succeeds() -> None:
         assert gate.delay(now, 1) == float("inf")
     assert lasted == [2.0, 4.0, 8.0, 15.0, 15.0]
     gate.succeeded()
-    assert (gate.tries, gate.probing, gate.delay(now, 1)) == (0, False, 0.0)
+    assert (gate.tries, gate.delay(now, 1)) == (0, 0.0)
     for _ in range(300):
         gate.succeeded()
-    assert gate.unrestricted
+    assert gate.allowance == float("inf")
     assert gate.delay(now, 10**6) == 0.0

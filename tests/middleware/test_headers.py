@@ -2,8 +2,7 @@
 
 import pytest
 
-from codat_middleware import RateLimitHeaders, parse_rate_limit, parse_reset, parse_retry_after
-from codat_middleware.headers import retry_after
+from codat_middleware.headers import parse_reset, retry_after, whole_number
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
 
@@ -25,13 +24,13 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
 )
 def test_retry_after(value: str, seconds: float) -> None:
     """Seconds, all HTTP date formats and ISO dates are parsed; a date in the past is 0."""
-    assert parse_retry_after(value, NOW) == seconds
+    assert retry_after({"Retry-After": value}, NOW) == seconds
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", "-5", "nan", "inf", "1e3", "1_000", "9" * 21, "٣"])
-def test_unreadable_retry_after(value: str | None) -> None:
+@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "inf", "1e3", "1_000", "9" * 21, "٣"])
+def test_unreadable_retry_after(value: str) -> None:
     """An unreadable value is None, so that the backoff is used."""
-    assert parse_retry_after(value, NOW) is None
+    assert retry_after({"Retry-After": value}, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -75,17 +74,11 @@ def test_reset(value: str | None, unix: float | None) -> None:
     assert parse_reset(value, NOW) == unix
 
 
-def test_rate_limit_headers() -> None:
-    """The three headers are parsed together."""
-    headers = {
-        "X-Rate-Limit-Limit": "5000",
-        "X-Rate-Limit-Remaining": " 12 ",
-        "X-Rate-Limit-Reset": "2027-01-16T00:00:00Z",
-    }
-    found = parse_rate_limit(headers, NOW)
-    assert found == RateLimitHeaders(limit=5000, remaining=12, resets_at=1_800_057_600.0)
-
-
-def test_missing_rate_limit_headers() -> None:
-    """Each header that is missing or unreadable is None."""
-    assert parse_rate_limit({"X-Rate-Limit-Limit": "many"}, NOW) == RateLimitHeaders()
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("5000", 5000), (" 12 ", 12), ("9" * 20, int("9" * 20))]
+    + [(value, None) for value in (None, "", "many", "-5", "1.5", "1_000", "9" * 21, "٣")],
+)
+def test_whole_number(value: str | None, number: int | None) -> None:
+    """A header that is missing or no plain number is None."""
+    assert whole_number(value) == number

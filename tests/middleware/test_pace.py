@@ -68,7 +68,7 @@ def test_catches_up_a_quarter_of_a_second() -> None:
 
 def test_without_a_limit() -> None:
     """Without a limit nothing is spaced, until an interval is set."""
-    pace = Pace(None)
+    pace = Pace(float("inf"))
     for _ in range(3):
         assert pace.delay(0.0, 10**6) == 0.0
         pace.sent(0.0)

@@ -304,7 +304,7 @@ async def test_in_flight_is_at_the_server() -> None:
         raise timed_out()
 
     governor = Governor(UNPACED, clock=clock)
-    governor._gate._allowance = None
+    governor._gate.allowance = float("inf")
     handler = compose([Retry(RetryPolicy(attempts=3), clock=clock), RateLimit(governor)], slow)
     tasks = [asyncio.ensure_future(handler(get())) for _ in range(40)]
     await clock.advance(300)
