@@ -18,6 +18,7 @@ from store_tools import fill, held
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.events import EventStore, SyncTrouble
 from codat_async.bulk.store.sealed import find_damage, sealed_files
 from codat_async.bulk.units import Unit
 
@@ -86,6 +87,24 @@ def test_nothing_of_a_forgotten_company_is_left(tmp_path: Path) -> None:
     assert bulk.forget(root, [GONE]).files == 0
     with pytest.raises(bulk.DirectoryError, match="has no company nobody"):
         bulk.forget(root, ["nobody"])
+
+
+def test_the_case_of_an_id_does_not_matter(tmp_path: Path) -> None:
+    """Rows of the checkpoint, and what events said of the company, go with the files."""
+    root, company = tmp_path / "x", "abcdef99-9999-4999-8999-99999999abcd"
+    fill(root, [*lists(company), *lists(OTHERS[0])])
+    with Directory(root) as directory:
+        directory.recover(seal=True)
+        with directory.checkpoint.transaction():
+            directory.checkpoint.roster.name([(company, "Their name")])
+    store = EventStore(root)
+    store.note([SyncTrouble(company, "bills", "MapError", "", "2026-01-01T00:00:00+00:00")])
+    store.close()
+    bulk.forget(root, [company.upper()])
+    assert found(root, company) == found(root, "Their name") == []
+    assert {each.company for each in bulk.unit_statuses(root)} == {OTHERS[0]}
+    assert bulk.status(root).troubles == []
+    assert bulk.forget(root, [company]).files == 0
 
 
 def test_a_running_pull_is_not_disturbed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ _COMPRESSIONS: Final[dict[str, Compression]] = {".gz": "gzip", ".zst": "zstd"}
 def room_needed(directory: Directory, companies: Collection[str]) -> int:
     """Bytes of the copies that are written before the originals are removed."""
     checkpoint = directory.checkpoint
-    keys = _keys(checkpoint, companies)
+    keys = checkpoint.roster.keys_of(companies)
     sizes = [row.size for row in _affected(checkpoint, keys)]
     # One segment is copied after the other; the checkpoint is copied as a whole.
     return max(sizes, default=0) + 2 * checkpoint.path.stat().st_size
@@ -46,7 +46,7 @@ def erase(directory: Directory, companies: Collection[str]) -> dict[int, int | N
     checkpoint, layout = directory.checkpoint, directory.layout
     with checkpoint.transaction():
         checkpoint.roster.forget(companies)
-    keys = _keys(checkpoint, companies)
+    keys = checkpoint.roster.keys_of(companies)
     wanted = {each.lower() for each in companies}
     replaced: dict[int, int | None] = {}
     for row in _affected(checkpoint, keys):
@@ -73,14 +73,6 @@ def finish(directory: Directory, companies: Collection[str]) -> None:
     # Rows that were changed before left their old values in free space.
     checkpoint.db.execute("vacuum")
     checkpoint.db.execute("pragma wal_checkpoint(truncate)")
-
-
-def _keys(checkpoint: Checkpoint, companies: Iterable[str]) -> set[int]:
-    known = (
-        checkpoint.db.execute("select key from companies where lower(id) = lower(?)", (each,)).fetchall()
-        for each in companies
-    )
-    return {key for rows in known for (key,) in rows}
 
 
 def _affected(checkpoint: Checkpoint, keys: set[int]) -> list[FileRow]:

@@ -127,7 +127,7 @@ class EventStore:
         with self._lock:
             self._db.execute("begin")
             for company in companies:
-                self._db.execute("delete from troubles where company = ?", (company,))
+                self._db.execute("delete from troubles where lower(company) = ?", (company.lower(),))
                 self._db.execute(
                     "delete from events where instr(lower(cast(body as text)), ?) > 0", (company.lower(),)
                 )

@@ -54,6 +54,11 @@ class Roster:
         """The companies that were ever queued or listed."""
         return {row[0] for row in self._db.execute("select id from companies")}
 
+    def keys_of(self, companies: Iterable[str]) -> set[int]:
+        """The keys of the known companies that have one of these ids, in any case."""
+        wanted = {each.lower() for each in companies}
+        return {key for key, name in self._db.execute("select key, id from companies") if name.lower() in wanted}
+
     def name(self, names: Iterable[tuple[str, str]]) -> None:
         """Store what companies are called, by their ids."""
         for company, name in names:
@@ -142,14 +147,13 @@ class Roster:
             self._db.execute("insert or replace into forgotten values (?, ?, 0)", (_digest(company), moment))
 
     def erase(self, companies: Iterable[str]) -> None:
-        """Remove all rows of companies; only their tombstones are left."""
-        db = self._db
-        for company in companies:
-            row = db.execute("select key from companies where id = ?", (company,)).fetchone()
-            if row is not None:
-                for table, column in (("lists", "company"), ("asked", "company"), ("checks", "company")):
-                    db.execute(f"delete from {table} where {column} = ?", row)
-                db.execute("delete from companies where key = ?", row)
+        """Remove all rows of companies, whatever the case of their ids; only their tombstones are left."""
+        db, named = self._db, [*companies]
+        for key in self.keys_of(named):
+            for table in ("lists", "asked", "checks"):
+                db.execute(f"delete from {table} where company = ?", (key,))
+            db.execute("delete from companies where key = ?", (key,))
+        for company in named:
             db.execute("update forgotten set erased = 1 where digest = ?", (_digest(company),))
         # Connections and accounts belong to one company.
         db.execute("delete from places where key <> 0 and key not in (select place from lists)")
