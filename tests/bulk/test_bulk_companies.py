@@ -10,6 +10,7 @@ from bulk_server import COMPANY, CONNECTION, Server, customer, error_response, r
 from sinks_tools import rows
 
 from codat_async import Codat, bulk
+from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import known_types
 from codat_async.errors import BadRequest
 
@@ -106,6 +107,18 @@ async def test_an_unlinked_company_is_absent_only_if_it_was_pulled(
     three.unlinked = {OTHER, "c" * 8}
     report = await pull(caller, tmp_path / "pull")
     assert [(each.company, each.reason) for each in report.absent] == [(OTHER, "unlinked")]
+
+
+async def test_the_case_of_a_named_company_does_not_matter(server: Server, caller: Codat) -> None:
+    """More than are requested one by one, and one of them twice; each is known by the API's own id."""
+    server.companies = [f"abcdef{number:02}" for number in range(25)]
+    named = [each.upper() for each in server.companies]
+    found = await find_companies(caller, [*named, *server.companies[:3]])
+    assert [each.id for each in found.subjects] == server.companies
+    assert found.failures == []
+    named = [server.companies[0], named[0]]
+    server.companies = [server.companies[0], named[1]]
+    assert len((await find_companies(caller, named)).subjects) == 1
 
 
 async def test_the_query_is_sent_as_it_is(three: Server, caller: Codat, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class Follower:
         self._directory = directory
         self._store = store
         self._options = options
-        self._chosen = None if options.companies is None else frozenset(options.companies)
+        self._chosen = None if options.companies is None else {each.lower() for each in options.companies}
         self._on_event = on_event
         self._by_key = types_by_key(resolve_types(options.types, codat=codat))
         self._bursts = Bursts(gather)
@@ -262,7 +262,7 @@ class Follower:
             if each not in self.done.ignored:
                 _log.info("events of the data type %s are ignored: it is not pulled", one_line(each))
         self.done.ignored.update(need.ignored)
-        if company is None or not need.any or (self._chosen is not None and company not in self._chosen):
+        if company is None or not need.any or (self._chosen is not None and company.lower() not in self._chosen):
             await self._acknowledge([delivery])
         else:
             self._bursts.add(company, need, delivery, clock.monotonic())

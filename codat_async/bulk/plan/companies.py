@@ -98,8 +98,10 @@ async def find_companies(
     """
     if isinstance(wanted, str):
         raise TypeError(f"companies must be a list of ids, not a str; did you mean [{wanted!r}]?")
-    if wanted is not None and len(wanted) <= _MAX_BY_ID:
-        return await _get_each(codat, wanted, include_unlinked)
+    # An id is the same in any case, and the API answers with its own.
+    ids = None if wanted is None else {each.lower(): each for each in wanted}
+    if ids is not None and len(ids) <= _MAX_BY_ID:
+        return await _get_each(codat, ids.values(), include_unlinked)
     found = Found([], [], set())
     subjects: dict[str, Subject] = {}
     async with aclosing(_pages(codat, query)) as pages:
@@ -112,15 +114,15 @@ async def find_companies(
                     subject = _subject(company, include_unlinked)
                     if not subject.linked:
                         found.unlinked.append(subject)
-                    if wanted is not None or subject.linked or include_unlinked:
-                        subjects[company.id] = subject
-    if wanted is None:
+                    if ids is not None or subject.linked or include_unlinked:
+                        subjects[company.id.lower()] = subject
+    if ids is None:
         found.subjects = list(subjects.values())
         found.complete = query is None and not found.failures
     else:
-        for company_id in dict.fromkeys(wanted):
-            if company_id in subjects:
-                found.subjects.append(subjects[company_id])
+        for lowered, company_id in ids.items():
+            if lowered in subjects:
+                found.subjects.append(subjects[lowered])
             else:
                 found.failures.append((company_id, _unknown(company_id)))
     return found
@@ -167,8 +169,7 @@ def _read(record: bytes | Raw) -> Company:
 
 
 async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool) -> Found:
-    found = Found([], [], set())
-    ids = list(dict.fromkeys(wanted))
+    found, ids = Found([], [], set()), list(wanted)
     answers = await asyncio.gather(*(_get(codat, each) for each in ids))
     for company_id, answer in zip(ids, answers, strict=True):
         if isinstance(answer, Failure):
