@@ -39,7 +39,7 @@ from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.layout import REPORT
-from codat_async.bulk.store.state import Run, from_microseconds, microseconds
+from codat_async.bulk.store.state import EVENTS, Run, from_microseconds, microseconds
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
 from codat_async.client import Codat
 from codat_async.errors import CodatError
@@ -303,12 +303,18 @@ class Pull:
             run_id = f"{datetime.strptime(last.id, '%Y%m%dT%H%M%SZ') + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"
         run = Run(
             id=run_id,
-            mode="full" if options.full or last is None else "incremental",
+            mode=self._mode(checkpoint),
             page_size=options.page_size or 0,
             compression=self._compression,
             began=now.isoformat(timespec="seconds"),
         )
         return run, False
+
+    def _mode(self, checkpoint: Checkpoint) -> str:
+        if self._parts is not None:
+            return EVENTS
+        first = checkpoint.last_run(events=False) is None
+        return "full" if self._options.full or first else "incremental"
 
     def _interrupted(self, checkpoint: Checkpoint, mask: int) -> Run | None:
         """The latest run with unfinished units that this pull asks for."""

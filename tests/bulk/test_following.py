@@ -340,6 +340,61 @@ async def test_nightly_pull_finds_what_no_event_named(filled: Server, caller: Co
     assert done.nights == 0
 
 
+def modes(root: Path) -> list[str]:
+    """The modes of the runs of a directory."""
+    with Directory(root, create=False) as directory:
+        return [run.mode for run in directory.checkpoint.runs()]
+
+
+def nights(root: Path) -> tuple[object, ...]:
+    """What the history of a directory says of its nights."""
+    found = bulk.read_history(root)
+    assert found is not None
+    types = [(name, each.units, each.read, each.requests) for name, each in found.types.items()]
+    return found.nights, found.company_nights, found.status_requests, found.speed, types
+
+
+async def test_runs_of_events_are_no_nights(filled: Server, caller: Codat, tmp_path: Path) -> None:
+    """What a whole pull takes is not estimated from them, and the first whole pull is a full one."""
+    options = bulk.PullOptions(types=TYPES)
+    await follow(caller, tmp_path, read(result("customers")))
+    assert (await bulk.pull(caller, tmp_path, options=options)).mode == "full"
+    await bulk.pull(caller, tmp_path, options=options)
+    before = nights(tmp_path)
+    filled.put("customers", [customer(1), customer(2, modified="2024-02-01T00:00:00Z")])
+    await follow(caller, tmp_path, read(result("customers")))
+    assert nights(tmp_path) == before
+    assert before[0] == 1
+    assert modes(tmp_path) == ["events", "full", "incremental", "events"]
+
+
+async def test_what_events_left_is_read_by_the_next_pull(
+    filled: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Also if that resumes a run that began earlier, which is not of events."""
+    options = bulk.PullOptions(types=TYPES)
+    filled.hook = lambda path, query: error_response(401) if path.endswith("/suppliers") else None
+    assert (await bulk.pull(caller, tmp_path, options=options)).open == 1
+    filled.hook = lambda path, query: error_response(403) if path.endswith("/customers") else None
+    await follow(caller, tmp_path, read(result("customers")))
+    filled.hook = None
+    report = await bulk.pull(caller, tmp_path, options=options)
+    assert (report.outcome, report.open, bulk.status(tmp_path).total.failed) == ("done", 0, 0)
+    assert modes(tmp_path) == ["full", "events"]
+
+
+async def test_the_case_of_a_named_company_does_not_matter(
+    filled: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Its events are followed under the id that they have."""
+    filled.companies = ["abcdef"]
+    filled.hook = lambda path, query: filled._answer(path.replace("ABCDEF", "abcdef"), query)
+    options = bulk.PullOptions(types=TYPES, companies=["ABCDEF"])
+    source = Events(read(result("customers"), company="abcdef"))
+    await bulk.follow(source, caller, tmp_path, options=options, gather=60.0)
+    assert current(tmp_path) == ["c1"]
+
+
 async def test_forgotten_company_is_not_pulled_again(filled: Server, caller: Codat, tmp_path: Path) -> None:
     """And nothing of it is left among the events."""
     await bulk.pull(caller, tmp_path, options=bulk.PullOptions(types=TYPES))

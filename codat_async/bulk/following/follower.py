@@ -21,7 +21,6 @@ from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall
 from codat_async.bulk.progress import Event as Progress
-from codat_async.bulk.report import Report
 from codat_async.bulk.runner import NothingToPull, Pull
 from codat_async.bulk.shards import open_directory
 from codat_async.bulk.store.directory import Directory, DirectoryError
@@ -262,7 +261,11 @@ class Follower:
             if each not in self.done.ignored:
                 _log.info("events of the data type %s are ignored: it is not pulled", one_line(each))
         self.done.ignored.update(need.ignored)
-        if company is None or not need.any or (self._chosen is not None and company.lower() not in self._chosen):
+        if (
+            company is None
+            or not need.any
+            or (self._chosen is not None and company.lower() not in self._chosen)
+        ):
             await self._acknowledge([delivery])
         else:
             self._bursts.add(company, need, delivery, clock.monotonic())
@@ -369,13 +372,13 @@ class Follower:
         night = datetime.combine(moment.date(), self._nightly.replace(tzinfo=None), UTC)
         return night if night > moment else night + timedelta(days=1)
 
-    async def _pull_night(self) -> Report | None:
-        """Pull everything; None if it was not begun."""
-        began, report = datetime.now(UTC), None
+    async def _pull_night(self) -> None:
+        """Pull everything, if there is something and the quota allows it."""
+        began = datetime.now(UTC)
         found = await self._find_all()
         job = Pull(self._codat, self._directory.path, self._options, self._on_event)
         try:
-            report = await job.run_in(self._directory, found)
+            await job.run_in(self._directory, found)
         except (QuotaTooSmall, NothingToPull) as error:
             self.done.last_error = str(error)
             _log.warning("the nightly pull was not begun: %s", one_line(str(error)))
@@ -386,4 +389,3 @@ class Follower:
             checkpoint.note(_NIGHT, began.isoformat())
         self._next_night = self._night_after(began)
         self.done.nights += 1
-        return report

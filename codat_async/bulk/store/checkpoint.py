@@ -13,7 +13,7 @@ import msgspec
 from codat_async.bulk.store import checks, files, lists, roster, work
 from codat_async.bulk.store.disk import open_private
 from codat_async.bulk.store.keys import Keys, pack_keys, unpack_keys
-from codat_async.bulk.store.state import Mark, Run, now
+from codat_async.bulk.store.state import EVENTS, Mark, Run, now
 
 __all__ = ["APPLICATION_ID", "FORMAT", "Checkpoint", "CheckpointError"]
 
@@ -229,9 +229,10 @@ class Checkpoint:
         """One run."""
         return self.runs("key = ?", (key,))[0]
 
-    def last_run(self) -> Run | None:
-        """The run that started last."""
-        return next(iter(self.runs("key = (select max(key) from runs)")), None)
+    def last_run(self, *, events: bool = True) -> Run | None:
+        """The run that started last; without ``events`` the last that was of more than events named."""
+        where = "" if events else f" where mode <> '{EVENTS}'"
+        return next(iter(self.runs(f"key = (select max(key) from runs{where})")), None)
 
     def current_run(self) -> Run | None:
         """The run that a process worked on last: the newest, or an older one that was resumed since."""
@@ -278,8 +279,11 @@ class Checkpoint:
         return None if row is None else row[0]
 
     def latest_runs(self, number: int) -> list[tuple[Run, float | None, bytes | None]]:
-        """The runs that ended last, the latest first, with their seconds and sums."""
-        runs = self.runs("ended is not null")[: -number - 1 : -1]
+        """The runs that ended last, the latest first, with their seconds and sums; none of events."""
+        keys = (
+            f"select key from runs where ended is not null and mode <> '{EVENTS}' order by key desc limit ?"
+        )
+        runs = reversed(self.runs(f"key in ({keys})", (number,)))
         return [(run, self.stopped(run)[0], self.counts(run)) for run in runs]
 
     def save_counts(self, run: Run, counts: bytes) -> None:

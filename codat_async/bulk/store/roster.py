@@ -57,7 +57,9 @@ class Roster:
     def keys_of(self, companies: Iterable[str]) -> set[int]:
         """The keys of the known companies that have one of these ids, in any case."""
         wanted = {each.lower() for each in companies}
-        return {key for key, name in self._db.execute("select key, id from companies") if name.lower() in wanted}
+        return {
+            key for key, name in self._db.execute("select key, id from companies") if name.lower() in wanted
+        }
 
     def name(self, names: Iterable[tuple[str, str]]) -> None:
         """Store what companies are called, by their ids."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from codat_async.bulk.units import Unit
 
 __all__ = [
+    "EVENTS",
     "OPEN",
     "SKIP_REASONS",
     "UNFINISHED",
@@ -46,6 +47,8 @@ SKIP_REASONS: Final = ("unchanged", "syncing", "not_synced", "not_supported")
 """Why a list is not read, according to the data status of its company."""
 UNFINISHED: Final = (State.WAITING, State.READING)
 """The states of a list that nothing has gone wrong with, and that is not read yet."""
+EVENTS: Final = "events"
+"""The mode of a run of what events named. It is no night: it says nothing of what a whole pull takes."""
 OPEN: Final = (*UNFINISHED, State.FAILED)
 """The states of a list with work left to do."""
 
@@ -179,7 +182,7 @@ class Run(Struct, frozen=True, kw_only=True):
     id: str
     """When it started, in a form that sorts by time."""
     mode: str
-    """``full`` if every list is to be read whole, else ``incremental``."""
+    """``full`` if every list is to be read whole, ``events`` for what events named, else ``incremental``."""
     page_size: int
     """Records a page; 0 if that depends on the list."""
     compression: str

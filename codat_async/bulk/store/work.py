@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from codat_async.bulk.store.keys import Keys, types_in
 from codat_async.bulk.store.state import (
+    EVENTS,
     OPEN,
     UNFINISHED,
     Before,
@@ -33,6 +34,7 @@ create table asked (
 create index queued_companies on asked (run, company) where queued <> 0;
 """
 _OPEN: Final = "state in (0, 1, 4)"
+_EVENTS: Final = f"select key from runs where mode = '{EVENTS}'"
 _PAGE: Final = 500
 Choose: TypeAlias = Callable[[Unit, Known], Choice]
 """Decides whether a list is read; called in the writer's thread."""
@@ -105,9 +107,13 @@ class Work:
         return fresh
 
     def adopt(self, run: Run, types: int) -> dict[str, int]:
-        """Let a run read the wanted lists that were damaged since; returns how many, by type."""
+        """Let a run read the wanted lists that were damaged since, or that runs of events left open.
+
+        Returns how many, by type.
+        """
         rows = self._db.execute(
-            f"update lists set run = :run where {_OPEN} and run = 0 and (1 << type) & :types <> 0"
+            f"update lists set run = :run where {_OPEN} and (run = 0 or run in ({_EVENTS}))"
+            " and (1 << type) & :types <> 0"
             " and company in (select company from wanted) returning type",
             {"run": run.key, "types": types},
         ).fetchall()
@@ -123,14 +129,18 @@ class Work:
         ).fetchall()
 
     def unfinished_run(self, types: int, *, failed: bool) -> int | None:
-        """The latest run with work left on the wanted companies; ``failed`` lists count if asked for."""
+        """The latest run with work left on the wanted companies, if it is not one of events.
+
+        ``failed`` lists count if asked for.
+        """
         states = "0, 1, 4" if failed else "0, 1"
         row = self._db.execute(
             "select max(run) from ("
             " select a.run from asked a where a.queued <> 0 and a.queued & :types <> 0"
             " and a.company in (select company from wanted)"
             f" union all select run from lists where {_OPEN} and state in ({states}) and run > 0"
-            " and (1 << type) & :types <> 0 and company in (select company from wanted))",
+            " and (1 << type) & :types <> 0 and company in (select company from wanted))"
+            f" where run not in ({_EVENTS})",
             {"types": types},
         ).fetchone()
         return None if row is None or row[0] is None else int(row[0])
