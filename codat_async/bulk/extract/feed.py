@@ -47,10 +47,6 @@ class Feed:
         self._states, self.last = (State.FAILED,), True
         self._begin()
 
-    def add(self, opened: Opened) -> None:
-        """Feed a list that was opened meanwhile."""
-        self._entries.append(Entry(opened.unit.company, 0, [opened]))
-
     async def next(self) -> Entry | None:
         """The next company; None if nothing is left."""
         while not self._entries:

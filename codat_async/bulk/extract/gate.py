@@ -17,9 +17,7 @@ from codat_async.bulk.extract.choices import Chooser, GateOptions, data_status
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.failures import classified
 from codat_async.bulk.plan.data_types import PullType, Scope
-from codat_async.bulk.plan.freshness import (
-    status_keys,
-)
+from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.progress import DATA_STATUS
 from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.work import Expanded
@@ -76,10 +74,6 @@ class Visit(Chooser):
         for each in expanded.opened:
             self._gate.enqueue(each, self)
 
-    def reopen(self, unit: Unit) -> None:
-        """Have a list read once more, that was queued while it was read."""
-        self._gate.enqueue(Opened(unit, UnitState()), None)
-
     # --- the end ---------------------------------------------------------------------------
 
     def pend(self, unit: Unit, state: UnitState, settle: Settle) -> None:
@@ -125,8 +119,8 @@ class Gate:
         self.kinds = {kind.name: kind for kind in kinds}
         self._connections = connections
         self._since = since
-        self.enqueue: Callable[[Opened, Visit | None], None]
-        """Adds a list to those to be read; without a visit its company gets one of its own. The window's."""
+        self.enqueue: Callable[[Opened, Visit], None]
+        """Adds a list to those to be read. The window's."""
         self._requests = UnitState()
         self._warned = False
 

@@ -362,14 +362,11 @@ class ListReading(Reading):
             if state.missing:
                 # What was not read must not be taken for unchanged.
                 state.token = None
-        settle = await self._output.finish(self.state, watermark, self.before, self._record, self._finished)
+        settle = await self._output.finish(
+            self.state, watermark, self.before, self._record, partial(self._emit, "unit_done")
+        )
         if settle is not None:
             self.visit.pend(self.unit, self.state, settle)
-
-    def _finished(self, again: bool) -> None:
-        self._emit("unit_done")
-        if again:
-            self.visit.reopen(self.unit)
 
     def _watermark(self) -> int | None:
         """How far the list has been read; None if the next run must read the whole list."""

@@ -127,12 +127,11 @@ class Output:
         watermark: int | None,
         before: Before | None,
         record: Callable[[], Record],
-        done: Callable[[bool], None],
+        done: Callable[[], None],
     ) -> Settle | None:
         """Submit the end of a complete reading; ``done`` is called once it is committed.
 
-        It is called with True if the list was queued again since the reading began. Returns what is to
-        be called once it is known whether the reading is confirmed; None if it cannot be.
+        Returns what is to be called once it is known whether the reading is confirmed; None if it cannot be.
         """
         reached = set[int]() if watermark is None else self._recent.reached(watermark)
         if not self.in_file and state.whole and len(reached) > MOST_HASHES:
@@ -148,7 +147,6 @@ class Output:
         small = b"" if self.in_file else self._small(state)
         saved, listing, recorded = replace(state), self._take_listing(), record()
         unit, run, held, path = self._unit, self._context.run, self._held, self._path
-        again: list[bool] = []
 
         def job(batch: WriteBatch) -> None:
             checkpoint = batch.checkpoint
@@ -161,7 +159,7 @@ class Output:
             if unused:
                 checkpoint.files.remove([unused])
             self._write_listing(batch, listing, saved.n)
-            again.append(checkpoint.lists.finish(run, unit, saved, unmoved))
+            checkpoint.lists.finish(run, unit, saved, unmoved)
             if state.token is None:
                 drop_pages(batch, unmoved)
             recorded(batch)
@@ -179,7 +177,7 @@ class Output:
         def committed(error: Exception | None) -> None:
             _release(held)
             if error is None:
-                done(again[0])
+                done()
 
         self._context.writer.submit(job, committed, size=len(small) + len(listing))
         return None if state.token is None else settle

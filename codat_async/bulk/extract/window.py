@@ -57,13 +57,7 @@ class Window:
         self._feed = feed
         self._stopped = stopped
         self._ring = _Ring()
-        gate.enqueue = self._enqueue
-
-    def _enqueue(self, opened: Opened, visit: Visit | None) -> None:
-        if visit is None:
-            self._feed.add(opened)
-        else:
-            self._ring.add(opened, visit)
+        gate.enqueue = self._ring.add
 
     async def drain(self) -> Exception | None:
         """Read until nothing is left, or an error ends the pull, which is returned."""

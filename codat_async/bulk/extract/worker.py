@@ -33,7 +33,6 @@ class Worker(ListReading):
         """Pull the unit; raises only the errors in :data:`FATAL`, and on cancellation."""
         context = self.context
         context.active += 1
-        context.directory.reading.add(self.unit)
         try:
             with self._changing() as state:
                 state.state = State.READING
@@ -45,7 +44,6 @@ class Worker(ListReading):
             self._fail(error)
         finally:
             context.active -= 1
-            context.directory.reading.discard(self.unit)
         await self.visit.leave()
 
     async def _read(self) -> None:

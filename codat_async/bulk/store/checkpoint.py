@@ -19,7 +19,7 @@ __all__ = ["APPLICATION_ID", "FORMAT", "Checkpoint", "CheckpointError"]
 
 APPLICATION_ID: Final = 0x436F6461
 """Marks the SQLite file as a checkpoint of this package."""
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The version of the directory's format. A later release reads this one, or upgrades it by a command."""
 
 _SCHEMA: Final = """
@@ -124,7 +124,7 @@ class Checkpoint:
             raise CheckpointError("it is not a checkpoint of codat-async")
         if version < FORMAT:
             raise CheckpointError(
-                f"it has the format {version} of codat-async 0.1.0, which was never released"
+                f"it has the format {version} of codat-async 0.1.0 or soon after, which was never released"
             )
         if version > FORMAT:
             raise CheckpointError(f"it has the format {version}, this release reads up to {FORMAT}")

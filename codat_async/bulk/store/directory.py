@@ -31,7 +31,6 @@ from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import Run
-from codat_async.bulk.units import Unit
 from codat_async.errors import CodatError
 
 __all__ = [
@@ -82,8 +81,6 @@ class Directory:
             # Sinks may have the old readings, whose numbers cannot be read. There were fewer than one a
             # millisecond, so the clock is beyond them.
             self.next_n = time.time_ns() // 1_000_000
-        self.reading = set[Unit]()
-        """The lists that are being read: what is queued of them is read once more."""
 
     def draw(self) -> int:
         """The number of a reading that begins now."""

@@ -25,7 +25,7 @@ create table places (
 );
 create table lists (
     company integer not null, type integer not null, place integer not null,
-    state integer not null, lost integer not null default 0, again integer not null default 0,
+    state integer not null, lost integer not null default 0,
     run integer not null, n integer not null default 0, whole_n integer not null default 0,
     read_at integer, watermark integer,
     rows integer not null default 0, missing integer not null default 0, invalid integer not null default 0,
@@ -109,19 +109,19 @@ class Lists:
             (*self._key(unit), run.key, now()),
         )
 
-    def finish(self, run: Run, unit: Unit, state: UnitState, ending: Ending) -> bool:
-        """Store a complete reading; True if the list was queued again since it began."""
+    def finish(self, run: Run, unit: Unit, state: UnitState, ending: Ending) -> None:
+        """Store a complete reading."""
         whole = state.whole
-        row = self._db.execute(
+        self._db.execute(
             "insert into lists (company, type, place, state, run, n, whole_n, read_at, watermark, rows,"
             " missing, invalid, file, token, overlap) values (:company, :type, :place, 2, :run, :n, :n, :at,"
             " :watermark, :rows, :missing, :invalid, :file, :token, :overlap)"
-            " on conflict do update set state = case when again then 0 else 2 end, run = :run, n = :n,"
+            " on conflict do update set state = 2, run = :run, n = :n,"
             " whole_n = case when :whole then :n else whole_n end, read_at = :at, watermark = :watermark,"
             " rows = case when :whole then :rows else rows + :rows end, missing = :missing,"
             " invalid = case when :whole then :invalid else invalid + :invalid end, file = :file,"
             " token = :token, overlap = :overlap, lost = case when :whole then 0 else lost end,"
-            " progress = null returning again",
+            " progress = null",
             {
                 **dict(zip(("company", "type", "place"), self._key(unit), strict=True)),
                 "run": run.key,
@@ -136,12 +136,7 @@ class Lists:
                 "token": ending.token,
                 "overlap": ending.overlap,
             },
-        ).fetchone()
-        if row[0]:
-            self._db.execute(
-                "update lists set again = 0 where company = ? and type = ? and place = ?", self._key(unit)
-            )
-        return bool(row[0])
+        )
 
     def _key(self, unit: Unit) -> tuple[int, int, int]:
         keys = self._keys

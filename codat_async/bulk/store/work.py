@@ -11,7 +11,6 @@ from codat_async.bulk.store.keys import Keys, types_in
 from codat_async.bulk.store.state import (
     EVENTS,
     OPEN,
-    UNFINISHED,
     Before,
     Choice,
     Known,
@@ -225,22 +224,6 @@ class Work:
         """The lists of a company that are under an account."""
         return [unit for unit in self._rows(company) if unit.parent]
 
-    def request(
-        self, run: Run, unit: Unit, since: Callable[[str, int], str | None], *, reading: bool
-    ) -> Opened | None:
-        """Queue one list: not twice, and once more if it is being read, which the caller knows."""
-        place = self._key(unit)
-        if reading:
-            self._db.execute("update lists set again = 1 where company = ? and type = ? and place = ?", place)
-            return None
-        row = self._row(unit)
-        if row is not None and row["state"] in UNFINISHED:
-            return None
-        if row is not None:
-            # Done lists of the run are opened again too.
-            self._db.execute("update lists set run = -1 where company = ? and type = ? and place = ?", place)
-        return next(iter(self.add(run, [unit], since).opened), None)
-
     def _settle(
         self,
         found: Expanded,
@@ -273,7 +256,7 @@ class Work:
         state = choice.stamp(UnitState(since=start))
         self._db.execute(
             "insert into lists (company, type, place, state, run, progress) values (?, ?, ?, 0, ?, ?)"
-            " on conflict do update set state = 0, again = 0, run = excluded.run,"
+            " on conflict do update set state = 0, run = excluded.run,"
             " progress = excluded.progress",
             (*self._key(unit), run.key, pack_state(state)),
         )
