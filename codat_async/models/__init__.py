@@ -7,10 +7,12 @@ What holds for all of them:
   one unit of that currency is worth in the company's base currency: multiply by it.
 * Percentages run from 0 to 100.
 * Dates and times are :class:`~datetime.datetime`. One without a zone is in the company's local time.
+  A field takes a :class:`~datetime.date` too, which is sent without a time (:class:`FromDate`).
 * ``None`` means absent and is not sent; :data:`NULL` sends an explicit null.
 * Required are the id of what is read by it or referred to by it, and the date, status and total
   amounts of a document. Codat always sends these. Everything else is optional.
-* Enumerations are open: a value this version does not list keeps its text.
+* Enumerations are open: a value this version does not list keeps its text. A field takes the text of a
+  member too (:class:`FromText`).
 """
 
 from codat_async.models.accounts import (
@@ -31,7 +33,7 @@ from codat_async.models.banking import (
     CreateBankAccountTransaction,
     CreateBankTransactions,
 )
-from codat_async.models.base import NULL, Model, Null, OpenEnum
+from codat_async.models.base import NULL, FromDate, FromText, Model, Null, OpenEnum
 from codat_async.models.bills import Bill, BillLineItem, BillStatus
 from codat_async.models.common import (
     ContactRef,
@@ -238,6 +240,8 @@ __all__ = [
     "DirectIncomeLineItem",
     "ErrorMessage",
     "ErrorStatus",
+    "FromDate",
+    "FromText",
     "HalRef",
     "Invoice",
     "InvoiceLineItem",

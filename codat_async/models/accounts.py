@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import field
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import (
     DataType,
     Record,
@@ -45,8 +45,8 @@ class Account(Record, kw_only=True):
     fully_qualified_category: str | None = None
     """The path through the categories above it, joined by dots, as in ``Asset.Current``."""
     fully_qualified_name: str | None = None
-    type: AccountType | None = None
-    status: AccountStatus | None = None
+    type: FromText[AccountType | None] = ABSENT
+    status: FromText[AccountStatus | None] = ABSENT
     is_bank_account: bool | None = None
     currency: str | None = None
     current_balance: Decimal | None = None
@@ -60,7 +60,7 @@ class AccountRef(Model, kw_only=True):
 
     id: str | None = None
     name: str | None = None
-    data_type: DataType | None = None
+    data_type: FromText[DataType | None] = ABSENT
     """Whether it is in the ledger (``chartOfAccounts``) or at a bank (``bankAccounts``)."""
 
 
@@ -90,10 +90,10 @@ class AccountTransaction(Record, kw_only=True):
     """
 
     transaction_id: str | None = None
-    date_: datetime | None = field(default=None, name="date")
+    date_: FromDate[datetime | None] = field(default=ABSENT, name="date")
     bank_account_ref: AccountRef | None = None
     note: str | None = None
-    status: AccountTransactionStatus | None = None
+    status: FromText[AccountTransactionStatus | None] = ABSENT
     currency: str | None = None
     currency_rate: Decimal | None = None
     total_amount: Decimal | None = None

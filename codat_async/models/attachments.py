@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from codat_async.models.base import Model
+from codat_async.models.base import ABSENT, FromDate, Model
 
 
 class Attachment(Model, kw_only=True):
@@ -13,11 +13,11 @@ class Attachment(Model, kw_only=True):
     content_type: str | None = None
     file_size: int | None = None
     """Bytes."""
-    date_created: datetime | None = None
+    date_created: FromDate[datetime | None] = ABSENT
     include_when_sent: bool | None = None
     """Whether it goes out with the record when that is printed or e-mailed."""
-    modified_date: datetime | None = None
-    source_modified_date: datetime | None = None
+    modified_date: FromDate[datetime | None] = ABSENT
+    source_modified_date: FromDate[datetime | None] = ABSENT
 
 
 class Attachments(Model, kw_only=True):

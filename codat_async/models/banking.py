@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.accounts import AccountStatus
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, SupplementalData
 
 
@@ -22,7 +22,7 @@ class BankAccount(Record, kw_only=True):
     """An account that the company holds at a bank or card issuer. Amounts are in :attr:`currency`."""
 
     account_name: str | None = None
-    account_type: BankAccountType | None = None
+    account_type: FromText[BankAccountType | None] = ABSENT
     account_number: str | None = None
     sort_code: str | None = None
     i_ban: str | None = None
@@ -36,7 +36,7 @@ class BankAccount(Record, kw_only=True):
     """What can be drawn: the overdraft and transactions under way may be counted in."""
     overdraft_limit: Decimal | None = None
     """How far below zero the balance may go; a positive number."""
-    status: AccountStatus | None = None
+    status: FromText[AccountStatus | None] = ABSENT
     supplemental_data: SupplementalData | None = None
 
 
@@ -75,15 +75,15 @@ class BankTransaction(Model, kw_only=True):
     amount: Decimal | None = None
     balance: Decimal | None = None
     """What was left on the account afterwards."""
-    cleared_on_date: datetime | None = None
+    cleared_on_date: FromDate[datetime | None] = ABSENT
     description: str | None = None
     reconciled: bool | None = None
     """Whether the ledger has been matched with it."""
-    transaction_type: BankTransactionType | None = None
+    transaction_type: FromText[BankTransactionType | None] = ABSENT
     counterparty: str | None = None
     """Whoever paid or was paid."""
-    modified_date: datetime | None = None
-    source_modified_date: datetime | None = None
+    modified_date: FromDate[datetime | None] = ABSENT
+    source_modified_date: FromDate[datetime | None] = ABSENT
 
 
 class CreateBankAccountTransaction(Model, kw_only=True):
@@ -91,7 +91,7 @@ class CreateBankAccountTransaction(Model, kw_only=True):
 
     id: str | None = None
     """Yours to choose, unique on the account: it keeps a line from being imported twice."""
-    date_: datetime | None = field(default=None, name="date")
+    date_: FromDate[datetime | None] = field(default=ABSENT, name="date")
     """Codat ignores an offset."""
     amount: Decimal | None = None
     balance: Decimal | None = None
@@ -102,7 +102,7 @@ class CreateBankAccountTransaction(Model, kw_only=True):
     reference: str | None = None
     reconciled: bool | None = None
     """Whether the ledger has been matched with it."""
-    transaction_type: BankTransactionType | None = None
+    transaction_type: FromText[BankTransactionType | None] = ABSENT
 
 
 class CreateBankTransactions(Model, kw_only=True):

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordLineReference, SupplementalData
 from codat_async.models.items import ItemRef
 from codat_async.models.orders import PurchaseOrderRef
@@ -62,9 +62,9 @@ class Bill(Record, kw_only=True):
     """The number that people know the bill by."""
     supplier_ref: SupplierRef | None = None
     purchase_order_refs: list[PurchaseOrderRef] | None = None
-    issue_date: datetime
-    due_date: datetime | None = None
-    status: BillStatus
+    issue_date: FromDate[datetime]
+    due_date: FromDate[datetime | None] = ABSENT
+    status: FromText[BillStatus]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[BillLineItem] | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from codat_async.models.base import ABSENT, Model, OpenEnum, RecordId
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum, RecordId
 
 
 class DataType(OpenEnum):
@@ -82,9 +82,9 @@ class Record(Model, kw_only=True):
     id: RecordId = ABSENT
     """The accounting software's own identifier: an opaque string, unique within the company. None on a
     record of your own; those that the API returns have one."""
-    modified_date: datetime | None = None
+    modified_date: FromDate[datetime | None] = ABSENT
     """When Codat's copy last changed: what an incremental read goes by."""
-    source_modified_date: datetime | None = None
+    source_modified_date: FromDate[datetime | None] = ABSENT
     """When the accounting software last changed the record; absent if it does not report that."""
     metadata: Metadata | None = None
 
@@ -98,7 +98,7 @@ class RecordReference(Model, kw_only=True):
     """A link to a record of any kind: the one that this was made from, or belongs to."""
 
     id: str | None = None
-    data_type: DataType | None = None
+    data_type: FromText[DataType | None] = ABSENT
 
 
 class RecordLineReference(Model, kw_only=True):
@@ -107,14 +107,14 @@ class RecordLineReference(Model, kw_only=True):
     id: str | None = None
     """The record that holds the line."""
     line_number: str | None = None
-    data_type: DataType | None = None
+    data_type: FromText[DataType | None] = ABSENT
 
 
 class ContactRef(Model, kw_only=True):
     """A link to a customer or a supplier, whichever :attr:`data_type` says."""
 
     id: str
-    data_type: DataType | None = None
+    data_type: FromText[DataType | None] = ABSENT
 
 
 class ProjectRef(Model, kw_only=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import field
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 
 
 class SourceType(OpenEnum):
@@ -42,11 +42,11 @@ class DataConnectionError(Model, kw_only=True):
     status_code: str | None = None
     """The HTTP status that the software answered, as a string."""
     status_text: str | None = None
-    status: ErrorStatus | None = None
+    status: FromText[ErrorStatus | None] = ABSENT
     """Whether a transient error is over; absent for one that is not transient."""
     error_message: str | None = None
-    errored_on_utc: datetime | None = None
-    resolved_on_utc: datetime | None = None
+    errored_on_utc: FromDate[datetime | None] = ABSENT
+    resolved_on_utc: FromDate[datetime | None] = ABSENT
 
 
 class Connection(Model, kw_only=True):
@@ -58,12 +58,12 @@ class Connection(Model, kw_only=True):
     """Four letters that stand for the platform, whatever its name becomes."""
     platform_name: str | None = None
     source_id: str | None = None
-    source_type: SourceType | None = None
+    source_type: FromText[SourceType | None] = ABSENT
     link_url: str | None = None
     """The page on which the company's owner authorises the connection."""
-    status: ConnectionStatus
-    created: datetime | None = None
-    last_sync: datetime | None = None
+    status: FromText[ConnectionStatus]
+    created: FromDate[datetime | None] = ABSENT
+    last_sync: FromDate[datetime | None] = ABSENT
     """Absent until data has been pulled once."""
     data_connection_errors: list[DataConnectionError] | None = None
     connection_info: dict[str, Any] | None = None
@@ -86,7 +86,7 @@ class ConnectionRequest(Model, kw_only=True):
 class UpdateConnectionStatus(Model, kw_only=True):
     """What a connection is changed to."""
 
-    status: ConnectionStatus | None = None
+    status: FromText[ConnectionStatus | None] = ABSENT
     """``Unlinked``: a connection can only be taken off this way."""
 
 
@@ -118,9 +118,9 @@ class Company(Model, kw_only=True):
     description: str | None = None
     redirect: str | None = None
     """The page on which the company's owner connects their software."""
-    created: datetime | None = None
+    created: FromDate[datetime | None] = ABSENT
     created_by_user_name: str | None = None
-    last_sync: datetime | None = None
+    last_sync: FromDate[datetime | None] = ABSENT
     """Absent until data has been pulled once."""
     products: list[str] | None = None
     """The Codat products that are switched on for it."""

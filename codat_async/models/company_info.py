@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import SupplementalData
 from codat_async.models.parties import Address, Phone
 
@@ -18,7 +18,7 @@ class WeblinkType(OpenEnum):
 class Weblink(Model, kw_only=True):
     """A page of the company on the web."""
 
-    type: WeblinkType | None = None
+    type: FromText[WeblinkType | None] = ABSENT
     url: str | None = None
 
 
@@ -34,10 +34,10 @@ class CompanyInfo(Model, kw_only=True):
     tax_number: str | None = None
     base_currency: str | None = None
     """The currency that every ``currency_rate`` converts into."""
-    financial_year_start_date: datetime | None = None
-    ledger_lock_date: datetime | None = None
+    financial_year_start_date: FromDate[datetime | None] = ABSENT
+    ledger_lock_date: FromDate[datetime | None] = ABSENT
     """Nothing can be posted to the books up to this date."""
-    created_date: datetime | None = None
+    created_date: FromDate[datetime | None] = ABSENT
     """When the company was set up in the accounting software."""
     addresses: list[Address] | None = None
     phone_numbers: list[Phone] | None = None

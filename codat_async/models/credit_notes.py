@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordLineReference, RecordReference, SupplementalData
 from codat_async.models.items import ItemRef
 from codat_async.models.parties import CustomerRef, SupplierRef
@@ -56,10 +56,10 @@ class CreditNote(Record, kw_only=True):
 
     credit_note_number: str | None = None
     customer_ref: CustomerRef | None = None
-    issue_date: datetime | None = None
-    allocated_on_date: datetime | None = None
+    issue_date: FromDate[datetime | None] = ABSENT
+    allocated_on_date: FromDate[datetime | None] = ABSENT
     """When the credit was last used."""
-    status: CreditNoteStatus
+    status: FromText[CreditNoteStatus]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[CreditNoteLineItem] | None = None
@@ -116,10 +116,10 @@ class BillCreditNote(Record, kw_only=True):
     supplier_ref: SupplierRef | None = None
     created_from_refs: list[RecordReference] | None = None
     """The records that are credited."""
-    issue_date: datetime | None = None
-    allocated_on_date: datetime | None = None
+    issue_date: FromDate[datetime | None] = ABSENT
+    allocated_on_date: FromDate[datetime | None] = ABSENT
     """When the credit was last used."""
-    status: CreditNoteStatus
+    status: FromText[CreditNoteStatus]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[BillCreditNoteLineItem] | None = None

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model
+from codat_async.models.base import FromDate, Model
 from codat_async.models.common import ContactRef, Record, SupplementalData
 from codat_async.models.items import ItemRef
 from codat_async.models.payments import PaymentAllocation
@@ -43,7 +43,7 @@ class DirectIncome(Record, kw_only=True):
 
     reference: str | None = None
     contact_ref: ContactRef | None = None
-    issue_date: datetime
+    issue_date: FromDate[datetime]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[DirectIncomeLineItem] | None = None
@@ -89,7 +89,7 @@ class DirectCost(Record, kw_only=True):
 
     reference: str | None = None
     contact_ref: ContactRef | None = None
-    issue_date: datetime
+    issue_date: FromDate[datetime]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[DirectCostLineItem] | None = None

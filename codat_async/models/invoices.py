@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordReference, SupplementalData
 from codat_async.models.items import ItemRef
 from codat_async.models.parties import CustomerRef
@@ -60,11 +60,11 @@ class Invoice(Record, kw_only=True):
     invoice_number: str | None = None
     customer_ref: CustomerRef | None = None
     sales_order_refs: list[RecordReference] | None = None
-    issue_date: datetime
-    due_date: datetime | None = None
-    paid_on_date: datetime | None = None
+    issue_date: FromDate[datetime]
+    due_date: FromDate[datetime | None] = ABSENT
+    paid_on_date: FromDate[datetime | None] = ABSENT
     """When it was paid in full; absent until then."""
-    status: InvoiceStatus
+    status: FromText[InvoiceStatus]
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[InvoiceLineItem] | None = None

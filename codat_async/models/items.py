@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordStatus, SupplementalData
 from codat_async.models.tax import TaxRateRef
 
@@ -32,8 +32,8 @@ class Item(Record, kw_only=True):
 
     name: str | None = None
     code: str | None = None
-    type: ItemType | None = None
-    item_status: RecordStatus | None = None
+    type: FromText[ItemType | None] = ABSENT
+    item_status: FromText[RecordStatus | None] = ABSENT
     is_bill_item: bool | None = None
     """Whether the company buys it, with :attr:`bill_item` for the details."""
     is_invoice_item: bool | None = None

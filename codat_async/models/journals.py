@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model
+from codat_async.models.base import ABSENT, FromDate, FromText, Model
 from codat_async.models.common import ContactRef, Record, RecordReference, RecordStatus, SupplementalData
 from codat_async.models.tracking import Tracking
 
@@ -19,8 +19,8 @@ class Journal(Record, kw_only=True):
     parent_id: str | None = None
     """Absent on a journal at the top."""
     has_children: bool | None = None
-    created_on: datetime | None = None
-    status: RecordStatus | None = None
+    created_on: FromDate[datetime | None] = ABSENT
+    status: FromText[RecordStatus | None] = ABSENT
 
 
 class JournalRef(Model, kw_only=True):
@@ -51,11 +51,11 @@ class JournalEntry(Record, kw_only=True):
 
     journal_ref: JournalRef | None = None
     description: str | None = None
-    posted_on: datetime | None = None
+    posted_on: FromDate[datetime | None] = ABSENT
     """The date it counts for in the books."""
-    created_on: datetime | None = None
+    created_on: FromDate[datetime | None] = ABSENT
     """When it was entered. Read-only."""
-    updated_on: datetime | None = None
+    updated_on: FromDate[datetime | None] = ABSENT
     """When it was last edited. Read-only."""
     record_ref: RecordReference | None = None
     """The invoice, payment, transfer… that was posted; absent for a manual entry."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordLineReference, SupplementalData
 from codat_async.models.items import ItemRef
 from codat_async.models.parties import Address, CustomerRef, SupplierRef
@@ -76,11 +76,11 @@ class PurchaseOrder(Record, kw_only=True):
     purchase_order_number: str | None = None
     supplier_ref: SupplierRef | None = None
     created_by: User | None = None
-    issue_date: datetime | None = None
-    expected_delivery_date: datetime | None = None
-    delivery_date: datetime | None = None
-    payment_due_date: datetime | None = None
-    status: OrderStatus | None = None
+    issue_date: FromDate[datetime | None] = ABSENT
+    expected_delivery_date: FromDate[datetime | None] = ABSENT
+    delivery_date: FromDate[datetime | None] = ABSENT
+    payment_due_date: FromDate[datetime | None] = ABSENT
+    status: FromText[OrderStatus | None] = ABSENT
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[PurchaseOrderLineItem] | None = None
@@ -139,8 +139,8 @@ class ItemReceipt(Record, kw_only=True):
     reference: str | None = None
     supplier_ref: SupplierRef | None = None
     purchase_order_refs: list[PurchaseOrderRef] | None = None
-    received_date: datetime | None = None
-    status: ItemReceiptStatus | None = None
+    received_date: FromDate[datetime | None] = ABSENT
+    status: FromText[ItemReceiptStatus | None] = ABSENT
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[ItemReceiptLineItem] | None = None
@@ -191,10 +191,10 @@ class SalesOrder(Record, kw_only=True):
     customer_purchase_order_number: str | None = None
     """What the customer calls the order."""
     customer_ref: CustomerRef | None = None
-    issue_date: datetime | None = None
-    expected_delivery_date: datetime | None = None
-    status: OrderStatus | None = None
-    invoicing_status: SalesOrderInvoiceStatus | None = None
+    issue_date: FromDate[datetime | None] = ABSENT
+    expected_delivery_date: FromDate[datetime | None] = ABSENT
+    status: FromText[OrderStatus | None] = ABSENT
+    invoicing_status: FromText[SalesOrderInvoiceStatus | None] = ABSENT
     currency: str | None = None
     currency_rate: Decimal | None = None
     line_items: list[SalesOrderLineItem] | None = None

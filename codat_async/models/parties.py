@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordStatus, SupplementalData
 
 
@@ -19,7 +19,7 @@ class AddressType(OpenEnum):
 class Address(Model, kw_only=True):
     """A postal address."""
 
-    type: AddressType | None = None
+    type: FromText[AddressType | None] = ABSENT
     line1: str | None = None
     line2: str | None = None
     city: str | None = None
@@ -42,7 +42,7 @@ class Phone(Model, kw_only=True):
     """A telephone number, as it was typed."""
 
     number: str | None = None
-    type: PhoneNumberType | None = None
+    type: FromText[PhoneNumberType | None] = ABSENT
 
 
 class Contact(Model, kw_only=True):
@@ -52,8 +52,8 @@ class Contact(Model, kw_only=True):
     email: str | None = None
     phone: list[Phone] | None = None
     address: Address | None = None
-    status: RecordStatus | None = None
-    modified_date: datetime | None = None
+    status: FromText[RecordStatus | None] = ABSENT
+    modified_date: FromDate[datetime | None] = ABSENT
     """Read-only."""
 
 
@@ -71,7 +71,7 @@ class Customer(Record, kw_only=True):
     tax_number: str | None = None
     addresses: list[Address] | None = None
     contacts: list[Contact] | None = None
-    status: RecordStatus | None = None
+    status: FromText[RecordStatus | None] = ABSENT
     supplemental_data: SupplementalData | None = None
 
 
@@ -87,7 +87,7 @@ class Supplier(Record, kw_only=True):
     """In the register of companies."""
     tax_number: str | None = None
     addresses: list[Address] | None = None
-    status: RecordStatus | None = None
+    status: FromText[RecordStatus | None] = ABSENT
     supplemental_data: SupplementalData | None = None
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import Record, RecordStatus, SupplementalData
 from codat_async.models.parties import CustomerRef, SupplierRef
 
@@ -27,8 +27,8 @@ class PaymentMethod(Record, kw_only=True):
     """A way to pay that is set up in the accounting software. Read-only."""
 
     name: str | None = None
-    type: PaymentMethodType | None = None
-    status: RecordStatus | None = None
+    type: FromText[PaymentMethodType | None] = ABSENT
+    status: FromText[RecordStatus | None] = ABSENT
 
 
 class PaymentMethodRef(Model, kw_only=True):
@@ -56,7 +56,7 @@ class PaymentLinkType(OpenEnum):
 class PaymentLineLink(Model, kw_only=True):
     """One record that part of a payment was set against."""
 
-    type: PaymentLinkType | None = None
+    type: FromText[PaymentLinkType | None] = ABSENT
     id: str | None = None
     """Of the invoice, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None
@@ -70,7 +70,7 @@ class PaymentLine(Model, kw_only=True):
 
     amount: Decimal
     """In the payment's currency; negative for money returned."""
-    allocated_on_date: datetime | None = None
+    allocated_on_date: FromDate[datetime | None] = ABSENT
     links: list[PaymentLineLink] | None = None
 
 
@@ -80,7 +80,7 @@ class Payment(Record, kw_only=True):
     Amounts are in :attr:`currency`; times :attr:`currency_rate` they are in the company's base currency.
     """
 
-    date_: datetime | None = field(default=None, name="date")
+    date_: FromDate[datetime | None] = field(default=ABSENT, name="date")
     customer_ref: CustomerRef | None = None
     account_ref: AccountRef | None = None
     """The account that the money went to."""
@@ -113,7 +113,7 @@ class BillPaymentLineLinkType(OpenEnum):
 class BillPaymentLineLink(Model, kw_only=True):
     """One record that part of a bill payment was set against."""
 
-    type: BillPaymentLineLinkType | None = None
+    type: FromText[BillPaymentLineLinkType | None] = ABSENT
     id: str | None = None
     """Of the bill, credit note, payment… that :attr:`type` names."""
     amount: Decimal | None = None
@@ -127,7 +127,7 @@ class BillPaymentLine(Model, kw_only=True):
 
     amount: Decimal
     """In the payment's currency; negative for money received back."""
-    allocated_on_date: datetime | None = None
+    allocated_on_date: FromDate[datetime | None] = ABSENT
     links: list[BillPaymentLineLink] | None = None
 
 
@@ -137,7 +137,7 @@ class BillPayment(Record, kw_only=True):
     Amounts are in :attr:`currency`; times :attr:`currency_rate` they are in the company's base currency.
     """
 
-    date_: datetime = field(name="date")
+    date_: FromDate[datetime] = field(name="date")
     supplier_ref: SupplierRef | None = None
     account_ref: AccountRef | None = None
     """The account that the money came from."""
@@ -155,7 +155,7 @@ class BillPayment(Record, kw_only=True):
 class Allocation(Model, kw_only=True):
     """The part of a payment that was set against one record."""
 
-    allocated_on_date: datetime | None = None
+    allocated_on_date: FromDate[datetime | None] = ABSENT
     currency: str | None = None
     currency_rate: Decimal | None = None
     total_amount: Decimal | None = None
@@ -167,7 +167,7 @@ class PaymentAllocationPayment(Model, kw_only=True):
     id: str | None = None
     """Absent if the software keeps no payment of its own, as for direct costs and incomes."""
     account_ref: AccountRef | None = None
-    paid_on_date: datetime | None = None
+    paid_on_date: FromDate[datetime | None] = ABSENT
     reference: str | None = None
     note: str | None = None
     currency: str | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import DataType, RecordReference
 from codat_async.models.errors import Validation
 
@@ -32,7 +32,7 @@ class PushChangeType(OpenEnum):
 class PushOperationChange(Model, kw_only=True):
     """One thing that a write changed."""
 
-    type: PushChangeType | None = None
+    type: FromText[PushChangeType | None] = ABSENT
     record_ref: RecordReference | None = None
     attachment_id: str | None = None
     """Present if an attachment was uploaded."""
@@ -50,12 +50,12 @@ class PushOperation(Model, Generic[T], kw_only=True):
     company_id: str
     data_connection_key: str | None = None
     """The connection that is written to."""
-    data_type: DataType | None = None
-    status: PushOperationStatus
+    data_type: FromText[DataType | None] = ABSENT
+    status: FromText[PushOperationStatus]
     status_code: int | None = None
     """As HTTP has them: 200 success, 202 pending, 4xx and 5xx failed."""
-    requested_on_utc: datetime
-    completed_on_utc: datetime | None = None
+    requested_on_utc: FromDate[datetime]
+    completed_on_utc: FromDate[datetime | None] = ABSENT
     """Absent while it is pending."""
     timeout_in_minutes: int | None = None
     timeout_in_seconds: int | None = None
@@ -122,14 +122,14 @@ class PushOptionChoice(Model, kw_only=True):
     value: str | None = None
     display_name: str | None = None
     description: str | None = None
-    type: PushOptionType | None = None
+    type: FromText[PushOptionType | None] = ABSENT
     required: bool | None = None
 
 
 class PushOptionProperty(Model, kw_only=True):
     """What the linked platform demands of one field, and of the fields inside it."""
 
-    type: PushOptionType
+    type: FromText[PushOptionType]
     display_name: str | None = None
     description: str | None = None
     required: bool
@@ -143,7 +143,7 @@ class PushOptionProperty(Model, kw_only=True):
 class PushOption(Model, kw_only=True):
     """What the linked platform demands of a record that is written to it: a tree of fields."""
 
-    type: PushOptionType
+    type: FromText[PushOptionType]
     display_name: str | None = None
     description: str | None = None
     required: bool

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import field
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 
 
 class ReportBasis(OpenEnum):
@@ -38,7 +38,7 @@ class ReportLine(Model, kw_only=True):
 class BalanceSheet(Model, kw_only=True):
     """What the company owned and owed on one day."""
 
-    date_: datetime | None = field(default=None, name="date")
+    date_: FromDate[datetime | None] = field(default=ABSENT, name="date")
     assets: ReportLine | None = None
     liabilities: ReportLine | None = None
     equity: ReportLine | None = None
@@ -51,16 +51,16 @@ class BalanceSheets(Model, kw_only=True):
 
     currency: str | None = None
     reports: list[BalanceSheet]
-    earliest_available_month: datetime | None = None
+    earliest_available_month: FromDate[datetime | None] = ABSENT
     """The first month that the data reaches back to."""
-    most_recent_available_month: datetime | None = None
+    most_recent_available_month: FromDate[datetime | None] = ABSENT
 
 
 class ProfitAndLossReport(Model, kw_only=True):
     """What the company earned and spent in one period."""
 
-    from_date: datetime | None = None
-    to_date: datetime | None = None
+    from_date: FromDate[datetime | None] = ABSENT
+    to_date: FromDate[datetime | None] = ABSENT
     income: ReportLine | None = None
     cost_of_sales: ReportLine | None = None
     gross_profit: Decimal
@@ -80,18 +80,18 @@ class ProfitAndLossReports(Model, kw_only=True):
     """Profit and loss of consecutive periods, all in :attr:`currency`, the company's base currency."""
 
     currency: str | None = None
-    report_basis: ReportBasis | None = None
+    report_basis: FromText[ReportBasis | None] = ABSENT
     reports: list[ProfitAndLossReport]
-    earliest_available_month: datetime | None = None
+    earliest_available_month: FromDate[datetime | None] = ABSENT
     """The first month that the data reaches back to."""
-    most_recent_available_month: datetime | None = None
+    most_recent_available_month: FromDate[datetime | None] = ABSENT
 
 
 class CashFlowStatement(Model, kw_only=True):
     """What cash came in and went out in one period."""
 
-    from_date: datetime | None = None
-    to_date: datetime | None = None
+    from_date: FromDate[datetime | None] = ABSENT
+    to_date: FromDate[datetime | None] = ABSENT
     cash_receipts: ReportLine | None = None
     cash_payments: ReportLine | None = None
 
@@ -100,12 +100,12 @@ class CashFlowStatements(Model, kw_only=True):
     """Cash flow of consecutive periods, all in :attr:`currency`, the company's base currency."""
 
     currency: str | None = None
-    report_basis: ReportBasis | None = None
-    report_input: ReportInput | None = None
+    report_basis: FromText[ReportBasis | None] = ABSENT
+    report_input: FromText[ReportInput | None] = ABSENT
     reports: list[CashFlowStatement]
-    earliest_available_month: datetime | None = None
+    earliest_available_month: FromDate[datetime | None] = ABSENT
     """The first month that the data reaches back to."""
-    most_recent_available_month: datetime | None = None
+    most_recent_available_month: FromDate[datetime | None] = ABSENT
 
 
 class AgedOutstandingAmountDetail(Model, kw_only=True):
@@ -120,9 +120,9 @@ class AgedOutstandingAmountDetail(Model, kw_only=True):
 class AgedOutstandingAmount(Model, kw_only=True):
     """What fell due between two dates and is still open."""
 
-    from_date: datetime | None = None
+    from_date: FromDate[datetime | None] = ABSENT
     """Absent for the oldest period."""
-    to_date: datetime | None = None
+    to_date: FromDate[datetime | None] = ABSENT
     """Absent for the newest period."""
     amount: Decimal | None = None
     details: list[AgedOutstandingAmountDetail] | None = None
@@ -146,9 +146,9 @@ class AgedDebtor(Model, kw_only=True):
 class AgedDebtorReport(Model, kw_only=True):
     """What customers owe the company, by how long it has been due."""
 
-    generated: datetime | None = None
+    generated: FromDate[datetime | None] = ABSENT
     """When the report was made."""
-    report_date: datetime | None = None
+    report_date: FromDate[datetime | None] = ABSENT
     """The day that the ages are counted from."""
     data: list[AgedDebtor] | None = None
 
@@ -164,8 +164,8 @@ class AgedCreditor(Model, kw_only=True):
 class AgedCreditorReport(Model, kw_only=True):
     """What the company owes its suppliers, by how long it has been due."""
 
-    generated: datetime | None = None
+    generated: FromDate[datetime | None] = ABSENT
     """When the report was made."""
-    report_date: datetime | None = None
+    report_date: FromDate[datetime | None] = ABSENT
     """The day that the ages are counted from."""
     data: list[AgedCreditor] | None = None

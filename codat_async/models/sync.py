@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import DataType
 
 
@@ -37,10 +37,10 @@ class DatasetStatus(OpenEnum):
 class DataStatus(Model, kw_only=True):
     """How fresh Codat's copy of one data type of a company is. Read-only."""
 
-    data_type: DataType
-    current_status: DatasetStatus | None = None
+    data_type: FromText[DataType]
+    current_status: FromText[DatasetStatus | None] = ABSENT
     """Absent if the data type was never synced."""
-    last_successful_sync: datetime | None = None
+    last_successful_sync: FromDate[datetime | None] = ABSENT
     """Absent until the data type has been synced once."""
     latest_sync_id: str | None = None
     latest_successful_sync_id: str | None = None
@@ -52,13 +52,13 @@ class PullOperation(Model, kw_only=True):
     id: str
     company_id: str | None = None
     connection_id: str | None = None
-    data_type: DataType | None = None
-    status: DatasetStatus
+    data_type: FromText[DataType | None] = ABSENT
+    status: FromText[DatasetStatus]
     status_description: str | None = None
     progress: int | None = None
     """Per cent."""
-    requested: datetime | None = None
-    completed: datetime | None = None
+    requested: FromDate[datetime | None] = ABSENT
+    completed: FromDate[datetime | None] = ABSENT
     """Absent while it runs."""
     is_completed: bool | None = None
     """Whether it ended well."""
@@ -72,12 +72,12 @@ class Dataset(Model, kw_only=True):
     id: str
     company_id: str | None = None
     connection_id: str | None = None
-    data_type: DataType | None = None
-    status: DatasetStatus
+    data_type: FromText[DataType | None] = ABSENT
+    status: FromText[DatasetStatus]
     progress: int | None = None
     """Per cent."""
-    requested: datetime | None = None
-    completed: datetime | None = None
+    requested: FromDate[datetime | None] = ABSENT
+    completed: FromDate[datetime | None] = ABSENT
     """Absent while it runs."""
     is_completed: bool | None = None
     """Whether it ended well."""
@@ -90,14 +90,14 @@ class Dataset(Model, kw_only=True):
 class SyncSetting(Model, kw_only=True):
     """How often, and how far back, one data type of a company is pulled."""
 
-    data_type: DataType
+    data_type: FromText[DataType]
     fetch_on_first_link: bool
     """Whether it is pulled as soon as a connection has been authorised."""
     sync_schedule: int
     """Hours between two pulls."""
     sync_order: int
     """Its place among the data types that are queued together."""
-    sync_from_utc: datetime | None = None
+    sync_from_utc: FromDate[datetime | None] = ABSENT
     """Pull nothing older. This or :attr:`sync_from_window`."""
     sync_from_window: int | None = None
     """Months to reach back. This or :attr:`sync_from_utc`."""

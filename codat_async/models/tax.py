@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from codat_async.models.base import Model
+from codat_async.models.base import ABSENT, FromText, Model
 from codat_async.models.common import Record, RecordStatus, SupplementalData, ValidDataTypeLinks
 
 
@@ -26,7 +26,7 @@ class TaxRate(Record, kw_only=True):
     total_tax_rate: Decimal | None = None
     """The plain sum of the components, without compounding."""
     components: list[TaxRateComponent] | None = None
-    status: RecordStatus | None = None
+    status: FromText[RecordStatus | None] = ABSENT
     valid_datatype_links: list[ValidDataTypeLinks] | None = None
     supplemental_data: SupplementalData | None = None
 

@@ -1,6 +1,6 @@
 """Tracking categories (departments, cost centres, projects…) and how lines refer to them."""
 
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromText, Model, OpenEnum
 from codat_async.models.common import ProjectRef, Record, RecordReference, RecordStatus
 from codat_async.models.parties import CustomerRef
 
@@ -15,7 +15,7 @@ class TrackingCategory(Record, kw_only=True):
     parent_id: str | None = None
     """Absent on a category at the top."""
     has_children: bool | None = None
-    status: RecordStatus | None = None
+    status: FromText[RecordStatus | None] = ABSENT
 
 
 class TrackingCategoryTree(TrackingCategory, kw_only=True):
@@ -46,8 +46,8 @@ class BillingTracking(Model, kw_only=True):
     category_refs: list[TrackingCategoryRef] | None = None
     customer_ref: CustomerRef | None = None
     project_ref: ProjectRef | None = None
-    is_billed_to: BilledToType | None = None
-    is_rebilled_to: BilledToType | None = None
+    is_billed_to: FromText[BilledToType | None] = ABSENT
+    is_rebilled_to: FromText[BilledToType | None] = ABSENT
     """Whom a cost is passed on to, when the company recovers it."""
     record_ref: RecordReference | None = None
     """The record the line was made from. On invoices and credit notes to customers only."""

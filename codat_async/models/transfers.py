@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.accounts import AccountRef
-from codat_async.models.base import Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
 from codat_async.models.common import ContactRef, Record, RecordReference, SupplementalData
 from codat_async.models.tracking import TrackingCategoryRef
 
@@ -31,8 +31,8 @@ class TransferStatus(OpenEnum):
 class Transfer(Record, kw_only=True):
     """Money moved from one account of the company to another; nobody owes or is owed anything."""
 
-    date_: datetime | None = field(default=None, name="date")
-    status: TransferStatus | None = None
+    date_: FromDate[datetime | None] = field(default=ABSENT, name="date")
+    status: FromText[TransferStatus | None] = ABSENT
     description: str | None = None
     from_: TransferAccount | None = field(default=None, name="from")
     to: TransferAccount | None = None

@@ -5,7 +5,7 @@ import json
 import pickle
 import types
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -447,6 +447,53 @@ def test_structs_share_one_shape(kind: type[Model]) -> None:
             assert datetime in found, f"{kind.__name__}.{field.name}"
         elif datetime in found:
             pytest.fail(f"{kind.__name__}.{field.name} is a date that this test does not know")
+
+
+def test_a_date_becomes_a_datetime_and_is_sent_without_a_time() -> None:
+    """As a constructor's argument and when assigned; what a copy has is left alone."""
+    entry = models.JournalEntry(posted_on=date(2026, 3, 31))
+    assert entry.posted_on == datetime(2026, 3, 31)
+    assert codec.encode(entry) == b'{"postedOn":"2026-03-31"}'
+    assert codec.read(codec.encode(entry), models.JournalEntry) == entry
+    assert pickle.loads(pickle.dumps(entry)) == entry
+    other = copy.copy(entry)
+    other.posted_on = date(2026, 4, 1)
+    other.created_on = datetime(2026, 4, 2)
+    assert (other.posted_on, other.created_on) == (datetime(2026, 4, 1), datetime(2026, 4, 2))
+    assert codec.encode(other) == b'{"postedOn":"2026-04-01","createdOn":"2026-04-02T00:00:00"}'
+    other.posted_on = datetime(2026, 4, 1, 12)
+    assert b'"2026-04-01T12:00:00"' in codec.encode(other)
+    other.posted_on = models.NULL
+    assert b'"postedOn":null' in codec.encode(other)
+    assert codec.encode(entry) == b'{"postedOn":"2026-03-31"}'
+
+
+def test_a_text_becomes_the_member() -> None:
+    """As a constructor's argument and when assigned, and if it is not listed."""
+    account = models.Account(status="Active", type="Made up")
+    assert account.status is models.AccountStatus.ACTIVE
+    assert account.type is not None
+    assert not account.type.is_known
+    account.status = "Pending"
+    assert account.status is models.AccountStatus.PENDING
+    account.status = None
+    assert codec.encode(account) == b'{"type":"Made up"}'
+
+
+def test_decoding_converts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page holds has its types already, so the conversions of a constructor cost it nothing."""
+    calls: list[type] = []
+
+    def noted(model: type[Model]) -> dict[str, Any]:
+        calls.append(model)
+        return {}
+
+    monkeypatch.setattr("codat_async.models.base._converters", noted)
+    text = b'{"id":"a","status":"Active","modifiedDate":"2026-03-31T00:00:00"}'
+    assert codec.read(text, models.Account).status is models.AccountStatus.ACTIVE
+    assert calls == []
+    models.Account(status="Active")
+    assert models.Account in calls
 
 
 def test_the_public_names_are_sorted_and_complete() -> None:

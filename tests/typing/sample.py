@@ -1,5 +1,6 @@
 """Uses of the client for type checkers to read; never run. Lines marked as errors must be reported."""
 
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
@@ -16,6 +17,7 @@ from codat_async.models import (
     DataStatus,
     DirectCost,
     Invoice,
+    InvoiceStatus,
     Journal,
     Payment,
     PushOption,
@@ -85,6 +87,34 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     bill.note = None
 
 
+def made(day: date, text: str) -> None:
+    """Records of one's own take a date and a text; what is read of them is what the API's records have."""
+    zero = Decimal(0)
+    invoice = Invoice(
+        issue_date=day,
+        status=text,
+        total_tax_amount=zero,
+        total_amount=zero,
+        amount_due=zero,
+        paid_on_date=day,
+    )
+    Invoice(
+        issue_date=datetime(2026, 1, 1),
+        due_date=None,
+        status=InvoiceStatus.PAID,
+        total_tax_amount=zero,
+        total_amount=zero,
+        amount_due=zero,
+    )
+    assert_type(invoice.issue_date, datetime)
+    assert_type(invoice.due_date, datetime | None)
+    assert_type(invoice.status, InvoiceStatus)
+    invoice.due_date = day
+    invoice.due_date = NULL
+    invoice.status = "Draft"
+    assert_type(Company(id="c", name="n").created, datetime | None)
+
+
 async def wrong(codat: Codat, bill: Bill) -> None:
     """What a checker has to find."""
     await codat.sales_orders.create("c", "n", bill)  # error: the group has no such operation
@@ -107,4 +137,8 @@ async def wrong(codat: Codat, bill: Bill) -> None:
     await codat.reports.get_balance_sheet("c")  # error: the periods are required
     bill.total_amount = "1.10"  # error: money is a Decimal
     bill.totalAmount = Decimal(1)  # error: names are snake_case
+    bill.issue_date = "2026-01-01"  # error: a date is expected
+    bill.status = 5  # error: a member or its text
+    Payment(date_=date.today(), total_amount=Decimal(1), currency=5)  # error: a string
+    Journal(modified_date="2026-01-01")  # error: a date
     Codat("key", base="https://x")  # error: no such setting
