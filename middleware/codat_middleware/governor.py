@@ -85,7 +85,7 @@ class Governor:
 
         What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
         """
-        # A new one, since msgspec 0.19's replace() does not check.
+        # A new one, since msgspec 0.20's replace() does not check.
         changed: dict[str, Any] = {**asdict(self.limits), "per_minute": per_minute}
         self.limits = limits = Limits(**changed)
         epoch = self._rate.epoch + 1
