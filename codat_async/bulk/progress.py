@@ -35,6 +35,11 @@ class Event(Struct, kw_only=True):
     """When it happened, in UTC."""
     details: Mapping[str, Any]
 
+    @classmethod
+    def now(cls, event: str, details: Mapping[str, Any]) -> Self:
+        """An event that happens now."""
+        return cls(event=event, at=datetime.now(UTC).isoformat(timespec="milliseconds"), details=details)
+
 
 class Counts(Struct, kw_only=True):
     """The sums of the units of one type, or of all."""
@@ -232,8 +237,7 @@ class Monitor:
     def emit(self, event: str, **details: Any) -> None:
         """Call the listener, if there is one, with an event."""
         if self._on_event is not None:
-            moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._on_event(Event(event=event, at=moment, details=details))
+            self._on_event(Event.now(event, details))
 
     def start_from(self, types: Mapping[str, Counts]) -> None:
         """Take over the sums of a run, as they are before its units are read."""

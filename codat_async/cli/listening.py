@@ -1,6 +1,7 @@
 """``codat-async listen``."""
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from codat_async.cli.options import (
     connection_options,
     examples_help,
     into_option,
+    metrics_option,
 )
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.errors import ConfigurationError
 from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
-    pass
+    from codat_async.bulk.following.listener import Listener
 
 __all__ = ["listen"]
 
@@ -68,6 +70,7 @@ __all__ = ["listen"]
 @click.option("--types", help="Data types, comma-separated. [default: all]")
 @connection_options
 @click.option("--log-json", is_flag=True, help="Write events to stdout, one JSON object a line.")
+@metrics_option
 def listen(
     into: Path,
     host: str,
@@ -77,6 +80,7 @@ def listen(
     gather: str,
     types: str | None,
     log_json: bool,
+    metrics: bool,
     **options: Any,
 ) -> int:
     """Receive Codat's webhooks by POST, and pull the lists that they say have changed into DIR.
@@ -102,7 +106,6 @@ def listen(
         options=bulk.PullOptions(types=[kind.name for kind in bulk.resolve_types(parsing.parse_list(types))]),
         gather=parsing.parse_time_span(gather).total_seconds(),
         nightly=None if nightly is None else parsing.parse_time_of_day(nightly),
-        on_event=log,
         on_ready=lambda url: output.print_text(f"listening on {url}", sys.stderr if log_json else None),
     )
 
@@ -110,7 +113,8 @@ def listen(
         stopped = asyncio.Event()
         handler.drain = stopped.set
         try:
-            return await listener.run(codat, stopped)
+            with _metrics(codat, log, listener) if metrics else contextlib.nullcontext(log) as on_event:
+                return await listener.run(codat, stopped, on_event)
         except WebhookSecretInvalid as error:
             raise ConfigurationError(f"{secret_file}: {error}") from None
         except OSError as error:
@@ -122,3 +126,12 @@ def listen(
         events, pulls = pluralize(done.events, "event"), pluralize(done.pulls, "pull")
         output.print_text(f"ended: {events}, {pulls}, {done.events - done.acknowledged:,} left")
     return ExitStatus.DONE
+
+
+def _metrics(
+    codat: Any, log: "progress.JsonLog | None", listener: "Listener"
+) -> contextlib.AbstractContextManager[Any]:
+    """Record metrics during the body; yields what is to be called with each event."""
+    from codat_async.metrics import ListenMetrics
+
+    return ListenMetrics().recording(codat.governor, log, listener.backlog)

@@ -15,6 +15,7 @@ __all__ = [
     "examples_help",
     "freshness_options",
     "into_option",
+    "metrics_option",
     "selection_options",
     "shard_option",
 ]
@@ -90,6 +91,11 @@ connection_options = _options(
         help="When the daily quota is used up, wait for its reset instead of stopping.",
     ),
 )  # fmt: skip
+metrics_option = click.option(
+    "--metrics",
+    is_flag=True,
+    help="Record OpenTelemetry metrics; run 'opentelemetry-instrument codat-async ...' to export them.",
+)
 freshness_options = _options(
     click.option(
         "--freshness/--no-freshness", default=True, show_default=True,

@@ -1,7 +1,7 @@
 """``codat-async plan``, and the plan that ``pull --dry-run`` prints."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,9 +19,6 @@ from codat_async.cli.options import (
 from codat_async.cli.outcomes import NOTHING_WRITTEN, ExitStatus, exit_status_help, print_result
 from codat_async.cli.selection import Selection, select
 from codat_async.wording import pluralize
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["plan", "print_plan"]
 

@@ -20,6 +20,7 @@ from codat_async.cli.options import (
     examples_help,
     freshness_options,
     into_option,
+    metrics_option,
     selection_options,
     shard_option,
 )
@@ -103,11 +104,7 @@ __all__ = ["pull"]
     is_flag=True,
     help="Write events, log records and, every 30 s, progress to stdout, one JSON object a line.",
 )
-@click.option(
-    "--metrics",
-    is_flag=True,
-    help="Record OpenTelemetry metrics; 'opentelemetry-instrument codat-async pull ...' exports them.",
-)
+@metrics_option
 def pull(
     into: Path, dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
 ) -> int:

@@ -237,7 +237,11 @@ async def test_events_are_acknowledged_once_their_records_are_committed(
     )
     assert source.acknowledged == []
     filled.hook = None
-    source, _ = await follow(caller, tmp_path, *source.events)
+    heard = list[bulk.Event]()
+    source, _ = await follow(caller, tmp_path, *source.events, on_event=heard.append)
+    assert [each.details for each in heard if each.event == "burst_pulled"] == [
+        {"company": COMPANY, "events": 2, "outcome": "done", "attempts": 0}
+    ]
     assert source.acknowledged == [*source.events]
     assert current(tmp_path) == ["c1"]
 
@@ -318,10 +322,18 @@ async def test_spent_quota_stops_pulls_until_it_expires(
     filled.hook = note
     now = datetime.now(UTC)
     expiry = now + timedelta(seconds=1)
+    heard = list[bulk.Event]()
     source, _ = await follow(
-        caller, tmp_path, reached(expiry.isoformat(), now.isoformat()), read(result("customers"))
+        caller,
+        tmp_path,
+        reached(expiry.isoformat(), now.isoformat()),
+        read(result("customers")),
+        on_event=heard.append,
     )
     assert min(requested) >= expiry
+    assert [each.event for each in heard if each.event.startswith("listening")] == [
+        "listening_paused", "listening_resumed",
+    ]  # fmt: skip
     assert len(source.acknowledged) == 2
     assert current(tmp_path) == ["c1"]
 

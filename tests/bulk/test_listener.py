@@ -158,7 +158,7 @@ def test_store_keeps_events_in_order_and_drops_repeats(tmp_path: Path) -> None:
     assert [each.body for each in store.waiting(0)] == [b"a"]
     assert store.waiting(second.seq) == []
     assert not store.put("b", b"again")
-    assert store.count() == 1
+    assert store.backlog().events == 1
     store.close()
     path = tmp_path / "events.sqlite"
     assert path.stat().st_mode & 0o777 == 0o600

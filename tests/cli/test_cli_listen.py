@@ -46,6 +46,19 @@ def test_unusable_arguments_are_refused(
     assert not (into / "raw").exists()
 
 
+def test_metrics_need_their_extra(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written, one line names it."""
+    monkeypatch.setenv("CODAT_API_KEY", "key")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    (file := tmp_path / "webhook").write_text(SECRET)
+    into = tmp_path / "books"
+    assert command("listen", "--into", into, "--port", 0, "--secret-file", file, "--metrics") == 2
+    assert "pip install 'codat-async[otel]'" in error_line(capsys)
+    assert not into.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot signal a single process")
 def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
     """It prints where it listens, stores what it answers, and says at the end what is left."""
@@ -73,7 +86,7 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
 
 def _start(address: Address, into: Path, file: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "codat_async.cli", "listen", "--into", str(into), "--port", "0"]
-    command += ["--secret-file", str(file), "--types", "customers"]
+    command += ["--secret-file", str(file), "--types", "customers", "--metrics"]
     environment = {**os.environ, "CODAT_API_KEY": address.api_key, "CODAT_BASE_URL": address.base_url}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

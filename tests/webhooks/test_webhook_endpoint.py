@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from codat_async import webhooks
 from codat_async.webhooks import endpoint as endpoint_module
-from codat_async.webhooks.endpoint import Message, WebhookEndpoint
+from codat_async.webhooks.endpoint import Message, Receipt, WebhookEndpoint
 
 SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
 BODY = b'{"id":"e","eventType":"read.completed","payload":{"referenceCompany":{"id":"c"}}}'
@@ -23,12 +23,14 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.stored: list[Message] = []
+        self.receipts: list[Receipt] = []
+        self.stored_before = False
         self.failures: list[Exception] = []
         self.gate: asyncio.Event | None = None
         self.calls = 0
         self.called = asyncio.Event()
 
-    async def store(self, message: Message) -> None:
+    async def store(self, message: Message) -> bool:
         """Keep it, or fail as asked."""
         self.calls += 1
         self.called.set()
@@ -37,6 +39,7 @@ class Endpoint:
         if self.failures:
             raise self.failures.pop()
         self.stored.append(message)
+        return not self.stored_before
 
     async def deliver(self, body: bytes = BODY, *, id: str = "m1", **changes: Any) -> int:
         """The status of one delivery."""
@@ -50,7 +53,8 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     """An endpoint on a port of its own."""
     made = Endpoint()
     app = web.Application()
-    app.router.add_post("/codat", WebhookEndpoint(SECRET, made.store, max_body=10_000).handle)
+    handler = WebhookEndpoint(SECRET, made.store, max_body=10_000, on_receipt=made.receipts.append)
+    app.router.add_post("/codat", handler.handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as made.session:
         made.url = str(server.make_url("/codat"))
         yield made
@@ -106,6 +110,31 @@ async def test_other_messages_are_rejected(
     """Nothing of them reaches the store."""
     assert await endpoint.deliver(body, **changes) == expected
     assert endpoint.calls == 0
+
+
+async def test_receipts_say_what_became_of_each_delivery(endpoint: Endpoint) -> None:
+    """A repeat is known by the endpoint or by the store; the type of a refused message is not believed."""
+    endpoint.failures.append(OSError("disk full"))
+    for _ in range(3):
+        await endpoint.deliver()
+    endpoint.stored_before = True
+    await endpoint.deliver(id="m2")
+    await endpoint.deliver(**{"webhook-signature": "v1,AAAA"})
+    await endpoint.deliver(**{"webhook-signature": ""})
+    await endpoint.deliver(**{"webhook-timestamp": "1"})
+    await endpoint.deliver(b"{}")
+    await endpoint.deliver(b"x" * 10_001)
+    assert [(each.outcome, each.event_type, each.reason) for each in endpoint.receipts] == [
+        ("failed", "read.completed", "OSError"),
+        ("accepted", "read.completed", None),
+        ("repeated", "read.completed", None),
+        ("repeated", "read.completed", None),
+        ("refused", None, "signature_mismatch"),
+        ("refused", None, "headers_missing"),
+        ("refused", None, "stale"),
+        ("refused", None, "body_invalid"),
+        ("refused", None, "too_large"),
+    ]
 
 
 async def test_body_without_a_length_is_cut_off_at_the_limit(endpoint: Endpoint) -> None:

@@ -122,6 +122,7 @@ class Follower:
                 raise ValueError(f"events cannot be followed with {name}")
         self.done = Followed(ignored=Counter())
         self.hold = Hold()
+        self._was_closed = False
         self._codat = codat
         self._directory = directory
         self._store = store
@@ -173,6 +174,7 @@ class Follower:
             reader.result()
         self._changed.clear()
         await self._acknowledge(self.hold.expired(datetime.now(UTC)))
+        self._note_opening()
         try:
             if self._may_pull() and await self._work(ended=ended):
                 self._errors = 0
@@ -181,10 +183,10 @@ class Follower:
             raise
         except QuotaExhausted as error:
             self._fail(error)
-            self.hold.close(error.resets_at)
+            self._close("quota", error.resets_at)
         except ApiPaused as error:
             self._fail(error)
-            self.hold.close(datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0))
+            self._close("api", datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0))
         except CodatError as error:
             self._fail(error)
             self._errors += 1
@@ -196,8 +198,21 @@ class Follower:
                 await self._changed.wait()
         return False
 
+    def _close(self, kind: str, until: datetime | None = None) -> None:
+        """Pull nothing until a moment, or what an event has set."""
+        if until is not None:
+            self.hold.close(until)
+        self._was_closed = True
+        self._emit("listening_paused", kind=kind, until=self.hold.until)
+
+    def _note_opening(self) -> None:
+        if self._was_closed and self.hold.until is None:
+            self._was_closed = False
+            self._emit("listening_resumed")
+
     def _fail(self, error: CodatError) -> None:
         self.done.last_error = str(error)
+        self._emit("pull_failed", kind=type(error).__name__, error=one_line(str(error)))
         _log.warning("the pull is attempted again later: %s", one_line(str(error)))
 
     def _may_pull(self) -> bool:
@@ -251,10 +266,14 @@ class Follower:
         if troubles := troubles_of(event, now):
             await asyncio.to_thread(self._store.note, troubles)
         if isinstance(event, RateLimitReached):
-            await self._acknowledge(self.hold.reached(event, delivery, now))
+            done_with = self.hold.reached(event, delivery, now)
+            if not done_with:
+                self._close("event")
+            await self._acknowledge(done_with)
             return
         if isinstance(event, RateLimitReset):
             await self._acknowledge(self.hold.reset(event, delivery, now))
+            self._note_opening()
             return
         need, company = need_of(event, self._by_key), event.company_id
         for each in need.ignored:
@@ -279,6 +298,10 @@ class Follower:
                 _log.exception("an event could not be acknowledged")
             self.done.acknowledged += 1
         self._room.set()
+
+    def _emit(self, event: str, **details: object) -> None:
+        if self._on_event is not None:
+            self._on_event(Progress.now(event, details))
 
     # --- pulls -----------------------------------------------------------------------------
 
@@ -351,11 +374,22 @@ class Follower:
             wait = _RETRIES[burst.attempts]
             burst.attempts += 1
             _log.warning("company %s is pulled again in %.0f s: %s", one_line(burst.company), wait, left)
+            self._emit_burst(burst, "failed")
             self._bursts.put_back(burst, clock.monotonic() + wait)
             return
         if left:
             _log.error("company %s is left to the next whole pull: %s", one_line(burst.company), left)
+        self._emit_burst(burst, "left" if left else "done")
         await self._acknowledge(burst.deliveries)
+
+    def _emit_burst(self, burst: Burst, outcome: str) -> None:
+        self._emit(
+            "burst_pulled",
+            company=burst.company,
+            events=len(burst.deliveries),
+            outcome=outcome,
+            attempts=burst.attempts,
+        )
 
     # --- the nightly pull ------------------------------------------------------------------
 

@@ -16,10 +16,10 @@ from codat_async.bulk.following.bursts import Delivery
 from codat_async.bulk.following.follower import Followed, Follower
 from codat_async.bulk.progress import Event
 from codat_async.bulk.shards import open_directory
-from codat_async.bulk.store.events import EventStore
+from codat_async.bulk.store.events import Backlog, EventStore
 from codat_async.client import Codat
 from codat_async.webhooks import parse
-from codat_async.webhooks.endpoint import Message, WebhookEndpoint
+from codat_async.webhooks.endpoint import Message, Receipt, WebhookEndpoint
 
 __all__ = ["EventQueue", "Listener"]
 
@@ -36,10 +36,12 @@ class EventQueue:
         self._changed = asyncio.Event()
         self._ended = False
 
-    async def put(self, message: Message) -> None:
-        """Store an event durably; one with the id of another is dropped."""
-        if await asyncio.to_thread(self._store.put, message.id, message.body):
+    async def put(self, message: Message) -> bool:
+        """Store an event durably; one with the id of another is dropped, and False returned."""
+        is_new = await asyncio.to_thread(self._store.put, message.id, message.body)
+        if is_new:
             self._changed.set()
+        return is_new
 
     async def _done(self, seq: int) -> None:
         await asyncio.to_thread(self._store.done, seq)
@@ -80,7 +82,6 @@ class Listener:
         options: PullOptions | None = None,
         gather: float = 3.0,
         nightly: time | None = None,
-        on_event: Callable[[Event], None] | None = None,
         on_ready: Callable[[str], object] = lambda url: None,
     ) -> None:
         self._into = into
@@ -89,12 +90,19 @@ class Listener:
         self._options = options
         self._gather = gather
         self._nightly = nightly
-        self._on_event = on_event
         self._on_ready = on_ready
+        self._store: EventStore | None = None
 
-    async def run(self, codat: Codat, stopped: asyncio.Event) -> Followed:
-        """Listen and follow until the event is set; then end the pull under way, and return what was done.
+    def backlog(self) -> Backlog:
+        """The events that are still to be followed; none if it does not run. Any thread may call it."""
+        return Backlog() if self._store is None else self._store.backlog()
 
+    async def run(
+        self, codat: Codat, stopped: asyncio.Event, on_event: Callable[[Event], None] | None = None
+    ) -> Followed:
+        """Listen and follow until ``stopped`` is set; then end the pull under way, and return what was done.
+
+        ``on_event`` is called with the events of the pulls, and with what became of each webhook.
         Raises what :func:`~codat_async.bulk.following.follower.follow` raises,
         :class:`~codat_async.webhooks.errors.WebhookSecretInvalid`, and OSError if it cannot listen.
         """
@@ -104,6 +112,7 @@ class Listener:
             open_directory(self._into, None, start_over=False) as directory,
             contextlib.closing(EventStore(directory.path)) as store,
         ):
+            self._store = store
             queue = EventQueue(store)
             follower = Follower(
                 codat,
@@ -112,9 +121,10 @@ class Listener:
                 self._options,
                 gather=self._gather,
                 nightly=self._nightly,
-                on_event=self._on_event,
+                on_event=on_event,
             )
-            async with self._serving(WebhookEndpoint(self._secret, queue.put), follower, store) as url:
+            endpoint = WebhookEndpoint(self._secret, queue.put, on_receipt=partial(_note, on_event))
+            async with self._serving(endpoint, follower, store) as url:
                 self._on_ready(url)
                 following = asyncio.create_task(follower.run(queue.deliveries()))
                 ending = asyncio.create_task(stopped.wait())
@@ -136,10 +146,11 @@ class Listener:
         self, endpoint: WebhookEndpoint, follower: Follower, store: EventStore
     ) -> AsyncGenerator[str, None]:
         async def health(request: web.Request) -> web.Response:
-            until = follower.hold.until
+            until, backlog = follower.hold.until, await asyncio.to_thread(store.backlog)
             state = {
                 "status": "ok" if until is None and not follower.failing else "waiting",
-                "events": await asyncio.to_thread(store.count),
+                "events": backlog.events,
+                "oldest_seconds": round(backlog.age, 3),
                 "failing_companies": follower.failing,
                 "closed_until": until,
                 "done": follower.done,
@@ -159,3 +170,9 @@ class Listener:
             yield f"http://{host}:{port}"
         finally:
             await runner.cleanup()
+
+
+def _note(on_event: Callable[[Event], None] | None, receipt: Receipt) -> None:
+    if on_event is not None:
+        details = {"type": receipt.event_type, "outcome": receipt.outcome, "reason": receipt.reason}
+        on_event(Event.now("webhook_received", details))

@@ -16,7 +16,7 @@ from msgspec import Struct
 from codat_async.bulk.store.disk import open_private, sync_folder
 from codat_async.bulk.store.layout import EVENTS
 
-__all__ = ["EventStore", "StoredEvent", "SyncTrouble", "erase_events", "read_events"]
+__all__ = ["Backlog", "EventStore", "StoredEvent", "SyncTrouble", "erase_events", "read_events"]
 
 _SCHEMA: Final = """
 create table if not exists events (
@@ -41,6 +41,14 @@ class StoredEvent(Struct, frozen=True):
     """As received."""
 
 
+class Backlog(Struct, frozen=True):
+    """The events that are still to be followed."""
+
+    events: int = 0
+    age: float = 0.0
+    """Seconds since the oldest of them was received."""
+
+
 class SyncTrouble(Struct, frozen=True):
     """A data type whose last sync failed, or a connection that is broken, according to an event."""
 
@@ -63,6 +71,7 @@ class EventStore:
         os.close(open_private(path, os.O_RDWR))
         sync_folder(folder)
         self._lock = threading.Lock()
+        self._closed = False
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
         # So that a commit is on disk when it returns.
@@ -72,7 +81,9 @@ class EventStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        with self._lock:
+            self._closed = True
+            self._db.close()
 
     # --- the queue -------------------------------------------------------------------------
 
@@ -95,10 +106,15 @@ class EventStore:
             ).fetchall()
         return [StoredEvent(*row) for row in rows]
 
-    def count(self) -> int:
-        """How many events are not done."""
+    def backlog(self) -> Backlog:
+        """The events that are not done; none if the file is closed."""
         with self._lock:
-            return int(self._db.execute("select count(*) from events where done is null").fetchone()[0])
+            if self._closed:
+                return Backlog()
+            count, oldest = self._db.execute(
+                "select count(*), min(received) from events where done is null"
+            ).fetchone()
+        return Backlog(count, max(0.0, time.time() - oldest) if count else 0.0)
 
     def done(self, seq: int) -> None:
         """Note that an event was followed; only its id is kept, for three days."""
