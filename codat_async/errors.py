@@ -68,6 +68,7 @@ from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response
+from codat_middleware.text import DECODE_ERRORS as DECODE_ERRORS
 from codat_middleware.text import PART, PATH, one_line, well_formed
 
 _LINKS = frozenset({"location", "content-location", "link", "refresh"})
@@ -305,10 +306,6 @@ _BY_STATUS: dict[int, type[StatusError]] = {
     405: MethodNotAllowed, 409: Conflict, 422: UnprocessableEntity, 429: TooManyRequests,
     500: InternalServerError, 503: ServiceUnavailable,
 }  # fmt: skip
-
-DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
-"""What a msgspec decoder raises for a malformed text; the last two for one nested without end, and for a
-number with an exponent beyond any ``Decimal``."""
 
 
 def from_response(request: Request, response: Response) -> StatusError:

@@ -1,7 +1,6 @@
 """The request pipeline of codat-async and the middleware it ships with."""
 
 from codat_middleware.auth import AUTHORIZATION, Auth, CredentialProvider, authorization
-from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, InstantClock, SystemClock
 from codat_middleware.errors import (
     ApiPaused,
@@ -24,7 +23,7 @@ from codat_middleware.logging import Logging
 from codat_middleware.messages import Body, ByteStream, Request, Response, Timeout
 from codat_middleware.pipeline import Handler, Middleware, compose
 from codat_middleware.rate_limit import RateLimit
-from codat_middleware.retry import ON_RETRY, Retry, RetryEvent, RetryPolicy
+from codat_middleware.retry import ON_RETRY, Retry, RetryBudget, RetryEvent, RetryPolicy
 from codat_middleware.tracing import Tracing
 
 __all__ = [

@@ -39,25 +39,22 @@ class Auth:
     """Sets ``Authorization`` on every request, replacing any that is there.
 
     ``credential`` is a key (see :func:`authorization` for its forms and errors) or an async
-    function that returns one. The function is called when the first request needs the key
+    function that returns the current one. The function is called when a key is first needed,
     and again after a 401: once for all requests rejected with the same key. A request
     rejected with a key that has been replaced since is resent without asking. Each request is
     resent at most once, and never if its body can be read only once. An exception of the
     function is raised in every call that waited for it.
     """
 
-    __slots__ = ("_asked", "_failure", "_headers", "_lock", "_provider")
-
     def __init__(self, credential: str | CredentialProvider) -> None:
-        self._provider: CredentialProvider | None = None
         self._headers: Mapping[str, str] | None = None
         self._failure: Exception | None = None
         self._asked = 0
+        self._provider: CredentialProvider | None = None
         if isinstance(credential, str):
             self._headers = {AUTHORIZATION: authorization(credential)}
         else:
-            self._provider = credential
-            self._lock = asyncio.Lock()
+            self._provider, self._lock = credential, asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"Auth({'<key>' if self._provider is None else '<provider>'})"
@@ -71,14 +68,15 @@ class Auth:
     async def _provided(self, request: Request, call_next: Handler) -> Response:
         headers = self._headers or await self._ask(None)
         response = await call_next(_authorized(request, headers))
-        if response.status != 401 or not (request.body is None or request.body.replayable):
+        if response.status != 401 or not request.replayable:
             return response
-        fresh = await self._ask(headers) if self._headers is headers else self._headers
-        if fresh is None or fresh[AUTHORIZATION] == headers[AUTHORIZATION]:
+        fresh = await self._ask(headers)
+        if fresh == headers:
             return response
         return await call_next(_authorized(request, fresh))
 
     async def _ask(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
+        """The current key's header, from the provider if it is still the rejected one."""
         asked = self._asked
         # A lock and not a shared task: if the caller that holds it is cancelled, the next one asks.
         async with self._lock:
@@ -88,14 +86,12 @@ class Auth:
                 return self._headers
             assert self._provider is not None
             try:
-                self._headers = {AUTHORIZATION: authorization(await self._provider())}
+                fresh = {AUTHORIZATION: authorization(await self._provider())}
             except Exception as failure:
-                self._failure = failure
-                self._asked += 1
+                self._failure, self._asked = failure, self._asked + 1
                 raise
-            self._failure = None
-            self._asked += 1
-            return self._headers
+            self._headers, self._failure, self._asked = fresh, None, self._asked + 1
+            return fresh
 
 
 def _authorized(request: Request, headers: Mapping[str, str]) -> Request:

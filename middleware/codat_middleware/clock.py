@@ -51,7 +51,7 @@ class SystemClock:
 
     @staticmethod
     def call_later(seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
+        """Use the event loop's own timer."""
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 

@@ -1,20 +1,6 @@
 """The errors that can be raised inside the pipeline, and the root of all this client's errors.
 
-::
-
-    CodatError
-    ├── TransportError        no complete response arrived
-    │   ├── ConnectError      no connection could be made: DNS, refused, proxy
-    │   │   └── TLSError      the certificate was rejected or the handshake failed
-    │   ├── ConnectionLost    the connection broke before the response was complete
-    │   ├── RequestTimeout    connecting, reading or the whole attempt took too long
-    │   └── ResponseTooLarge  the response has more bytes than the client accepts
-    ├── RateLimited           the API asks to wait longer than is waited for
-    │   └── ApiPaused         the same, for all requests
-    ├── QuotaExhausted        the daily quota is spent
-    └── QueueTimeout          no place in the rate limit became free
-
-``codat_async.errors`` draws the whole tree, including the errors raised after the pipeline.
+``codat_async.errors`` draws the whole tree.
 """
 
 from dataclasses import KW_ONLY, dataclass

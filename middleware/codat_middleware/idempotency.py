@@ -7,11 +7,9 @@ from uuid import uuid4
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
 
-__all__ = ["IDEMPOTENCY_KEY", "Idempotency"]
+__all__ = ["IDEMPOTENCY_KEY", "Idempotency", "idempotency_key"]
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-
-_KEYED: Final = frozenset({"POST", "PATCH"})
 
 
 class Idempotency:
@@ -22,11 +20,9 @@ class Idempotency:
     for 90 minutes, and only POST and PATCH accept one.
     """
 
-    __slots__ = ()
-
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         """Send the request, with a key if its method accepts one."""
-        if request.method not in _KEYED or idempotency_key(request) is not None:
+        if request.method not in ("POST", "PATCH") or idempotency_key(request) is not None:
             return call_next(request)
         return call_next(request.with_header(IDEMPOTENCY_KEY, str(uuid4())))
 

@@ -3,15 +3,16 @@
 import logging
 import time
 from collections.abc import Awaitable, Collection
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from codat_middleware.idempotency import idempotency_key
-from codat_middleware.messages import Request, Response
+from codat_middleware.messages import Body, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
-from codat_middleware.text import one_line, well_formed
+from codat_middleware.text import DECODE_ERRORS, one_line, well_formed
 
 __all__ = ["SENSITIVE", "Logging"]
 
@@ -32,12 +33,6 @@ class _ErrorBody(msgspec.Struct, rename="camel"):
     correlation_id: str | None = None
 
 
-_error_decoder = msgspec.json.Decoder(_ErrorBody)
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
-"""What decoding a body may raise: invalid JSON or UTF-8, nesting too deep, numbers out of range."""
-
-
 class Logging:
     """Logs each attempt to ``codat_middleware.logging`` at DEBUG; at higher levels it adds no work.
 
@@ -48,8 +43,6 @@ class Logging:
     ``body_limit`` characters.
     """
 
-    __slots__ = ("_bodies", "_body_limit", "_sensitive")
-
     def __init__(
         self, *, bodies: bool = False, body_limit: int = 2000, sensitive: Collection[str] = SENSITIVE
     ) -> None:
@@ -59,62 +52,49 @@ class Logging:
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         """Send the request and log its outcome."""
-        if not _log.isEnabledFor(logging.DEBUG):
-            return call_next(request)
-        return self._logged(request, call_next)
+        return self._logged(request, call_next) if _log.isEnabledFor(logging.DEBUG) else call_next(request)
 
     async def _logged(self, request: Request, call_next: Handler) -> Response:
-        begun = time.monotonic()
+        begun, response = time.monotonic(), None
         try:
             response = await call_next(request)
+            outcome = str(response.status)
+            return response
         except BaseException as error:
-            self._write(request, None, type(error).__name__, time.monotonic() - begun)
+            outcome = type(error).__name__
             raise
-        self._write(request, response, str(response.status), time.monotonic() - begun)
-        return response
+        finally:
+            self._write(request, response, outcome, time.monotonic() - begun)
 
     def _write(self, request: Request, response: Response | None, outcome: str, duration: float) -> None:
-        extra: dict[str, object] = {
-            "operation": request.operation,
-            "company_id": request.company_id,
+        extra = log_fields(request) | {
             "method": request.method,
             "path": request.path,
-            "attempt": request.attempt,
-            "status": None if response is None else response.status,
+            "status": response and response.status,
             "duration": duration,
-            "bytes": None if response is None or response.stream is not None else len(response.body),
-            "correlation_id": None if response is None else _correlation_id(response),
+            "bytes": len(response.body) if response and response.stream is None else None,
+            "correlation_id": response and _correlation_id(response),
             "idempotency_key": idempotency_key(request),
         }
+        bodies = ""
         if self._bodies:
-            extra["request_body"] = self._request_text(request)
-            extra["response_body"] = None if response is None else self._text(response.body)
+            extra["request_body"] = sent = request.body and self._text(request.body)
+            extra["response_body"] = received = response and self._text(Body(response.body))
+            bodies = f"\n> {sent}\n< {received}"
         _log.debug(
-            "%s: %s in %.3f s, attempt %d%s",
-            request,
-            outcome,
-            duration,
-            request.attempt,
-            f"\n> {extra['request_body']}\n< {extra['response_body']}" if self._bodies else "",
-            extra=extra,
+            "%s: %s in %.3f s, attempt %d%s", request, outcome, duration, request.attempt, bodies, extra=extra
         )
 
-    def _request_text(self, request: Request) -> str | None:
-        if request.body is None:
-            return None
-        if not isinstance(request.body.content, bytes):
-            return f"<stream of {request.body.content_type}>"
-        return self._text(request.body.content)
-
-    def _text(self, body: bytes) -> str:
-        if not body:
-            return ""
-        if len(body) > _PARSED_UP_TO:
-            return f"<{len(body)} bytes>"
+    def _text(self, body: Body) -> str:
+        content = body.content
+        if not isinstance(content, bytes):
+            return f"<stream of {body.content_type}>"
+        if not content or len(content) > _PARSED_UP_TO:
+            return f"<{len(content)} bytes>" if content else ""
         try:
-            text = _encoder.encode(self._redacted(_decoder.decode(body))).decode()
-        except _UNREADABLE:
-            return f"<{len(body)} bytes, not valid JSON>"
+            text = _encoder.encode(self._redacted(_decoder.decode(content))).decode()
+        except DECODE_ERRORS:
+            return f"<{len(content)} bytes, not valid JSON>"
         shown = one_line(text, self._body_limit)
         return shown if len(text) <= self._body_limit else f"{shown} ({len(text)} characters)"
 
@@ -124,18 +104,13 @@ class Logging:
                 name: "***" if name.lower() in self._sensitive else self._redacted(field)
                 for name, field in value.items()
             }
-        if isinstance(value, list):
-            return [self._redacted(item) for item in value]
-        return value
+        return [self._redacted(item) for item in value] if isinstance(value, list) else value
 
 
 def _correlation_id(response: Response) -> str | None:
-    if response.status >= 400 and response.body:
-        try:
-            found = _error_decoder.decode(well_formed(response.body)).correlation_id
-        except _UNREADABLE:
-            found = None
-        if found is not None:
-            return one_line(found)
-    found = response.headers.get("X-Correlation-Id")
-    return None if found is None else one_line(found)
+    found = None
+    if response.status >= 400:
+        with suppress(*DECODE_ERRORS):
+            found = msgspec.json.decode(well_formed(response.body), type=_ErrorBody).correlation_id
+    found = found or response.headers.get("X-Correlation-Id")
+    return found and one_line(found)

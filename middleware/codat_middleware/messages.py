@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from codat_middleware.text import PATH, one_line
 
-__all__ = ["Body", "ByteStream", "Request", "Response", "Timeout", "check_range"]
+__all__ = ["Body", "ByteStream", "Request", "Response", "Timeout", "check_range", "log_fields"]
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -138,6 +138,16 @@ class Request(Struct, frozen=True, kw_only=True):
     def safe(self) -> bool:
         """Whether the method only reads (RFC 9110, section 9.2.1)."""
         return self.method in _SAFE_METHODS
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent again."""
+        return self.body is None or self.body.replayable
+
+
+def log_fields(request: Request) -> dict[str, object]:
+    """What every log record of a request has in ``extra``."""
+    return {"operation": request.operation, "company_id": request.company_id, "attempt": request.attempt}
 
 
 class ByteStream(Protocol):

@@ -9,7 +9,7 @@ from codat_middleware.clock import queued
 from codat_middleware.company import Place
 from codat_middleware.errors import RequestTimeout
 from codat_middleware.governor import Governor
-from codat_middleware.messages import ByteStream, Request, Response
+from codat_middleware.messages import ByteStream, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 
 __all__ = ["RateLimit"]
@@ -35,8 +35,6 @@ class RateLimit:
     reason is sent again after the reset.
     """
 
-    __slots__ = ("governor",)
-
     def __init__(self, governor: Governor | None = None) -> None:
         self.governor = governor or Governor()
 
@@ -58,12 +56,10 @@ class RateLimit:
                     response = received = await call_next(request)
                 finally:
                     governor.answered(place, received)
-            except RequestTimeout as error:
-                governor.release(place, timed_out=error.sent)
-                _ghost.set(place)
-                raise
-            except BaseException:
-                governor.release(place)
+            except BaseException as error:
+                if isinstance(error, RequestTimeout):
+                    _ghost.set(place)
+                governor.release(place, timed_out=isinstance(error, RequestTimeout) and error.sent)
                 raise
             if response.stream is not None:
                 return response.copy(stream=_PlacedStream(response.stream, governor, place))
@@ -73,7 +69,7 @@ class RateLimit:
             rejection = governor.rejection(place, response)
             if rejection is not None:
                 raise rejection
-            if not governor.long_wait() or not (request.body is None or request.body.replayable):
+            if not governor.long_wait() or not request.replayable:
                 return response
 
     async def _wait(self, request: Request, ghost: Place | None) -> Place:
@@ -82,24 +78,13 @@ class RateLimit:
         place = await self.governor.acquire(request.company_id, first=request.attempt > 1, ghost=ghost)
         waited = queued.get() - before
         if waited >= _LOGGED_FROM and _log.isEnabledFor(logging.INFO):
-            _log.info(
-                "%s: waited %.3f s for a place",
-                request,
-                waited,
-                extra={
-                    "operation": request.operation,
-                    "company_id": request.company_id,
-                    "attempt": request.attempt,
-                    "wait": waited,
-                },
-            )
+            extra = log_fields(request) | {"wait": waited}
+            _log.info("%s: waited %.3f s for a place", request, waited, extra=extra)
         return place
 
 
 class _PlacedStream:
     """A stream that releases its place when it is closed."""
-
-    __slots__ = ("_governor", "_place", "_stream")
 
     def __init__(self, stream: ByteStream, governor: Governor, place: Place) -> None:
         self._stream = stream

@@ -3,19 +3,19 @@
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from codat_middleware.budget import RetryBudget
 from codat_middleware.clock import Clock, SystemClock, queued
 from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.idempotency import idempotency_key
-from codat_middleware.messages import Request, Response
+from codat_middleware.messages import Request, Response, check_range, log_fields
 from codat_middleware.pipeline import Handler
 
-__all__ = ["ON_RETRY", "Retry", "RetryEvent", "RetryPolicy"]
+__all__ = ["ON_RETRY", "Retry", "RetryBudget", "RetryEvent", "RetryPolicy"]
 
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
@@ -52,13 +52,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """False for tests: attempts follow without a wait; nothing else changes."""
 
     def __post_init__(self) -> None:
-        for name in ("attempts", "max_rate_limited"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("max_elapsed", "wait_initial", "wait_max"):
-            # Written so that NaN is rejected too.
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+        check_range(self, "attempts", "max_rate_limited", least=1)
+        check_range(self, "max_elapsed", "wait_initial", "wait_max", least=0)
 
 
 class RetryEvent(Struct, frozen=True, kw_only=True):
@@ -80,35 +75,77 @@ class RetryEvent(Struct, frozen=True, kw_only=True):
     """Seconds since the call started, time in the governor's queue excluded."""
 
 
-RetryHook = Callable[[RetryEvent], object]
+RetryHook: TypeAlias = Callable[[RetryEvent], object]
 
 
-_Outcome: TypeAlias = Response | TransportError
+class RetryBudget:
+    """A token bucket for retries, shared by all calls, so that they do not overload a failing API.
+
+    Each retry takes one token; each success adds ``refund`` and each second ``per_second``,
+    up to ``capacity``. Without a token a failure is returned to the caller without a retry.
+    Retries after a 429 take no token, since the governor limits those.
+    """
+
+    def __init__(
+        self,
+        capacity: float = 500.0,
+        *,
+        refund: float = 0.1,
+        per_second: float = 1.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._capacity = capacity
+        self._refund = refund
+        self._per_second = per_second
+        self._now = (clock or SystemClock()).monotonic
+        self._updated = self._now()
+        self._exhausted = False
+        self.tokens = capacity
+        """Tokens left as of the last retry or success."""
+
+    def take(self) -> bool:
+        """Take a token for a retry; false if there is none. Only the first time in a row is logged."""
+        before, self._updated = self._updated, self._now()
+        self.tokens = min(self._capacity, self.tokens + (self._updated - before) * self._per_second)
+        exhausted, self._exhausted = self._exhausted, self.tokens < 1.0
+        if not self._exhausted:
+            self.tokens -= 1.0
+        elif not exhausted:
+            _log.warning("retry budget spent: failed requests are not retried until requests succeed again")
+        return not self._exhausted
+
+    def succeeded(self) -> None:
+        """Add ``refund`` tokens after a success."""
+        self.tokens = min(self._capacity, self.tokens + self._refund)
 
 
-class _History:
+_Outcome: TypeAlias = Response | Exception
+
+
+@dataclass(slots=True)
+class _Failures:
     """The failed attempts of one call; created after its first failure."""
 
-    __slots__ = ("attempt", "lost", "rate_limited", "unconfirmed")
-
-    def __init__(self) -> None:
-        self.attempt = 1
-        self.rate_limited = 0
-        self.lost: TransportError | None = None
-        """The first failure after which the server may have processed the request."""
-        self.unconfirmed: str | None = None
-        """The first outcome, no response or a 5xx, after which it may have."""
+    rate_limited: int = 0
+    lost: TransportError | None = None
+    """The first failure of a write without a response that the server may have processed."""
+    unconfirmed: str | None = None
+    """The first outcome of a write, no response or a 5xx, after which it may have."""
 
     def note(self, outcome: _Outcome) -> None:
         if isinstance(outcome, Response):
             self.rate_limited += outcome.status == 429
-            unconfirmed = outcome.status >= 500
+            if outcome.status < 500:
+                return
+        elif isinstance(outcome, TransportError) and outcome.outcome_unknown:
+            self.lost = self.lost or outcome
         else:
-            unconfirmed = outcome.sent
-            if unconfirmed and self.lost is None:
-                self.lost = outcome
-        if unconfirmed and self.unconfirmed is None:
-            self.unconfirmed = _reason(outcome)
+            return
+        self.unconfirmed = self.unconfirmed or _reason(outcome)
+
+    def in_progress(self, request: Request, response: Response) -> bool:
+        """Whether a 409 means that the first attempt is still running, and not that data was never synced."""
+        return response.status == 409 and self.lost is not None and not request.idempotent
 
 
 class Retry:
@@ -141,8 +178,6 @@ class Retry:
     means that the deletion was probably done.
     """
 
-    __slots__ = ("_clock", "_on_retry", "_random", "budget", "policy")
-
     def __init__(
         self,
         policy: RetryPolicy | None = None,
@@ -153,83 +188,67 @@ class Retry:
         rng: random.Random | None = None,
     ) -> None:
         self._clock: Clock = clock or SystemClock()
-        self._random = (rng or random.Random()).random
+        self._random = rng or random.Random()
         self._on_retry = on_retry
         self.policy = policy or RetryPolicy()
         self.budget = budget or RetryBudget(clock=self._clock)
 
     def with_policy(self, policy: RetryPolicy) -> "Retry":
         """Return a Retry with another policy and the same budget, hook and clock."""
-        other = Retry(policy, budget=self.budget, on_retry=self._on_retry, clock=self._clock)
-        other._random = self._random
-        return other
+        return Retry(policy, budget=self.budget, on_retry=self._on_retry, clock=self._clock, rng=self._random)
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
         """Send the request until it succeeds, cannot be retried, or the policy's limits are reached."""
         # Time in the queue is excluded, so only what is added to it from here on shifts the start.
         begun = self._clock.monotonic() - queued.get()
-        history: _History | None = None
-        attempt = request
+        failures: _Failures | None = None
         while True:
             outcome: _Outcome
             try:
-                outcome = await call_next(attempt)
-            except TransportError as error:
-                outcome = error
+                outcome = await call_next(request)
             except Exception as error:
-                if history is None or history.lost is None or not history.lost.outcome_unknown:
+                if not isinstance(error, TransportError) and (failures is None or failures.lost is None):
                     raise
-                history.lost.__cause__ = error
-                try:
-                    return _end(attempt, error, history, self._elapsed(begun))
-                finally:
-                    # Same reason as below.
-                    del history
+                outcome = error
             else:
                 if outcome.status < 400:
                     self.budget.succeeded()
                     return outcome
-            history = history or _History()
-            history.note(outcome)
-            elapsed = self._elapsed(begun)
-            wait = self._wait(attempt, outcome, history, elapsed)
+            failures = failures or _Failures()
+            failures.note(outcome)
+            elapsed = self._clock.monotonic() - queued.get() - begun
+            wait = self._wait(request, outcome, failures, elapsed)
             if wait is None:
+                final = _final(request, outcome, failures, elapsed)
+                if isinstance(final, Response):
+                    return final
                 try:
-                    return _end(attempt, outcome, history, elapsed)
+                    raise final
                 finally:
                     # Without this the error's traceback refers to the error: a cycle for the collector.
-                    del outcome, history
+                    del outcome, failures, final
             if isinstance(outcome, Response) and outcome.stream is not None:
                 await outcome.stream.aclose()
-            self._report(attempt, outcome, wait, elapsed)
+            self._report(request, outcome, wait, elapsed)
             del outcome
             if wait > 0.0:
                 await self._clock.sleep(wait)
-            history.attempt += 1
-            attempt = request.copy(attempt=history.attempt)
+            request = request.copy(attempt=request.attempt + 1)
 
-    def _elapsed(self, begun: float) -> float:
-        return self._clock.monotonic() - queued.get() - begun
-
-    def _wait(self, request: Request, outcome: _Outcome, history: _History, elapsed: float) -> float | None:
-        policy = self.policy
-        if not _safe(request, outcome, history, policy):
+    def _wait(self, request: Request, outcome: _Outcome, failures: _Failures, elapsed: float) -> float | None:
+        """Seconds until the next attempt; ``None`` if there is to be none."""
+        policy, limited = self.policy, failures.rate_limited
+        if limited >= policy.max_rate_limited or request.attempt - limited >= policy.attempts:
             return None
-        if (
-            history.rate_limited >= policy.max_rate_limited
-            or history.attempt - history.rate_limited >= policy.attempts
-        ):
+        if not _safe(request, outcome, failures, policy):
             return None
-        wait = None
-        if isinstance(outcome, Response):
-            wait = retry_after(outcome.headers, self._clock.time())
+        wait = retry_after(outcome.headers, self._clock.time()) if isinstance(outcome, Response) else None
         if not wait:
-            wait = self._random() * min(
-                policy.wait_max, policy.wait_initial * 2.0 ** min(history.attempt - 1, 60)
-            )
+            bound = min(policy.wait_max, policy.wait_initial * 2.0 ** min(request.attempt - 1, 60))
+            wait = self._random.random() * bound
         if elapsed + wait > policy.max_elapsed:
             return None
-        if not _is_rate_limited(outcome) and not self.budget.take():
+        if not (isinstance(outcome, Response) and outcome.status == 429) and not self.budget.take():
             return None
         return wait if policy.waits else 0.0
 
@@ -240,7 +259,7 @@ class Retry:
             wait=wait,
             reason=_reason(outcome),
             status=outcome.status if isinstance(outcome, Response) else None,
-            error=None if isinstance(outcome, Response) else outcome,
+            error=outcome if isinstance(outcome, TransportError) else None,
             elapsed=elapsed,
         )
         _log.info(
@@ -251,84 +270,54 @@ class Retry:
             wait,
             extra=_extra(request, outcome, elapsed) | {"wait": wait},
         )
-        if self._on_retry is not None:
-            self._on_retry(event)
-        hook = request.extensions.get(ON_RETRY)
-        if callable(hook):
-            hook(event)
+        for hook in (self._on_retry, request.extensions.get(ON_RETRY)):
+            if callable(hook):
+                hook(event)
 
 
-def _safe(request: Request, outcome: _Outcome, history: _History, policy: RetryPolicy) -> bool:
-    if isinstance(outcome, TransportError):
-        if isinstance(outcome, TLSError | ResponseTooLarge):
-            return False
-        if not outcome.sent:
-            return True
-    if request.body is not None and not request.body.replayable:
+def _safe(request: Request, outcome: _Outcome, failures: _Failures, policy: RetryPolicy) -> bool:
+    if isinstance(outcome, TLSError | ResponseTooLarge):
+        return False
+    if isinstance(outcome, TransportError) and not outcome.sent:
+        return True
+    if not request.replayable:
         return False
     repeatable = request.idempotent and (policy.resend_pushes or not request.starts_push)
-    if isinstance(outcome, TransportError):
-        return repeatable or (not request.idempotent and idempotency_key(request) is not None)
-    if _in_progress(request, outcome, history):
-        return True
-    return outcome.status in policy.statuses and (repeatable or outcome.status == 429)
+    if isinstance(outcome, Response):
+        return failures.in_progress(request, outcome) or (
+            outcome.status in policy.statuses and (repeatable or outcome.status == 429)
+        )
+    keyed = not request.idempotent and idempotency_key(request) is not None
+    return isinstance(outcome, TransportError) and (repeatable or keyed)
 
 
-def _end(request: Request, outcome: Response | Exception, history: _History, elapsed: float) -> Response:
-    """Return the last response, or raise the error that describes the outcome best."""
-    last = _reason(outcome)
+def _final(request: Request, outcome: _Outcome, failures: _Failures, elapsed: float) -> _Outcome:
+    """The last response, or the error that describes the outcome best."""
+    last, lost = _reason(outcome), failures.lost
     inconclusive = (
         not isinstance(outcome, Response)
         or outcome.status in (401, 402, 403, 429)
-        or _in_progress(request, outcome, history)
+        or failures.in_progress(request, outcome)
     )
-    if (
-        history.lost is not None
-        and history.lost is not outcome
-        and history.lost.outcome_unknown
-        and inconclusive
-    ):
-        outcome = history.lost
+    if lost is not None and lost is not outcome and inconclusive:
+        if not isinstance(outcome, Response | TransportError):
+            lost.__cause__ = outcome
+        outcome = lost
         outcome.add_note(f"the last attempt failed with {last}")
     elif isinstance(outcome, Response) and request.idempotent and not request.safe and outcome.status < 500:
-        outcome = outcome.copy(unconfirmed=history.unconfirmed)
-    if history.attempt > 1:
-        _log.warning(
-            "%s: gave up after attempt %d: %s",
-            request,
-            history.attempt,
-            last,
-            extra=_extra(request, outcome, elapsed),
-        )
-    if isinstance(outcome, Response):
-        return outcome
-    if history.attempt > 1:
-        outcome.add_note(f"gave up after {history.attempt} attempts in {elapsed:.1f} s")
-    try:
-        raise outcome
-    finally:
-        del outcome, history
+        outcome = outcome.copy(unconfirmed=failures.unconfirmed)
+    if request.attempt > 1:
+        extra = _extra(request, outcome, elapsed)
+        _log.warning("%s: gave up after attempt %d: %s", request, request.attempt, last, extra=extra)
+        if isinstance(outcome, Exception):
+            outcome.add_note(f"gave up after {request.attempt} attempts in {elapsed:.1f} s")
+    return outcome
 
 
-def _is_rate_limited(outcome: _Outcome) -> bool:
-    return isinstance(outcome, Response) and outcome.status == 429
-
-
-def _in_progress(request: Request, response: Response, history: _History) -> bool:
-    """Whether a 409 means that the first attempt is still running, and not that data was never synced."""
-    return response.status == 409 and history.lost is not None and not request.idempotent
-
-
-def _reason(outcome: Response | Exception) -> str:
+def _reason(outcome: _Outcome) -> str:
     return f"status {outcome.status}" if isinstance(outcome, Response) else type(outcome).__name__
 
 
-def _extra(request: Request, outcome: Response | Exception, elapsed: float) -> dict[str, object]:
-    return {
-        "operation": request.operation,
-        "company_id": request.company_id,
-        "attempt": request.attempt,
-        "status": outcome.status if isinstance(outcome, Response) else None,
-        "reason": _reason(outcome),
-        "elapsed": elapsed,
-    }
+def _extra(request: Request, outcome: _Outcome, elapsed: float) -> dict[str, object]:
+    status = outcome.status if isinstance(outcome, Response) else None
+    return log_fields(request) | {"status": status, "reason": _reason(outcome), "elapsed": elapsed}

@@ -46,17 +46,14 @@ class Tracing:
         self._kind = trace.SpanKind.CLIENT
         self._tracer = trace.get_tracer("codat_middleware", tracer_provider=tracer_provider)
         meter = metrics.get_meter("codat_middleware", meter_provider=meter_provider)
-        self._duration = meter.create_histogram(
-            "http.client.request.duration",
-            unit="s",
-            description="Duration of HTTP client requests.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._queue = meter.create_histogram(
-            "codat.client.queue.duration",
-            unit="s",
-            description="Time that calls waited in the rate limit's queue.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+        self._duration, self._queue = (
+            meter.create_histogram(
+                name, unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS
+            )
+            for name, description in (
+                ("http.client.request.duration", "Duration of HTTP client requests."),
+                ("codat.client.queue.duration", "Time that calls waited in the rate limit's queue."),
+            )
         )
         parts = urlsplit(base_url)
         self._server: dict[str, str | int] = {
@@ -70,40 +67,30 @@ class Tracing:
         common: dict[str, str | int] = {"http.request.method": request.method, **self._server}
         if request.route:
             common["url.template"] = request.route
+        about = {"codat.operation": request.operation or None, "codat.company_id": request.company_id}
         begun, waited = time.monotonic(), queued.get()
         with self._tracer.start_as_current_span(
             f"{request.method} {request.route}".rstrip(),
             kind=self._kind,
-            attributes={**common, **_about(request)},
+            attributes=common | {name: value for name, value in about.items() if value is not None},
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
             try:
                 response = await call_next(_observed(request, span))
-            except BaseException as error:
-                common["error.type"] = type(error).__name__
-                raise
-            else:
                 common["http.response.status_code"] = response.status
-                span.set_attribute("http.response.status_code", response.status)
                 if response.status >= 400:
                     common["error.type"] = str(response.status)
                 return response
+            except BaseException as error:
+                common["error.type"] = type(error).__name__
+                raise
             finally:
+                span.set_attributes(common)
                 if "error.type" in common:
-                    span.set_attribute("error.type", common["error.type"])
                     span.set_status(self._error)
                 self._duration.record(time.monotonic() - begun, common)
                 self._queue.record(queued.get() - waited, self._server)
-
-
-def _about(request: Request) -> dict[str, str]:
-    about = {}
-    if request.operation:
-        about["codat.operation"] = request.operation
-    if request.company_id is not None:
-        about["codat.company_id"] = request.company_id
-    return about
 
 
 def _observed(request: Request, span: "Span") -> Request:

@@ -34,6 +34,13 @@ def test_durations_out_of_range(changes: dict[str, Any]) -> None:
         Limits(**changes)
 
 
+def test_longest_minute() -> None:
+    """The minute may be shorter than the API's, but not longer."""
+    assert Limits(minute=60.0).minute == 60.0
+    with pytest.raises(ValueError, match="at most 60 seconds"):
+        Limits(minute=60.1)
+
+
 async def test_call_inside_its_companys_downloads() -> None:
     """A call that waits for downloads of its own company fails, and names what holds the places."""
     bench = Bench(UNPACED)
