@@ -116,7 +116,8 @@ class RetryBudget:
 
     def succeeded(self) -> None:
         """Add ``refund`` tokens after a success."""
-        self.tokens = min(self._capacity, self.tokens + self._refund)
+        if self.tokens < self._capacity:
+            self.tokens = min(self._capacity, self.tokens + self._refund)
 
 
 _Outcome: TypeAlias = Response | Exception
