@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 from codat_async import codec
 from codat_async.client import Codat
 from codat_async.errors import CodatError, DecodingError, StatusError, TransportError, Unauthorized
+from codat_async.models import Page
 from codat_middleware import Request, RetryPolicy
 
 __all__ = ["MAX_REQUESTS", "Answer", "Probe", "TooManyRequests"]
@@ -30,12 +31,12 @@ class Answer(Struct, frozen=True):
     seconds: float = 0.0
 
     @property
-    def page(self) -> codec.SplitPage:
+    def page(self) -> Page[Raw]:
         """The answer as a page; an empty one if it is not a page."""
         try:
             return codec.split_page(self.body)
         except DecodingError:
-            return codec.SplitPage()
+            return Page()
 
     @property
     def records(self) -> list[Raw]:

@@ -4,7 +4,7 @@ The other modules of this package are private: code outside imports from here.
 """
 
 from codat_async.codec.decoding import decoder
-from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, SplitPage, decode_page, split_page
+from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, decode_page, split_page
 from codat_async.codec.records import encode, read
 from codat_async.codec.validation import RecordKey, read_key, validator
 from codat_async.errors import DECODE_ERRORS
@@ -15,7 +15,6 @@ __all__ = [
     "OnInvalid",
     "RecordKey",
     "SlicedPage",
-    "SplitPage",
     "decode_page",
     "decoder",
     "encode",

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,39 +36,20 @@ _BETWEEN_PAUSES: Final = 256 * 1024
 """Bytes decoded before other tasks of the event loop get their turn: 1 to 3 ms."""
 
 
-class SplitPage(Struct, rename="camel", gc=False):
-    """A page whose records are not decoded."""
-
-    results: list[Raw] | None = None
-    page_number: int = 0
-    page_size: int = 0
-    total_results: int = 0
-    links: Links | None = msgspec.field(default=None, name="_links")
-
-
-def split_page(data: bytes, *, operation: str = "") -> SplitPage:
-    """Split a page into its records, 0.7 ms a megabyte.
+def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
+    """Split a page into its records, 0.7 ms a megabyte; numbers of its head that cannot be read are 0.
 
     Raises :class:`~codat_async.errors.DecodingError` if the body is not a page.
     """
     try:
-        page = decoder(SplitPage).decode(data)
-    except DECODE_ERRORS as failure:
-        if (text := well_formed(data)) is not data:
-            return split_page(text, operation=operation)
-        if isinstance(failure, msgspec.ValidationError) and (found := _split_odd(data)) is not None:
-            return found
-        if (replaced := replace_lone_surrogates(data)) is not data:
-            page = split_page(replaced, operation=operation)
-            page.results = _same_places(page.results or [], replaced, data)
-            return page
-        reason, path = explain(failure)
-        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+        page = decoder(page_of(Raw)).plain(data)
+    except DECODE_ERRORS:
+        page = _split_leniently(data, operation)
     _check(page, data, operation)
     return page
 
 
-class _OddPage(Struct, rename="camel", gc=False):
+class _Received(Struct, rename="camel", gc=False):
     results: list[Raw] | None = None
     page_number: Raw = Raw()
     page_size: Raw = Raw()
@@ -76,31 +57,36 @@ class _OddPage(Struct, rename="camel", gc=False):
     links: Raw = msgspec.field(default=Raw(), name="_links")
 
 
-def _split_odd(data: bytes) -> SplitPage | None:
-    """Split a page of which only the head is malformed: numbers become 0 if they cannot be read."""
+def _split_leniently(data: bytes, operation: str) -> Page[Raw]:
+    sound = well_formed(data)
+    readable = replace_lone_surrogates(sound)
     try:
-        odd = decoder(_OddPage).decode(data)
-    except DECODE_ERRORS:
-        return None
-    number, size = _number(odd.page_number), _number(odd.page_size)
-    page = SplitPage(odd.results, number, size, _number(odd.total_results))
-    if bytes(odd.links) not in (b"", b"[]"):
+        received = decoder(_Received).plain(readable)
+    except DECODE_ERRORS as failure:
+        reason, path = explain(failure)
+        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+    records = received.results or []
+    if readable is not sound:
+        records = _same_places(records, readable, sound)
+    number, size, total = map(_number, (received.page_number, received.page_size, received.total_results))
+    page = Page(results=records, page_number=number, page_size=size, total_results=total)
+    if bytes(received.links) not in (b"", b"null", b"[]"):
         try:
-            page.links = decoder(Links).decode(odd.links)
+            page.links = decoder(Links).decode(received.links)
         except DECODE_ERRORS:
-            if not 0 < page.total_results <= number * size:
+            if not 0 < total <= number * size:
                 # A link that leads nowhere, so that the list does not seem to end here.
                 page.links = Links(next=HalRef())
     return page
 
 
+_WHOLE: Final = re.compile(rb'"?\s*([0-9]{1,15})(?:\.0*)?\s*"?')
+
+
 def _number(raw: Raw) -> int:
     """The whole number, which may be in quotes or have zeros after the point."""
-    found = _WHOLE.fullmatch(bytes(raw))
+    found = _WHOLE.fullmatch(raw)
     return int(found[1]) if found else 0
-
-
-_WHOLE: Final = re.compile(rb'"?\s*([0-9]{1,15})(?:\.0*)?\s*"?')
 
 
 def _same_places(raws: Sequence[Raw], text: bytes, other: bytes) -> list[Raw]:
@@ -108,18 +94,17 @@ def _same_places(raws: Sequence[Raw], text: bytes, other: bytes) -> list[Raw]:
     found: list[Raw] = []
     at = text.find(b'"results"')
     for raw in raws:
-        at = text.find(raw, at)
-        end = at + len(raw)
-        found.append(Raw(other[at:end]))
-        at = end
+        begin = text.find(raw, at)
+        at = begin + len(raw)
+        found.append(Raw(other[begin:at]))
     return found
 
 
-def _check(page: "Page[T] | SplitPage", data: bytes, operation: str) -> None:
+def _check(page: Page[Any], data: bytes, operation: str) -> None:
     # Every field of a page may be absent, so any object would pass for an empty one.
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
-    if page.results and len(page.results) > _MOST_RECORDS:
+    if len(page.results) > _MOST_RECORDS:
         reason = f"the page has {len(page.results):,} records; at most 5,000 can be requested"
         raise DecodingError(reason, path="$.results", raw=data, operation=operation)
 
@@ -161,20 +146,15 @@ class SlicedPage(Generic[T]):
     def __init__(
         self, data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
     ) -> None:
-        split = split_page(data, operation=operation)
-        self._raws = split.results or []
+        page: Page[Any] = split_page(data, operation=operation)
+        self._raws: list[Raw] = page.results
         self._data = data
         self._kind = kind
         self._on_invalid: OnInvalid = on_invalid
         self._operation = operation
         self.empty = not self._raws
-        self.head: Page[T] = Page(
-            results=[],
-            page_number=split.page_number,
-            page_size=split.page_size,
-            total_results=split.total_results,
-            links=split.links,
-        )
+        page.results = []
+        self.head: Page[T] = page
         """The page without its records."""
 
     async def __aiter__(self) -> AsyncGenerator[list[T], None]:

@@ -339,6 +339,33 @@ async def test_a_body_that_is_not_a_page_is_not_an_empty_page() -> None:
         await codec.decode_page(b'{"error":"moved"}', Invoice)
 
 
+READABLE = {
+    "sound": b'{"pageSize":100%b}',
+    "number that is null": b'{"pageNumber":null%b}',
+    "number in quotes": b'{"pageSize":"100"%b}',
+    "link that is no object": b'{"_links":[5]%b}',
+    "byte order mark": b'\xef\xbb\xbf{"pageSize":100%b}',
+    "control character": b'{"note":"\n"%b}',
+    "lone surrogate": b'{"note":"\\ud83d"%b}',
+    "lone surrogate and number that is null": b'{"note":"\\ud83d","pageNumber":null%b}',
+}
+"""Bodies that are read as a page in one way or another, if they have records."""
+
+
+@pytest.mark.parametrize("body", READABLE.values(), ids=READABLE)
+async def test_every_way_of_reading_a_page_has_the_same_checks(body: bytes) -> None:
+    """An object without records is no page, and a page has at most so many records."""
+    for split in (codec.split_page, lambda text: codec.SlicedPage(text, Invoice)):
+        with pytest.raises(DecodingError, match="not a page"):
+            split(body % b"")
+        with pytest.raises(DecodingError, match="50,001 records"):
+            split(body % (b',"results":[' + b"{}," * 50_000 + b"{}]"))
+    found = codec.split_page(body % b',"results":[{}]').results
+    assert [bytes(each) for each in found or ()] == [b"{}"]
+    with pytest.raises(DecodingError, match="not a page"):
+        await codec.decode_page(body % b"", Invoice)
+
+
 async def test_bare_dates_touch_nothing_else() -> None:
     """Strings, unknown fields and supplemental data that look like a bare date are unchanged."""
     looks = 'he wrote "dueDate":"2022-10-23" and "issueDate": "2022-10-24"'

@@ -15,7 +15,7 @@ from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
 from codat_async.bulk.store.state import Invalid, microseconds
 from codat_async.bulk.store.versions import version_hash
-from codat_async.codec import DECODE_ERRORS, RecordKey, SplitPage
+from codat_async.codec import DECODE_ERRORS, RecordKey
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Step
@@ -114,7 +114,7 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
     :class:`~codat_async.errors.PagingError` if it is another page or the list does not advance.
     """
     page = codec.split_page(body, operation=how.name)
-    raws = page.results or []
+    raws = page.results
     read = _read(raws, how)
     versions, latest = read.keys.versions, _latest(_cut(raws, read.moments))
     # A whole list with a file of its own has its latest versions there.
@@ -224,7 +224,7 @@ def _version(moment: datetime | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def following(page: SplitPage | Page[Any], number: int, name: str) -> int | None:
+def following(page: Page[Any], number: int, name: str) -> int | None:
     """Return the next page's number, None on the last; raises PagingError if the list does not advance."""
     return Step(page, number, name, empty=not page.results).following()
 
