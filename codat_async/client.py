@@ -138,11 +138,7 @@ class Codat(Resources):
         for name, value in own.items():
             if transport is not None and value is not None:
                 raise errors.ConfigurationError(f"{name} has no effect on a transport of your own")
-        max_connections = DEFAULT_CONNECTIONS if max_connections is None else max_connections
-        if max_connections < 1:
-            raise errors.ConfigurationError(f"max_connections must be 1 or more, not {max_connections}")
-        if max_response_size is not None and max_response_size < 1:
-            raise errors.ConfigurationError(f"max_response_size must be 1 or more, not {max_response_size}")
+        _check_positive(max_connections=max_connections, max_response_size=max_response_size)
         if governor is not None and limits is not None:
             raise errors.ConfigurationError(
                 "pass limits or governor, not both: a governor has limits of its own"
@@ -165,7 +161,7 @@ class Codat(Resources):
                 url,
                 headers=all_headers,
                 timeout=usual,
-                max_connections=max_connections,
+                max_connections=max_connections or DEFAULT_CONNECTIONS,
                 max_response_size=max_response_size,
                 proxy=proxy,
                 source_address=source_address,
@@ -238,8 +234,7 @@ class Codat(Resources):
         outside the rest. Attributes of a
         subclass are copied as they are. Closing either closes the session of both.
         """
-        if deadline is not None and not deadline > 0:
-            raise errors.ConfigurationError(f"deadline must be greater than 0 seconds, not {deadline}")
+        _check_positive(deadline=deadline, max_response_size=max_response_size)
         layers: tuple[Middleware, ...] = self._middleware
         if retry is not None:
             if not any(isinstance(layer, Retry) for layer in layers):
@@ -324,6 +319,13 @@ def _completing(
         return defaults(request.copy(base_url=base_url, max_response_size=size), transport)
 
     return complete
+
+
+def _check_positive(**options: float | None) -> None:
+    for name, value in options.items():
+        # Written so that NaN is rejected too.
+        if value is not None and not value > 0:
+            raise errors.ConfigurationError(f"{name} must be greater than 0, not {value}")
 
 
 def _merged(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:

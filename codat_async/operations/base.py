@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast,
 from urllib.parse import quote
 
 from codat_async import codec
+from codat_async.errors import ConfigurationError
 from codat_async.models import DataType
 from codat_middleware.messages import Body, Request, Response
 
@@ -21,6 +22,8 @@ R = TypeVar("R", bound="Resource")
 COMPANY: Final = "/companies/{companyId}"
 CONNECTION: Final = COMPANY + "/connections/{connectionId}"
 
+_POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_~.-]*").fullmatch
 """Matches what percent-encoding would not change: a UUID, a number, most ids."""
 
@@ -118,6 +121,8 @@ class Operation:
     base: ClassVar[str] = ""
     """The prefix of the declared path, which the first arguments of the call fill in; a path of your own
     may name the company and connection itself: ``/lending/companies/{companyId}/loans``."""
+    ids: ClassVar[int] = 0
+    """How many ids the call takes, one for each placeholder of the path."""
     options: ClassVar[Any] = None
     """The ``TypedDict`` of the call's keyword arguments, if several operations have the same."""
     defaults: ClassVar[Mapping[str, object]] = {}
@@ -139,24 +144,32 @@ class Operation:
         if method is not None:
             self.method = method
         self.path = path if "{companyId}" in path else self.base + path
-        self._literals = re.split(r"\{\w+\}", self.path)
+        names, first = _PLACEHOLDER.findall(self.path), _PLACEHOLDER.findall(self.base)
+        template = _PLACEHOLDER.sub("%s", self.path.replace("%", "%%"))
+        distinct = len(set(names)) == len(names) == self.ids
+        if not distinct or names[: len(first)] != first or re.search("[{}]", template):
+            expected = [*first, *["…"] * (self.ids - len(first))]
+            raise ConfigurationError(
+                f"{type(self).__name__}: the placeholders of {self.path!r} must be, each once, "
+                + ("".join(f"{{{name}}}" for name in expected) or "none")
+            )
+        self._names, self._template = names, template
 
-    def __init_subclass__(
-        cls, *, method: str | None = None, base: str | None = None, options: Any = None
-    ) -> None:
+    def __init_subclass__(cls, **fixed: Any) -> None:
+        """Takes attributes of the class: ``method``, ``base``, ``ids`` and ``options``."""
         super().__init_subclass__()
-        given = {"method": method, "base": base, "options": options}
-        for name, value in given.items():
-            if value is not None:
-                setattr(cls, name, value)
-        call = vars(cls).get("__call__")
-        if call is not None and cls.options:
+        for name, value in fixed.items():
+            setattr(cls, name, value)
+        if call := vars(cls).get("__call__"):
             declared = signature(call)
             shown = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-            for name, hint in cls.options.__annotations__.items():
-                default = cls.defaults.get(name)
-                shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
-            call.__signature__ = declared.replace(parameters=shown)
+            if "ids" not in fixed:
+                cls.ids = sum(each.annotation in (str, "str") for each in shown if each.kind in _POSITIONAL)
+            if cls.options:
+                for name, hint in cls.options.__annotations__.items():
+                    default = cls.defaults.get(name)
+                    shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
+                call.__signature__ = declared.replace(parameters=shown)
         cls.__doc__ = _InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -220,16 +233,18 @@ class Operation:
 
         Raises :class:`ValueError` for an empty id and :class:`TypeError` for one that is not a str.
         """
-        literals = self._literals
-        path = literals[0]
-        for index, value in enumerate(ids, 1):
-            try:
-                path += _encode_segment(value) + literals[index]
-            except (TypeError, ValueError) as wrong:
-                name = re.findall(r"\{(\w+)\}", self.path)[index - 1]
-                if isinstance(value, str):
-                    raise ValueError(f"{self.label}: {name}: {wrong}") from None
-                raise TypeError(f"{self.label}: {name} must be a str, not {type(value).__name__}") from None
+        try:
+            path = self._template % tuple(map(_encode_segment, ids))
+        except (TypeError, ValueError):
+            for name, value in zip(self._names, ids, strict=True):
+                if not isinstance(value, str):
+                    wrong = f"{self.label}: {name} must be a str, not {type(value).__name__}"
+                    raise TypeError(wrong) from None
+                try:
+                    _encode_segment(value)
+                except ValueError as failure:
+                    raise ValueError(f"{self.label}: {name}: {failure}") from None
+            raise
         return Request(
             method=self.method,
             path=path,
@@ -276,8 +291,13 @@ _DATA_TYPES: Final = {
 
 def data_type_of(resource: str) -> DataType:
     """Codat's name for the records of a resource: ``chartOfAccounts`` for ``accounts``."""
-    first, *rest = resource.split("_")
-    return _DATA_TYPES.get(resource) or DataType(first + "".join(word.title() for word in rest))
+    return _DATA_TYPES.get(resource) or DataType(camel_case(resource))
+
+
+def camel_case(name: str) -> str:
+    """A name as the API spells it: ``billPayments`` for ``bill_payments``; one that has no ``_`` is kept."""
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))
 
 
 def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:

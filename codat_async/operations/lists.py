@@ -49,6 +49,8 @@ class _List(Call[T], options=ListOptions):
         self._check(options)
         paging: dict[str, Any] = {**options}
         timeout, deadline = paging.pop("timeout", None), paging.pop("deadline", None)
+        if deadline is not None and not deadline > 0:
+            raise ValueError(f"deadline must be greater than 0 seconds, not {deadline}")
         query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
@@ -96,7 +98,7 @@ class ParentList(_List[T], base=CONNECTION):
         return self._pager((company_id, connection_id, parent_id), options)
 
 
-class LinkTypeList(_List[T], base=CONNECTION):
+class LinkTypeList(_List[T], base=CONNECTION, ids=2):
     """Payments narrowed to those that settle one kind of document."""
 
     def __call__(

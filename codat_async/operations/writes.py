@@ -24,7 +24,7 @@ from codat_async import codec
 from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.models.base import Model
-from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource, camel_case
 from codat_async.operations.polling import Poll
 from codat_middleware.messages import Body
 
@@ -81,8 +81,7 @@ class _Write(Call[T], base=CONNECTION):
         self._check(options)
         for name, value in options.items():
             if name != "idempotency_key":
-                first, *rest = name.split("_")
-                query[first + "".join(map(str.title, rest))] = value
+                query[camel_case(name)] = value
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
         request = self.request(ids, query, sent, headers=key_headers(options.get("idempotency_key")))
         response = await self._caller.send(request)

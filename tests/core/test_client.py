@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import aiohttp
@@ -68,7 +68,7 @@ def test_settings_that_exclude_each_other() -> None:
         ({"api_key": "a\nsecret"}, "control characters"),
         ({"api_key": "Basic é"}, "no base64"),
         ({"api_key": 5}, "not int"),
-        ({"max_connections": 0}, "max_connections must be 1 or more"),
+        ({"max_connections": 0}, "max_connections must be greater than 0, not 0"),
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
@@ -315,6 +315,15 @@ def test_deadline_that_makes_no_sense(wrong: float) -> None:
     """A deadline is a number of seconds from now."""
     with pytest.raises(ConfigurationError, match="deadline must be greater than 0"):
         Codat("key").with_options(deadline=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+@pytest.mark.parametrize("option", ["timeout", "max_response_size"])
+def test_options_are_checked_wherever_they_are_passed(option: str, wrong: int) -> None:
+    """with_options rejects what the constructor rejects."""
+    for accept in (partial(Codat, "key"), Codat("key").with_options):
+        with pytest.raises(ValueError, match="must be greater than 0"):
+            accept(**{option: wrong})
 
 
 # --- a transport of your own --------------------------------------------------------------------------

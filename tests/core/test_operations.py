@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from codat_async import Codat, Pager, PushOperation, Request, Response, codec
 from codat_async.codec import OnInvalid
-from codat_async.errors import DecodingError, PushFailed, PushTimedOut
+from codat_async.errors import ConfigurationError, DecodingError, PushFailed, PushTimedOut
 from codat_async.models import (
     Account,
     Attachment,
@@ -37,7 +37,16 @@ from codat_async.models import (
     ValidationItem,
     WebhookConsumer,
 )
-from codat_async.operations import CompanyList, polling
+from codat_async.operations import (
+    CompanyCall,
+    CompanyList,
+    ConnectionCall,
+    RecordCall,
+    Resource,
+    calls,
+    polling,
+)
+from codat_async.operations.base import Call
 from codat_async.operations.files import UploadAttachment
 from codat_async.operations.lists import ListOptions
 from codat_async.operations.writes import Create, _Write
@@ -113,6 +122,14 @@ async def test_list_options() -> None:
         (("page", "1"), ("pageSize", "100"), ("tags", "region=uk")),
         (("page", "1"), ("pageSize", "100"), ("linkType", "Invoice")),
     ]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan")])
+@pytest.mark.parametrize("option", ["timeout", "deadline"])
+def test_times_that_make_no_sense(option: str, wrong: float) -> None:
+    """A list checks its time-out and deadline when it is called, as with_options does."""
+    with pytest.raises(ValueError, match="must be greater than 0"):
+        client(Api({})).accounts.list("c", **{option: wrong})
 
 
 def test_query_that_is_too_long() -> None:
@@ -612,6 +629,53 @@ def test_data_types_of_resources() -> None:
     assert known["bank_account_transactions"] == DataType.BANK_TRANSACTIONS
     assert known["company_info"] == DataType.COMPANY
     assert known["direct_costs"] == DataType.DIRECT_COSTS
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "expected"),
+    [
+        (CompanyCall, "/lending/companies/{companyId}/loans/{loanId}", "{companyId}"),
+        (CompanyCall, "/lending/companies/{companyID}/loans", "{companyId}"),
+        (CompanyCall, "/loans/{companyId", "{companyId}"),
+        (RecordCall, "/lending/companies/{companyId}/loans", "{companyId}{…}"),
+        (RecordCall, "/lending/companies/{companyId}/loans/{companyId}", "{companyId}{…}"),
+        (RecordCall, "/lending/{loanId}/companies/{companyId}", "{companyId}{…}"),
+        (ConnectionCall, "/lending/companies/{companyId}/loans", "{companyId}{connectionId}"),
+        (ConnectionCall, "/x/{connectionId}/y/{companyId}", "{companyId}{connectionId}"),
+        (CompanyList, "/data/{connectionId}/x", "{companyId}"),
+        (calls.AccountCall, "/webhooks/{webhookId}", "none"),
+        (calls.AccountRecordCall, "/webhooks", "{…}"),
+    ],
+)
+def test_placeholders_that_a_call_does_not_fill_in(
+    kind: Callable[[Any, str], object], path: str, expected: str
+) -> None:
+    """Each id of a call has one placeholder, the company's first; otherwise the declaration raises."""
+    with pytest.raises(ConfigurationError, match=re.escape(path) + r".* must be, each once, ") as raised:
+        kind(Account, path)
+    assert str(raised.value).endswith(f" {expected}")
+
+
+async def test_a_call_of_your_own_has_the_ids_of_its_signature() -> None:
+    """A class of operations that a user writes needs nothing but its call."""
+
+    class Loan(Call[Account], base="/companies/{companyId}"):
+        """A loan."""
+
+        async def __call__(self, company_id: str, loan_id: str, /, *, language: str) -> Account:
+            """Read it."""
+            return await self._answer((company_id, loan_id), {"language": language})
+
+    class Loans(Resource):
+        """Loans."""
+
+        get = Loan(Account, "/loans/100%/{loanId}")
+
+    api = Api({"id": "a"})
+    await Loans(client(api)).get("c", "l", language="en")
+    assert api.requests[0].path == "/companies/c/loans/100%/l"
+    with pytest.raises(ConfigurationError, match=r"\{companyId\}\{…\}"):
+        Loan(Account, "/loans")
 
 
 async def test_an_operation_outside_the_catalogue_changes_nothing(naps: list[float]) -> None:
