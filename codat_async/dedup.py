@@ -36,15 +36,16 @@ class SeenRecords:
     hash once in some thirty million lists.
     """
 
+    rows = 0
+    """Rows handed on: all but those that were dropped."""
+    dropped = 0
+    """Rows that repeated a record in the same or an older version."""
+    without_id = 0
+    """Records without an id, each counted as a different one."""
+    updates = 0
+    """Rows handed on that repeated a record in a newer version, as far as versions are known."""
+
     def __init__(self) -> None:
-        self.rows = 0
-        """Rows handed on: all but those that were dropped."""
-        self.dropped = 0
-        """Rows that repeated a record in the same or an older version."""
-        self.without_id = 0
-        """Records without an id, each counted as a different one."""
-        self.updates = 0
-        """Rows handed on that repeated a record in a newer version, as far as versions are known."""
         self._ids: set[Hashable] = set()
         self._earlier: list[Sequence[Hashable]] = []
         self._older: list[array[int]] = []

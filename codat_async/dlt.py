@@ -360,7 +360,7 @@ class _Reader:
             split = codec.split_page((await codat.send(request)).body, operation=kind.name)
             records = split.results or []
             step = Step(split, number, kind.name, empty=not records)
-            return _Page(number, step.following(), split.total_results, records)
+            return _Page(number, step.checked(), split.total_results, records)
 
         size, seen = self._page_size, set[bytes]()
         pages = read_pages(fetch, 1, ahead=lambda: 1, last=lambda page: page_count(page.total, size))

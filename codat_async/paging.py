@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from codat_async.codec import OnInvalid, SlicedPage
 from codat_async.dedup import SeenRecords, newest
@@ -157,11 +157,11 @@ class Pager(Generic[T]):
             return records
         if first.only:
             # Most lists have one page, for which a generator costs as much as the middleware.
-            page = await self._only(first.head, seen)
-            return newest(page.results) if seen.updates else page.results
-        async with aclosing(self._pages(seen, first)) as pages:
-            async for page in pages:
-                records += page.results
+            records = (await self._only(first.head, seen)).results
+        else:
+            async with aclosing(self._pages(seen, first)) as pages:
+                async for page in pages:
+                    records += page.results
         return newest(records) if seen.rows > await seen.count() else records
 
     async def _first(self, seen: SeenRecords, *, sliced: bool = False) -> "_Read[T] | None":
@@ -169,7 +169,7 @@ class Pager(Generic[T]):
         self.total = self.drift = None
         if self._limit == 0:
             return None
-        first = await self._read(self._page, seen, sliced=sliced)
+        first = await self._read(self._page, seen, sliced)
         self.total = first.head.total_results
         return first
 
@@ -184,19 +184,19 @@ class Pager(Generic[T]):
             yield await self._only(first.head, seen)
             return
         left = self._limit
+        read = first
 
         async def fetch(number: int) -> _Read[T]:
             nonlocal first
             read, first = first, None
-            return read or await self._read(number, seen, sliced=sliced)
+            return read or await self._read(number, seen, sliced)
 
-        last: Page[T] | None = None
         advance = Advance(self._name, (self._page - 1) * self._page_size)
         reading = read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
         async with aclosing(reading) as pages:
             async for read in pages:
-                last, before, new = read.head, seen.rows + seen.dropped, seen.rows
-                self.total = last.total_results
+                before, new = seen.rows + seen.dropped, seen.rows
+                self.total = read.head.total_results
                 async with aclosing(read.parts()) as parts:
                     async for page in parts:
                         left = self._cut(page, seen, left)
@@ -204,11 +204,10 @@ class Pager(Generic[T]):
                         if left == 0:
                             return
                 # Only now, so that no record is lost to a link that leads nowhere.
-                following = read.step.following()
+                following = read.checked()
                 rows = seen.rows + seen.dropped - before
-                advance.check(read.step.number, following, rows=rows, new=seen.rows - new, total=self.total)
-        if last is not None:
-            await self._reconcile(last, seen)
+                advance.check(read.number, following, rows=rows, new=seen.rows - new, total=self.total)
+        await self._reconcile(read.head, seen)
 
     async def _only(self, page: Page[T], seen: SeenRecords) -> Page[T]:
         if self._cut(page, seen, self._limit) != 0:
@@ -228,29 +227,26 @@ class Pager(Generic[T]):
         if self._page > 1:
             return
         count = await seen.count()
-        drift = Drift(last.total_results, count, seen.dropped, seen.rows - count)
-        if not drift.reconciled or drift.duplicates or drift.updates:
-            self.drift = drift
-            _log.warning(
-                "%s: rows shifted while the list was read: got %d records, the API reports %d; "
-                "%d duplicates dropped, %d newer versions",
-                self._name,
-                drift.seen,
-                drift.total,
-                drift.duplicates,
-                drift.updates,
-            )
+        if count == last.total_results and not seen.dropped and seen.rows == count:
+            return
+        self.drift = Drift(last.total_results, count, seen.dropped, seen.rows - count)
+        _log.warning(
+            "%s: rows shifted while the list was read: the API reports %d records, got %d; "
+            "%d duplicates dropped, %d newer versions",
+            self._name,
+            *astuple(self.drift),
+        )
 
-    async def _read(self, number: int, seen: SeenRecords, *, sliced: bool = False) -> "_Read[T]":
+    async def _read(self, number: int, seen: SeenRecords, sliced: bool) -> "_Read[T]":
         """Request a page; a record in it that is invalid counts as read."""
-        wanted = self._on_invalid
+        on_invalid = wanted = self._on_invalid
+        if wanted != "raise":
 
-        def count(invalid: InvalidRecord) -> None:
-            seen.add_unreadable()
-            if callable(wanted):
-                wanted(invalid)
+            def on_invalid(invalid: InvalidRecord) -> None:
+                seen.add_unreadable()
+                if callable(wanted):
+                    wanted(invalid)
 
-        on_invalid = wanted if wanted == "raise" else count
         return _Read(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
 
     def _last(self, read: "_Read[T]") -> int:
@@ -262,16 +258,15 @@ class Pager(Generic[T]):
         return page_count(total, size)
 
 
-class _Read(Generic[T]):
+class _Read(Step, Generic[T]):
     """A page, whole or in slices, and where it leads."""
 
     def __init__(self, page: Page[T] | SlicedPage[T], number: int, name: str) -> None:
         self._slices = page if isinstance(page, SlicedPage) else None
         self.head = page.head if isinstance(page, SlicedPage) else page
         empty = page.empty if isinstance(page, SlicedPage) else not page.results
-        self.step = Step(self.head, number, name, empty=empty)
-        self.following = self.step.next
-        self.only = self._slices is None and self.step.ends
+        super().__init__(self.head, number, name, empty=empty)
+        self.only = self._slices is None and self.ends
 
     async def parts(self) -> AsyncGenerator[Page[T], None]:
         """Yield the page, or each slice as a page of its own."""

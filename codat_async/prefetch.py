@@ -39,37 +39,47 @@ class Step:
     """
 
     def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
-        if page.page_number and page.page_number != number:
+        if page.page_number not in (number, 0):
             received = page.page_number
             why = "the server ignores the page number" if received == 1 else "the list does not advance"
             raise PagingError(f"{name}: requested page {number}, received page {received}; {why}")
         self.number = number
-        self._name = name
-        self._link = page.links.next if page.links is not None else None
-        self.ends = self._link is None
+        self.following: int | None = None
+        """The number in the page's link to the next, if it is usable; nothing else of the link is used."""
+        self._failure = ""
+        link = page.links and page.links.next
+        if not link:
+            return
+        href = link.href or ""
         # An empty page that does not state its size could lead on for ever.
-        self._past_the_end = empty and not 0 < number * page.page_size < page.total_results
-        self.next = self._linked()
-        """The number in ``_links.next`` if it is usable; nothing else of the link is used."""
+        past = empty and not 0 < number * page.page_size < page.total_results
+        if not past and (found := _page_number(href)) > number:
+            self.following = found
+            return
+        why = "which is past the end" if past else "the list does not advance"
+        # Without the query, which may hold credentials.
+        href = one_line(href.partition("?")[0])
+        self._failure = f"{name}: page {number} links to {href!r} as the next; {why}"
 
-    def _linked(self) -> int | None:
-        if self._link is None:
-            return None
-        try:
-            numbers = parse_qs(urlsplit((self._link.href or "")[:_HREF]).query).get("page", [])
-        except ValueError:
-            return None
-        found = int(numbers[0]) if numbers and re.fullmatch("[0-9]{1,9}", numbers[0]) else 0
-        return found if found > self.number and not self._past_the_end else None
+    @property
+    def ends(self) -> bool:
+        """Whether the page has no link to a next one."""
+        return self.following is None and not self._failure
 
-    def following(self) -> int | None:
+    def checked(self) -> int | None:
         """Return the next page's number, None at the end; raises PagingError if the list does not advance."""
-        if self._link is not None and self.next is None:
-            why = "which is past the end" if self._past_the_end else "the list does not advance"
-            # Without the query, which may hold credentials.
-            href = one_line((self._link.href or "").partition("?")[0])
-            raise PagingError(f"{self._name}: page {self.number} links to {href!r} as the next; {why}")
-        return self.next
+        if self._failure:
+            raise PagingError(self._failure)
+        return self.following
+
+
+def _page_number(href: str) -> int:
+    """The number of the page that a link leads to; 0 if it is not usable."""
+    try:
+        numbers = parse_qs(urlsplit(href[:_HREF]).query).get("page", [])
+    except ValueError:
+        return 0
+    return int(numbers[0]) if numbers and re.fullmatch("[0-9]{1,9}", numbers[0]) else 0
 
 
 class Advance:

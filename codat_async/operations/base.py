@@ -14,7 +14,7 @@ from urllib.parse import quote
 from codat_async import codec
 from codat_async.errors import ConfigurationError
 from codat_async.models import DataType
-from codat_middleware.messages import Body, Request, Response
+from codat_middleware.messages import Body, Request, Response, Timeout
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Resource")
@@ -228,6 +228,8 @@ class Operation:
         *,
         stream: bool = False,
         headers: dict[str, str] | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
     ) -> Request:
         """The request for these ids, percent-encoded.
 
@@ -254,6 +256,8 @@ class Operation:
             operation=self.label,
             route=self.path,
             company_id=ids[0] if ids and self.base else None,
+            timeout=timeout,
+            deadline=deadline,
             stream=stream,
         )
 

@@ -54,7 +54,8 @@ class _List(Call[T], options=ListOptions):
         query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
-        first = self.request(ids).copy(
+        first = self.request(
+            ids,
             timeout=None if timeout is None else Timeout.of(timeout),
             deadline=None if deadline is None else time.monotonic() + deadline,
         )

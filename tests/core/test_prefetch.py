@@ -114,10 +114,10 @@ def test_an_empty_page_has_a_next_one_only_before_the_end(page_size: int, past: 
     step = Step(Head(page_size, 100, 3), 2, "list", empty=True)
     if past:
         with pytest.raises(PagingError, match="past the end"):
-            step.following()
+            step.checked()
     else:
-        assert step.following() == 3
-    assert Step(Head(0, 0, 3), 2, "list", empty=False).following() == 3
+        assert step.checked() == 3
+    assert Step(Head(0, 0, 3), 2, "list", empty=False).checked() == 3
 
 
 def test_a_list_with_nothing_new() -> None:

@@ -46,7 +46,7 @@ async def account_ids(
         # An account without an id is left out: an empty id in a path would name the list itself.
         ids = [each for key in map(codec.read_key, page.results or ()) if (each := key.id)]
         step = Step(page, number, accounts.name, empty=not page.results)
-        return _AccountPage(number, ids, page.total_results, step.following())
+        return _AccountPage(number, ids, page.total_results, step.checked())
 
     ids: dict[str, None] = {}
     advance = Advance(accounts.name)
