@@ -6,6 +6,7 @@ schedule. Source: Codat's documentation of the data status, and its Platform API
 
 import re
 from collections.abc import AsyncIterable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,20 +24,13 @@ from codat_async.operations.base import Resource, data_type_of
 from codat_async.operations.calls import CompanyCall, QueueRefresh, RecordCall
 from codat_async.operations.polling import Poll
 
-_SUCCEEDED: Final = frozenset({DatasetStatus.COMPLETE, DatasetStatus.NOT_SUPPORTED})
 _QUEUE_AGAIN: Final = frozenset({DatasetStatus.RATE_LIMIT_ERROR, DatasetStatus.PREREQUISITE_NOT_MET})
-_FAILED: Final = _QUEUE_AGAIN | {
-    DatasetStatus.ROUTING_ERROR,
-    DatasetStatus.FETCH_ERROR,
-    DatasetStatus.MAP_ERROR,
-    DatasetStatus.INTERNAL_ERROR,
-    DatasetStatus.PROCESSING_ERROR,
-    DatasetStatus.VALIDATION_ERROR,
-    DatasetStatus.AUTH_ERROR,
-    DatasetStatus.PERMISSIONS_ERROR,
-    DatasetStatus.CANCELLED,
-}
-_OTHER_SOURCES: Final = {"banking-": SourceType.BANKING, "commerce-": SourceType.COMMERCE}
+_FAILED: Final = _QUEUE_AGAIN.union(
+    [DatasetStatus.CANCELLED], (each for each in DatasetStatus if each.endswith("Error"))
+)
+# A state that this version does not know counts as running. None is a data type that was never synced.
+_ENDED: Final = _FAILED | {DatasetStatus.COMPLETE, DatasetStatus.NOT_SUPPORTED, None}
+_OTHER_SOURCES: Final = {"banking": SourceType.BANKING, "commerce": SourceType.COMMERCE}
 _NO_ACCOUNTING: Final = (*_OTHER_SOURCES.values(), SourceType.BANK_FEED, SourceType.EXPENSE)
 _IN_PROGRESS: Final = "DatasetAlreadyInProgress"
 _PREVIOUS: Final = re.compile(r"previous sync (\S+) is still")
@@ -51,14 +45,8 @@ class _Sync:
     id: str | None = None
     """None for the latest, whichever that is."""
     state: DatasetStatus | None = None
-    """None if the data type was never synced."""
     again: bool = False
     """Whether it may be queued once more."""
-
-    @property
-    def ended(self) -> bool:
-        # A state that this version does not know counts as running.
-        return self.state in _SUCCEEDED or self.state in _FAILED
 
 
 class SyncWaiter(Resource):
@@ -100,23 +88,19 @@ class SyncWaiter(Resource):
             raise TypeError(f"data_types must be a list of names, not a str; did you mean [{data_types!r}]?")
         wanted = list(dict.fromkeys(data_type_of(name) for name in data_types))
         poll = Poll(timeout)
+        found: dict[str, DataStatus] = {}
         if refresh:
             syncs = await self._queued(company_id, wanted)
-            found: dict[str, DataStatus] = {}
         else:
-            found = await self.get(company_id)
-            syncs = [_Sync(data_type, state=_state(found.get(data_type))) for data_type in wanted]
-            for sync in syncs:
-                sync.id = _latest(found.get(sync.data_type))
-        while running := [sync for sync in syncs if not sync.ended and (refresh or sync.state is not None)]:
+            syncs = [_Sync(data_type) for data_type in wanted]
+            found = await self._look(company_id, syncs)
+        while running := [sync for sync in syncs if sync.state not in _ENDED]:
             if not await poll.pause():
                 raise SyncTimeout(company_id, _states(syncs))
-            found = await self.get(company_id)
-            for sync in running:
-                await self._update(company_id, sync, found.get(sync.data_type))
+            found = await self._look(company_id, running)
         found = found or await self.get(company_id)
         states = _states(syncs)
-        if not _FAILED.isdisjoint(state for state in states.values() if state is not None):
+        if not _FAILED.isdisjoint(states.values()):
             raise SyncFailed(company_id, states)
         return {
             data_type: found.get(data_type) or DataStatus(data_type=DataType(data_type), current_status=state)
@@ -152,43 +136,36 @@ class SyncWaiter(Resource):
             previous = _PREVIOUS.search(text)
             sync.id, sync.state = previous and previous[1], DatasetStatus.QUEUED
 
-    async def _update(self, company_id: str, sync: _Sync, status: DataStatus | None) -> None:
-        sync.id = sync.id or _latest(status)
-        if sync.id == _latest(status):
-            sync.state = _state(status) or sync.state
-        elif status is not None and sync.id == status.latest_successful_sync_id:
-            sync.state = DatasetStatus.COMPLETE
-        elif sync.id is not None:
-            # A later sync, or one from another connection, has taken its place in the status.
-            try:
-                sync.state = (await self.get_pull_operation(company_id, sync.id)).status
-            except NotFound:
-                return
-        if sync.again and sync.state in _QUEUE_AGAIN:
-            sync.again = False
-            await self._queue(company_id, sync)
+    async def _look(self, company_id: str, syncs: list[_Sync]) -> dict[str, DataStatus]:
+        """Read the data status, and the states of the syncs from it."""
+        found = await self.get(company_id)
+        for sync in syncs:
+            status = found.get(sync.data_type) or DataStatus(data_type=sync.data_type)
+            sync.id = sync.id or status.latest_sync_id
+            if sync.id == status.latest_sync_id:
+                sync.state = status.current_status or sync.state
+            elif sync.id == status.latest_successful_sync_id:
+                sync.state = DatasetStatus.COMPLETE
+            elif sync.id is not None:
+                # A later sync, or one from another connection, has taken its place in the status.
+                with suppress(NotFound):
+                    sync.state = (await self.get_pull_operation(company_id, sync.id)).status
+            if sync.again and sync.state in _QUEUE_AGAIN:
+                sync.again = False
+                await self._queue(company_id, sync)
+        return found
 
 
 def _provides(connection: Connection, data_type: DataType) -> bool:
-    for prefix, source in _OTHER_SOURCES.items():
-        if data_type.startswith(prefix):
-            return connection.source_type == source
-    return connection.source_type not in _NO_ACCOUNTING
-
-
-def _state(status: DataStatus | None) -> DatasetStatus | None:
-    return None if status is None else status.current_status
-
-
-def _latest(status: DataStatus | None) -> str | None:
-    return None if status is None else status.latest_sync_id
+    source = _OTHER_SOURCES.get(data_type.partition("-")[0])
+    return connection.source_type == source if source else connection.source_type not in _NO_ACCOUNTING
 
 
 def _states(syncs: list[_Sync]) -> dict[str, DatasetStatus | None]:
-    """The state of each data type; of several syncs a failed one comes first, then a running one."""
-    states: dict[str, DatasetStatus | None] = {}
-    for sync in sorted(
-        syncs, key=lambda sync: (sync.state not in _FAILED, sync.ended, sync.state != DatasetStatus.COMPLETE)
-    ):
-        states.setdefault(sync.data_type, sync.state)
-    return {sync.data_type: states[sync.data_type] for sync in syncs}
+    """The state of each data type; of several syncs that of a failed one, otherwise of a running one."""
+
+    def weight(sync: _Sync) -> tuple[bool, bool, bool]:
+        return sync.state in _FAILED, sync.state not in _ENDED, sync.state == DatasetStatus.COMPLETE
+
+    states: dict[str, DatasetStatus | None] = dict.fromkeys(sync.data_type for sync in syncs)
+    return states | {sync.data_type: sync.state for sync in sorted(syncs, key=weight)}
