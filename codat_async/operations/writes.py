@@ -49,6 +49,23 @@ class SyncOptions(TypedDict, total=False):
     timeout_in_minutes: int | None
 
 
+class UpdateOptions(WriteOptions, total=False):
+    """After ``timeout_in_minutes`` Codat stops waiting for the platform.
+
+    ``force_update`` writes even if the record has changed in the source since Codat read it.
+    """
+
+    force_update: bool
+
+
+class UpdateAndSyncOptions(SyncOptions, UpdateOptions, total=False):
+    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
+
+    After ``timeout_in_minutes`` it stops waiting for the platform.
+    ``force_update`` writes even if the record has changed in the source since Codat read it.
+    """
+
+
 class CreateOptions(WriteOptions, total=False):
     """After ``timeout_in_minutes`` Codat stops waiting for the platform.
 
@@ -58,14 +75,12 @@ class CreateOptions(WriteOptions, total=False):
     idempotency_key: str | None
 
 
-class CreateAndSyncOptions(SyncOptions, total=False):
+class CreateAndSyncOptions(SyncOptions, CreateOptions, total=False):
     """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
 
     After ``timeout_in_minutes`` it stops waiting for the platform. Without
     ``idempotency_key`` (a UUID) one is generated for each call.
     """
-
-    idempotency_key: str | None
 
 
 class _Write(Call[T], base=CONNECTION):
@@ -76,12 +91,11 @@ class _Write(Call[T], base=CONNECTION):
         self.body_model = None if self.method == "DELETE" else model
 
     async def _push(
-        self, ids: tuple[str, ...], body: T | None, options: Mapping[str, Any], **query: object
+        self, ids: tuple[str, ...], body: T | None, options: Mapping[str, Any] = {}
     ) -> PushOperation[T]:
         self._check(options)
-        for name, value in options.items():
-            if name != "idempotency_key":
-                query[camel_case(name)] = value
+        values = {**self.defaults, **options}
+        query = {camel_case(name): value for name, value in values.items() if name != "idempotency_key"}
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
         request = self.request(ids, query, sent, headers=key_headers(options.get("idempotency_key")))
         response = await self._caller.send(request)
@@ -155,29 +169,17 @@ class CreateUnderParent(_Write[T], method="POST", options=CreateAndSyncOptions):
         return await self._push((company_id, connection_id, parent_id), body, options)
 
 
-class Update(_Write[T], method="PUT", options=WriteOptions):
+class Update(_Write[T], method="PUT", options=UpdateOptions, defaults={"force_update": False}):
     """A change to a record in the accounting software."""
 
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        record_id: str,
-        body: T,
-        *,
-        force_update: bool = False,
-        **options: Unpack[WriteOptions],
+        self, company_id: str, connection_id: str, record_id: str, body: T, **options: Unpack[UpdateOptions]
     ) -> PushOperation[T]:
-        """Start the write of the whole record.
-
-        ``force_update`` writes even if the record has changed in the source since Codat read it.
-        """
-        return await self._push(
-            (company_id, connection_id, record_id), body, options, forceUpdate=force_update
-        )
+        """Start the write of the whole record."""
+        return await self._push((company_id, connection_id, record_id), body, options)
 
 
-class UpdateAndSync(_Write[T], method="PUT", options=SyncOptions):
+class UpdateAndSync(_Write[T], method="PUT", options=UpdateAndSyncOptions, defaults={"force_update": False}):
     """A change to a record in the accounting software, which Codat can read back once it is written."""
 
     async def __call__(
@@ -186,17 +188,10 @@ class UpdateAndSync(_Write[T], method="PUT", options=SyncOptions):
         connection_id: str,
         record_id: str,
         body: T,
-        *,
-        force_update: bool = False,
-        **options: Unpack[SyncOptions],
+        **options: Unpack[UpdateAndSyncOptions],
     ) -> PushOperation[T]:
-        """Start the write of the whole record.
-
-        ``force_update`` writes even if the record has changed in the source since Codat read it.
-        """
-        return await self._push(
-            (company_id, connection_id, record_id), body, options, forceUpdate=force_update
-        )
+        """Start the write of the whole record."""
+        return await self._push((company_id, connection_id, record_id), body, options)
 
 
 class Delete(_Write[T], method="DELETE"):
@@ -204,7 +199,7 @@ class Delete(_Write[T], method="DELETE"):
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> PushOperation[T]:
         """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id), None, {})
+        return await self._push((company_id, connection_id, record_id), None)
 
 
 class DeleteAndSync(_Write[T], method="DELETE", options=SyncOptions):
@@ -224,7 +219,7 @@ class DeleteAttachment(_Write[Attachment], method="DELETE"):
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> PushOperation[Attachment]:
         """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id, attachment_id), None, {})
+        return await self._push((company_id, connection_id, record_id, attachment_id), None)
 
 
 # --- following a write ---------------------------------------------------------------------

@@ -203,8 +203,8 @@ class _BankAccounts:
         record_id: str,
         body: models.BankAccount,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.BankAccount]:
         """A change to a record in the accounting software."""
 
@@ -250,8 +250,8 @@ class _BillCreditNotes:
         record_id: str,
         body: models.BillCreditNote,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.BillCreditNote]:
         """A change to a record in the accounting software."""
     def upload_attachment(
@@ -352,8 +352,8 @@ class _Bills:
         record_id: str,
         body: models.Bill,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Bill]:
         """A change to a record in the accounting software."""
     def delete(
@@ -456,8 +456,8 @@ class _CreditNotes:
         record_id: str,
         body: models.CreditNote,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.CreditNote]:
         """A change to a record in the accounting software."""
 
@@ -504,9 +504,9 @@ class _Customers:
         record_id: str,
         body: models.Customer,
         *,
-        force_update: bool = False,
         allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Customer]:
         """A change to a record in the accounting software, which Codat can read back once it is written."""
     def list_attachments(
@@ -739,8 +739,8 @@ class _Invoices:
         record_id: str,
         body: models.Invoice,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Invoice]:
         """A change to a record in the accounting software."""
     def delete(
@@ -1050,8 +1050,8 @@ class _PurchaseOrders:
         record_id: str,
         body: models.PurchaseOrder,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.PurchaseOrder]:
         """A change to a record in the accounting software."""
     def list_attachments(
@@ -1195,9 +1195,9 @@ class _Suppliers:
         record_id: str,
         body: models.Supplier,
         *,
-        force_update: bool = False,
         allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Supplier]:
         """A change to a record in the accounting software, which Codat can read back once it is written."""
     def list_attachments(
