@@ -4,6 +4,7 @@ The other modules of this package are private: code outside imports from here.
 """
 
 from codat_async.codec.decoding import decoder
+from codat_async.codec.one_line import on_one_line
 from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, decode_page, split_page
 from codat_async.codec.records import encode, read
 from codat_async.codec.validation import RecordKey, read_key, validator
@@ -18,6 +19,7 @@ __all__ = [
     "decode_page",
     "decoder",
     "encode",
+    "on_one_line",
     "read",
     "read_key",
     "split_page",

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async import codec
-from codat_async.bulk.plan.companies import Found
+from codat_async.bulk.plan.companies import Found, ListedCompany
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.journal import Block
@@ -18,14 +17,8 @@ from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.versions import current_lines
 from codat_async.bulk.store.writer import WriteBatch, Writer
 from codat_async.bulk.units import Unit
-from codat_async.errors import CodatError
 
 __all__ = ["write_listing"]
-
-
-class _Company(Struct, rename="camel"):
-    id: str
-    data_connections: list[Raw] | None = None
 
 
 async def write_listing(writer: Writer, directory: Directory, found: Found, chosen: Collection[str]) -> None:
@@ -60,12 +53,8 @@ class _List(Struct):
 
 
 def _lists(directory: Directory, record: bytes, chosen: Collection[str], now: datetime) -> Iterator[_List]:
-    try:
-        company = codec.read(record, _Company)
-    except CodatError:
-        # Among the failures of the run already.
-        return
-    if company.id in chosen:
+    company = ListedCompany.of(record)
+    if company is not None and company.id in chosen:
         unit = Unit("companies", company.id)
         yield _list(directory, unit, [record], read_at=now, listed=True)
         yield _list(directory, Unit("connections", company.id), company.data_connections or [], read_at=now)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw, Struct, field
 
 from codat_async import codec
@@ -15,7 +14,7 @@ from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
 from codat_async.bulk.store.state import Invalid, microseconds
 from codat_async.bulk.store.versions import version_hash
-from codat_async.codec import DECODE_ERRORS, RecordKey
+from codat_async.codec import RecordKey
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Step
@@ -163,16 +162,8 @@ def prepare_document(body: bytes, how: Preparation, *, compress: bool) -> Prepar
 def _payload(body: bytes, raws: Sequence[Raw], how: Preparation, *, compress: bool) -> bytes:
     """The records as received, one a line; only white space between their tokens is ever left out."""
     broken = b"\n" in body or b"\r" in body
-    lines = lines_of(how.head, map(_one_line, map(bytes, raws)) if broken else raws)
+    lines = lines_of(how.head, map(codec.on_one_line, raws) if broken else raws)
     return how.compress(lines) if compress and lines else lines
-
-
-def _one_line(record: bytes) -> bytes:
-    try:
-        return msgspec.json.format(record, indent=-1)
-    except DECODE_ERRORS:
-        # JSON has no line breaks inside strings.
-        return record.translate(None, b"\r\n")
 
 
 def _cut(raws: Sequence[Raw], moments: Sequence[datetime | None]) -> Sequence[datetime | None]:

@@ -4,20 +4,18 @@ import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Self
 
-import msgspec
 from msgspec import Raw, Struct, structs
 
 from codat_async import codec
 from codat_async.bulk.failures import Failure, classified
 from codat_async.client import Codat
-from codat_async.codec import DECODE_ERRORS
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 
-__all__ = ["Found", "Subject", "find_companies"]
+__all__ = ["Found", "ListedCompany", "Subject", "find_companies"]
 
 _MAX_BY_ID: Final = 20
 """Up to this many companies are requested by id; for more the list of companies is read."""
@@ -52,7 +50,7 @@ class Found(Struct):
 
     def keep(self, records: Iterable[bytes | Raw]) -> None:
         """Keep the records of companies as they were received."""
-        lines = b"\n".join(map(_one_line, map(bytes, records)))
+        lines = b"\n".join(map(codec.on_one_line, records))
         if lines:
             self.packed.append(zlib.compress(lines, 1))
 
@@ -69,6 +67,21 @@ class Found(Struct):
             failures=[each for each in self.failures if has(each[0])],
             unlinked=[each for each in self.unlinked if has(each.id)],
         )
+
+
+class ListedCompany(Struct, rename="camel"):
+    """What writing the record of a company needs of it."""
+
+    id: str
+    data_connections: list[Raw] | None = None
+
+    @classmethod
+    def of(cls, record: bytes) -> Self | None:
+        """Read a record of :meth:`Found.records`; None if it is unreadable, which is among the failures."""
+        try:
+            return codec.read(record, cls)
+        except CodatError:
+            return None
 
 
 class _Page(Struct):
@@ -206,13 +219,3 @@ def _subject(company: Company, include_unlinked: bool) -> Subject:
     chosen = linked or (books if include_unlinked else [])
     connections = tuple(each.id for each in chosen)
     return Subject(company.id, company.name, connections, bool(linked), company.redirect)
-
-
-def _one_line(record: bytes) -> bytes:
-    if b"\n" not in record and b"\r" not in record:
-        return record
-    try:
-        return msgspec.json.format(record, indent=-1)
-    except DECODE_ERRORS:
-        # JSON has no line breaks inside strings.
-        return record.translate(None, b"\r\n")
