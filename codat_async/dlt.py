@@ -13,8 +13,8 @@ The key is dlt's secret ``sources.codat.api_key``, for example the environment v
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from codat_async import codec
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
-from codat_async.bulk.plan.companies import Found, find_companies
+from codat_async.bulk.plan.companies import Found, ListedCompany, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, resolve_types
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.stream import PartialFailure
@@ -196,12 +196,12 @@ class _Reader:
             try:
                 while (part := self._loop.run(_next(parts))) is not None:
                     if isinstance(part, _Ended):
-                        key = "/".join(part.unit.ids)
+                        key = _key(part.unit)
                         watermarks.pop(key, None)
                         if part.watermark is not None:
                             watermarks[key] = part.watermark
                     else:
-                        yield _for_dlt(part, kind, structs=structs)
+                        yield _for_dlt(part, structs=structs)
             finally:
                 self._loop.run(_close(parts))
         finally:
@@ -245,16 +245,19 @@ class _Reader:
 
     async def _listed(self, kind: PullType, found: Found) -> AsyncGenerator[pa.Table | _Ended, None]:
         """The companies, or their connections, from the list of companies that was read already."""
-        now = datetime.now(UTC).replace(microsecond=0)
+        now, counts = datetime.now(UTC).replace(microsecond=0), Counter[bytes]()
         for page in found.records():
-            lines = bytearray()
+            lines, held = bytearray(), list[bytes | Raw]()
             for record in page:
-                company = codec.read(record, _Company)
+                company = ListedCompany.of(record)
+                if company is None:
+                    continue
                 records = [record] if kind.name == "companies" else company.data_connections or []
                 listed = True if kind.name == "companies" else None
                 head = head_of(Unit(kind.name, company.id), 0, whole=True, read_at=now, listed=listed)
-                lines += lines_of(head, records)
-            yield tabulate(bytes(lines), shape_of(kind)).table
+                lines += lines_of(head, map(codec.on_one_line, records))
+                held += records
+            yield _tabulated(bytes(lines), kind, held, counts)[0]
 
     async def _read(
         self,
@@ -278,9 +281,7 @@ class _Reader:
                         elif kind.scope == Scope.REPORT:
                             await self._read_report(codat, kind, unit, queue)
                         else:
-                            await self._read_list(
-                                codat, kind, unit, watermarks.get("/".join(unit.ids)), queue
-                            )
+                            await self._read_list(codat, kind, unit, watermarks.get(_key(unit)), queue)
                     except (Unauthorized, QuotaExhausted, ApiPaused):
                         raise
                     except CodatError as error:
@@ -311,10 +312,11 @@ class _Reader:
     ) -> None:
         response = await codat.send(kind.bound(codat).request(unit.ids, dict(kind.query)))
         now = datetime.now(UTC).replace(microsecond=0)
-        record = msgspec.json.format(response.body.strip(), indent=-1)
-        await queue.put(
-            tabulate(lines_of(head_of(unit, 0, whole=True, read_at=now), [record]), shape_of(kind)).table
-        )
+        # What is not JSON is a failure of the report.
+        codec.read(response.body, Raw, operation=kind.name)
+        record = codec.on_one_line(response.body.strip())
+        head = head_of(unit, 0, whole=True, read_at=now)
+        await queue.put(_tabulated(lines_of(head, [record]), kind, [record], Counter())[0])
 
     async def _read_list(
         self, codat: Codat, kind: PullType, unit: Unit, watermark: str | None, queue: "asyncio.Queue[Any]"
@@ -323,28 +325,28 @@ class _Reader:
         if watermark is not None:
             start = datetime.fromisoformat(watermark) - self._overlap
             since = f"modifiedDate>={start.isoformat(timespec='seconds')}Z"
-        head, shape = head_of(unit, 0, whole=since is None), shape_of(kind)
-        seen: set[str | None] = set()
+        head = head_of(unit, 0, whole=since is None)
         latest = None if watermark is None else datetime.fromisoformat(watermark)
-        complete = True
-        for _ in range(_PASSES):
-            rows = total = 0
+        passes, matched = _Passes(), True
+        while not passes.enough:
+            passes.begin()
             async with aclosing(self._pages(codat, kind, unit, since)) as pages:
                 async for page in pages:
                     keys = [codec.read_key(record) for record in page.records]
                     moments = [_plain(key.modified_date) for key in keys]
-                    complete = complete and None not in moments and all(key.id for key in keys)
+                    # What has no id or no date could not be matched with the changes of the next run.
+                    matched = matched and None not in moments and all(key.id for key in keys)
                     latest = max((each for each in (*moments, latest) if each is not None), default=None)
-                    seen.update(key.id for key in keys)
-                    rows, total = rows + len(keys), page.total
+                    text = lines_of(head, map(codec.on_one_line, page.records))
+                    table, names = await asyncio.to_thread(
+                        _tabulated, text, kind, page.records, passes.without_id
+                    )
                     if page.records:
-                        text = lines_of(head, map(_one_line, page.records))
-                        await queue.put((await asyncio.to_thread(tabulate, text, shape)).table)
-            if len(seen) >= total or not complete:
-                break
+                        await queue.put(table)
+                    passes.add(names, page.total)
         # A single record dated in the future would hide all changes until then.
-        reached = None if latest is None or not complete else min(latest, self._began).isoformat()
-        await queue.put(_Ended(unit, reached))
+        known = matched and passes.complete and latest is not None
+        await queue.put(_Ended(unit, min(latest, self._began).isoformat() if known and latest else None))
 
     async def _pages(
         self, codat: Codat, kind: PullType, unit: Unit, since: str | None
@@ -373,9 +375,39 @@ class _Reader:
                 yield page
 
 
-class _Company(Struct, rename="camel"):
-    id: str
-    data_connections: list[Raw] | None = None
+class _Passes:
+    """Whether all records of a list were read, whose rows may shift between its pages."""
+
+    def __init__(self) -> None:
+        self.without_id = Counter[bytes]()
+        """How often each record without an id came in this pass."""
+        self._passes = 0
+        self._seen, self._most = set[str](), 0
+        self._found, self._totals = set[str](), set[int]()
+
+    def begin(self) -> None:
+        """Begin to read the list from its first page."""
+        self._passes += 1
+        self.without_id.clear()
+        self._found, self._totals = set(), set()
+
+    def add(self, names: Iterable[str], total: int) -> None:
+        """Note the ids of a page, and how many records the list has."""
+        self._found.update(names)
+        self._seen.update(names)
+        self._totals.add(total)
+        self._most = max(self._most, total)
+
+    @property
+    def complete(self) -> bool:
+        """Whether this pass has all records, or the passes together as many as there ever were."""
+        steady = len(self._totals) == 1 and len(self._found) >= max(self._totals)
+        return bool(self._totals) and (steady or len(self._seen) >= self._most)
+
+    @property
+    def enough(self) -> bool:
+        """Whether not to read the list again."""
+        return self.complete or self._passes >= _PASSES
 
 
 async def _next(parts: AsyncGenerator[pa.Table | _Ended, None]) -> pa.Table | _Ended | None:
@@ -384,6 +416,11 @@ async def _next(parts: AsyncGenerator[pa.Table | _Ended, None]) -> pa.Table | _E
 
 async def _close(parts: AsyncGenerator[pa.Table | _Ended, None]) -> None:
     await parts.aclose()
+
+
+def _key(unit: Unit) -> str:
+    """The key of a list in dlt's state, whatever the case of the company's id."""
+    return "/".join((unit.company.lower(), *unit.ids[1:]))
 
 
 def _plain(moment: datetime | None) -> datetime | None:
@@ -396,11 +433,6 @@ def _plain(moment: datetime | None) -> datetime | None:
         return None
 
 
-def _one_line(record: Raw) -> bytes | Raw:
-    text = bytes(record)
-    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else record
-
-
 # --- tables as dlt takes them ----------------------------------------------------------------
 
 
@@ -410,10 +442,31 @@ def _takes_structs() -> bool:
     return destination is not None and bool(destination.capabilities().supports_nested_types)
 
 
-def _for_dlt(table: pa.Table, kind: PullType, *, structs: bool) -> pa.Table:
-    table = table.drop_columns(["n", "whole"])
-    if "id" in shape_of(kind).key:
-        table = _with_ids(table)
+def _tabulated(
+    lines: bytes, kind: PullType, records: Sequence[bytes | Raw], without_id: Counter[bytes]
+) -> tuple[pa.Table, list[str]]:
+    """The table of the lines of these records, and their ids, also for those without: a key is not null.
+
+    ``without_id`` has how often each record without an id came before: equal ones are several records.
+    """
+    shape = shape_of(kind)
+    table = tabulate(lines, shape).table.drop_columns(["n", "whole"])
+    has_ids = "id" in shape.key
+    held: list[str | None] = table.column("id").to_pylist() if has_ids else [None] * len(records)
+    ids = [each or "" for each in held]
+    if all(ids):
+        return table, ids
+    for place, record in enumerate(records):
+        if not ids[place]:
+            digest = sha256(record).digest()
+            without_id[digest] += 1
+            ids[place] = f"without id {digest.hex()[:32]} {without_id[digest]}"
+    if has_ids:
+        table = table.set_column(table.schema.get_field_index("id"), "id", pa.array(ids, pa.string()))
+    return table, ids
+
+
+def _for_dlt(table: pa.Table, *, structs: bool) -> pa.Table:
     if not structs:
         for place, column in enumerate(table.schema):
             if pa.types.is_nested(column.type):
@@ -421,16 +474,3 @@ def _for_dlt(table: pa.Table, kind: PullType, *, structs: bool) -> pa.Table:
                 texts = [None if value is None else _encode(value).decode() for value in values]
                 table = table.set_column(place, column.name, pa.array(texts, pa.string()))
     return table
-
-
-def _with_ids(table: pa.Table) -> pa.Table:
-    """The table with an id for each record: a merge key must not be null."""
-    ids = table.column("id").to_pylist()
-    if all(ids):
-        return table
-    for number, identifier in enumerate(ids):
-        if not identifier:
-            row = table.slice(number, 1).to_pylist()
-            ids[number] = f"without id {sha256(_encode(row)).hexdigest()[:32]}"
-    place = table.schema.get_field_index("id")
-    return table.set_column(place, "id", pa.array(ids, pa.string()))

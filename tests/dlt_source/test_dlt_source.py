@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from aiohttp import web
 
 dlt = pytest.importorskip("dlt")
 
@@ -293,3 +294,132 @@ def test_records_without_an_id_are_kept(served: Server, pipeline: Pipelines, tmp
     made.run(source(served))
     found = rows(tmp_path / "books.duckdb", "select customer_name, id[:10] from codat.customers order by all")
     assert found == [("Customer 1", "without id"), ("Customer 2", "without id")]
+
+
+ODD = (
+    *("not a date", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "0000-00-00T00:00:00Z"),
+    *("", "2024-13-45T00:00:00Z", "10000-01-01T00:00:00Z", None, 5),
+)
+INVALID = (
+    b'{"id":5,"modifiedDate":"2024-01-01T00:00:00Z","totalAmount":1}',
+    b'{"id":null,"totalAmount":1}',
+    b'{"id":null,"totalAmount":1}',
+    b'{"id":"","totalAmount":2}',
+    b'{"id":["a"],"totalAmount":1}',
+    b'{"id":"high\\ud800",\n"totalAmount":1}',
+    b'{"id":"unknown","note":"\\ud800",\r\n"totalAmount":1}',
+    b'{"id":"wrong","totalAmount":"x"}',
+    b"[1]",
+    b"7",
+)
+
+
+def test_odd_and_invalid_records_are_rows(served: Server, pipeline: Pipelines, tmp_path: Path) -> None:
+    """Dates that are none, records that no model accepts, equal ones without an id."""
+    dated = [payment(f"d{place}", "1", date=each) for place, each in enumerate(ODD)]
+    modified = [payment(f"m{place}", "1", modifiedDate=each) for place, each in enumerate(ODD)]
+    records = [*dated, *modified, *INVALID]
+    served.hook = lambda path, query: page_of(records, query) if path.endswith("/payments") else None
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "dlt.duckdb")))
+    for _ in range(2):
+        made.run(source(served, "payments", page_size=7))
+
+    async def pull() -> None:
+        async with Codat("key", base_url=served.base_url, limits=FREE) as codat:
+            await bulk.pull(codat, tmp_path / "pull", options=bulk.PullOptions(types=["payments"]))
+
+    asyncio.run(pull())
+    bulk.convert(tmp_path / "pull", duckdb=tmp_path / "own.duckdb")
+    columns = "total_amount, date, modified_date, raw_json"
+    query = f"select if(id like 'without id %', '', coalesce(id, '')), {columns} from {{}} order by all"
+    own = rows(tmp_path / "own.duckdb", query.format("payments"))
+    assert rows(tmp_path / "dlt.duckdb", query.format("codat.payments")) == own
+    assert len(own) == len(records)
+
+
+def page_of(records: list[bytes], query: dict[str, str], *, total: int | None = None) -> web.Response:
+    """A page of a list whose records need not be JSON that can be read."""
+    number, size = int(query["page"]), int(query["pageSize"])
+    shown = records[(number - 1) * size : number * size]
+    links = b'{"next":{"href":"/x?page=%d"}}' % (number + 1) if number * size < len(records) else b"{}"
+    tail = b'],"pageNumber":%d,"pageSize":%d,"totalResults":%d,"_links":%s}' % (
+        number, size, len(records) if total is None else total, links,
+    )  # fmt: skip
+    return web.Response(body=b'{"results":[' + b",".join(shown) + tail, content_type="application/json")
+
+
+def test_a_record_that_is_removed_hides_no_other(served: Server, pipeline: Pipelines, tmp_path: Path) -> None:
+    """While a list is read the rows behind it move up, so that one is between two pages."""
+    records = [payment(f"p{number}", "1") for number in range(10)]
+    asked: list[str] = []
+
+    def shrink(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/payments"):
+            return None
+        asked.append(query["page"])
+        answer = page_of(records, query)
+        if len(asked) == 1:
+            del records[0]
+        return answer
+
+    served.hook = shrink
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "dlt.duckdb")))
+    made.run(source(served, "payments", page_size=5))
+    assert len(rows(tmp_path / "dlt.duckdb", "select id from codat.payments")) == 10
+    assert asked == ["1", "2", "1", "2"]
+
+
+def test_a_list_that_was_not_read_to_its_end_is_read_whole_again(
+    served: Server, pipeline: Pipelines, tmp_path: Path
+) -> None:
+    """The API counts a record that it does not send: the next run does not only ask for what changed."""
+    queries: list[str | None] = []
+
+    def short(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/payments"):
+            return None
+        queries.append(query.get("query"))
+        return page_of([payment("p1", "1")], query, total=2)
+
+    served.hook = short
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "books.duckdb")))
+    for _ in range(2):
+        made.run(source(served, "payments"))
+    assert queries == [None] * 6
+
+
+def test_the_case_of_a_company_does_not_matter(served: Server, pipeline: Pipelines, tmp_path: Path) -> None:
+    """Neither of those that are named, nor of the id that the state has."""
+    served.companies = [f"abcdef{number:02}" for number in range(21)]
+    served.put("customers", [customer(1)])
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "books.duckdb")))
+    made.run(source(served, companies=[each.upper() for each in served.companies]))
+    assert loaded(made) == {"customers": 21}
+    served.companies = [each.upper() for each in served.companies]
+    served.requests.clear()
+    made.run(source(served))
+    assert {"query" in query for _, query in served.data_requests()} == {True}
+
+
+def test_companies_and_reports_that_are_unreadable_stop_nothing(
+    served: Server, pipeline: Pipelines, tmp_path: Path
+) -> None:
+    """Each is a failure, and the others are loaded."""
+    good, broken = served._company(COMPANY), b'{"id":"z",\n"name":"\\ud800"}'
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if path == "/companies":
+            return page_of([good, b'{"id":5,"name":[1]}', broken, b"7"], query)
+        return web.Response(body=b"<html>") if path.endswith("balanceSheet") else None
+
+    served.hook = hook
+    failed: list[str] = []
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "books.duckdb")))
+    made.run(
+        source(
+            served, "companies", "balance_sheet", on_failure=lambda unit, failure: failed.append(str(unit))
+        )
+    )
+    found = rows(tmp_path / "books.duckdb", "select id from codat.companies order by id")
+    assert found == [(COMPANY,), ("5",), ("z",)]
+    assert [each for each in failed if each.startswith(COMPANY)] == [f"{COMPANY}/balance_sheet"]
