@@ -159,6 +159,8 @@ def _merged(found: list[Inventory], shards: int | None, missing: list[int]) -> I
         damaged=[line for each in found for line in each.damaged],
         absent=[absent for each in found for absent in each.absent],
         forgotten=sum(each.forgotten for each in found),
+        events=sum(each.events for each in found),
+        troubles=[trouble for each in found for trouble in each.troubles],
         process=next((each.process for each in found if each.process is not None), None),
         shards=shards,
         missing_shards=missing,

@@ -13,6 +13,7 @@ from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions, Shard
 from codat_async.bulk.shards import pull_directories, shard_of
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.events import EventStore, SyncTrouble
 from codat_async.bulk.store.sealed import sealed_files
 
 COMPANIES = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(12)]
@@ -60,6 +61,17 @@ def figures(found: bulk.Inventory) -> object:
     }
     groups = [(group.kind, group.count, group.types) for group in found.failures]
     return found.outcome, types, groups, found.forgotten, len(found.absent)
+
+
+def test_events_of_all_shards_are_in_the_status(pulled: Path) -> None:
+    """Those that wait, and the troubles that others named."""
+    for number, path in enumerate(pull_directories(pulled / "four")):
+        store = EventStore(path)
+        store.put(f"m{number}", b"{}")
+        store.note([SyncTrouble(COMPANIES[number], "bills", "MapError", "", "2026-01-01T00:00:00+00:00")])
+        store.close()
+    found = bulk.status(pulled / "four")
+    assert (found.events, [each.company for each in found.troubles]) == (SHARDS, COMPANIES[:SHARDS])
 
 
 def test_status_is_that_of_one_pull(pulled: Path) -> None:
