@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.arrow import Block
-from codat_async.bulk.sinks.duckdb_file import close_database, open_database, private_files, quoted
+from codat_async.bulk.sinks.duckdb_file import close_database, open_database, private_files
 from codat_async.bulk.sinks.errors import SinkError, first_line
 from codat_async.bulk.sinks.nested import nested_tables, view_of
 from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.sinks.sql import quoted
 from codat_async.bulk.sinks.statements import STATEMENT_LINES, is_statement, statement_lines
 from codat_async.bulk.store.sealed import AsOf, SealedFile
 

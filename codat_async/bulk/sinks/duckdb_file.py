@@ -14,11 +14,12 @@ import duckdb
 from codat_async.bulk.plan.data_types import pull_types
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError, first_line
 from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.sinks.sql import literal
 from codat_async.bulk.sinks.statements import STATEMENT_LINES, statement_schema
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.layout import check_local
 
-__all__ = ["close_database", "literal", "open_database", "private_files", "quoted"]
+__all__ = ["close_database", "open_database", "private_files"]
 
 VERSION: Final = 3
 """Of the tables that this module keeps in the file."""
@@ -112,13 +113,3 @@ def private_files() -> Iterator[None]:
 
 def _spill(path: Path) -> Path:
     return path.with_name(f"{path.name}.tmp")
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """A text as SQL takes it."""
-    return "'" + value.replace("'", "''") + "'"

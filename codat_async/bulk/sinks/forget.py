@@ -21,6 +21,7 @@ from codat_async.bulk.sinks.parquet import (
 )
 from codat_async.bulk.sinks.records import Counts
 from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.sinks.sql import literal, quoted
 from codat_async.bulk.sinks.statements import STATEMENT_LINES
 from codat_async.bulk.sinks.tables import Table
 from codat_async.bulk.store.disk import open_private, publish
@@ -158,7 +159,7 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
 
 def _delete(database: "duckdb.DuckDBPyConnection", companies: Sequence[str]) -> int:
     """Delete the rows of companies, and mark the file if there were any: it is to be copied."""
-    from codat_async.bulk.sinks.duckdb_file import private_files, quoted
+    from codat_async.bulk.sinks.duckdb_file import private_files
 
     held = {str(name) for (name,) in database.execute("select table_name from duckdb_tables()").fetchall()}
     wanted = [[each.lower() for each in companies]]
@@ -187,7 +188,7 @@ def _is_marked(database: "duckdb.DuckDBPyConnection") -> bool:
 
 
 def _copy(database: "duckdb.DuckDBPyConnection", part: Path) -> None:
-    from codat_async.bulk.sinks.duckdb_file import literal, private_files, quoted
+    from codat_async.bulk.sinks.duckdb_file import private_files
 
     part.unlink(missing_ok=True)
     row = database.execute("select current_database()").fetchone()

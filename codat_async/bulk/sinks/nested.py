@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.schema import shape_of
+from codat_async.bulk.sinks.sql import quoted
 
 __all__ = ["Nested", "nested_tables", "singular", "unnested", "view_of"]
 
@@ -111,21 +112,17 @@ def unnested(table: pa.Table, nested: Nested) -> pa.Table:
 
 def view_of(nested: Nested, table: str) -> str:
     """The query of the same rows in DuckDB, from a table or view with the parents' columns."""
-    keys = ", ".join(f"{_quoted(source)} as {_quoted(column)}" for source, column in nested.keys)
-    names = ", ".join(_quoted(column) for _, column in nested.keys)
-    below = f"from {_quoted(table)}"
+    keys = ", ".join(f"{quoted(source)} as {quoted(column)}" for source, column in nested.keys)
+    names = ", ".join(quoted(column) for _, column in nested.keys)
+    below = f"from {quoted(table)}"
     item = ""
     for number, (level, ordinal) in enumerate(zip(nested.levels, nested.ordinals, strict=True)):
-        path = item + ".".join(map(_quoted, level))
-        chosen = keys if not number else ", ".join([names, *map(_quoted, nested.ordinals[:number])])
+        path = item + ".".join(map(quoted, level))
+        chosen = keys if not number else ", ".join([names, *map(quoted, nested.ordinals[:number])])
         below = (
             f"from (select {chosen}, unnest({path}) as item,"
-            f" generate_subscripts({path}, 1) as {_quoted(ordinal)} {below})"
+            f" generate_subscripts({path}, 1) as {quoted(ordinal)} {below})"
         )
         item = "item."
-    fields = ", ".join(f"item.{_quoted(source)} as {_quoted(column)}" for source, column in nested.fields)
-    return f"select {names}, {', '.join(map(_quoted, nested.ordinals))}, {fields} {below}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    fields = ", ".join(f"item.{quoted(source)} as {quoted(column)}" for source, column in nested.fields)
+    return f"select {names}, {', '.join(map(quoted, nested.ordinals))}, {fields} {below}"

@@ -18,9 +18,19 @@ from codat_async.bulk.sinks.tables import Table
 from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.sealed import SealedFile
 
-__all__ = ["ParquetWriter", "empty_lists", "is_converted", "parquet_file", "parquet_files", "remove_obsolete"]
+__all__ = [
+    "GROUP_ROWS",
+    "ParquetWriter",
+    "empty_lists",
+    "is_converted",
+    "parquet_file",
+    "parquet_files",
+    "remove_obsolete",
+    "source_of",
+]
 
-_GROUP_ROWS: Final = 122_880
+GROUP_ROWS: Final = 122_880
+"""Rows of a group at most, which a reader has in memory at once."""
 _GROUP_BYTES: Final = 64 * 1024 * 1024
 _SOURCE: Final = b"codat_async.source"
 _EMPTY: Final = b"codat_async.empty_lists"
@@ -51,6 +61,12 @@ def is_converted(target: Path, file: SealedFile, schema: pa.Schema) -> bool:
             return metadata.get(_SOURCE) == _source(file) and opened.schema_arrow.equals(schema)
     except (pa.ArrowInvalid, OSError):
         return False
+
+
+def source_of(target: Path) -> str:
+    """What a Parquet file says of the raw file that it was made of; empty if it says nothing."""
+    source: bytes = (pq.read_metadata(target).metadata or {}).get(_SOURCE, b"")
+    return source.decode()
 
 
 def empty_lists(target: Path) -> list[list[Any]]:
@@ -103,7 +119,7 @@ class ParquetWriter:
         self._group.append(table)
         self._rows += table.num_rows
         self._bytes += table.nbytes
-        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+        if self._rows >= GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             with self._failing():
                 self._write()
 

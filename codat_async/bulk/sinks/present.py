@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.current import current_tables
 from codat_async.bulk.sinks.errors import SinkError, first_line
-from codat_async.bulk.sinks.parquet import parquet_files
+from codat_async.bulk.sinks.parquet import GROUP_ROWS, parquet_files, source_of
 from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.sinks.statements import STATEMENT_LINES
 from codat_async.bulk.sinks.tables import Table, derived_tables, own_table
@@ -27,7 +27,6 @@ __all__ = ["present_folder", "write_present"]
 
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
-_GROUP_ROWS: Final = 122_880
 _SORTED_BYTES: Final = 128 * 1024 * 1024
 """What is sorted in memory at once, uncompressed."""
 _MOST_PARTS: Final = 200
@@ -81,14 +80,8 @@ def _file_name(table: Table, kind: PullType) -> str:
 
 def _digest(paths: Sequence[Path]) -> bytes:
     """What the files were made of, which changes with them."""
-    sources = [
-        (path.name, (pq.read_metadata(path).metadata or {}).get(b"codat_async.source")) for path in paths
-    ]
-    return (
-        sha256(msgspec.json.encode([(name, (source or b"").decode()) for name, source in sources]))
-        .hexdigest()
-        .encode()
-    )
+    sources = [(path.name, source_of(path)) for path in paths]
+    return sha256(msgspec.json.encode(sources)).hexdigest().encode()
 
 
 def _is_present(path: Path, metadata: dict[bytes, bytes], table: Table) -> bool:
@@ -115,7 +108,7 @@ class _Writer:
 
     def add(self, records: pa.Table) -> None:
         """Add the rows of records, which are sorted."""
-        self._writer.write_table(self._table.rows(records), row_group_size=_GROUP_ROWS)
+        self._writer.write_table(self._table.rows(records), row_group_size=GROUP_ROWS)
 
     def __enter__(self) -> "_Writer":
         return self

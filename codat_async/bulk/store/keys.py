@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Iterable
 from typing import Final
 
+from codat_async.bulk.units import Unit
+
 __all__ = ["Keys", "pack_keys", "types_in", "unpack_keys"]
 
 _CACHED: Final = 20_000
@@ -72,6 +74,10 @@ class Keys:
                 self._places = {("", ""): 0}
             key = self._places[connection, account] = int(row[0])
         return key
+
+    def of(self, unit: Unit) -> tuple[int, int, int]:
+        """The key of a list: of its company, type and place."""
+        return self.company(unit.company), self.type(unit.type), self.place(unit.connection, unit.parent)
 
     def _make(self, table: str, column: str, value: str) -> int:
         # Looked up first: an insert that does nothing still takes the lock for writing.

@@ -17,7 +17,7 @@ from codat_async.bulk.store.state import (
 )
 from codat_async.bulk.units import Unit
 
-__all__ = ["SCHEMA", "Ending", "ListRow", "Lists"]
+__all__ = ["IS_OPEN", "SCHEMA", "Ending", "ListRow", "Lists"]
 
 SCHEMA: Final = """
 create table places (
@@ -35,7 +35,8 @@ create table lists (
 create index open_lists on lists (company, type, place) where state in (0, 1, 4);
 create index lost_lists on lists (type) where lost <> 0;
 """
-_OPEN: Final = "state in (0, 1, 4)"
+IS_OPEN: Final = "state in (0, 1, 4)"
+"""The condition of a list with work left to do, of which there is an index."""
 _LOSE: Final = (
     "update lists set lost = 1, watermark = null, overlap = null, token = null, file = 0, progress = null,"
     " state = case when state = 3 then 3 else 0 end, run = case when state = 2 then 0 else run end"
@@ -85,7 +86,7 @@ class Lists:
     def row(self, unit: Unit) -> dict[str, Any] | None:
         """All columns of a list."""
         cursor = self._db.execute(
-            "select * from lists where company = ? and type = ? and place = ?", self._key(unit)
+            "select * from lists where company = ? and type = ? and place = ?", self._keys.of(unit)
         )
         found = cursor.fetchone()
         names = [each[0] for each in cursor.description]
@@ -97,7 +98,7 @@ class Lists:
             "insert into lists (company, type, place, state, run, n, progress) values (?, ?, ?, ?, ?, ?, ?)"
             " on conflict do update set state = excluded.state, run = excluded.run,"
             " progress = excluded.progress",
-            (*self._key(unit), state.state, run.key, 0, pack_state(state)),
+            (*self._keys.of(unit), state.state, run.key, 0, pack_state(state)),
         )
 
     def skip(self, run: Run, unit: Unit) -> None:
@@ -106,7 +107,7 @@ class Lists:
             "insert into lists (company, type, place, state, run, read_at) values (?, ?, ?, 3, ?, ?)"
             " on conflict do update set state = 3, run = excluded.run, read_at = excluded.read_at,"
             " lost = 0, token = null, progress = null",
-            (*self._key(unit), run.key, now()),
+            (*self._keys.of(unit), run.key, now()),
         )
 
     def finish(self, run: Run, unit: Unit, state: UnitState, ending: Ending) -> None:
@@ -123,7 +124,7 @@ class Lists:
             " token = :token, overlap = :overlap, lost = case when :whole then 0 else lost end,"
             " progress = null",
             {
-                **dict(zip(("company", "type", "place"), self._key(unit), strict=True)),
+                **dict(zip(("company", "type", "place"), self._keys.of(unit), strict=True)),
                 "run": run.key,
                 "n": state.n,
                 "whole": whole,
@@ -138,16 +139,12 @@ class Lists:
             },
         )
 
-    def _key(self, unit: Unit) -> tuple[int, int, int]:
-        keys = self._keys
-        return keys.company(unit.company), keys.type(unit.type), keys.place(unit.connection, unit.parent)
-
     def confirm(self, run: Run, unit: Unit, ending: Ending) -> None:
         """Store what the next reading needs, now that it is known that no sync came between."""
         self._db.execute(
             "update lists set token = ?, watermark = ?, overlap = ?, file = ?"
             " where company = ? and type = ? and place = ? and run = ? and state in (2, 3) and lost = 0",
-            (ending.token, ending.watermark, ending.overlap, ending.file, *self._key(unit), run.key),
+            (ending.token, ending.watermark, ending.overlap, ending.file, *self._keys.of(unit), run.key),
         )
 
     # --- readers ---------------------------------------------------------------------------
@@ -185,7 +182,7 @@ class Lists:
         chosen = ""
         if types is not None:
             chosen = f" and (1 << l.type) & {types} <> 0 and l.company in (select company from wanted)"
-        return self.rows(f"l.{_OPEN} and l.state = 4{chosen}")
+        return self.rows(f"l.{IS_OPEN} and l.state = 4{chosen}")
 
     def sums(self) -> Iterator[tuple[Any, ...]]:
         """By type: companies, lists, records, first and last reading, open, failed, skipped, lost."""
@@ -226,7 +223,7 @@ class Lists:
             progress is not None and unpack_state(progress).file == file
             for company in unpack_keys(companies)
             for (progress,) in self._db.execute(
-                f"select progress from lists where company = ? and {_OPEN}", (company,)
+                f"select progress from lists where company = ? and {IS_OPEN}", (company,)
             ).fetchall()
         )
 

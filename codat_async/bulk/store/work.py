@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from codat_async.bulk.store.keys import Keys, types_in
+from codat_async.bulk.store.lists import IS_OPEN
 from codat_async.bulk.store.state import (
     EVENTS,
     OPEN,
@@ -32,7 +33,6 @@ create table asked (
 ) without rowid;
 create index queued_companies on asked (run, company) where queued <> 0;
 """
-_OPEN: Final = "state in (0, 1, 4)"
 _EVENTS: Final = f"select key from runs where mode = '{EVENTS}'"
 _PAGE: Final = 500
 Choose: TypeAlias = Callable[[Unit, Known], Choice]
@@ -111,7 +111,7 @@ class Work:
         Returns how many, by type.
         """
         rows = self._db.execute(
-            f"update lists set run = :run where {_OPEN} and (run = 0 or run in ({_EVENTS}))"
+            f"update lists set run = :run where {IS_OPEN} and (run = 0 or run in ({_EVENTS}))"
             " and (1 << type) & :types <> 0"
             " and company in (select company from wanted) returning type",
             {"run": run.key, "types": types},
@@ -137,7 +137,7 @@ class Work:
             "select max(run) from ("
             " select a.run from asked a where a.queued <> 0 and a.queued & :types <> 0"
             " and a.company in (select company from wanted)"
-            f" union all select run from lists where {_OPEN} and state in ({states}) and run > 0"
+            f" union all select run from lists where {IS_OPEN} and state in ({states}) and run > 0"
             " and (1 << type) & :types <> 0 and company in (select company from wanted))"
             f" where run not in ({_EVENTS})",
             {"types": types},
@@ -245,7 +245,7 @@ class Work:
                 self._db.execute(
                     "update lists set state = 3, run = ?, token = null, progress = null"
                     " where company = ? and type = ? and place = ?",
-                    (run.key, *self._key(unit)),
+                    (run.key, *self._keys.of(unit)),
                 )
             return
         watermark = None if row is None or row["lost"] or choice.whole else row["watermark"]
@@ -258,16 +258,12 @@ class Work:
             "insert into lists (company, type, place, state, run, progress) values (?, ?, ?, 0, ?, ?)"
             " on conflict do update set state = 0, run = excluded.run,"
             " progress = excluded.progress",
-            (*self._key(unit), run.key, pack_state(state)),
+            (*self._keys.of(unit), run.key, pack_state(state)),
         )
         found.opened.append(Opened(unit, state, before, 0 if row is None else row["rows"]))
 
-    def _key(self, unit: Unit) -> tuple[int, int, int]:
-        keys = self._keys
-        return keys.company(unit.company), keys.type(unit.type), keys.place(unit.connection, unit.parent)
-
     def _row(self, unit: Unit) -> dict[str, Any] | None:
-        return self._select("l.company = ? and l.type = ? and l.place = ?", self._key(unit)).get(unit)
+        return self._select("l.company = ? and l.type = ? and l.place = ?", self._keys.of(unit)).get(unit)
 
     def _rows(self, company: str) -> dict[Unit, dict[str, Any]]:
         return self._select("l.company = ?", (self._keys.company(company),))
@@ -297,7 +293,7 @@ class Work:
             "select l.company, l.type, l.place, c.id, p.connection, p.account,"
             " l.watermark, l.overlap, l.file, l.progress"
             " from lists l join companies c on c.key = l.company join places p on p.key = l.place"
-            f" where l.{_OPEN} and l.state in ({', '.join(map(str, states))}) and l.run = :run"
+            f" where l.{IS_OPEN} and l.state in ({', '.join(map(str, states))}) and l.run = :run"
             " and (l.company, l.type, l.place) > (:company, :type, :place)"
             " and (1 << l.type) & :types <> 0 and l.company in (select company from wanted)"
             " order by l.company, l.type, l.place limit :limit",
@@ -321,7 +317,7 @@ class Work:
         """The types of a company, of those given as bits, that have lists which are not read yet."""
         key = self._keys.company(company)
         rows = self._db.execute(
-            f"select distinct type from lists where company = ? and {_OPEN} and (1 << type) & ? <> 0",
+            f"select distinct type from lists where company = ? and {IS_OPEN} and (1 << type) & ? <> 0",
             (key, types),
         ).fetchall()
         masks = self._db.execute("select queued & ? from asked where company = ?", (types, key)).fetchall()
@@ -335,7 +331,7 @@ class Work:
             wanted = " and company in (select company from wanted)"
             where = f"{wanted} and (1 << type) & {types} <> 0"
         opened, failed = self._db.execute(
-            f"select count(*), coalesce(sum(state = 4), 0) from lists where {_OPEN}{where}"
+            f"select count(*), coalesce(sum(state = 4), 0) from lists where {IS_OPEN}{where}"
         ).fetchone()
         masks = self._db.execute(f"select queued from asked where queued <> 0{wanted}")
         chosen = -1 if types is None else types
@@ -354,7 +350,7 @@ class Work:
     def unfinished(self, run: Run) -> bool:
         """Whether a run has work left."""
         row = self._db.execute(
-            f"select exists (select 1 from lists where {_OPEN} and run = :run)"
+            f"select exists (select 1 from lists where {IS_OPEN} and run = :run)"
             " or exists (select 1 from asked where queued <> 0 and run = :run)",
             {"run": run.key},
         ).fetchone()
