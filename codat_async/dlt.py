@@ -14,7 +14,7 @@ The key is dlt's secret ``sources.codat.api_key``, for example the environment v
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -25,6 +25,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from codat_async import codec
+from codat_async.bulk.extract.workers import Workers
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Found, ListedCompany, find_companies
@@ -268,58 +269,43 @@ class _Reader:
         failures: list[tuple[Unit | str, Failure]],
     ) -> AsyncGenerator[pa.Table | _Ended, None]:
         """The tables of all lists of a type, several of them read at once."""
-        queue: asyncio.Queue[pa.Table | _Ended | Exception | None] = asyncio.Queue(self._at_once)
 
-        async def work() -> None:
+        async def read(unit: Unit) -> None:
             try:
-                while units:
-                    unit = units.popleft()
-                    try:
-                        if kind.scope == Scope.ACCOUNT and not unit.parent:
-                            ids = await account_ids(codat, unit, page_size=self._page_size)
-                            units.extendleft(replace(unit, parent=each) for each in reversed(ids))
-                        elif kind.scope == Scope.REPORT:
-                            await self._read_report(codat, kind, unit, queue)
-                        else:
-                            await self._read_list(codat, kind, unit, watermarks.get(_key(unit)), queue)
-                    except (Unauthorized, QuotaExhausted, ApiPaused):
-                        raise
-                    except CodatError as error:
-                        if (failure := classified(error)).kind != UNSUPPORTED:
-                            failures.append((unit, failure))
-            except Exception as error:
-                await queue.put(error)
-            await queue.put(None)
-
-        workers = [asyncio.create_task(work()) for _ in range(self._at_once)]
-        left = len(workers)
-        try:
-            while left:
-                item = await queue.get()
-                if item is None:
-                    left -= 1
-                elif isinstance(item, Exception):
-                    raise item
+                if kind.scope == Scope.ACCOUNT and not unit.parent:
+                    ids = await account_ids(codat, unit, page_size=self._page_size)
+                    units.extendleft(replace(unit, parent=each) for each in reversed(ids))
+                elif kind.scope == Scope.REPORT:
+                    await workers.put(await self._read_report(codat, kind, unit))
                 else:
-                    yield item
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+                    await self._read_list(codat, kind, unit, watermarks.get(_key(unit)), workers.put)
+            except (Unauthorized, QuotaExhausted, ApiPaused):
+                raise
+            except CodatError as error:
+                if (failure := classified(error)).kind != UNSUPPORTED:
+                    failures.append((unit, failure))
 
-    async def _read_report(
-        self, codat: Codat, kind: PullType, unit: Unit, queue: "asyncio.Queue[Any]"
-    ) -> None:
+        workers = Workers[pa.Table | _Ended](self._at_once, lambda: read(units.popleft()) if units else None)
+        async with aclosing(workers.results()) as parts:
+            async for part in parts:
+                yield part
+
+    async def _read_report(self, codat: Codat, kind: PullType, unit: Unit) -> pa.Table:
         response = await codat.send(kind.bound(codat).request(unit.ids, dict(kind.query)))
         now = datetime.now(UTC).replace(microsecond=0)
         # What is not JSON is a failure of the report.
         codec.read(response.body, Raw, operation=kind.name)
         record = codec.on_one_line(response.body.strip())
         head = head_of(unit, 0, whole=True, read_at=now)
-        await queue.put(_tabulated(lines_of(head, [record]), kind, [record], Counter())[0])
+        return _tabulated(lines_of(head, [record]), kind, [record], Counter())[0]
 
     async def _read_list(
-        self, codat: Codat, kind: PullType, unit: Unit, watermark: str | None, queue: "asyncio.Queue[Any]"
+        self,
+        codat: Codat,
+        kind: PullType,
+        unit: Unit,
+        watermark: str | None,
+        put: Callable[[pa.Table | _Ended], Awaitable[None]],
     ) -> None:
         since = None
         if watermark is not None:
@@ -342,11 +328,11 @@ class _Reader:
                         _tabulated, text, kind, page.records, passes.without_id
                     )
                     if page.records:
-                        await queue.put(table)
+                        await put(table)
                     passes.add(names, page.total)
         # A single record dated in the future would hide all changes until then.
         known = matched and passes.complete and latest is not None
-        await queue.put(_Ended(unit, min(latest, self._began).isoformat() if known and latest else None))
+        await put(_Ended(unit, min(latest, self._began).isoformat() if known and latest else None))
 
     async def _pages(
         self, codat: Codat, kind: PullType, unit: Unit, since: str | None

@@ -20,6 +20,7 @@ from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageR
 from codat_async.bulk.extract.marks import Marks
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import following
+from codat_async.bulk.extract.workers import Job, Workers
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject, find_companies
@@ -70,7 +71,6 @@ class _Ready(Struct):
     """On the last batch: what the next reading needs if this one is confirmed, and if it is not."""
 
 
-_Item: TypeAlias = "_Ready | Exception | None"
 _OnFailure: TypeAlias = Callable[[Unit | str, Failure], object]
 
 
@@ -90,8 +90,9 @@ async def records(
     """Read lists of many companies concurrently, and yield one batch per page.
 
     ``companies`` are ids (None for all linked ones), ``types`` names of data types (None for all).
-    ``units_at_once`` lists are read concurrently. At most ``memory`` bytes of pages and one batch for
-    each of those lists are read ahead, so a slow consumer slows down the reading.
+    ``units_at_once`` lists are read concurrently, of one company or of several. Their batches come as
+    they are read, those of each list in the order of its pages. At most ``memory`` bytes of pages and
+    one batch for each of those lists are read ahead, so a slow consumer slows down the reading.
 
     The consumer acknowledges a batch by asking for the next one. With ``checkpoint``, the path of a
     file, an interrupted reading is resumed: acknowledged batches are not yielded again, the one
@@ -137,7 +138,7 @@ async def records(
 
 
 class _Reading:
-    """The tasks that read lists, and the queue between them and the consumer."""
+    """The lists that are read, several at once, and what the consumer has of them."""
 
     def __init__(
         self, codat: Codat, kinds: list[PullType], page_size: int, units_at_once: int, memory: int
@@ -148,7 +149,7 @@ class _Reading:
         self._page_size = page_size
         self._at_once = units_at_once
         self._reader = PageReader(memory)
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(units_at_once)
+        self._workers = Workers[_Ready](units_at_once, self._next_job)
         self._started: set[Unit] = set()
         """The lists of which a page was read: a 404 later does not mean that they are unsupported."""
         self._units: deque[tuple[Opened, _Visit | None]] = deque()
@@ -240,35 +241,14 @@ class _Reading:
 
     # --- lists -----------------------------------------------------------------------------
 
-    async def items(self) -> AsyncGenerator[_Ready, None]:
-        workers = [asyncio.create_task(self._read_units()) for _ in range(self._at_once)]
-        left = len(workers)
-        try:
-            while left:
-                item = await self._queue.get()
-                if item is None:
-                    left -= 1
-                elif isinstance(item, Exception):
-                    raise item
-                else:
-                    yield item
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+    def items(self) -> AsyncGenerator[_Ready, None]:
+        """The batches of all lists, those of each list in the order of its pages."""
+        return self._workers.results()
 
-    async def _read_units(self) -> None:
-        try:
-            while self._units or self._subjects:
-                if self._subjects and len(self._units) < self._at_once:
-                    await self._enter(self._subjects.popleft())
-                else:
-                    opened, visit = self._units.popleft()
-                    await self._read_unit(opened, visit)
-                    await self._leave(visit)
-        except Exception as error:
-            await self._queue.put(error)
-        await self._queue.put(None)
+    def _next_job(self) -> Job | None:
+        if self._subjects and len(self._units) < self._at_once:
+            return self._enter(self._subjects.popleft())
+        return self._read_unit(*self._units.popleft()) if self._units else None
 
     async def _read_unit(self, opened: Opened, visit: _Visit | None) -> None:
         unit, first = opened.unit, opened.state.next_page
@@ -285,11 +265,12 @@ class _Reading:
         except CodatError as error:
             failure = classified(error)
             if failure.kind == UNSUPPORTED and first == 1 and unit not in self._started:
-                await self._queue.put(_Ready(None, unit, opened.state, visit))
+                await self._workers.put(_Ready(None, unit, opened.state, visit))
             else:
                 self.failures.append((unit, failure))
         finally:
             self._started.discard(unit)
+        await self._leave(visit)
 
     async def _fan_out(self, opened: Opened, visit: _Visit | None) -> None:
         unit = opened.unit
@@ -318,7 +299,7 @@ class _Reading:
         state = replace(opened.state, state=State.DONE, next_page=None, rows=1)
         endings = Ending(token=state.token), Ending()
         batch = batch_of(unit, 1, 1, found, invalid, whole=True)
-        await self._queue.put(_Ready(batch, unit, state, visit, endings=endings))
+        await self._workers.put(_Ready(batch, unit, state, visit, endings=endings))
 
     async def _read_list(self, opened: Opened, visit: _Visit | None, kind: PullType) -> None:
         unit, state = opened.unit, replace(opened.state, state=State.READING)
@@ -367,7 +348,7 @@ class _Reading:
                     if page.following is None:
                         endings = marks.endings(state, complete=complete)
                 batch = batch_of(unit, page.number, page.total, kept, page.invalid, whole=state.whole)
-                await self._queue.put(_Ready(batch, unit, state, visit, page.reservation, endings))
+                await self._workers.put(_Ready(batch, unit, state, visit, page.reservation, endings))
                 advance.check(page.number, page.following, rows=rows + invalid, new=new, total=page.total)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from bulk_server import COMPANY, CONNECTION, Server, client, customer, error_response
 from sync_server import SyncServer
 
@@ -106,6 +107,31 @@ async def test_acknowledged_batches_are_not_yielded_again(
     server.requests.clear()
     assert await take(stream(), 99) == []
     assert server.data_requests() == []
+
+
+class Together(Server):
+    """Answers a list only when so many are requested at once."""
+
+    def __init__(self, lists: int) -> None:
+        super().__init__()
+        self._barrier = asyncio.Barrier(lists)
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        if "/data/" in request.path:
+            async with asyncio.timeout(5):
+                await self._barrier.wait()
+        return await super()._handle(request)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_lists_of_one_company_are_read_at_once(tmp_path: Path, *, stored: bool) -> None:
+    """Also with a checkpoint, where a company's status is asked before it is known what to read."""
+    async with Together(3) as server, client(server.base_url) as caller:
+        for each in (types := ["customers", "suppliers", "invoices"]):
+            server.put(each, [{"id": each, "modifiedDate": "2024-01-01T00:00:00Z"}])
+        path = tmp_path / "mine.sqlite" if stored else None
+        found = [each async for each in bulk.records(caller, types=types, units_at_once=3, checkpoint=path)]
+    assert sorted(each.type for each in found) == sorted(types)
 
 
 async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Codat) -> None:
