@@ -35,13 +35,18 @@ class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 class RateLimiter:
     """Counts requests and answers 429 to those past a limit; without limits it only announces the quota.
 
-    ``companies`` returns how many there are, which is what the quota depends on.
+    ``companies`` returns how many there are, which is what the quota depends on. ``on_quota`` is called when
+    the day's quota is spent (True), and when it is renewed (False).
     """
 
     def __init__(
-        self, limits: RateLimits | None, companies: Callable[[], int], clock: Callable[[], float] = time
+        self,
+        limits: RateLimits | None,
+        companies: Callable[[], int],
+        clock: Callable[[], float] = time,
+        on_quota: Callable[[bool], object] = lambda spent: None,
     ) -> None:
-        self.limits = limits
+        self._limits = limits
         self.used = 0
         """Requests counted today."""
         self.in_flight: dict[str, int] = {}
@@ -49,9 +54,21 @@ class RateLimiter:
         self.most_in_flight = 0
         """The most requests of one company that were ever in flight together."""
         self._companies = companies
+        self._on_quota = on_quota
+        self._is_spent = False
         self._clock = clock
         self._recent: dict[str, deque[float]] = defaultdict(deque)
         self._day = -1
+
+    @property
+    def limits(self) -> RateLimits | None:
+        """The limits to enforce."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: RateLimits | None) -> None:
+        self._limits = limits
+        self.look()
 
     @property
     def quota(self) -> int:
@@ -60,14 +77,41 @@ class RateLimiter:
             return self.limits.per_day
         return QUOTA_PER_COMPANY * (1 + self._companies())
 
-    def headers(self) -> dict[str, str]:
-        """The ``X-Rate-Limit-*`` headers of an answer now; while no quota is enforced none is used up."""
+    @property
+    def remaining(self) -> int:
+        """What is left of the quota today; while no quota is enforced none is used up."""
         is_enforced = self.limits is not None and self.limits.daily
+        return max(self.quota - self.used, 0) if is_enforced else self.quota
+
+    @property
+    def resets_at(self) -> datetime:
+        """When the quota is renewed."""
+        return datetime.fromtimestamp(max(self._day, 0) * 86400, UTC) + timedelta(days=1)
+
+    @property
+    def resets_in(self) -> float:
+        """Seconds until the quota is renewed."""
+        return self.resets_at.timestamp() - self._clock()
+
+    def headers(self) -> dict[str, str]:
+        """The ``X-Rate-Limit-*`` headers of an answer now."""
         return {
             "X-Rate-Limit-Limit": str(self.quota),
-            "X-Rate-Limit-Remaining": str(max(self.quota - self.used, 0) if is_enforced else self.quota),
-            "X-Rate-Limit-Reset": f"{self._midnight():%Y-%m-%dT%H:%M:%SZ}",
+            "X-Rate-Limit-Remaining": str(self.remaining),
+            "X-Rate-Limit-Reset": f"{self.resets_at:%Y-%m-%dT%H:%M:%SZ}",
         }
+
+    def look(self) -> float:
+        """Begin a new day if it is time, and report a quota that was spent or renewed; the time now."""
+        moment = self._clock()
+        day = int(moment // 86400)
+        if day != self._day:
+            self._day = day
+            self.used = 0
+        if (self.remaining == 0) != self._is_spent:
+            self._is_spent = not self._is_spent
+            self._on_quota(self._is_spent)
+        return moment
 
     @contextmanager
     def place(self, address: str, company_id: str | None) -> Iterator[None]:
@@ -82,15 +126,12 @@ class RateLimiter:
                     del self.in_flight[company_id]
 
     def _enter(self, address: str, company_id: str | None) -> None:
-        moment = self._clock()
-        day = int(moment // 86400)
-        if day != self._day:
-            self._day = day
-            self.used = 0
+        moment = self.look()
         if self.limits is not None:
             self._check(self.limits, address, company_id, moment)
             self._recent[address].append(moment)
         self.used += 1
+        self.look()
         if company_id is not None:
             count = self.in_flight.get(company_id, 0) + 1
             self.in_flight[company_id] = count
@@ -98,8 +139,7 @@ class RateLimiter:
 
     def _check(self, limits: RateLimits, address: str, company_id: str | None, moment: float) -> None:
         if limits.daily and self.used >= self.quota:
-            wait = self._midnight().timestamp() - moment
-            raise _rate_limited("The daily quota of requests has been used up.", wait)
+            raise _rate_limited("The daily quota of requests has been used up.", self.resets_in)
         recent = self._recent[address]
         while recent and recent[0] <= moment - limits.minute:
             recent.popleft()
@@ -113,9 +153,6 @@ class RateLimiter:
             and self.in_flight.get(company_id, 0) >= limits.in_flight
         ):
             raise _rate_limited("Too many requests at one time for this company.", 1.0)
-
-    def _midnight(self) -> datetime:
-        return datetime.fromtimestamp(max(self._day, 0) * 86400, UTC) + timedelta(days=1)
 
 
 def _rate_limited(error: str, wait: float) -> ApiError:

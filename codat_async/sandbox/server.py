@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -94,7 +94,7 @@ class Sandbox:
         self._state = State(self.books, models, seed, self._timers, self.events)
         self.records = Editor(self._state, models, seed)
         """Changes to the books from outside the API."""
-        self._limiter = RateLimiter(_limits(limits), lambda: len(self.company_ids))
+        self._limiter = RateLimiter(_limits(limits), lambda: len(self.company_ids), on_quota=self._note_quota)
         reads = Reads(self._state, RenderCache(_CACHE_BYTES))
         writes = Writes(self._state, reads, body_models(operations))
         self._files = Files(reads, writes)
@@ -176,8 +176,22 @@ class Sandbox:
         self._dispatcher.plan = FaultPlan(parse_faults(faults), self.seed)
 
     def set_limits(self, limits: RateLimits | bool | None) -> None:
-        """Replaces the limits; what was counted stays."""
+        """Replaces the limits; what was counted stays. A quota that is no longer spent counts as renewed."""
         self._limiter.limits = _limits(limits)
+
+    def _note_quota(self, is_spent: bool) -> None:
+        """Sends the event; without requests nobody else would look whether the day has ended."""
+        limiter = self._limiter
+        self.events.quota(is_spent, limiter.quota, limiter.remaining, limiter.resets_at)
+        if is_spent:
+            with suppress(RuntimeError):  # Before the start there is no loop, and nobody to send it to.
+                self._timers.later(limiter.resets_in, self._look_for_reset)
+
+    def _look_for_reset(self) -> None:
+        self._limiter.look()
+        if not self._limiter.remaining:
+            # The timer's clock is not the one that has the date.
+            self._timers.later(max(1.0, self._limiter.resets_in), self._look_for_reset)
 
 
 def _limits(limits: RateLimits | bool | None) -> RateLimits | None:

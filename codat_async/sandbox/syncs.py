@@ -49,7 +49,7 @@ class Timers:
         self.sync_delay = sync_delay
         self._handles: set[asyncio.TimerHandle] = set()
 
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Calls a function so many seconds from now, on this event loop."""
 
         def run() -> None:

@@ -94,6 +94,12 @@ class Governor:
         self._pace.change(per_minute, self._now())
         self._dispatch(self._now())
 
+    def renew_quota(self) -> None:
+        """Forget what is left of the day's quota, when it is known to have been renewed before its time."""
+        self._quota.left = None
+        self._reported_reset = 0.0
+        self._dispatch(self._now())
+
     # --- places ----------------------------------------------------------------------------
 
     def try_acquire(self, company_id: str | None) -> Place | None:

@@ -369,6 +369,21 @@ async def test_spent_quota_is_reported_once() -> None:
     assert [event.kind for event in bench.events] == ["quota"]
 
 
+async def test_quota_renewed_before_its_time() -> None:
+    """What responses reported of it is forgotten: who waits is sent on, and a quota spent again is news."""
+    bench = Bench(Limits(in_flight=1, wait_for_quota=True))
+    await bench.queue("a", "b")
+    bench.done("a", quota_headers(0))
+    await settle()
+    assert bench.order == ["a"]
+    bench.governor.renew_quota()
+    await settle()
+    assert bench.order == ["a", "b"]
+    assert bench.state.remaining is None
+    bench.done("b", quota_headers(0))
+    assert [event.kind for event in bench.events] == ["quota", "quota"]
+
+
 async def test_waiting_for_the_pace() -> None:
     """What is waited for is the pace, and why it is what it is."""
     bench = Bench(Limits(per_minute=60, in_flight_per_company=None))

@@ -103,6 +103,27 @@ def test_the_day() -> None:
     assert counted.headers()["X-Rate-Limit-Reset"] == "2026-05-06T00:00:00Z"
 
 
+def test_a_quota_that_is_spent_or_renewed_is_reported() -> None:
+    """Once each: with the last request that it allows, at midnight, and when other limits are set."""
+    clock, heard = Clock(), list[bool]()
+    limits = RateLimits(in_flight=None, per_minute=None, per_day=2)
+    counted = RateLimiter(limits, lambda: 2, clock, heard.append)
+    assert rate_limited(counted) is None
+    assert heard == []
+    assert rate_limited(counted) is None
+    assert heard == [True]
+    assert counted.resets_in == 12 * 3600
+    assert rate_limited(counted) == str(12 * 3600)
+    counted.look()
+    assert heard == [True]
+    clock.now += 12 * 3600
+    counted.look()
+    assert heard == [True, False]
+    counted.limits = RateLimits(per_day=0)
+    counted.limits = None
+    assert heard == [True, False, True, False]
+
+
 def test_each_limit_can_be_left_out() -> None:
     """A limit that is None, or a quota that is switched off, limits nothing."""
     limits = RateLimits(in_flight=None, per_minute=None, per_day=1, daily=False)

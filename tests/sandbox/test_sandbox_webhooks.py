@@ -23,7 +23,8 @@ from codat_async.models import (
     UpdateConnectionStatus,
     WebhookConsumer,
 )
-from codat_async.sandbox import Sandbox, WebhookOptions, run_in_background
+from codat_async.sandbox import RateLimits, Sandbox, WebhookOptions, run_in_background
+from codat_async.sandbox.limits import RateLimiter
 from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 from codat_async.sandbox.webhooks.delivery import WAITS
 from codat_async.webhooks.events import Event, WriteType
@@ -222,6 +223,38 @@ async def test_connections_and_companies(start: Start) -> None:
 
 
 # --- to whom -----------------------------------------------------------------------------------------
+
+
+async def test_the_quota(start: Start) -> None:
+    """The event of its end comes with the last request that it allows, that of its renewal unasked."""
+    async with start() as (sandbox, codat, endpoint):
+        sandbox.set_limits(RateLimits(per_day=2))
+        await codat.companies.list().collect()
+        await codat.companies.list().collect()
+        event = await endpoint.next()
+        assert isinstance(event, webhooks.RateLimitReached)
+        assert (event.payload.daily_quota, event.payload.quota_remaining) == (2, 0)
+        assert event.payload.expiry_date is not None
+        assert event.payload.expiry_date.timestamp() % 86_400 == 0
+        sandbox.set_limits(RateLimits(per_day=100))
+        event = await endpoint.next()
+        assert isinstance(event, webhooks.RateLimitReset)
+        assert (event.payload.daily_quota, event.payload.quota_remaining) == (100, 98)
+
+
+async def test_midnight_renews_the_quota(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if nobody sends a request then, and if the clock of the date lags behind that of the timer."""
+    async with start() as (sandbox, codat, endpoint):
+        limiter = sandbox._limiter
+        monkeypatch.setattr(RateLimiter, "resets_in", 0.01)
+        sandbox.set_limits(RateLimits(per_day=1))
+        await codat.companies.list().collect()
+        assert isinstance(await endpoint.next(), webhooks.RateLimitReached)
+        await asyncio.sleep(0.1)
+        assert endpoint.is_empty
+        now = limiter._clock()
+        monkeypatch.setattr(limiter, "_clock", lambda: now + 86_400.0)
+        assert isinstance(await endpoint.next(), webhooks.RateLimitReset)
 
 
 async def test_consumers_are_created_listed_and_deleted(start: Start) -> None:

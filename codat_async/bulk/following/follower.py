@@ -273,6 +273,8 @@ class Follower:
             return
         if isinstance(event, RateLimitReset):
             await self._acknowledge(self.hold.reset(event, delivery, now))
+            if self.hold.until is None:
+                self._codat.governor.renew_quota()
             self._note_opening()
             return
         need, company = need_of(event, self._by_key), event.company_id

@@ -1,7 +1,8 @@
-"""What the sandbox sends events of: syncs, writes, companies and connections."""
+"""What the sandbox sends events of: syncs, writes, companies, connections and the day's quota."""
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ from codat_async.webhooks import (
     CompanyReference,
     ConnectionDetails,
     ConnectionStateChange,
+    RateLimitState,
     ReadIssue,
     ReadOutcome,
     ReadResult,
@@ -146,6 +148,11 @@ class Events:
             reference_company=_reference(company), connection=_shared(connection, ConnectionDetails)
         )
         self.send(f"connection.{change}", changed, company)
+
+    def quota(self, is_spent: bool, daily: int, remaining: int, expiry: datetime) -> None:
+        """The day's quota of requests was spent, or renewed; it is renewed next at ``expiry``."""
+        state = RateLimitState(daily_quota=daily, quota_remaining=remaining, expiry_date=expiry)
+        self.send(f"client.rateLimit.{'reached' if is_spent else 'reset'}", state)
 
 
 def _reference(company: Company) -> CompanyReference:
