@@ -82,6 +82,10 @@ class Shard(Struct, frozen=True):
         """Whether a company belongs to the shard, by its id in any case."""
         return shard_of(company, self.count) == self.index
 
+    def concerns(self, company: str | None) -> bool:
+        """Whether an event about a company is for the shard; one about none is for all."""
+        return company is None or self.has(company)
+
     def directory(self, into: Path) -> Path:
         """The shard's directory."""
         return into / f"shard-{self.index:03}-of-{self.count:03}"

@@ -18,6 +18,7 @@ from codat_async.cli.options import (
     examples_help,
     into_option,
     metrics_option,
+    shard_option,
 )
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.errors import ConfigurationError
@@ -44,6 +45,7 @@ __all__ = ["listen"]
     short_help="Receive webhooks and pull what they say has changed.",
 )
 @into_option
+@shard_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -73,6 +75,7 @@ __all__ = ["listen"]
 @metrics_option
 def listen(
     into: Path,
+    shard: str | None,
     host: str,
     port: int,
     secret_file: Path,
@@ -88,7 +91,8 @@ def listen(
     Each event is verified and synced to disk before it is answered, so that a crash loses none. GET
     /health answers with the state. DIR is locked meanwhile: --nightly runs the whole pull in
     this process, and 'codat-async convert' can be run beside it. TLS is the task of a proxy in front.
-    SIGTERM ends it after the pull under way.
+    SIGTERM ends it after the pull under way. With --shard, events about companies of other shards are
+    answered and ignored: each shard needs a webhook consumer of its own.
     """
     from codat_async import bulk
     from codat_async.bulk.following.listener import Listener
@@ -103,7 +107,9 @@ def listen(
         parsing.parse_secrets(secret_file),
         host=host,
         port=port,
-        options=bulk.PullOptions(types=[kind.name for kind in bulk.resolve_types(parsing.parse_list(types))]),
+        options=bulk.PullOptions(
+            types=[kind.name for kind in bulk.resolve_types(parsing.parse_list(types))], shard=shard
+        ),
         gather=parsing.parse_time_span(gather).total_seconds(),
         nightly=None if nightly is None else parsing.parse_time_of_day(nightly),
         on_ready=lambda url: output.print_text(f"listening on {url}", sys.stderr if log_json else None),

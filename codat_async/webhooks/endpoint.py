@@ -47,8 +47,8 @@ class Message(Struct, frozen=True, kw_only=True):
 class Receipt(Struct, frozen=True, kw_only=True):
     """What became of one delivery."""
 
-    outcome: Literal["accepted", "repeated", "refused", "failed"]
-    """``failed`` if ``store`` raised an error."""
+    outcome: Literal["accepted", "repeated", "ignored", "refused", "failed"]
+    """``ignored`` if ``store`` did not want it, ``failed`` if it raised an error."""
     event_type: str | None = None
     """None if it was refused: then it is not known who wrote it."""
     reason: str | None = None
@@ -66,7 +66,8 @@ class WebhookEndpoint:
     ``store`` has to keep the message (a queue, a table) and return quickly: Codat waits 15 seconds
     for the answer. If it raises, the answer is 500 and Codat delivers the message again. Repeats
     of the latest 10,000 messages are answered without a second call; a process that starts again
-    has forgotten them, so a durable store should know them by their id as well, and return False for one.
+    has forgotten them, so a durable store should know them by their id as well. It may return ``"repeated"``
+    for one, and ``"ignored"`` for a message that it does not keep, for the receipt.
 
     Answers 204; 413 for a body over ``max_body`` bytes; 400 for one that must not be taken for
     one of Codat's. Raises :class:`~codat_async.webhooks.errors.WebhookSecretInvalid` at once for a secret
@@ -112,11 +113,11 @@ class WebhookEndpoint:
             return web.Response(status=400, text=str(failure))
         kind = event.event_type
         try:
-            is_new = await self._once(Message(id=message_id(request.headers), event=event, body=body))
+            outcome = await self._once(Message(id=message_id(request.headers), event=event, body=body))
         except Exception as failure:
             self._on_receipt(Receipt(outcome="failed", event_type=kind, reason=type(failure).__name__))
             raise
-        self._on_receipt(Receipt(outcome="accepted" if is_new else "repeated", event_type=kind))
+        self._on_receipt(Receipt(outcome=outcome, event_type=kind))
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> bytes | None:
@@ -130,12 +131,11 @@ class WebhookEndpoint:
                 return None
         return bytes(body)
 
-    async def _once(self, message: Message) -> bool:
-        """Store a message; False if it was stored before."""
+    async def _once(self, message: Message) -> Literal["accepted", "repeated", "ignored"]:
         if (earlier := self._known.get(message.id)) is not None:
             # Codat repeats a message after five seconds, when the first may still be running.
             await asyncio.shield(earlier)
-            return False
+            return "repeated"
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._known[message.id] = stored
         try:
@@ -151,4 +151,6 @@ class WebhookEndpoint:
         stored.set_result(None)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return result is not False
+        if result == "repeated" or result == "ignored":
+            return result
+        return "accepted"

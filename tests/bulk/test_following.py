@@ -14,6 +14,7 @@ from codat_async.bulk.following import follower as follower_module
 from codat_async.bulk.following.bursts import Burst, Bursts
 from codat_async.bulk.following.hold import Hold
 from codat_async.bulk.following.needs import Need, need_of, types_by_key
+from codat_async.bulk.shards import shard_of
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.events import EventStore
 from codat_async.errors import Unauthorized
@@ -439,15 +440,34 @@ async def test_directory_is_locked_while_events_are_followed(
     assert len(refused) == 1
 
 
-@pytest.mark.parametrize(
-    "options", [{"full": True}, {"refresh": True}, {"company_query": "a=b"}, {"shard": "1/2"}]
-)
+@pytest.mark.parametrize("options", [{"full": True}, {"refresh": True}, {"company_query": "a=b"}])
 async def test_options_of_a_whole_pull_are_refused(
     caller: Codat, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     """They make no sense for lists that an event names."""
     with pytest.raises(ValueError, match="cannot be followed"):
         await bulk.follow(Events(), caller, tmp_path, options=bulk.PullOptions(**options))
+
+
+async def test_shard_follows_its_own_companies(filled: Server, caller: Codat, tmp_path: Path) -> None:
+    """Events of the others are left to the process that follows their shard; so is the nightly pull."""
+    filled.companies = [COMPANY, OTHER]
+    source = Events(read(result("customers")), read(result("customers"), company=OTHER))
+    options = bulk.PullOptions(types=TYPES, shard=f"{shard_of(COMPANY, 4)}/4")
+    done = await bulk.follow(source, caller, tmp_path, options=options, gather=60.0)
+    assert (source.acknowledged, done.events) == ([source.events[0]], 1)
+    assert [path for path, _ in filled.data_requests()] == [f"/companies/{COMPANY}/data/customers"]
+    for index in range(4):
+        filled.requests.clear()
+        options = bulk.PullOptions(types=TYPES, shard=f"{index}/4")
+        await bulk.follow(Events(), caller, tmp_path, options=options, nightly=time(2))
+        path = tmp_path / f"shard-00{index}-of-004"
+        with Directory(path) as directory, directory.checkpoint.transaction():
+            directory.checkpoint.note("nightly", (datetime.now(UTC) - timedelta(days=2)).isoformat())
+        done = await bulk.follow(Events(), caller, tmp_path, options=options, nightly=time(2))
+        assert (done.nights, done.last_error) == (1, None)
+        its = {each for each in (COMPANY, OTHER) if shard_of(each, 4) == index}
+        assert {path.split("/")[2] for path, _ in filled.data_requests()} == its
 
 
 async def test_wrong_key_ends_it(filled: Server, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bulk_server import COMPANY, Server, customer, error_response, raw_lines
 
 from codat_async import Codat, bulk, webhooks
 from codat_async.bulk.following.listener import Listener
+from codat_async.bulk.shards import shard_of
 from codat_async.bulk.store.events import EventStore, read_events
 
 SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
@@ -47,18 +48,25 @@ class Running:
 
 
 @asynccontextmanager
-async def listening(codat: Codat, root: Path, **options: Any) -> AsyncIterator[Running]:
+async def listening(
+    codat: Codat,
+    root: Path,
+    *,
+    shard: str | None = None,
+    on_event: Callable[[bulk.Event], None] | None = None,
+    **options: Any,
+) -> AsyncIterator[Running]:
     """Listen during the body, then drain."""
     running = Running()
     listener = Listener(
         root,
         SECRET,
-        options=bulk.PullOptions(types=["customers"]),
+        options=bulk.PullOptions(types=["customers"], shard=shard),
         gather=0.0,
         on_ready=running.url.set_result,
         **options,
     )
-    task = asyncio.create_task(listener.run(codat, running.stopped))
+    task = asyncio.create_task(listener.run(codat, running.stopped, on_event))
     async with aiohttp.ClientSession() as running.session:
         try:
             yield running
@@ -137,6 +145,30 @@ async def test_pull_under_way_is_ended(server: Server, caller: Codat, tmp_path: 
         await running.stopped.wait()
     assert running.done.acknowledged == 1
     assert len(raw_lines(tmp_path, "customers")) == 1
+
+
+async def test_events_of_other_shards_are_answered_and_ignored(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Each shard's listener is sent all events, and stores and pulls those of its own companies."""
+    server.put("customers", [customer(1)])
+    index = shard_of(COMPANY, 2)
+    for shard in (f"{index}/2", f"{1 - index}/2"):
+        heard = list[bulk.Event]()
+        async with listening(caller, tmp_path, shard=shard, on_event=heard.append) as running:
+            assert await running.deliver() == 204
+
+            async def settled(running: Running = running) -> bool:
+                health = await running.health()
+                return bool(health["events"] == 0)
+
+            await until(settled)
+        outcomes = [each.details["outcome"] for each in heard if each.event == "webhook_received"]
+        assert outcomes == (["accepted"] if shard.startswith(str(index)) else ["ignored"])
+        assert running.done.events == (shard[0] == str(index))
+    path = tmp_path / f"shard-{index:03}-of-002"
+    assert len(raw_lines(path, "customers")) == 1
+    assert list(bulk.status(tmp_path).types) == ["customers"]
 
 
 async def test_secret_that_cannot_be_used_is_refused(caller: Codat, tmp_path: Path) -> None:

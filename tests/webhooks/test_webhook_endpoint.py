@@ -24,13 +24,13 @@ class Endpoint:
     def __init__(self) -> None:
         self.stored: list[Message] = []
         self.receipts: list[Receipt] = []
-        self.stored_before = False
+        self.result: str | None = None
         self.failures: list[Exception] = []
         self.gate: asyncio.Event | None = None
         self.calls = 0
         self.called = asyncio.Event()
 
-    async def store(self, message: Message) -> bool:
+    async def store(self, message: Message) -> str | None:
         """Keep it, or fail as asked."""
         self.calls += 1
         self.called.set()
@@ -39,7 +39,7 @@ class Endpoint:
         if self.failures:
             raise self.failures.pop()
         self.stored.append(message)
-        return not self.stored_before
+        return self.result
 
     async def deliver(self, body: bytes = BODY, *, id: str = "m1", **changes: Any) -> int:
         """The status of one delivery."""
@@ -117,8 +117,10 @@ async def test_receipts_say_what_became_of_each_delivery(endpoint: Endpoint) -> 
     endpoint.failures.append(OSError("disk full"))
     for _ in range(3):
         await endpoint.deliver()
-    endpoint.stored_before = True
+    endpoint.result = "repeated"
     await endpoint.deliver(id="m2")
+    endpoint.result = "ignored"
+    await endpoint.deliver(id="m3")
     await endpoint.deliver(**{"webhook-signature": "v1,AAAA"})
     await endpoint.deliver(**{"webhook-signature": ""})
     await endpoint.deliver(**{"webhook-timestamp": "1"})
@@ -129,6 +131,7 @@ async def test_receipts_say_what_became_of_each_delivery(endpoint: Endpoint) -> 
         ("accepted", "read.completed", None),
         ("repeated", "read.completed", None),
         ("repeated", "read.completed", None),
+        ("ignored", "read.completed", None),
         ("refused", None, "signature_mismatch"),
         ("refused", None, "headers_missing"),
         ("refused", None, "stale"),

@@ -22,7 +22,7 @@ from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall
 from codat_async.bulk.progress import Event as Progress
 from codat_async.bulk.runner import NothingToPull, Pull
-from codat_async.bulk.shards import open_directory
+from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
 from codat_async.bulk.store.writer import WriteError
@@ -88,10 +88,12 @@ async def follow(
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
     :class:`~codat_async.errors.Unauthorized`, :class:`~codat_async.bulk.store.writer.WriteError`, and
-    :class:`ValueError` for the options ``full``, ``refresh``, ``company_query`` and ``shard``. Other errors
-    of the API are logged, and the pull is attempted again.
+    :class:`ValueError` for the options ``full``, ``refresh`` and ``company_query``. Other errors
+    of the API are logged, and the pull is attempted again. With the option ``shard``, events about the
+    companies of other shards are neither followed nor acknowledged.
     """
-    with open_directory(Path(into), None, start_over=False) as directory:
+    shard = None if options is None else Shard.of(options.shard)
+    with open_directory(Path(into), shard, start_over=False) as directory:
         store = EventStore(directory.path)
         try:
             follower = Follower(
@@ -117,7 +119,7 @@ class Follower:
         on_event: Callable[[Progress], None] | None = None,
     ) -> None:
         options = options or PullOptions()
-        for name in ("full", "refresh", "company_query", "shard"):
+        for name in ("full", "refresh", "company_query"):
             if getattr(options, name):
                 raise ValueError(f"events cannot be followed with {name}")
         self.done = Followed(ignored=Counter())
@@ -127,6 +129,7 @@ class Follower:
         self._directory = directory
         self._store = store
         self._options = options
+        self._shard = Shard.of(options.shard)
         self._chosen = None if options.companies is None else {each.lower() for each in options.companies}
         self._on_event = on_event
         self._by_key = types_by_key(resolve_types(options.types, codat=codat))
@@ -254,6 +257,8 @@ class Follower:
 
     async def _read(self, events: AsyncIterable[Delivery]) -> None:
         async for delivery in events:
+            if self._shard is not None and not self._shard.concerns(delivery.event.company_id):
+                continue
             self.done.events += 1
             await self._take(delivery)
             self._changed.set()
@@ -312,6 +317,8 @@ class Follower:
         found = await find_companies(
             self._codat, options.companies, include_unlinked=options.include_unlinked
         )
+        if self._shard is not None:
+            found = found.part(self._shard.has)
         self._subjects = {each.id: each for each in found.subjects}
         return found
 
@@ -414,7 +421,9 @@ class Follower:
         found = await self._find_all()
         job = Pull(self._codat, self._directory.path, self._options, self._on_event)
         try:
-            await job.run_in(self._directory, found)
+            # A shard may have no companies.
+            if found.subjects or self._shard is None:
+                await job.run_in(self._directory, found)
         except (QuotaTooSmall, NothingToPull) as error:
             self.done.last_error = str(error)
             _log.warning("the nightly pull was not begun: %s", one_line(str(error)))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import time
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -15,7 +15,7 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.following.bursts import Delivery
 from codat_async.bulk.following.follower import Followed, Follower
 from codat_async.bulk.progress import Event
-from codat_async.bulk.shards import open_directory
+from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.events import Backlog, EventStore
 from codat_async.client import Codat
 from codat_async.webhooks import parse
@@ -29,19 +29,22 @@ HEALTH: Final = "/health"
 
 
 class EventQueue:
-    """The events of a store, in the order in which they were received."""
+    """The events of a store, in the order in which they were received; of a shard, only those about it."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, shard: Shard | None = None) -> None:
         self._store = store
+        self._shard = shard
         self._changed = asyncio.Event()
         self._ended = False
 
-    async def put(self, message: Message) -> bool:
-        """Store an event durably; one with the id of another is dropped, and False returned."""
-        is_new = await asyncio.to_thread(self._store.put, message.id, message.body)
-        if is_new:
-            self._changed.set()
-        return is_new
+    async def put(self, message: Message) -> Literal["accepted", "repeated", "ignored"]:
+        """Store an event durably, unless it was stored before, or is about a company of another shard."""
+        if self._shard is not None and not self._shard.concerns(message.event.company_id):
+            return "ignored"
+        if not await asyncio.to_thread(self._store.put, message.id, message.body):
+            return "repeated"
+        self._changed.set()
+        return "accepted"
 
     async def _done(self, seq: int) -> None:
         await asyncio.to_thread(self._store.done, seq)
@@ -87,10 +90,11 @@ class Listener:
         self._into = into
         self._secret = secret
         self._host, self._port = host, port
-        self._options = options
+        self._options = options or PullOptions()
         self._gather = gather
         self._nightly = nightly
         self._on_ready = on_ready
+        self._shard = Shard.of(self._options.shard)
         self._store: EventStore | None = None
 
     def backlog(self) -> Backlog:
@@ -109,11 +113,11 @@ class Listener:
         # A secret that cannot be used is reported before the directory is created.
         WebhookEndpoint(self._secret, lambda message: asyncio.sleep(0))
         with (
-            open_directory(self._into, None, start_over=False) as directory,
+            open_directory(self._into, self._shard, start_over=False) as directory,
             contextlib.closing(EventStore(directory.path)) as store,
         ):
             self._store = store
-            queue = EventQueue(store)
+            queue = EventQueue(store, self._shard)
             follower = Follower(
                 codat,
                 directory,
