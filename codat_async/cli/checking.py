@@ -13,6 +13,7 @@ __all__ = ["check"]
 
 
 @click.command(
+    short_help="Compare the API with what this client assumes of it.",
     epilog=examples_help(
         "codat-async check", "codat-async check --company 8a210b68-6988-11ed-a1eb-0242ac120002 --json"
     )
@@ -23,7 +24,7 @@ __all__ = ["check"]
             ExitStatus.FAILED: "the API cannot be reached",
             ExitStatus.INTERRUPTED: f"interrupted; {NOTHING_WRITTEN}",
         }
-    )
+    ),
 )
 @click.option("--company", metavar="ID", help="The company to read. [default: the first linked one]")
 @connection_options

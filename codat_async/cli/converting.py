@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from codat_async.cli import output, parsing, progress, signals
-from codat_async.cli.options import PATH, examples_help
+from codat_async.cli.options import PATH, examples_help, types_option
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 
 __all__ = ["convert", "convert_directory", "require_extras"]
@@ -17,18 +17,19 @@ _RESUME: Final = "run the same command again to convert the rest"
 
 
 @click.command(
+    short_help="Convert a directory to Parquet files, or merge it into DuckDB.",
     epilog=examples_help(
         "codat-async convert books",
         "codat-async convert books --duckdb books.duckdb --types invoices,bills",
     )
-    + exit_status_help({ExitStatus.DONE: "all converted", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"})
+    + exit_status_help({ExitStatus.DONE: "all converted", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"}),
 )
 @click.argument("directory", type=PATH, metavar="DIR")
 @click.option(
     "--parquet", is_flag=True, help="Write Parquet files to DIR/parquet; the default without --duckdb."
 )
 @click.option("--duckdb", type=PATH, metavar="FILE", help="Merge the records into a DuckDB file.")
-@click.option("--types", help="Data types, comma-separated. [default: all that were pulled]")
+@types_option("all that were pulled")
 @click.option(
     "--current",
     is_flag=True,

@@ -13,10 +13,11 @@ __all__ = ["forget"]
 
 
 @click.command(
+    short_help="Remove companies from a directory and from DuckDB files.",
     epilog=examples_help(
         "codat-async forget books 8a210b68-6988-11ed-a1eb-0242ac120002 --duckdb books.duckdb"
     )
-    + exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {RESUME}"})
+    + exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {RESUME}"}),
 )
 @click.argument("directory", type=PATH, metavar="DIR")
 @click.argument("companies", nargs=-1, required=True, metavar="COMPANY...")

@@ -12,8 +12,9 @@ __all__ = ["report", "status", "types"]
 
 
 @click.command(
+    short_help="List the data types, or the columns of one.",
     epilog=examples_help("codat-async types", "codat-async types invoices")
-    + exit_status_help({ExitStatus.DONE: "printed", ExitStatus.INTERRUPTED: "interrupted"})
+    + exit_status_help({ExitStatus.DONE: "printed", ExitStatus.INTERRUPTED: "interrupted"}),
 )
 @click.argument("name", required=False, metavar="[TYPE]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")
@@ -38,6 +39,7 @@ def types(name: str | None, as_json: bool) -> int:
 
 
 @click.command(
+    short_help="Print what a directory has, how old it is, and what is left.",
     epilog=examples_help(
         "codat-async status books",
         "codat-async status books --units --json | grep '\"failed\"'",
@@ -50,7 +52,7 @@ def types(name: str | None, as_json: bool) -> int:
             ExitStatus.FAILED: "failed: nothing was pulled",
             ExitStatus.INTERRUPTED: "interrupted",
         }
-    )
+    ),
 )
 @click.argument("directory", type=PATH, metavar="DIR")
 @click.option("--units", is_flag=True, help="List every list of every company.")
@@ -76,8 +78,9 @@ def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
 
 
 @click.command(
+    short_help="Write the last pull of a directory as a page.",
     epilog=examples_help("codat-async report books", "codat-async report books --html /srv/nights/night.html")
-    + exit_status_help({ExitStatus.DONE: "written", ExitStatus.INTERRUPTED: "interrupted"})
+    + exit_status_help({ExitStatus.DONE: "written", ExitStatus.INTERRUPTED: "interrupted"}),
 )
 @click.argument("directory", type=PATH, metavar="DIR")
 @click.option("--html", type=PATH, metavar="FILE", help="The file to write. [default: DIR/report.html]")

@@ -4,21 +4,23 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from codat_async.cli import output, parsing, progress, signals
-from codat_async.cli.client import check_sandbox_options, run_with_client
+from codat_async.cli.client import run_with_client
 from codat_async.cli.options import (
     DURATION,
     PATH,
     CommandOfTypes,
-    connection_options,
+    address_options,
+    api_options,
     examples_help,
     into_option,
     metrics_option,
     shard_option,
+    types_option,
 )
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.errors import ConfigurationError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["listen"]
 
+_LEFT: Final = "events that are left are followed by the next start"
+
 
 @click.command(
     cls=CommandOfTypes,
@@ -38,22 +42,16 @@ __all__ = ["listen"]
     )
     + exit_status_help(
         {
-            ExitStatus.DONE: "ended by a signal; events that are left are followed by the next start",
+            ExitStatus.DONE: f"ended by a signal; {_LEFT}",
             ExitStatus.FAILED: "failed; nothing that was answered is lost",
+            ExitStatus.INTERRUPTED: f"interrupted by a second signal; {_LEFT}",
         }
     ),
     short_help="Receive webhooks and pull what they say has changed.",
 )
 @into_option
 @shard_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8081,
-    show_default=True,
-    help="Port to listen on; 0 for any free port.",
-)
+@address_options(8081)
 @click.option(
     "--secret-file",
     required=True,
@@ -69,8 +67,9 @@ __all__ = ["listen"]
     metavar="DURATION",
     help=f"Events of one company within this time are one pull; {DURATION}.",
 )
-@click.option("--types", help="Data types, comma-separated. [default: all]")
-@connection_options
+@types_option()
+@api_options
+@click.option("--sandbox", is_flag=True, hidden=True)
 @click.option("--log-json", is_flag=True, help="Write events to stdout, one JSON object a line.")
 @metrics_option
 def listen(
@@ -100,7 +99,6 @@ def listen(
 
     if options["sandbox"]:
         raise click.UsageError("--sandbox cannot be used: 'codat-async sandbox --webhook-url' sends events")
-    check_sandbox_options(with_sandbox=False)
     log = progress.JsonLog(sys.stdout) if log_json else None
     listener = Listener(
         into,
@@ -126,7 +124,7 @@ def listen(
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
-    with signals.handle_signals("what was answered is followed by the next start") as handler:
+    with signals.handle_signals(_LEFT) as handler:
         done = run_with_client(options, handler, work)
     if log is None:
         events, pulls = pluralize(done.events, "event"), pluralize(done.pulls, "pull")

@@ -10,6 +10,8 @@ __all__ = [
     "DURATION",
     "PATH",
     "CommandOfTypes",
+    "address_options",
+    "api_options",
     "connection_options",
     "dask_options",
     "examples_help",
@@ -18,6 +20,7 @@ __all__ = [
     "metrics_option",
     "selection_options",
     "shard_option",
+    "types_option",
 ]
 
 
@@ -54,43 +57,53 @@ DURATION: Final = "a number and s, m, h or d, such as 90s, 10m, 2h or 1d"
 into_option = click.option(
     "--into", required=True, type=PATH, metavar="DIR", help="Target directory; created if it does not exist."
 )
-connection_options = _options(
+api_options = _options(
     click.option(
         "--api-key-file", type=PATH, metavar="FILE",
         help="Read the API key from this file instead of CODAT_API_KEY.",
     ),
-    click.option("--base-url", help="URL of the API. [default: CODAT_BASE_URL, then https://api.codat.io]"),
+    click.option(
+        "--base-url", metavar="URL",
+        help="URL of the API. [default: CODAT_BASE_URL, then https://api.codat.io]",
+    ),
     click.option(
         "--proxy", metavar="URL",
         help="HTTP proxy; an empty string for none. [default: that of the environment, such as HTTPS_PROXY]",
     ),
-    click.option("--sandbox", is_flag=True, help="Start a local sandbox with generated books and use it."),
     click.option(
-        "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True,
-        help="Number of companies in the sandbox.",
+        "--per-minute", type=click.IntRange(0), metavar="N",
+        help="Most requests a minute; 0 for no limit. [default: 1000; for a sandbox no limit]",
     ),
     click.option(
-        "--sandbox-seed", type=int, default=7, show_default=True, help="Seed of the sandbox's books."
-    ),
-    click.option("--sandbox-faults", help="Faults of the sandbox; see the sandbox command."),
-    click.option(
-        "--per-minute", type=click.IntRange(0),
-        help="Most requests a minute; 0 for no limit. [default: 1000; with --sandbox: 0]",
-    ),
-    click.option(
-        "--in-flight", type=click.IntRange(1), default=10, show_default=True,
+        "--in-flight", type=click.IntRange(1), default=10, show_default=True, metavar="N",
         help="Most concurrent requests for one company.",
     ),
     click.option(
         "--source-address", metavar="IP",
-        help="Send requests from this address of this machine: the limit a minute is that of an address. With"
-        " --dask several, comma-separated.",
+        help="Send requests from this address of this machine: the limit a minute is that of an address.",
     ),
     click.option(
         "--wait-for-quota", is_flag=True,
         help="When the daily quota is used up, wait for its reset instead of stopping.",
     ),
 )  # fmt: skip
+"""How a command reaches the API."""
+connection_options = _options(
+    api_options,
+    click.option("--sandbox", is_flag=True, help="Start a local sandbox with generated books and use it."),
+    click.option(
+        "--sandbox-companies", type=click.IntRange(1), default=5, show_default=True, metavar="N",
+        help="Number of companies in the sandbox.",
+    ),
+    click.option(
+        "--sandbox-seed", type=int, default=7, show_default=True, metavar="N",
+        help="Seed of the sandbox's books.",
+    ),
+    click.option(
+        "--sandbox-faults", metavar="FAULTS", help="Faults of the sandbox; see the sandbox command."
+    ),
+)  # fmt: skip
+"""The API, or a sandbox in its place."""
 metrics_option = click.option(
     "--metrics",
     is_flag=True,
@@ -122,21 +135,42 @@ shard_option = click.option(
 dask_options = _options(
     click.option(
         "--dask", metavar="ADDRESS",
-        help="Pull all shards on the workers of the Dask scheduler at tcp://HOST:PORT, or on local:N, "
-        " processes of this machine. --per-minute is the limit of an address, which they divide.",
+        help="Pull all shards on the workers of the Dask scheduler at tcp://HOST:PORT, or on local:N,"
+        " processes of this machine. --per-minute is the limit of an address, which they divide, and"
+        " --source-address takes several, comma-separated.",
     ),
     click.option(
         "--shards", type=click.IntRange(1), metavar="N",
         help="The number of shards for --dask. [default: that of DIR, or 256]",
     ),
 )  # fmt: skip
+
+
+def types_option(default: str = "all") -> Callable[[Any], Any]:
+    """The option ``--types``, with what it is by default."""
+    return click.option(
+        "--types", metavar="TYPES",
+        help=f"Data types, comma-separated; 'codat-async types' lists them. [default: {default}]",
+    )  # fmt: skip
+
+
+def address_options(port: int) -> Callable[[Any], Any]:
+    """The address that a server listens on, with the port that it has by default."""
+    return _options(
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen on."
+        ),
+        click.option(
+            "--port", type=click.IntRange(0, 65535), default=port, show_default=True, metavar="PORT",
+            help="Port to listen on; 0 for any free port.",
+        ),
+    )  # fmt: skip
+
+
 selection_options = _options(
+    types_option(),
     click.option(
-        "--types",
-        help="Data types, comma-separated; 'codat-async types' lists them. [default: all]",
-    ),
-    click.option(
-        "--companies",
+        "--companies", metavar="IDS|FILE",
         help="Company ids, comma-separated, or a file with one id a line, or one that plan --write-companies"
         " wrote. [default: all linked companies]",
     ),
@@ -149,7 +183,7 @@ selection_options = _options(
         help="Also read companies without a linked connection: what Codat has of them can still be read.",
     ),
     click.option(
-        "--page-size", type=click.IntRange(1, 5000),
+        "--page-size", type=click.IntRange(1, 5000), metavar="N",
         help="Records in a page, which is one request. [default: 500, and up to 5000 in long lists]",
     ),
 )  # fmt: skip

@@ -25,7 +25,12 @@ __all__ = ["plan", "print_plan"]
 
 @click.command(
     cls=CommandOfTypes,
-    epilog=examples_help("codat-async plan", "codat-async plan --types invoices,bills --json")
+    short_help="Estimate the requests of a pull, and its share of the quota.",
+    epilog=examples_help(
+        "codat-async plan",
+        "codat-async plan --into books",
+        "codat-async plan --types invoices,bills --json",
+    )
     + exit_status_help(
         {
             ExitStatus.DONE: "the pull fits today's quota",
@@ -35,10 +40,8 @@ __all__ = ["plan", "print_plan"]
         }
     ),
 )
-@click.option(
-    "--into", type=PATH, metavar="DIR", help="Directory of the pull, whose earlier nights say what one takes."
-)
-@click.option("--ask", is_flag=True, help="Ask for the totals of a few companies instead.")
+@click.option("--into", type=PATH, metavar="DIR", help="Directory of the pull, with its earlier nights.")
+@click.option("--ask", is_flag=True, help="Ask for the totals of a few companies all the same.")
 @click.option("--full", is_flag=True, help="Plan to read all records again.")
 @freshness_options
 @shard_option
@@ -54,8 +57,8 @@ __all__ = ["plan", "print_plan"]
 def plan(as_json: bool, write_companies: Path | None, **options: Any) -> int:
     """Estimate the requests, bytes and minutes of a pull, and its share of the quota.
 
-    With --into, earlier nights of the directory say what the next one takes: no list is asked for. Without
-    any, or with --ask, the totals of the lists of 20 companies are, for an estimate of all.
+    With --into, the estimate is made from earlier nights of the directory, and no list is asked for. Without
+    any, or with --ask, it is made from the totals of the lists of 20 companies.
     """
     if write_companies is not None:
         return _write_companies(select(options), options, write_companies)

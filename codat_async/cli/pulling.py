@@ -59,7 +59,7 @@ __all__ = ["pull"]
             ExitStatus.INTERRUPTED: f"interrupted; {RESUME}",
         }
     ),
-    short_help="Pull accounting data into a directory; run again to resume or to update.",
+    short_help="Pull data into a directory; run again to resume or to update.",
 )
 @into_option
 @shard_option
@@ -97,6 +97,7 @@ __all__ = ["pull"]
     type=click.IntRange(1),
     default=64,
     show_default=True,
+    metavar="MB",
     help="Most megabytes of pages held in memory.",
 )
 @click.option(

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from codat_async.cli import output
-from codat_async.cli.options import examples_help
-from codat_async.cli.outcomes import ExitStatus
+from codat_async.cli.options import address_options, examples_help
+from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.errors import ConfigurationError
 
 __all__ = ["sandbox"]
@@ -17,33 +17,37 @@ __all__ = ["sandbox"]
     epilog=examples_help(
         "codat-async sandbox",
         "codat-async sandbox --port 0 --companies 200 --size 50 --limits --faults flaky",
+        "codat-async sandbox --webhook-url http://127.0.0.1:8081",
     )
+    + exit_status_help({ExitStatus.DONE: "ended by Ctrl-C or SIGTERM"})
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@address_options(8080)
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
+    "--companies",
+    type=click.IntRange(1),
+    default=20,
     show_default=True,
-    help="Port to listen on; 0 for any free port.",
-)
-@click.option(
-    "--companies", type=click.IntRange(1), default=20, show_default=True, help="Number of companies."
+    metavar="N",
+    help="Number of companies.",
 )
 @click.option(
     "--seed",
     type=int,
     default=7,
     show_default=True,
+    metavar="N",
     help="Seed of the books: the same seed gives the same books.",
 )
-@click.option("--size", type=click.IntRange(0), help="Number of records of each type in each company.")
+@click.option(
+    "--size", type=click.IntRange(0), metavar="N", help="Number of records of each type in each company."
+)
 @click.option("--limits", is_flag=True, help="Enforce the API's rate limits.")
 @click.option(
     "--faults",
+    metavar="FAULTS",
     help="A profile (flaky, storm), or faults such as '503;rate=0.1,latency=0.5'.",
 )
-@click.option("--api-key", help="The API key to accept. [default: a random one]")
+@click.option("--api-key", metavar="KEY", help="The API key to accept. [default: a random one]")
 @click.option(
     "--webhook-url", multiple=True, metavar="URL", help="Send events to this endpoint; may be repeated."
 )
@@ -55,6 +59,7 @@ __all__ = ["sandbox"]
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
+    metavar="FACTOR",
     help="Multiplies the waits between attempts, which are Codat's: 5 s to 10 h.",
 )
 @click.option(
@@ -62,6 +67,7 @@ __all__ = ["sandbox"]
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
+    metavar="SHARE",
     help="Share of messages to deliver twice.",
 )
 @click.option(
@@ -69,6 +75,7 @@ __all__ = ["sandbox"]
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
+    metavar="SECONDS",
     help="Seconds by which messages may be late, so that their order changes.",
 )
 def sandbox(

@@ -219,6 +219,31 @@ def test_help_has_the_form_of_durations() -> None:
         assert parse_time_span(example)
 
 
+def test_help_names_what_options_take() -> None:
+    """Not by the type that a program would check, and in a sentence."""
+    for name, each in group.commands.items():
+        for option in each.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.is_flag or option.metavar or isinstance(option.type, click.Choice), (
+                    name,
+                    option,
+                )
+                assert option.help is not None
+                assert re.fullmatch(r"[A-Z].*[.\])]", option.help), (name, option.help)
+                assert "  " not in option.help, (name, option.help)
+
+
+def test_commands_are_described_in_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is cut off in a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert command("--help") == 0
+    lines = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines] == sorted(group.commands)
+    assert not [line for line in lines if line.endswith("...")]
+
+
 def test_durations_too_long_are_bad_input() -> None:
     """They do not overflow."""
     for text in ("9999999999d", f"{'9' * 5000}s"):
@@ -285,15 +310,17 @@ def test_package_imports_neither_bulk_nor_the_command_line() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_help_starts_without_the_client() -> None:
-    """``codat-async --help`` loads the options, and nothing that only a running command needs."""
-    heavy = {"aiohttp", "anyio", "codat_async.bulk", "codat_async.client", "rich.console", "sqlite3"}
+@pytest.mark.parametrize("arguments", [["--help"], ["pull", "--help"], ["listen", "--help"], ["types"]])
+def test_help_starts_without_the_client(arguments: list[str]) -> None:
+    """It loads the options and the names of the data types, and nothing that only a running command needs."""
+    heavy = {"aiohttp", "codat_async.bulk.runner", "codat_async.client", "rich.console", "sqlite3"}
     code = (
         "import contextlib, io, sys\n"
         "from codat_async.cli import main\n"
-        "sys.argv[1:] = ['--help']\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"sys.argv[1:] = {arguments}\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):\n"
         "    main()\n"
+        "assert out.getvalue()\n"
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
