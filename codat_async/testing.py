@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from unittest.mock import Mock, patch
 
 import msgspec
@@ -36,6 +36,8 @@ from codat_middleware import Request, Response
 
 if TYPE_CHECKING:
     from aioresponses import aioresponses
+
+    from codat_async.sync import Codat as BlockingCodat
 
 __all__ = [
     "StubTransport",
@@ -163,10 +165,11 @@ class StubTransport:
     whose operations it knows, if that is one of your own.
     """
 
-    def __init__(self, client: type[Resources] = Resources) -> None:
+    def __init__(self, client: "type[Resources | BlockingCodat]" = Resources) -> None:
         self.requests: list[Request] = []
         """Every attempt that reached the transport, in order."""
-        self._names = {operation.label for operation in catalogue(client)}
+        own = catalogue(cast(type[Resources], client))
+        self._names = {operation.label for operation in (*catalogue(), *own)}
         self._answers: dict[str, list[object]] = {}
 
     def answer(self, operation: str, *answers: object) -> None:

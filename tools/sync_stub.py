@@ -33,18 +33,19 @@ import datetime
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 import aiohttp
 
-from codat_async import models
+from codat_async import models, operations, paging, streaming
 from codat_async.codec import OnInvalid
 from codat_async.paging import Drift, Page
 from codat_async.streaming import UploadSource
 from codat_middleware import Governor, Limits, Middleware, Request, Response, RetryPolicy, Timeout
 
-__all__ = ["Codat", "Download", "Pager"]
+__all__ = ["Codat", "Download", "Group", "Pager", "Resource"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 class Pager(Generic[T]):
@@ -78,20 +79,49 @@ class Download:
     def __iter__(self) -> collections.abc.Iterator[bytes]: ...
     def read(self, *, max_size: int | None = ...) -> bytes: ...
     def save(self, path: str | os.PathLike[str]) -> Path: ...
+
+class Resource:
+    """A group of operations of your own, called without ``await``; for their types, see Codat.call."""
+    def __getattr__(self, name: str) -> Any: ...
+
+class Group:
+    """A resource of your own on a subclass of the client; its operations are called without ``await``."""
+    def __init__(self, kind: type[operations.Resource]) -> None: ...
+    @overload
+    def __get__(self, instance: None, owner: type) -> type[operations.Resource]: ...
+    @overload
+    def __get__(self, instance: Codat, owner: type) -> Resource: ...
 '''
 
-_TAIL: Final = """\
+_TAIL: Final = '''\
     @property
     def governor(self) -> Governor: ...
     @property
     def base_url(self) -> str: ...
+    @overload
+    def call(
+        self, operation: collections.abc.Callable[P, paging.Pager[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Pager[T]:
+        """Call an operation that a class of resources declares: ``codat.call(Loans.get, company_id)``."""
+    @overload
+    def call(
+        self, operation: collections.abc.Callable[P, streaming.Download], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Download: ...
+    @overload
+    def call(
+        self,
+        operation: collections.abc.Callable[P, collections.abc.Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T: ...
     def send(self, request: Request) -> Response: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-"""
+'''
 
 _CALLABLE: Final = get_origin(Callable[[], None])
 _ALIASES: Final = {"OnInvalid": OnInvalid, "UploadSource": UploadSource, "Middleware": Middleware}

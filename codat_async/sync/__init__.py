@@ -4,6 +4,6 @@
 calls. Its types are in the stub beside this file, which is generated from the catalogue.
 """
 
-from codat_async.sync.client import Codat, Download, Pager
+from codat_async.sync.client import Codat, Download, Group, Pager, Resource
 
-__all__ = ["Codat", "Download", "Pager"]
+__all__ = ["Codat", "Download", "Group", "Pager", "Resource"]

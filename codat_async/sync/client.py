@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from codat_async.client import Codat as AsyncCodat
+from codat_async.operations.base import Group as AsyncGroup
+from codat_async.operations.base import Operation
 from codat_async.operations.base import Resource as AsyncResource
 from codat_async.paging import Drift, Page
 from codat_async.paging import Pager as AsyncPager
@@ -72,6 +74,14 @@ class Codat:
         """Where requests go."""
         return self._client.base_url
 
+    def call(self, operation: Operation, /, *arguments: Any, **named: Any) -> Any:
+        """Call an operation that a class of resources declares: ``codat.call(Loans.get, company_id)``.
+
+        To checkers the arguments are the operation's, and the answer is the blocking one of its types.
+        """
+        bound: Any = operation.__get__(AsyncResource(self._client), AsyncResource)
+        return _Blocking(self._loop, bound)(*arguments, **named)
+
     def send(self, request: Request) -> Response:
         """Send a request through the pipeline; for what the client has no method for."""
         return self._loop.run(self._client.send(request))
@@ -132,6 +142,16 @@ class Resource:
 
     def __repr__(self) -> str:
         return repr(self._resource)
+
+
+class Group(AsyncGroup[AsyncResource]):
+    """A resource of your own on a subclass of the client; its operations are called without ``await``."""
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return super().__get__(None, owner)
+        bound = instance.__dict__[self._name] = Resource(instance._loop, self.kind(instance._client))
+        return bound
 
 
 class _Blocking:

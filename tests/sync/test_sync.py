@@ -16,8 +16,11 @@ import pytest
 
 from codat_async import Codat as AsyncCodat
 from codat_async import errors
+from codat_async.models import Invoice
+from codat_async.operations import CompanyList, RecordCall, Resource
+from codat_async.operations.files import DownloadPdf
 from codat_async.sandbox import SandboxThread
-from codat_async.sync import Codat, Pager
+from codat_async.sync import Codat, Group, Pager
 from codat_async.sync.loop import background_loop
 from codat_middleware import Handler, Request, Response
 from tools.sync_stub import STUB, make_stub
@@ -147,6 +150,39 @@ def test_subclass_keeps_its_attributes(sandbox: SandboxThread) -> None:
         assert isinstance(other, Ours)
         assert other.tenant == "a"
         assert other.companies.list().first() is not None
+
+
+class Sales(Resource):
+    """Sales, as a user declares them."""
+
+    list = CompanyList(Invoice, "/data/invoices")
+    get = RecordCall(Invoice, "/data/invoices/{invoiceId}")
+    download = DownloadPdf("/data/invoices/{invoiceId}/pdf")
+
+
+class WithSales(Codat):
+    """A client with a resource of its own."""
+
+    sales = Group(Sales)
+
+
+def test_endpoints_of_ones_own(sandbox: SandboxThread, codat: Codat, company_id: str) -> None:
+    """On a subclass, a copy of it, and beside the client; errors name them."""
+    expected = codat.invoices.list(company_id, limit=3).collect()
+    assert codat.call(Sales.list, company_id, limit=3).collect() == expected
+    assert codat.call(Sales.get, company_id, expected[0].id).id == expected[0].id
+    with codat.call(Sales.download, company_id, expected[0].id) as download:
+        assert download.read().startswith(b"%PDF")
+    with pytest.raises(errors.NotFound) as missing:
+        codat.call(Sales.get, company_id, "none")
+    assert missing.value.operation == "sales.get"
+    with WithSales(sandbox.api_key, base_url=sandbox.base_url) as own:
+        copied = own.with_options(timeout=5.0)
+        for client in (own, copied):
+            assert [each.id for each in client.sales.list(company_id, limit=3)] == [e.id for e in expected]
+        assert own.sales is own.sales
+        assert own.sales is not copied.sales
+        assert own.invoices.list(company_id, limit=3).collect() == expected
 
 
 def test_key_may_come_from_a_plain_function(sandbox: SandboxThread) -> None:

@@ -7,7 +7,8 @@ from typing import assert_type
 
 from codat_async import PushOperation
 from codat_async.models import Attachment, Bill, DataStatus, Invoice
-from codat_async.sync import Codat, Download, Pager
+from codat_async.operations import CompanyCall, CompanyList, RecordCall, Resource
+from codat_async.sync import Codat, Download, Group, Pager
 
 
 def right(codat: Codat, bill: Bill) -> None:
@@ -33,6 +34,28 @@ def right(codat: Codat, bill: Bill) -> None:
         assert_type(other.with_options(timeout=2.0), Codat)
 
 
+class Sales(Resource):
+    """A resource of a user's own."""
+
+    list = CompanyList(Invoice, "/data/invoices")
+    get = RecordCall(Bill, "/data/bills/{billId}")
+
+
+class Own(Codat):
+    """A client with that resource."""
+
+    sales = Group(Sales)
+
+
+def own(codat: Own) -> None:
+    """Operations of a user's own, with their types, and on a subclass."""
+    assert_type(codat.call(Sales.list, "c", page_size=5), Pager[Invoice])
+    assert_type(codat.call(Sales.get, "c", "b"), Bill)
+    assert_type(codat.with_options(timeout=1), Own)
+    invoices: Pager[Invoice] = codat.sales.list("c")
+    print(invoices)
+
+
 async def wrong(codat: Codat) -> None:
     """What the checkers must refuse."""
     codat.bills.get("c")  # error
@@ -40,3 +63,6 @@ async def wrong(codat: Codat) -> None:
     codat.invoices.list("c", page_sise=3)  # error
     await codat.bills.get("c", "b")  # error
     print(codat.invoice)  # error
+    codat.call(Sales.list)  # error
+    codat.call(Sales.list, "c", page_sise=3)  # error
+    codat.call(CompanyCall(Bill, "/x"), 5)  # error
