@@ -18,7 +18,7 @@ from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.roster import Absent
-from codat_async.bulk.store.state import Run
+from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.bulk.store.timeline import Timeline
 
 __all__ = [
@@ -108,6 +108,8 @@ class Report(Struct, kw_only=True):
     """How many there are."""
     timeline: Timeline | None = None
     """The pace, the pauses and the quota over time."""
+    store: StoreUse | None = None
+    """The calls to object storage; None for a local directory."""
 
 
 def make_report(

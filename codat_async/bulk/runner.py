@@ -38,7 +38,9 @@ from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
+from codat_async.bulk.store.keeper import Keeper
 from codat_async.bulk.store.layout import REPORT
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.state import EVENTS, Run, from_microseconds, microseconds
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
 from codat_async.client import Codat
@@ -59,13 +61,15 @@ _THREADS: Final = min(4, (os.cpu_count() or 1) + 1)
 
 async def pull(
     codat: Codat,
-    into: Path | str,
+    into: Path | str | RemoteDirectory,
     *,
     options: PullOptions | None = None,
     on_event: Callable[[Event], None] | None = None,
     found: Found | None = None,
 ) -> Report:
     """Pull records into a directory and return the report; see :class:`PullOptions`.
+
+    ``into`` is a path, or the URL of object storage, such as ``s3://BUCKET/PREFIX``.
 
     Resumes an interrupted run; after a complete run, reads only what changed since. ``found`` is what
     :func:`~codat_async.bulk.plan.companies.find_companies` returned for the options, so that several
@@ -77,7 +81,7 @@ async def pull(
     :class:`~codat_async.bulk.plan.estimate.QuotaTooSmall`, :class:`NothingToPull` and
     :class:`~codat_async.errors.Unauthorized`. Later errors are in the report.
     """
-    return await Pull(codat, Path(into), options or PullOptions(), on_event, found).run()
+    return await Pull(codat, into, options or PullOptions(), on_event, found).run()
 
 
 class NothingToPull(CodatError):
@@ -100,13 +104,13 @@ class Pull:
     def __init__(
         self,
         codat: Codat,
-        into: Path,
+        into: Path | str | RemoteDirectory,
         options: PullOptions,
         on_event: Callable[[Event], None] | None = None,
         found: Found | None = None,
     ) -> None:
         self._codat = codat.with_options(max_response_size=max(options.memory, SMALLEST_LIMIT))
-        self._into = into
+        self._into = place_of(into)
         self._found = found
         self._shard = Shard.of(options.shard)
         self._options = options
@@ -342,8 +346,9 @@ class Pull:
             for name, units in queued_units(checkpoint, queued, found.subjects, self._kinds).items():
                 tally.plan(name, units)
             if resumed:
-                for name, units in checkpoint.work.adopt(run, mask).items():
-                    tally.plan(name, units)
+                for again in (checkpoint.take_requeued(), checkpoint.work.adopt(run, mask)):
+                    for name, units in again.items():
+                        tally.plan(name, units)
             if (packed := tally.packed()) is not None:
                 checkpoint.save_counts(run, packed)
             checkpoint.roster.name((subject.id, subject.name) for subject in found.subjects)
@@ -378,21 +383,48 @@ class Pull:
             open=opened,
         )
         cancelled = False
+        keeper = Keeper(directory, on_fenced=self._stop, on_event=self.monitor.emit)
         try:
-            async with Writer(directory, run, self._write_failed, tally.packed) as writer:
+            async with (
+                Writer(directory, run, self._write_failed, tally.packed) as writer,
+                keeper.during(writer),
+            ):
                 try:
                     await write_listing(writer, directory, found, self._chosen)
                 except WriteError as error:
                     self._fatal = self._fatal or error
                 else:
                     await self._pull_units(writer, directory, run, found, tally)
+            if directory.mirror is not None:
+                self.monitor.phase = "uploading"
+                self._fatal = await keeper.upload() or self._fatal
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             self.monitor.phase = "reporting"
             report = self._report(directory, run, found, tally, time.monotonic() - began, cancelled)
+        if directory.mirror is not None:
+            self._note_store(directory, report, await keeper.publish())
         return report
+
+    def _note_store(self, directory: Directory, report: Report, error: Exception | None) -> None:
+        """Add to a report what object storage took, and that it is not up to date if that is so."""
+        if isinstance(error, DirectoryError):
+            # Another process writes to the directory now, so this report is of nothing.
+            raise error
+        assert directory.mirror is not None
+        report.store = directory.mirror.use
+        if error is not None:
+            report.outcome, report.stopped = Outcome.PARTIAL, report.stopped or str(error)
+        if self._parts is None:
+            with contextlib.suppress(OSError):
+                write_report(directory.path / REPORT, report)
+
+    def _stop(self, error: Exception) -> None:
+        self._fatal = self._fatal or error
+        # The running workers may all be waiting for the quota, until tomorrow.
+        self._stopped.set()
 
     async def _pull_units(
         self, writer: Writer, directory: Directory, run: Run, found: Found, tally: Tally
@@ -436,9 +468,7 @@ class Pull:
                 await writer.seal()
 
     def _write_failed(self, error: WriteError) -> None:
-        self._fatal = self._fatal or error
-        # The running workers may all be waiting for the quota, until tomorrow.
-        self._stopped.set()
+        self._stop(error)
         self.monitor.emit("write_failed", error=str(error))
 
     def _report(

@@ -18,6 +18,9 @@ from msgspec import Struct
 
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.layout import CHECKPOINT
+from codat_async.bulk.store.remote.opening import open_objects, open_remote
+from codat_async.bulk.store.remote.place import Place, RemoteDirectory
+from codat_async.bulk.store.remote.published import KEY
 from codat_async.errors import ConfigurationError
 
 __all__ = [
@@ -88,7 +91,12 @@ class Shard(Struct, frozen=True):
 
     def directory(self, into: Path) -> Path:
         """The shard's directory."""
-        return into / f"shard-{self.index:03}-of-{self.count:03}"
+        return into / self.name
+
+    @property
+    def name(self) -> str:
+        """The name of the shard's directory."""
+        return f"shard-{self.index:03}-of-{self.count:03}"
 
 
 def shard_of(company: str, count: int) -> int:
@@ -197,16 +205,24 @@ def pull_directories(root: Path) -> list[Path]:
     return list(shards_in(root).values()) or [root]
 
 
-def check_shards(into: Path, shard: Shard | None) -> None:
+def check_shards(into: Place, shard: Shard | None) -> None:
     """Raise DirectoryError if a directory is divided otherwise than a pull of this shard needs it."""
-    count = shard_count(into)
+    if isinstance(into, RemoteDirectory):
+        names = open_objects(into).names()
+        folders = [match for name in names if (match := _FOLDER.fullmatch(name.rstrip("/")))]
+        _check(into, shard, int(folders[0][2]) if folders else None, whole=KEY in names)
+    else:
+        _check(into, shard, shard_count(into), whole=(into / CHECKPOINT).exists())
+
+
+def _check(into: Place, shard: Shard | None, count: int | None, *, whole: bool) -> None:
     if shard is None:
         if count is not None:
             raise DirectoryError(
                 f"{into} is divided into {count} shards: pull with --shard I/{count},"
                 " or into another directory"
             )
-    elif (into / CHECKPOINT).exists():
+    elif whole:
         raise DirectoryError(
             f"{into} has a pull without shards: leave out --shard, or pull into another directory"
         )
@@ -218,9 +234,17 @@ def check_shards(into: Path, shard: Shard | None) -> None:
 
 
 @contextmanager
-def open_directory(into: Path, shard: Shard | None, *, start_over: bool) -> Iterator[Directory]:
-    """The directory that a pull writes to, locked; raises DirectoryError as :func:`check_shards` does."""
+def open_directory(into: Place, shard: Shard | None, *, start_over: bool) -> Iterator[Directory]:
+    """The directory that a pull writes to, locked; raises DirectoryError as :func:`check_shards` does.
+
+    Of one in object storage it is the spool.
+    """
     check_shards(into, shard)
+    if isinstance(into, RemoteDirectory):
+        remote = into if shard is None else into.below(shard.name)
+        with open_remote(remote, start_over=start_over) as directory:
+            yield directory
+        return
     made = not into.exists()
     path = into if shard is None else shard.directory(into)
     try:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from bulk_server import Server, client
+from memory_objects import buckets as buckets
 
 from codat_async import Codat
 from codat_async.sandbox import Sandbox

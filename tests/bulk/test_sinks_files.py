@@ -51,7 +51,7 @@ def night(
 def merge_files(root: Path) -> None:
     """Merge the small files of each type, as a pull does when there are many."""
     with Directory(root) as directory:
-        Sealer(directory.layout, directory._at_once).merge("20260201T000000Z", most=1)
+        Sealer(directory.layout, directory.commit).merge("20260201T000000Z", most=1)
 
 
 def damage(path: Path, how: str) -> bytes:

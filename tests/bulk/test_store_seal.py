@@ -187,7 +187,7 @@ def test_a_kill_in_the_middle_of_merging_is_done_again(
 
 def sealer_of(directory: Directory) -> Sealer:
     """What seals and merges in a directory without a pull."""
-    return Sealer(directory.layout, directory._at_once)
+    return Sealer(directory.layout, directory.commit)
 
 
 CHILD = """

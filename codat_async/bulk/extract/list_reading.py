@@ -19,9 +19,9 @@ from codat_async.bulk.extract.reading import Reading
 from codat_async.bulk.extract.reconcile import Reconciler, stable_versions, versions_of, written_twice
 from codat_async.bulk.plan.data_types import Scope
 from codat_async.bulk.plan.sizes import FIRST_SIZE, boundary, grown, known_size, smaller
-from codat_async.bulk.store.compression import DamagedFile, read_ranges
+from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.lines import head_of
-from codat_async.bulk.store.segments import file_path
+from codat_async.bulk.store.segments import read_pages
 from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
 from codat_async.bulk.store.versions import unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch
@@ -283,8 +283,9 @@ class ListReading(Reading):
         row, pages = await context.writer.commit(find)
         if row is None:
             raise FileNotFoundError(f"the file {file} of the last reading is gone")
-        path = file_path(context.directory.layout, row)
-        return await context.in_thread(lambda: stable_versions(read_ranges(path, pages)))
+        return await context.in_thread(
+            lambda: stable_versions(read_pages(context.directory.layout, row, pages))
+        )
 
     async def _read_again(self) -> None:
         """Prepare to read the list once more, for what the first pass missed."""

@@ -15,7 +15,7 @@ from codat_async.bulk.store.disk import open_private
 from codat_async.bulk.store.keys import Keys, pack_keys, unpack_keys
 from codat_async.bulk.store.state import EVENTS, Mark, Run, now
 
-__all__ = ["APPLICATION_ID", "FORMAT", "Checkpoint", "CheckpointError"]
+__all__ = ["APPLICATION_ID", "FORMAT", "REQUEUED", "Checkpoint", "CheckpointError"]
 
 APPLICATION_ID: Final = 0x436F6461
 """Marks the SQLite file as a checkpoint of this package."""
@@ -37,6 +37,8 @@ _CURRENT: Final = "run"
 _NEXT_N: Final = "next_n"
 _DREW_AT: Final = "drew_at"
 _ID: Final = "directory"
+REQUEUED: Final = "requeued"
+"""The fact of a snapshot that has, by type, how many lists are queued again, as JSON."""
 
 
 class CheckpointError(Exception):
@@ -183,6 +185,14 @@ class Checkpoint:
     def note(self, name: str, value: str) -> None:
         """Store a value under a name."""
         self.db.execute("insert or replace into facts values (?, ?)", (name, value))
+
+    def take_requeued(self) -> dict[str, int]:
+        """By type, the lists that were queued again when the checkpoint came from object storage; once."""
+        found = self.fact(REQUEUED)
+        if found is None:
+            return {}
+        self.db.execute("delete from facts where name = ?", (REQUEUED,))
+        return msgspec.json.decode(found, type=dict[str, int])
 
     def next_n(self) -> int:
         """The number of the next reading that begins."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.damage import Damage, find_damage, lose_damaged
@@ -24,19 +24,22 @@ from codat_async.bulk.store.layout import (
     OWN_NAMES,
     PULL_LOCK,
     REPORT,
+    SPOOL_NAMES,
+    Elsewhere,
     Layout,
     check_local,
 )
 from codat_async.bulk.store.locks import FileLock, Held, lock_files, lock_holder
-from codat_async.bulk.store.sealing import Sealer
+from codat_async.bulk.store.sealing import Commit, Sealer
 from codat_async.bulk.store.segments import file_path
-from codat_async.bulk.store.state import Run
+from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.errors import CodatError
 
 __all__ = [
     "START_OVER",
     "Directory",
     "DirectoryError",
+    "Mirror",
     "lose_files",
     "open_checkpoint",
     "running_pull",
@@ -47,6 +50,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _CONTENT: Final = ("raw", "journal", "invalid", "parquet", "current", "as-of", "damaged", REPORT)
 """What a pull makes in its directory beside the checkpoint."""
+_ASIDE: Final = "aside-"
 START_OVER: Final = "'pull --full' reads everything again and keeps the old files aside"
 """The way out if a checkpoint cannot be used."""
 _FILE_NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.ndjson(\.gz|\.zst)?(\.part)?")
@@ -56,12 +60,56 @@ class DirectoryError(CodatError):
     """A directory that cannot be pulled into, or read as a pull; the message gives the reason."""
 
 
+class Mirror(Elsewhere, Protocol):
+    """Keeps a directory in object storage; see :mod:`codat_async.bulk.store.remote.mirror`."""
+
+    seal_every: float
+    """Seconds between two seals of the journal."""
+    fenced: bool
+    """Whether another process has become the writer."""
+    on_fault: Callable[[str], object]
+    """Called with the reason of each attempt that failed, from any thread."""
+
+    @property
+    def use(self) -> StoreUse:
+        """The calls so far."""
+        ...
+
+    def prepare(self, set_aside: Callable[[str], object]) -> None:
+        """Bring the directory, which is locked, to the state that is in object storage."""
+        ...
+
+    def claim(self, directory: "Directory") -> None:
+        """Become the only writer in object storage."""
+        ...
+
+    def upload(self, commit: Commit) -> object:
+        """Upload what is sealed."""
+        ...
+
+    def flush(self, path: Path, commit: Commit, *, always: bool = False) -> bool:
+        """Upload what is sealed, and publish the checkpoint: if anything was uploaded, or ``always``."""
+        ...
+
+    def put_report(self) -> None:
+        """Upload the report of the last run."""
+        ...
+
+    def close(self, directory: "Directory", *, unused: bool) -> None:
+        """Complete what can be, before the checkpoint is closed."""
+        ...
+
+
 class Directory:
     """A locked directory with its checkpoint open."""
 
-    def __init__(self, path: Path, *, start_over: bool = False, create: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, start_over: bool = False, create: bool = True, mirror: Mirror | None = None
+    ) -> None:
         self.path = path
-        self.layout = Layout.local(path)
+        self.layout = Layout.local(path, mirror)
+        self.mirror = mirror
+        """Keeps it in object storage; None for a local directory."""
         self.aside: Path | None = None
         """Where the files of a damaged checkpoint were moved to."""
         self.damages: list[Damage] = []
@@ -73,6 +121,8 @@ class Directory:
         self.checkpoint: Checkpoint
         try:
             self._open(create)
+            if mirror is not None:
+                mirror.claim(self)
         except BaseException:
             self.close()
             raise
@@ -102,7 +152,10 @@ class Directory:
             names = {entry.name for entry in path.iterdir()}
             lost = CHECKPOINT not in names and not names.isdisjoint({"raw", "journal"})
             locks = {file.name for file in lock_files(path / PULL_LOCK)}
-            if names - OWN_NAMES - locks and CHECKPOINT not in names and not lost:
+            ours = OWN_NAMES | locks
+            if self.mirror is not None:
+                ours |= SPOOL_NAMES | {name for name in names if name.startswith(_ASIDE)}
+            if names - ours and CHECKPOINT not in names and not lost:
                 raise DirectoryError(
                     f"{path} holds something else than a pull; nothing was written, choose another directory"
                 )
@@ -110,6 +163,10 @@ class Directory:
                 self._lock = FileLock(path / PULL_LOCK)
             except Held as held:
                 raise DirectoryError(f"another pull (process {held.holder}) is running in {path}") from None
+            if self.mirror is not None:
+                self.mirror.prepare(self._set_aside)
+                names = {entry.name for entry in path.iterdir()}
+                lost = False
             if lost:
                 self._refuse(f"{path / CHECKPOINT} is missing")
                 names = set()
@@ -134,13 +191,17 @@ class Directory:
         """Raise DirectoryError, or move everything aside if the pull is to start over."""
         if not self._start_over:
             raise DirectoryError(f"{reason}; nothing was written; {START_OVER}")
-        aside = self.path / f"aside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self.aside = self._set_aside(f"{reason}: everything is read again")
+
+    def _set_aside(self, reason: str) -> Path:
+        """Move what a pull has written out of the way."""
+        aside = self.path / f"{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         make_folder(aside)
         for name in (*_CONTENT, *OWN_NAMES):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).rename(aside / name)
-        self.aside = aside
-        _log.warning("%s: everything is read again, the old files are in %s", reason, aside)
+        _log.warning("%s; the old files are in %s", reason, aside)
+        return aside
 
     def close(self) -> None:
         """Close the checkpoint and release the lock; if no run has started, remove what was created."""
@@ -149,6 +210,8 @@ class Directory:
         if checkpoint is not None:
             events = (self.path / EVENTS).exists()
             unused = checkpoint.last_run() is None and self.aside is None and not events
+            if self.mirror is not None:
+                self.mirror.close(self, unused=unused)
             checkpoint.close()
             del self.checkpoint
             if unused:
@@ -210,7 +273,7 @@ class Directory:
         for each in self.damages:
             _log.error("%s; its lists are read whole by the next pull", each)
         lose_damaged(layout, checkpoint, self.damages)
-        sealer = Sealer(layout, self._at_once)
+        sealer = Sealer(layout, self.commit)
         sealer.redo()
         journals = checkpoint.files.journals()
         for row in journals:
@@ -222,12 +285,13 @@ class Directory:
                 if row.size:
                     sealer.seal(row, row.run)
                 else:
-                    self._at_once(lambda checkpoint, row=row: checkpoint.files.drop_journal(row.number))  # type: ignore[misc]
+                    self.commit(lambda checkpoint, row=row: checkpoint.files.drop_journal(row.number))  # type: ignore[misc]
         self._drop_unfinished()
         self._remove_leftovers()
         self._journal = None
 
-    def _at_once(self, work: Callable[[Checkpoint], T]) -> T:
+    def commit(self, work: Callable[[Checkpoint], T], /) -> T:
+        """Run something on the checkpoint in a transaction, while no writer does."""
         with self.checkpoint.transaction():
             return work(self.checkpoint)
 

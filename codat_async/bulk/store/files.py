@@ -1,7 +1,7 @@
 """The rows of journals and sealed files, and what readers need: which files there are, and their lines."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ create table files (
     journal integer, sources blob,
     size integer not null default 0, lines integer not null default 0, rows integer not null default 0,
     crc integer not null default 0, first_n integer not null default 0, last_n integer not null default 0,
-    companies blob, replaces blob
+    companies blob, replaces blob, object text not null default ''
 );
 create table pages (
     file integer not null, begins integer not null, ends integer not null, last_modified integer,
@@ -86,11 +86,13 @@ class FileRow(Struct, frozen=True, kw_only=True):
     """The keys of the companies that have lines in it, packed."""
     replaces: tuple[int, ...]
     """The numbers of earlier files whose lines it holds."""
+    object: str
+    """Its key in object storage; empty if it is not there."""
 
 
 _COLUMNS: Final = (
     "id, type, kind, sealed, run, compression, journal, sources, size, lines, rows, crc, first_n, last_n,"
-    " companies, replaces"
+    " companies, replaces, object"
 )
 
 
@@ -174,6 +176,11 @@ class Files:
             " rows = ?, first_n = ?, last_n = ?, companies = ?, replaces = ? where id = ?",
             (size, crc, lines, rows, first_n, last_n, pack_keys(companies), pack_keys(replaces), number),
         )
+
+    def uploaded(self, objects: Mapping[int, str]) -> None:
+        """Store under which keys files are in object storage, by their numbers; an empty key for none."""
+        for number, key in objects.items():
+            self._db.execute("update files set object = ? where id = ?", (key, number))
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove the rows of files, and their pages."""

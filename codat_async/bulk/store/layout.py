@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -16,9 +16,15 @@ __all__ = [
     "EVENTS",
     "OWN_NAMES",
     "PAGE",
+    "PUBLISHED",
     "PULL_LOCK",
+    "REMOTE_STATE",
     "REPORT",
+    "SNAPSHOT",
+    "SPOOL_NAMES",
+    "Elsewhere",
     "Layout",
+    "NotFetched",
     "check_local",
 ]
 
@@ -33,6 +39,16 @@ EVENTS: Final = "events.sqlite"
 """The events of webhooks that are still to be followed."""
 OWN_NAMES: Final = {CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", f"{CHECKPOINT}-journal"}
 """What an interrupted start may leave behind."""
+REMOTE_STATE: Final = "remote.json"
+"""What a spool knows of its bucket."""
+PUBLISHED: Final = "published.sqlite"
+"""The checkpoint as it was published last."""
+SNAPSHOT: Final = "snapshot.sqlite"
+SPOOL_NAMES: Final = {
+    *(REMOTE_STATE, f"{REMOTE_STATE}.part", PUBLISHED, f"{PUBLISHED}.part"),
+    *(SNAPSHOT, f"{SNAPSHOT}-journal", f"{CHECKPOINT}.part"),
+}
+"""What is in a spool of object storage beside."""
 
 
 def check_local(path: Path) -> None:
@@ -47,6 +63,22 @@ def check_local(path: Path) -> None:
         raise ConfigurationError(f"the name of {path} is not UTF-8; choose another") from None
 
 
+class NotFetched(Exception):
+    """A file that is elsewhere and cannot be had now; the message gives the reason."""
+
+
+class Elsewhere(Protocol):
+    """Where sealed files are that are no longer in the directory. Its methods raise :class:`NotFetched`."""
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Write a file under its path."""
+        ...
+
+    def read(self, key: str, begins: int, ends: int) -> bytes:
+        """A range of bytes of a file."""
+        ...
+
+
 class Layout(Struct, frozen=True):
     """The paths of a pull.
 
@@ -57,12 +89,13 @@ class Layout(Struct, frozen=True):
 
     root: Path
     spool: Path
+    elsewhere: Elsewhere | None = None
 
     @classmethod
-    def local(cls, path: Path) -> "Layout":
+    def local(cls, path: Path, elsewhere: Elsewhere | None = None) -> "Layout":
         """The layout of a local directory; raises as :func:`check_local` does."""
         check_local(path)
-        return cls(path, path)
+        return cls(path, path, elsewhere)
 
     @property
     def checkpoint(self) -> Path:

@@ -50,6 +50,8 @@ class SealedFile(Struct, frozen=True, kw_only=True):
     last_n: int
     replaces: tuple[int, ...]
     """The numbers of earlier files whose lines it holds: what has all of them has this one."""
+    object: str = ""
+    """Its key in object storage; empty if it is not there."""
 
 
 class Damage(Struct, frozen=True):
@@ -91,6 +93,7 @@ def _public(layout: Layout, directory: str, row: FileRow) -> SealedFile:
         first_n=row.first_n,
         last_n=row.last_n,
         replaces=row.replaces,
+        object=row.object,
     )
 
 
@@ -163,6 +166,8 @@ def find_damage(files: Iterable[SealedFile], *, verify: bool = False) -> list[Da
     """The files that are not as long as they were written; with ``verify`` their CRC is checked too."""
     found = []
     for file in files:
+        if file.object and not file.path.exists():
+            continue
         reason = file_damage(file.path, file.size, file.crc, verify=verify)
         if reason is not None:
             found.append(Damage(file.path, file.type, reason))

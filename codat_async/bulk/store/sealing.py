@@ -10,7 +10,7 @@ from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.damage import lose_file, lose_journal, set_aside
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
-from codat_async.bulk.store.layout import Layout
+from codat_async.bulk.store.layout import Layout, NotFetched
 
 __all__ = ["Commit", "Sealer"]
 
@@ -82,6 +82,12 @@ class Sealer:
             if len(sources) < len(target.sources):
                 raise DamagedFile(segments.file_path(layout, target), "a segment to merge is gone")
             written = segments.write_merged(layout, target, sources)
+        except NotFetched as reason:
+            # A later night merges them.
+            _log.warning("small segments of %s are not merged: %s", target.type, reason)
+            self._commit(lambda checkpoint: checkpoint.files.remove([target.id]))
+            layout.part(segments.file_path(layout, target)).unlink(missing_ok=True)
+            return 0
         except DamagedFile as damaged:
             _log.error("%s", damaged)
             broken = [row for row, path in zip(sources, paths, strict=True) if path == damaged.path]

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from codat_async.bulk.store.checkpoint import Checkpoint
-from codat_async.bulk.store.compression import compressor
+from codat_async.bulk.store.compression import compressor, decompress, read_ranges
 from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
 from codat_async.bulk.store.journal import read_blocks
@@ -34,8 +34,10 @@ __all__ = [
     "begin_seal",
     "end_merge",
     "end_seal",
+    "fetched",
     "file_path",
     "mergeable",
+    "read_pages",
     "write_merged",
     "write_segments",
 ]
@@ -46,6 +48,8 @@ _SMALL: Final = 16 * 1024 * 1024
 """Bytes up to which a segment counts as small."""
 _FRAME: Final = 1024 * 1024
 """Bytes of lines in a frame: smaller frames compress worse, larger ones take more memory to write."""
+_MOST_AT_ONCE: Final = 4 * 1024 * 1024
+"""Bytes of pages that are read in one request from elsewhere."""
 _LISTING_COMPRESSION: Final = "plain"
 _log = logging.getLogger(__name__)
 
@@ -68,6 +72,38 @@ def file_path(layout: Layout, row: FileRow) -> Path:
     if row.kind == FileKind.LISTING:
         return layout.listing(row.type, row.id, row.run)
     return layout.segment(row.type, row.id, row.run, row.compression)
+
+
+def fetched(layout: Layout, row: FileRow) -> Path:
+    """Where a sealed file is, once it is there: one that is elsewhere is fetched."""
+    path = file_path(layout, row)
+    if row.object and layout.elsewhere is not None and not path.exists():
+        layout.elsewhere.fetch(row.object, path)
+    return path
+
+
+def read_pages(layout: Layout, row: FileRow, ranges: Sequence[tuple[int, int]]) -> Iterator[list[bytes]]:
+    """The lines in ranges of a sealed file, of which only these are read if it is elsewhere."""
+    path = file_path(layout, row)
+    if not row.object or layout.elsewhere is None or path.exists():
+        yield from read_ranges(path, ranges)
+        return
+    for begins, ends in _joined(ranges):
+        yield from lines_in(iter([decompress(layout.elsewhere.read(row.object, begins, ends))]))
+
+
+def _joined(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The same ranges in fewer requests: those that touch each other, up to a bound."""
+    start: tuple[int, int] | None = None
+    for begins, ends in ranges:
+        if start is not None and start[1] == begins and ends - start[0] <= _MOST_AT_ONCE:
+            start = start[0], ends
+            continue
+        if start is not None:
+            yield start
+        start = begins, ends
+    if start is not None:
+        yield start
 
 
 class _Output:
@@ -235,7 +271,7 @@ def write_merged(
         output = outputs[target.id] = _Output(layout, target)
         written = output.written
         for source in sources:
-            path = file_path(layout, source)
+            path = fetched(layout, source)
             for lines in lines_in(content(path, source.size, source.crc, source.compression)):
                 kept, rows = lines, 0
                 if keep is not None:

@@ -21,6 +21,7 @@ __all__ = [
     "Opened",
     "Run",
     "State",
+    "StoreUse",
     "UnitState",
     "from_microseconds",
     "microseconds",
@@ -188,6 +189,20 @@ class Run(Struct, frozen=True, kw_only=True):
     compression: str
     began: str
     ended: str | None = None
+
+
+class StoreUse(Struct):
+    """The calls of a process to object storage."""
+
+    reads: int = 0
+    """Calls that read or list."""
+    writes: int = 0
+    deletes: int = 0
+    """Calls that remove objects, up to a thousand each."""
+    sent: int = 0
+    """Bytes of the objects that were written."""
+    faults: int = 0
+    """Attempts that failed and were repeated, or given up."""
 
 
 class Mark(Struct, frozen=True):

@@ -211,9 +211,9 @@ class Writer:
         self._put(_Entry(job, future=future, urgent=True))
         return future.result()
 
-    async def seal(self) -> None:
+    async def seal(self, *, merge: bool = True) -> None:
         """Seal the journal, and merge the types that have too many small segments."""
-        await asyncio.shield(asyncio.wrap_future(self._begin_sealing(merge=True)))
+        await asyncio.shield(asyncio.wrap_future(self._begin_sealing(merge=merge)))
 
     def _begin_sealing(self, *, merge: bool = False) -> "Future[None]":
         def seal() -> None:

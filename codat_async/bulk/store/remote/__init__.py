@@ -1,0 +1,1 @@
+"""Object storage: a local spool in front, sealed files and checkpoints in a bucket.   (extra: remote)"""
