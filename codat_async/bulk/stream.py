@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from codat_async import codec
 from codat_async.bulk.extract.acknowledged import Acknowledged
 from codat_async.bulk.extract.batches import Batch, PartialFailure, batch_of
-from codat_async.bulk.extract.choices import Chooser, GateOptions, data_status
+from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.marks import Marks
 from codat_async.bulk.extract.memory import Reservation
@@ -32,7 +32,6 @@ from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.dedup import SeenRecords
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, QuotaExhausted, Unauthorized
-from codat_async.models import DataStatus
 from codat_async.prefetch import Advance
 from codat_middleware import Response
 from codat_middleware.text import one_line
@@ -49,11 +48,11 @@ class _Visit(Chooser):
 
     def __init__(self, options: GateOptions, kinds: Mapping[str, PullType], subject: Subject) -> None:
         super().__init__(options, kinds, subject.connections, datetime.now(UTC).date(), last=True)
-        self.company = subject.id
+        self.subject = subject
         self.open = 0
         self.asked = False
         """Whether the status was asked again, after all lists were read."""
-        self.after: Mapping[str, DataStatus] | None = None
+        self.after: Answer | None = None
         self.acknowledged: list[tuple[Unit, Ending]] = []
         """The lists that are acknowledged and not confirmed yet."""
 
@@ -184,20 +183,20 @@ class _Reading:
         assert self._acknowledged is not None
         visit = _Visit(self._options, {kind.name: kind for kind in self.kinds}, subject)
         if self._options.enabled:
-            visit.statuses = await self._ask(subject.id)
+            visit.answer = await self._ask(subject)
         units = [unit for unit, _ in expand([subject], self.kinds)]
         opened = await self._store(self._acknowledged.enter, subject.id, units, visit)
         visit.open = len(opened)
         self._units.extend((each, visit) for each in opened)
 
-    async def _ask(self, company: str) -> Mapping[str, DataStatus] | None:
+    async def _ask(self, subject: Subject) -> Answer | None:
         try:
-            return await data_status(self._codat, company, self._codat.send)
+            return await ask_status(self._codat, subject.id, subject.connections, self._codat.send)
         except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:
             _log.warning(
-                "the data status of company %s is not known, so all is read: %s", one_line(company), error
+                "the data status of company %s is not known, so all is read: %s", one_line(subject.id), error
             )
             return None
 
@@ -208,7 +207,7 @@ class _Reading:
         visit.open -= 1
         if not visit.open:
             if self._options.enabled:
-                visit.after = await self._ask(visit.company)
+                visit.after = await self._ask(visit.subject)
             visit.asked = True
             await self._confirm(visit)
 

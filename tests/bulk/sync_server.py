@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from aiohttp import web
 from bulk_server import CONNECTION, Server, customer, raw_lines
 
 from codat_async.bulk.store.versions import current_lines
@@ -11,22 +12,40 @@ __all__ = ["SyncServer", "current", "listed"]
 
 
 class SyncServer(Server):
-    """Each data type was never synced until the test syncs it; several ``connections`` may be linked."""
+    """Each data type was never synced until the test syncs it; several ``connections`` may be linked.
+
+    The entries of the data status are of the connection ``shown``, or of whichever synced last.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.entries: dict[str, dict[str, Any] | None] = {}
         self.connections = [CONNECTION]
         self.with_ids = True
+        self.history: list[dict[str, Any]] | None = None
+        """The syncs, oldest first; None if the history is not answered."""
+        self.shown: str | None = None
         self._syncs = 0
 
-    def begin(self, data_type: str = "customers") -> None:
+    def begin(self, data_type: str = "customers", *, connection: str | None = None) -> None:
         """Begin a sync, which runs until it is ended."""
         self._syncs += 1
-        entry = self._entry(data_type)
-        entry["currentStatus"] = "Fetching"
-        if self.with_ids:
-            entry["latestSyncId"] = f"s{self._syncs}"
+        identifier, connection = f"s{self._syncs}", connection or self.connections[0]
+        if self.history is not None:
+            self.history.append(
+                {
+                    "id": identifier,
+                    "connectionId": connection,
+                    "dataType": data_type,
+                    "status": "Fetching",
+                    "requested": f"2024-02-01T00:{self._syncs // 60:02d}:{self._syncs % 60:02d}Z",
+                }
+            )
+        if self.shown in (None, connection):
+            entry = self._entry(data_type)
+            entry["currentStatus"] = "Fetching"
+            if self.with_ids:
+                entry["latestSyncId"] = identifier
 
     def end(
         self,
@@ -35,28 +54,38 @@ class SyncServer(Server):
         *,
         status: str = "Complete",
         at: str | None = None,
+        connection: str | None = None,
     ) -> None:
         """End a sync; the records that it brought are visible, whether it succeeded or not."""
-        entry = self._entry(data_type)
-        entry["currentStatus"] = status
         if records is not None:
             self.put(data_type, records)
+        connection = connection or self.connections[0]
+        moment = at or f"2024-02-01T00:00:{self._syncs:02d}Z"
+        wanted = (data_type, connection)
+        for each in reversed(self.history or []):
+            if (each["dataType"], each["connectionId"]) == wanted:
+                each["status"], each["completed"] = status, moment
+                break
+        if self.shown not in (None, connection):
+            return
+        entry = self._entry(data_type)
+        entry["currentStatus"] = status
         if status == "Complete":
-            entry["lastSuccessfulSync"] = at or f"2024-02-01T00:00:{self._syncs:02d}Z"
+            entry["lastSuccessfulSync"] = moment
             if self.with_ids:
                 entry["latestSuccessfulSyncId"] = entry["latestSyncId"]
 
     def sync(self, data_type: str = "customers", records: list[Any] | None = None, **how: Any) -> None:
         """Begin and end a sync."""
-        self.begin(data_type)
+        self.begin(data_type, connection=how.get("connection"))
         self.end(data_type, records, **how)
 
-    def add(self, *numbers: int, sync: bool = True, modified: str | None = None) -> None:
+    def add(self, *numbers: int, sync: bool = True, modified: str | None = None, **how: Any) -> None:
         """Add customers to the list, by a sync."""
         moment = modified or f"2024-01-02T00:00:{self._syncs:02d}Z"
         self.lists["customers"] += [json.dumps(customer(each, modified=moment)).encode() for each in numbers]
         if sync:
-            self.sync()
+            self.sync(**how)
 
     def _entry(self, data_type: str) -> dict[str, Any]:
         entry = self.entries.setdefault(data_type, {"dataType": data_type})
@@ -68,6 +97,12 @@ class SyncServer(Server):
         names = dict.fromkeys([*super().statuses(), *self.entries])
         found = {name: self.entries.get(name, {"dataType": name}) for name in names}
         return {name: entry for name, entry in found.items() if entry is not None}
+
+    def _answer(self, path: str, query: dict[str, str]) -> web.Response:
+        if path.endswith("/data/history") and self.history is not None:
+            assert query["orderBy"] == "-requested"
+            return self._page(path, [json.dumps(each).encode() for each in reversed(self.history)], query)
+        return super()._answer(path, query)
 
     def _company(self, company: str) -> bytes:
         described = json.loads(super()._company(company))

@@ -12,18 +12,20 @@ from codat_async.bulk.plan.freshness import (
     Aged,
     Decision,
     KnownList,
+    Synced,
     SyncState,
-    confirmed_token,
     decide,
     period_of,
     recheck_due,
     same_connections,
+    settled_token,
     status_keys,
     sync_bound,
     sync_state,
     token_of,
 )
-from codat_async.models import DatasetStatus, DataStatus, DataType
+from codat_async.bulk.plan.sync_history import SyncHistory
+from codat_async.models import DatasetStatus, DataStatus, DataType, PullOperation
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE = ("c1",)
@@ -93,7 +95,7 @@ def test_statements_are_read_again_in_a_new_month() -> None:
     known = KnownList(token=token_of([status()], ONE, period="2026-01"), complete=True, has_records=True)
     assert decide([status()], ONE, known, period="2026-01") is Decision.UNCHANGED
     assert decide([status()], ONE, known, period="2026-02") is Decision.READ
-    assert confirmed_token([status()], [status()], ONE, period="2026-01") == known.token
+    assert settled_token([status()], ONE, period="2026-01") == known.token
 
 
 def test_recheck_reads_what_would_be_skipped_and_only_that() -> None:
@@ -154,13 +156,117 @@ def test_token_is_not_confirmed_if_a_sync_moved_meanwhile(
     before: DataStatus | None, after: DataStatus | None
 ) -> None:
     """A sync that began, ended or ran, or a status that was not answered."""
-    assert confirmed_token([before], [after], ONE) is None
+    tokens = settled_token([before], ONE), settled_token([after], ONE)
+    assert None in tokens or tokens[0] != tokens[1]
 
 
-def test_token_is_confirmed_if_nothing_moved() -> None:
-    """With one connection only."""
-    assert confirmed_token([status()], [status()], ONE) == token_of([status()], ONE)
-    assert confirmed_token([status()], [status()], ("c1", "c2")) is None
+def test_token_is_settled_if_no_sync_runs() -> None:
+    """With one connection only, unless the latest syncs of all are known."""
+    assert settled_token([status()], ONE) == token_of([status()], ONE)
+    assert settled_token([status()], ("c1", "c2")) is None
+
+
+# --- several connections -------------------------------------------------------------------
+
+TWO = ("c1", "c2")
+
+
+def sync(number: int, connection: str, current: str = "Complete", **fields: Any) -> PullOperation:
+    """A sync that was requested so many minutes after noon, and took one."""
+    moment = NOON + timedelta(minutes=number)
+    defaults = {"completed": moment + timedelta(minutes=1), "data_type": "invoices", "requested": moment}
+    held = defaults | {"connection_id": connection} | fields
+    return PullOperation(id=f"s{number}", status=DatasetStatus(current), **held)  # type: ignore[arg-type]
+
+
+def latest(*syncs: PullOperation, complete: bool = True, entry: DataStatus | None = None) -> Synced | None:
+    """What a history, given oldest first, says of an entry that names the sync ``s1``."""
+    found = SyncHistory(syncs[::-1], complete=complete)
+    return found.of(status() if entry is None else entry, TWO)
+
+
+BOTH = (sync(1, "c1"), sync(2, "c2"))
+
+
+def test_history_proves_which_syncs_are_the_latest() -> None:
+    """Those of each connection, whichever of them the entry shows."""
+    known = latest(*BOTH)
+    assert known is not None
+    token = token_of([status()], TWO, synced=[known])
+    held = KnownList(token=token, complete=True, has_records=True)
+
+    def decided(*syncs: PullOperation, complete: bool = True) -> Decision:
+        return decide([status()], TWO, held, synced=[latest(*syncs, complete=complete)])
+
+    assert decided(*BOTH) is Decision.UNCHANGED
+    assert decided(*BOTH, complete=False) is Decision.UNCHANGED
+    # The entry still shows the first sync of c1.
+    assert decided(*BOTH, sync(3, "c2")) is Decision.READ
+    assert decided(*BOTH, sync(3, "c2", "FetchError")) is Decision.READ
+    assert decided(*BOTH, sync(3, "c2", "Fetching")) is Decision.SYNCING
+    assert decided(*BOTH, sync(3, "c2", "SomethingNew")) is Decision.READ
+    assert settled_token([status()], TWO, synced=[known]) == token
+    assert settled_token([status()], TWO, synced=[latest(*BOTH, sync(3, "c2", "Fetching"))]) is None
+    assert token_of([status()], TWO) != token
+
+
+@pytest.mark.parametrize(
+    "synced",
+    [
+        # It does not have the sync of the entry, or none of one connection in what it goes back to.
+        latest(sync(2, "c2"), sync(3, "c1")),
+        latest(sync(1, "c1"), complete=False),
+        # It is not sorted, or does not say whose a sync is, or when it was.
+        latest(*BOTH[::-1]),
+        latest(sync(1, "c1"), sync(2, "c2", connection_id=None)),
+        latest(sync(1, "c1"), sync(2, "c2", requested=None)),
+        # The platform has no ids.
+        latest(*BOTH, entry=status(latest_sync_id=None, latest_successful_sync_id=None)),
+        SyncHistory(BOTH[::-1], complete=True).of(None, TWO),
+    ],
+)
+def test_what_the_history_does_not_prove_is_read(synced: Synced | None) -> None:
+    """As without it."""
+    assert synced is None
+    assert decide([status()], TWO, READ_BEFORE, synced=[synced]) is Decision.READ
+
+
+def test_connections_that_do_not_have_a_type() -> None:
+    """One of them is enough to read it; without any it is not asked for."""
+    lacking = sync(2, "c2", "NotSupported")
+    one = latest(sync(1, "c1"), lacking)
+    assert one is not None
+    assert one.states == {SyncState.ENDED, SyncState.NOT_SUPPORTED}
+    none = latest(
+        sync(1, "c1", "NotSupported"),
+        lacking,
+        entry=status("NotSupported", last_successful_sync=None, latest_successful_sync_id=None),
+    )
+    assert decide([UNSUPPORTED], TWO, NEW, synced=[none]) is Decision.NOT_SUPPORTED
+    never = SyncHistory((), complete=True).of(NEVER, TWO)
+    assert decide([NEVER], TWO, NEW, synced=[never]) is Decision.NOT_SYNCED
+    # The entry shows the one that was never synced.
+    other = SyncHistory([sync(1, "c2")], complete=True).of(NEVER, TWO)
+    assert decide([NEVER], TWO, NEW, synced=[other]) is Decision.READ
+
+
+def test_the_bound_of_several_connections_is_that_of_the_last_one() -> None:
+    """What the other brings next is modified after its own last success, and may be older than this one's."""
+
+    def bound(*syncs: PullOperation) -> datetime | None:
+        found = latest(*syncs)
+        assert found is not None
+        return found.bound
+
+    plain = NOON.replace(tzinfo=None)
+    assert bound(*BOTH) == plain + timedelta(minutes=2)
+    assert bound(*BOTH, sync(3, "c1"), sync(4, "c1")) == plain + timedelta(minutes=3)
+    assert bound(*BOTH, sync(3, "c2", "FetchError")) == plain + timedelta(minutes=2)
+    assert bound(sync(1, "c1"), sync(2, "c2", "FetchError")) is None
+    assert bound(sync(1, "c1"), sync(2, "c2", completed=None)) is None
+    # It never synced, or never will: its first sync is later than any so far.
+    assert bound(sync(1, "c1")) == plain + timedelta(minutes=2)
+    assert bound(sync(1, "c1"), sync(2, "c2", "NotSupported")) == plain + timedelta(minutes=2)
 
 
 def test_bound_of_the_watermark_is_the_last_success_seen_before() -> None:
@@ -230,54 +336,73 @@ OVERLAP = timedelta(minutes=5)
 
 
 class Source:
-    """One list at Codat: records by id with their version and modified date, changed by syncs alone."""
+    """One list at Codat: records by id with their version and modified date, changed by syncs alone.
+
+    Its connections have records of their own, and sync when they like; the data status shows the
+    syncs of the first one, or the last of any.
+    """
 
     def __init__(self, rng: random.Random, connections: int) -> None:
         self.rng = rng
         self.connections = tuple(f"c{number}" for number in range(connections))
         self.records: dict[int, tuple[int, datetime]] = {}
-        self.syncs = 0
-        self.running: tuple[datetime, datetime, bool, str] | None = None
-        self.latest: str | None = None
-        self.successful: str | None = None
-        self.success_at: datetime | None = None
-        self.current: str | None = None
+        self.history: list[PullOperation] = []
+        self.running: dict[str, tuple[datetime, bool]] = {}
+        self.shown = self.connections[:1] if rng.random() < 0.5 else self.connections
 
     def begin(self, now: datetime) -> None:
         """Start a sync that may be slow and may fail, after or before it changed records."""
-        if self.running is None:
-            self.syncs += 1
-            self.latest = f"s{self.syncs}"
+        connection = self.rng.choice(self.connections)
+        if connection not in self.running:
+            number = len(self.history) + 1
+            self.history.append(
+                sync(number, connection, "Fetching", requested=now, completed=None),
+            )
             length = timedelta(minutes=self.rng.choice((1, 2, 10, 150)))
-            self.running = (now, now + length, self.rng.random() < 0.8, self.latest)
-            self.current = "Fetching"
+            self.running[connection] = (now + length, self.rng.random() < 0.8)
 
     def pass_time(self, now: datetime) -> None:
-        """End a sync whose time has come; its records become visible all at once."""
-        if self.running is None or now < self.running[1]:
-            return
-        begun, end, succeeds, identifier = self.running
-        self.running = None
-        if succeeds or self.rng.random() < 0.5:
-            for _ in range(self.rng.randint(0, 3)):
-                key = self.rng.randrange(12)
-                version = self.records.get(key, (0, begun))[0] + 1
-                moment = begun + (end - begun) * self.rng.random()
-                self.records[key] = (version, moment)
-        self.current = "Complete" if succeeds else self.rng.choice(("FetchError", "ProcessingError"))
-        if succeeds:
-            self.successful, self.success_at = identifier, end
+        """End the syncs whose time has come; the records of one become visible all at once."""
+        for connection, (end, succeeds) in list(self.running.items()):
+            if now < end:
+                continue
+            del self.running[connection]
+            pull = next(each for each in self.history[::-1] if each.connection_id == connection)
+            assert pull.requested is not None
+            if succeeds or self.rng.random() < 0.5:
+                for _ in range(self.rng.randint(0, 3)):
+                    several = len(self.connections)
+                    key = self.rng.randrange(0, 12, several) + self.connections.index(connection)
+                    version = self.records.get(key, (0, end))[0] + 1
+                    moment = pull.requested + (end - pull.requested) * self.rng.random()
+                    self.records[key] = (version, moment)
+            failed = DatasetStatus(self.rng.choice(("FetchError", "ProcessingError")))
+            pull.status, pull.completed = DatasetStatus.COMPLETE if succeeds else failed, end
 
     def status(self) -> DataStatus | None:
         """The entry of the data status, which is not always answered."""
         if self.rng.random() < 0.02:
             return None
-        return status(
-            self.current,
-            latest_sync_id=self.latest,
-            latest_successful_sync_id=self.successful,
-            last_successful_sync=self.success_at,
+        shown = [each for each in self.history if each.connection_id in self.shown]
+        well = max(
+            (each for each in shown if each.status == "Complete"),
+            key=lambda each: each.completed or NOON,
+            default=None,
         )
+        return status(
+            shown[-1].status if shown else None,
+            latest_sync_id=shown[-1].id if shown else None,
+            latest_successful_sync_id=None if well is None else well.id,
+            last_successful_sync=None if well is None else well.completed,
+        )
+
+    def synced(self, entry: DataStatus | None) -> list[Synced | None]:
+        """The latest syncs, of which the history does not always go back far enough."""
+        if len(self.connections) == 1:
+            return []
+        size = self.rng.choice((4, 50))
+        found = SyncHistory(self.history[::-1][:size], complete=len(self.history) <= size)
+        return [found.of(entry, self.connections)]
 
 
 class Reader:
@@ -294,7 +419,8 @@ class Reader:
     def night(self, clock: "Clock") -> None:
         """One gated, incremental reading, during which syncs go on."""
         before = self.source.status()
-        decision = decide([before], self.source.connections, self.known)
+        synced = self.source.synced(before)
+        decision = decide([before], self.source.connections, self.known, synced=synced)
         if not decision.reads:
             self.skipped += 1
             return
@@ -309,9 +435,10 @@ class Reader:
                     latest = version[1] if latest is None else max(latest, version[1])
             clock.pass_time(self.source)
         after = self.source.status()
-        token = self.token([before], [after], self.source.connections)
+        token = self.token([before], [after], self.source.connections, synced, self.source.synced(after))
         if token is not None:
-            bound = sync_bound(before)
+            bounds = [sync_bound(before), *(each and each.bound for each in synced)]
+            bound = None if None in bounds else min(filter(None, bounds))
             moved = None if latest is None or bound is None else min(latest, bound.replace(tzinfo=UTC))
             self.watermark = moved if self.watermark is None or moved is None else max(moved, self.watermark)
         self.known = KnownList(token=token, complete=True, has_records=bool(self.held))
@@ -332,13 +459,28 @@ class Clock:
         source.pass_time(self.now)
 
 
-def simulate(seed: int, lists: int, token: Any = confirmed_token) -> tuple[int, int]:
-    """How many lists end stale after twelve nights, and how many readings were spared."""
+def confirmed(
+    before: list[DataStatus | None],
+    after: list[DataStatus | None],
+    connections: Any,
+    synced: Any,
+    synced_after: Any,
+) -> bytes | None:
+    """The token of a reading between two answers, if it is that of both."""
+    token = settled_token(before, connections, synced=synced)
+    return token if token == settled_token(after, connections, synced=synced_after) else None
+
+
+def simulate(seed: int, lists: int, token: Any = confirmed, *, several: float = 0.1) -> tuple[int, int]:
+    """How many lists end stale after twelve nights, and how many readings were spared.
+
+    ``several`` is the share of companies with two or three connections.
+    """
     rng = random.Random(seed)
     stale = skipped = 0
     for _ in range(lists):
         clock = Clock(rng)
-        source = Source(rng, 2 if rng.random() < 0.1 else 1)
+        source = Source(rng, rng.choice((2, 3)) if rng.random() < several else 1)
         reader = Reader(source, token)
         for _ in range(12):
             for _ in range(rng.randint(0, 2)):
@@ -346,8 +488,8 @@ def simulate(seed: int, lists: int, token: Any = confirmed_token) -> tuple[int, 
             reader.night(clock)
         skipped += reader.skipped
         # The last night is a quiet one: all syncs have ended.
-        if source.running is not None:
-            clock.now = source.running[1]
+        if source.running:
+            clock.now = max(end for end, _ in source.running.values())
             source.pass_time(clock.now)
         for _ in range(3):
             reader.night(_Still(rng))
@@ -362,16 +504,36 @@ class _Still(Clock):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_list_is_stale_after_twelve_nights_of_random_syncs(seed: int) -> None:
-    """Failing, slow and late syncs, status that is not answered, two connections."""
+    """Failing, slow and late syncs, status that is not answered, several connections."""
     stale, skipped = simulate(seed, 500)
     assert stale == 0
     assert skipped > 1_000
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_list_of_several_connections_is_stale(seed: int) -> None:
+    """They sync at once, or only the one that the data status does not show."""
+    stale, skipped = simulate(seed, 500, several=1.0)
+    assert stale == 0
+    assert skipped > 500
+
+
+def test_simulation_finds_what_the_status_alone_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Companies with several connections that are gated by the entry, whosever it is."""
+
+    def trusting(self: SyncHistory, entry: DataStatus | None, connections: Any) -> Synced | None:
+        return None if entry is None else Synced(states=frozenset({sync_state(entry)}), parts=())
+
+    monkeypatch.setattr(SyncHistory, "of", trusting)
+    assert simulate(0, 500, several=1.0)[0] > 0
+
+
 def test_simulation_finds_a_token_that_is_never_confirmed() -> None:
     """Storing the token of before, whatever happened while the list was read, leaves lists stale."""
 
-    def unconfirmed(before: list[DataStatus | None], after: object, connections: Any) -> bytes | None:
+    def unconfirmed(
+        before: list[DataStatus | None], after: object, connections: Any, *_: Any
+    ) -> bytes | None:
         return None if before == [None] else token_of(before, connections)
 
     assert simulate(0, 500, unconfirmed)[0] > 0
@@ -380,7 +542,7 @@ def test_simulation_finds_a_token_that_is_never_confirmed() -> None:
 def test_simulation_finds_a_token_of_successful_syncs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync that failed after it changed records would go unnoticed."""
 
-    def only_successful(entries: list[DataStatus | None], connections: Any, *, period: str) -> bytes:
+    def only_successful(entries: list[DataStatus | None], connections: Any, **_: Any) -> bytes:
         return "".join(str(each and each.latest_successful_sync_id) for each in entries).encode()
 
     monkeypatch.setattr(freshness, "token_of", only_successful)

@@ -12,21 +12,23 @@ from codat_async.bulk.plan.freshness import (
     Aged,
     Decision,
     KnownList,
-    confirmed_token,
+    Synced,
     decide,
     period_of,
     recheck_due,
     same_connections,
+    settled_token,
     status_keys,
     sync_bound,
 )
+from codat_async.bulk.plan.sync_history import HISTORY_SIZE, SyncHistory
 from codat_async.bulk.store.state import Choice, Known, UnitState, microseconds
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
-from codat_async.models import DataStatus
+from codat_async.models import DataStatus, PullOperation
 from codat_middleware import Request, Response
 
-__all__ = ["Chooser", "GateOptions", "data_status"]
+__all__ = ["Answer", "Chooser", "GateOptions", "ask_status"]
 
 
 class GateOptions(Struct, frozen=True, kw_only=True):
@@ -42,6 +44,15 @@ class GateOptions(Struct, frozen=True, kw_only=True):
     aged: Aged = Aged.CHANGED
 
 
+class Answer(Struct, frozen=True):
+    """What was answered about the syncs of a company."""
+
+    statuses: Mapping[str, DataStatus]
+    """By data type."""
+    history: SyncHistory | None = None
+    """The latest syncs; only asked for if there are several connections."""
+
+
 class Chooser:
     """What the data status of a company, as it was last answered, says of its lists."""
 
@@ -54,8 +65,8 @@ class Chooser:
         *,
         last: bool = False,
     ) -> None:
-        self.statuses: Mapping[str, DataStatus] | None = None
-        """By data type; None if it was not answered."""
+        self.answer: Answer | None = None
+        """The last answer; None if there is none."""
         self._options = options
         self._kinds = kinds
         self._connections = connections
@@ -66,12 +77,14 @@ class Chooser:
         """Whether a list is read, and the token that its reading begins with."""
         if not self._options.enabled:
             return Choice()
+        statuses, synced = self._syncs_of(unit, self.answer)
         decision = decide(
-            self._statuses_of(unit),
+            statuses,
             self._connections,
             KnownList(token=known.token, complete=known.complete, has_records=known.rows > 0),
             period=self._period(unit),
             recheck=self._recheck_due(unit, known),
+            synced=synced,
         )
         if self._options.full and decision in (Decision.UNCHANGED, Decision.SYNCING, Decision.RECHECK):
             decision = Decision.READ
@@ -89,21 +102,34 @@ class Chooser:
             replace(self._stamp(unit), recheck=state.recheck).stamp(state)
 
     def _stamp(self, unit: Unit) -> Choice:
-        statuses = self._statuses_of(unit)
-        bound = sync_bound(statuses[0]) if len(statuses) == 1 else None
+        statuses, synced = self._syncs_of(unit, self.answer)
+        bounds = [
+            *(sync_bound(each) for each in statuses),
+            *(None if each is None else each.bound for each in synced),
+        ]
+        known = [each for each in bounds if each is not None]
+        bound = min(known) if len(statuses) == 1 and len(known) == len(bounds) else None
         return Choice(
             gated=True,
             # What cannot be confirmed by its own status cannot be by any.
-            token=confirmed_token(statuses, statuses, self._connections, period=self._period(unit)),
+            token=self._token(unit, self.answer),
             synced=None if bound is None else microseconds(bound),
         )
 
-    def _statuses_of(
-        self, unit: Unit, answer: Mapping[str, DataStatus] | None = None
-    ) -> list[DataStatus | None]:
-        answer = (self.statuses or {}) if answer is None else answer
+    def _syncs_of(
+        self, unit: Unit, answer: Answer | None
+    ) -> tuple[list[DataStatus | None], list[Synced | None]]:
+        """What an answer says of the data types of a list, and of their syncs if there are connections."""
         accounts = self._kinds[unit.type].scope == Scope.ACCOUNT and not unit.parent
-        return [answer.get(key) for key in status_keys(unit.type, accounts=accounts)]
+        keys = status_keys(unit.type, accounts=accounts)
+        statuses = [None if answer is None else answer.statuses.get(key) for key in keys]
+        if answer is None or answer.history is None:
+            return statuses, []
+        return statuses, [answer.history.of(each, self._connections) for each in statuses]
+
+    def _token(self, unit: Unit, answer: Answer | None) -> bytes | None:
+        statuses, synced = self._syncs_of(unit, answer)
+        return settled_token(statuses, self._connections, period=self._period(unit), synced=synced)
 
     def _period(self, unit: Unit) -> str:
         return period_of(unit.type, self._today, self._options.aged)
@@ -114,19 +140,29 @@ class Chooser:
             return False
         return recheck_due(str(unit), datetime.fromtimestamp(last, UTC).date(), self._today, every)
 
-    def confirms(self, unit: Unit, token: bytes, answer: Mapping[str, DataStatus] | None) -> bool:
+    def confirms(self, unit: Unit, token: bytes, answer: Answer | None) -> bool:
         """Whether no sync came between the token and this later answer."""
-        if answer is None:
-            return False
-        statuses = self._statuses_of(unit, answer)
-        return token == confirmed_token(statuses, statuses, self._connections, period=self._period(unit))
+        return answer is not None and token == self._token(unit, answer)
 
 
-async def data_status(
-    codat: Codat, company: str, send: Callable[[Request], Awaitable[Response]]
-) -> Mapping[str, DataStatus]:
-    """The data status of a company by data type; raises CodatError."""
+async def ask_status(
+    codat: Codat,
+    company: str,
+    connections: Sequence[str],
+    send: Callable[[Request], Awaitable[Response]],
+) -> Answer:
+    """Ask the data status of a company, and its latest syncs if it has several connections.
+
+    Raises CodatError.
+    """
     operation = codat.refresh_data.get
     response = await send(operation.request((company,)))
-    answer: Mapping[str, DataStatus] = codec.read(response.body, operation.model, operation=operation.label)
-    return answer
+    statuses: Mapping[str, DataStatus] = codec.read(response.body, operation.model, operation=operation.label)
+    if len(connections) < 2:
+        return Answer(statuses)
+    listing = codat.refresh_data.list_pull_operations
+    query: dict[str, object] = {"page": 1, "pageSize": HISTORY_SIZE, "orderBy": "-requested"}
+    response = await send(listing.request((company,), query))
+    page = await codec.decode_page(response.body, PullOperation, operation=listing.label)
+    complete = page.total_results <= len(page.results)
+    return Answer(statuses, SyncHistory(page.results, complete=complete))

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from codat_async.bulk.extract.choices import Chooser, GateOptions, data_status
+from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.failures import classified
 from codat_async.bulk.plan.data_types import PullType, Scope
@@ -24,7 +24,6 @@ from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch
 from codat_async.bulk.units import Unit
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, SyncFailed, SyncTimeout, Unauthorized
-from codat_async.models import DataStatus
 from codat_middleware import Request, Response
 from codat_middleware.clock import queued
 from codat_middleware.retry import ON_RETRY, RetryEvent
@@ -60,7 +59,7 @@ class Visit(Chooser):
     async def retake(self, unit: Unit, state: UnitState) -> None:
         """Ask again for a reading that begins again at page 1."""
         if self._gate.options.enabled:
-            self.statuses = await self._gate.ask(self.company)
+            self.answer = await self._gate.ask(self.company)
             self.stamp(unit, state)
 
     def tally(self, expanded: Expanded) -> None:
@@ -140,7 +139,7 @@ class Gate:
         if self.options.enabled:
             if self.options.refresh and types:
                 await self._refresh(company, types)
-            visit.statuses = await self.ask(company)
+            visit.answer = await self.ask(company)
         for each in opened:
             if not each.state.file:
                 # What an earlier attempt had in memory is gone: it begins at page 1.
@@ -208,10 +207,10 @@ class Gate:
 
     # --- requests --------------------------------------------------------------------------
 
-    async def ask(self, company: str) -> Mapping[str, DataStatus] | None:
-        """The data status of a company by data type; None if it is not answered."""
+    async def ask(self, company: str) -> Answer | None:
+        """The data status of a company; None if it is not answered."""
         try:
-            return await data_status(self.context.codat, company, self._send)
+            return await ask_status(self.context.codat, company, self._connections[company], self._send)
         except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:

@@ -5,7 +5,8 @@ one request for all data types of a company. It names, by type, the latest sync 
 successful one. A list was read under a *token*: those ids, as they were before its first page was
 requested. If they are the same tonight, the list is too.
 
-Tokens are compared for equality only; no clocks of two machines are compared.
+Tokens are compared for equality only; no clocks of two machines are compared. If a company has several
+connections, the token also has the latest sync of each (:class:`Synced`), from the history of syncs.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -24,11 +25,14 @@ __all__ = [
     "Decision",
     "KnownList",
     "SyncState",
-    "confirmed_token",
+    "Synced",
     "decide",
+    "in_utc",
     "period_of",
     "recheck_due",
     "same_connections",
+    "settled_token",
+    "state_of",
     "status_keys",
     "sync_bound",
     "sync_state",
@@ -128,6 +132,16 @@ class KnownList(Struct, frozen=True, kw_only=True):
     has_records: bool = False
 
 
+class Synced(Struct, frozen=True, kw_only=True):
+    """The latest syncs of one data type, of each connection of a company."""
+
+    states: frozenset[SyncState]
+    parts: tuple[str, ...]
+    """What identifies them."""
+    bound: datetime | None = None
+    """The earliest of the last successes of all connections, in UTC without a zone; None if not known."""
+
+
 def sync_state(status: DataStatus | None) -> SyncState:
     """The state of a data type from its entry in the data status; ``None`` if there is no entry."""
     if status is None:
@@ -136,6 +150,11 @@ def sync_state(status: DataStatus | None) -> SyncState:
     succeeded = status.last_successful_sync is not None or status.latest_successful_sync_id is not None
     if current is None:
         return SyncState.UNKNOWN if succeeded or status.latest_sync_id else SyncState.NOT_SYNCED
+    return state_of(current, succeeded=succeeded)
+
+
+def state_of(current: DatasetStatus, *, succeeded: bool) -> SyncState:
+    """The state of a data type by that of its latest sync; ``succeeded`` is whether any sync did."""
     if current == DatasetStatus.NOT_SUPPORTED:
         return SyncState.ENDED if succeeded else SyncState.NOT_SUPPORTED
     if current in _RUNNING:
@@ -161,7 +180,11 @@ def period_of(type_name: str, today: date, aged: Aged = Aged.CHANGED) -> str:
 
 
 def token_of(
-    statuses: Sequence[DataStatus | None], connections: Collection[str], *, period: str = ""
+    statuses: Sequence[DataStatus | None],
+    connections: Collection[str],
+    *,
+    period: str = "",
+    synced: Sequence[Synced | None] = (),
 ) -> bytes:
     """What identifies the state of a list in 16 bytes: a hash of the connections, and one of all.
 
@@ -169,7 +192,7 @@ def token_of(
     the aged reports. The latest sync counts beside the latest successful one, since a sync that
     failed late may have changed records. Platforms that name no sync ids are known by the time of
     the last success, as text. ``period`` is what else the answer depends on: the month of a
-    statement.
+    statement. ``synced`` are the latest syncs of each connection, if there are several.
     """
     links = sorted(connections)
     parts = [period, *links]
@@ -178,6 +201,8 @@ def token_of(
         if success is None and status is not None and status.last_successful_sync is not None:
             success = status.last_successful_sync.isoformat()
         parts += (success or "", (status and status.latest_sync_id) or "")
+    for each in synced:
+        parts += each.parts if each is not None else ()
     return _digest(links, _CONNECTION_BYTES) + _digest(parts, _SYNC_BYTES)
 
 
@@ -197,16 +222,17 @@ def decide(
     *,
     period: str = "",
     recheck: bool = False,
+    synced: Sequence[Synced | None] = (),
 ) -> Decision:
     """Whether a list has to be read.
 
     ``statuses`` are the entries of its types, answered before anything of the list is requested;
     ``connections`` are the ids of the company's linked accounting connections. With several of
-    them an entry does not say whose sync it is, so the list is read. A list of which nothing is
-    known is read, even while a sync runs.
+    them an entry does not say whose sync it is, so the list is read unless ``synced`` has, for each
+    entry, the latest syncs of all. A list of which nothing is known is read, even while a sync runs.
     """
-    states = {sync_state(each) for each in statuses}
-    if len(connections) > 1 or not states or SyncState.UNKNOWN in states:
+    states = _states(statuses, connections, synced)
+    if not states or SyncState.UNKNOWN in states:
         return Decision.READ
     if not known.has_records and states == {SyncState.NOT_SYNCED}:
         return Decision.NOT_SYNCED
@@ -216,28 +242,40 @@ def decide(
         return Decision.READ
     if SyncState.RUNNING in states:
         return Decision.SYNCING
-    if SyncState.ENDED not in states or known.token != token_of(statuses, connections, period=period):
+    if SyncState.ENDED not in states or known.token != token_of(
+        statuses, connections, period=period, synced=synced
+    ):
         return Decision.READ
     return Decision.RECHECK if recheck else Decision.UNCHANGED
 
 
-def confirmed_token(
-    before: Sequence[DataStatus | None],
-    after: Sequence[DataStatus | None],
+def settled_token(
+    statuses: Sequence[DataStatus | None],
     connections: Collection[str],
     *,
     period: str = "",
+    synced: Sequence[Synced | None] = (),
 ) -> bytes | None:
-    """The token to store for a list that was read between two answers of the data status.
+    """The token of a list if no sync runs and its state is known; None otherwise.
 
-    ``None`` if a sync ran, began or ended meanwhile, or nothing can be said: the records are
-    kept, but the list is read again next time and its watermark does not move.
+    A list that was read between two answers of the data status is stored under the token if it is
+    that of both. If not, the records are kept, but the list is read again next time and its
+    watermark does not move.
     """
-    states = {sync_state(each) for each in (*before, *after)}
-    if len(connections) > 1 or not states or states & {SyncState.UNKNOWN, SyncState.RUNNING}:
+    states = _states(statuses, connections, synced)
+    if not states or states & {SyncState.UNKNOWN, SyncState.RUNNING}:
         return None
-    token = token_of(before, connections, period=period)
-    return token if token == token_of(after, connections, period=period) else None
+    return token_of(statuses, connections, period=period, synced=synced)
+
+
+def _states(
+    statuses: Sequence[DataStatus | None], connections: Collection[str], synced: Sequence[Synced | None]
+) -> set[SyncState]:
+    """The states of the data types of a list; unknown if not all of several connections are accounted for."""
+    if len(connections) > 1 and (len(synced) != len(statuses) or None in synced):
+        return {SyncState.UNKNOWN}
+    found = {sync_state(each) for each in statuses}
+    return found.union(*(each.states for each in synced if each is not None))
 
 
 def sync_bound(before: DataStatus | None) -> datetime | None:
@@ -247,11 +285,15 @@ def sync_bound(before: DataStatus | None) -> datetime | None:
     brought it ends; the next sync's records are all modified after the previous success. None if
     there was no success, or its time has no zone and cannot be compared.
     """
-    success = None if before is None else before.last_successful_sync
-    if success is None or success.tzinfo is None:
+    return None if before is None else in_utc(before.last_successful_sync)
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A moment in UTC without a zone; None if its zone is not known, or UTC has no such year."""
+    if moment is None or moment.tzinfo is None:
         return None
     try:
-        return success.astimezone(UTC).replace(tzinfo=None)
+        return moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
         return None
 
