@@ -17,8 +17,7 @@ from codat_async.operations.refresh import SyncWaiter
 class AccountTransactions(Resource):
     """Movements on accounts as the ledger of a connection holds them."""
 
-    list = lists.ConnectionList(models.AccountTransaction, "/data/accountTransactions")
-    get = calls.ConnectionRecordCall(
+    list, get = lists.connection_records(
         models.AccountTransaction, "/data/accountTransactions/{accountTransactionId}"
     )
 
@@ -26,8 +25,7 @@ class AccountTransactions(Resource):
 class Accounts(Resource):
     """The chart of accounts."""
 
-    list = lists.CompanyList(models.Account, "/data/accounts")
-    get = calls.RecordCall(models.Account, "/data/accounts/{accountId}")
+    list, get = lists.company_records(models.Account, "/data/accounts/{accountId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/chartOfAccounts")
     create = writes.CreateAndSync(models.Account, "/push/accounts")
 
@@ -47,8 +45,7 @@ class BankAccountTransactions(Resource):
 class BankAccounts(Resource):
     """Bank accounts as the books know them."""
 
-    list = lists.ConnectionList(models.BankAccount, "/data/bankAccounts")
-    get = calls.ConnectionRecordCall(models.BankAccount, "/data/bankAccounts/{accountId}")
+    list, get = lists.connection_records(models.BankAccount, "/data/bankAccounts/{accountId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/bankAccounts")
     create = writes.CreateAndSync(models.BankAccount, "/push/bankAccounts")
     update = writes.Update(models.BankAccount, "/push/bankAccounts/{bankAccountId}")
@@ -57,8 +54,7 @@ class BankAccounts(Resource):
 class BillCreditNotes(Resource):
     """Credits from suppliers, to set against bills."""
 
-    list = lists.CompanyList(models.BillCreditNote, "/data/billCreditNotes")
-    get = calls.RecordCall(models.BillCreditNote, "/data/billCreditNotes/{billCreditNoteId}")
+    list, get = lists.company_records(models.BillCreditNote, "/data/billCreditNotes/{billCreditNoteId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/billCreditNotes")
     create = writes.Create(models.BillCreditNote, "/push/billCreditNotes")
     update = writes.Update(models.BillCreditNote, "/push/billCreditNotes/{billCreditNoteId}")
@@ -68,8 +64,7 @@ class BillCreditNotes(Resource):
 class BillPayments(Resource):
     """Money paid to suppliers, and the bills it settles."""
 
-    list = lists.CompanyList(models.BillPayment, "/data/billPayments")
-    get = calls.RecordCall(models.BillPayment, "/data/billPayments/{billPaymentId}")
+    list, get = lists.company_records(models.BillPayment, "/data/billPayments/{billPaymentId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/billPayments")
     create = writes.Create(models.BillPayment, "/push/billPayments")
     delete = writes.Delete(models.BillPayment, "/push/billPayments/{billPaymentId}")
@@ -78,8 +73,7 @@ class BillPayments(Resource):
 class Bills(Resource):
     """What suppliers have billed: owed by the company."""
 
-    list = lists.CompanyList(models.Bill, "/data/bills")
-    get = calls.RecordCall(models.Bill, "/data/bills/{billId}")
+    list, get = lists.company_records(models.Bill, "/data/bills/{billId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/bills")
     create = writes.Create(models.Bill, "/push/bills")
     update = writes.Update(models.Bill, "/push/bills/{billId}")
@@ -101,8 +95,7 @@ class CompanyInfo(Resource):
 class CreditNotes(Resource):
     """Credits to customers, to set against invoices."""
 
-    list = lists.CompanyList(models.CreditNote, "/data/creditNotes")
-    get = calls.RecordCall(models.CreditNote, "/data/creditNotes/{creditNoteId}")
+    list, get = lists.company_records(models.CreditNote, "/data/creditNotes/{creditNoteId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/creditNotes")
     create = writes.Create(models.CreditNote, "/push/creditNotes")
     update = writes.Update(models.CreditNote, "/push/creditNotes/{creditNoteId}")
@@ -111,8 +104,7 @@ class CreditNotes(Resource):
 class Customers(Resource):
     """Those the company sells to."""
 
-    list = lists.CompanyList(models.Customer, "/data/customers")
-    get = calls.RecordCall(models.Customer, "/data/customers/{customerId}")
+    list, get = lists.company_records(models.Customer, "/data/customers/{customerId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/customers")
     create = writes.CreateAndSync(models.Customer, "/push/customers")
     update = writes.UpdateAndSync(models.Customer, "/push/customers/{customerId}")
@@ -122,8 +114,7 @@ class Customers(Resource):
 class DirectCosts(Resource):
     """Purchases paid on the spot, without a bill."""
 
-    list = lists.ConnectionList(models.DirectCost, "/data/directCosts")
-    get = calls.ConnectionRecordCall(models.DirectCost, "/data/directCosts/{directCostId}")
+    list, get = lists.connection_records(models.DirectCost, "/data/directCosts/{directCostId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/directCosts")
     create = writes.CreateAndSync(models.DirectCost, "/push/directCosts")
     delete = writes.Delete(models.DirectCost, "/push/directCosts/{directCostId}")
@@ -136,8 +127,7 @@ class DirectCosts(Resource):
 class DirectIncomes(Resource):
     """Sales paid on the spot, without an invoice."""
 
-    list = lists.ConnectionList(models.DirectIncome, "/data/directIncomes")
-    get = calls.ConnectionRecordCall(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
+    list, get = lists.connection_records(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/directIncomes")
     create = writes.Create(models.DirectIncome, "/push/directIncomes")
     list_attachments = files.ListAttachments("/data/directIncomes/{directIncomeId}/attachments")
@@ -153,8 +143,7 @@ class DirectIncomes(Resource):
 class Invoices(Resource):
     """What customers were invoiced: owed to the company."""
 
-    list = lists.CompanyList(models.Invoice, "/data/invoices")
-    get = calls.RecordCall(models.Invoice, "/data/invoices/{invoiceId}")
+    list, get = lists.company_records(models.Invoice, "/data/invoices/{invoiceId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/invoices")
     create = writes.Create(models.Invoice, "/push/invoices")
     update = writes.Update(models.Invoice, "/push/invoices/{invoiceId}")
@@ -167,15 +156,13 @@ class Invoices(Resource):
 class ItemReceipts(Resource):
     """Goods received against purchase orders."""
 
-    list = lists.ConnectionList(models.ItemReceipt, "/data/itemReceipts")
-    get = calls.ConnectionRecordCall(models.ItemReceipt, "/data/itemReceipts/{itemReceiptId}")
+    list, get = lists.connection_records(models.ItemReceipt, "/data/itemReceipts/{itemReceiptId}")
 
 
 class Items(Resource):
     """What the company buys and sells."""
 
-    list = lists.CompanyList(models.Item, "/data/items")
-    get = calls.RecordCall(models.Item, "/data/items/{itemId}")
+    list, get = lists.company_records(models.Item, "/data/items/{itemId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/items")
     create = writes.Create(models.Item, "/push/items")
 
@@ -183,8 +170,7 @@ class Items(Resource):
 class JournalEntries(Resource):
     """Double entries in the general ledger."""
 
-    list = lists.CompanyList(models.JournalEntry, "/data/journalEntries")
-    get = calls.RecordCall(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
+    list, get = lists.company_records(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/journalEntries")
     create = writes.CreateAndSync(models.JournalEntry, "/push/journalEntries")
     delete = writes.DeleteAndSync(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
@@ -193,8 +179,7 @@ class JournalEntries(Resource):
 class Journals(Resource):
     """The books that journal entries are kept in."""
 
-    list = lists.CompanyList(models.Journal, "/data/journals")
-    get = calls.RecordCall(models.Journal, "/data/journals/{journalId}")
+    list, get = lists.company_records(models.Journal, "/data/journals/{journalId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/journals")
     create = writes.CreateAndSync(models.Journal, "/push/journals")
 
@@ -202,8 +187,7 @@ class Journals(Resource):
 class PaymentMethods(Resource):
     """The ways that payments are made."""
 
-    list = lists.CompanyList(models.PaymentMethod, "/data/paymentMethods")
-    get = calls.RecordCall(models.PaymentMethod, "/data/paymentMethods/{paymentMethodId}")
+    list, get = lists.company_records(models.PaymentMethod, "/data/paymentMethods/{paymentMethodId}")
 
 
 class Payments(Resource):
@@ -219,8 +203,7 @@ class Payments(Resource):
 class PurchaseOrders(Resource):
     """Orders to suppliers."""
 
-    list = lists.CompanyList(models.PurchaseOrder, "/data/purchaseOrders")
-    get = calls.RecordCall(models.PurchaseOrder, "/data/purchaseOrders/{purchaseOrderId}")
+    list, get = lists.company_records(models.PurchaseOrder, "/data/purchaseOrders/{purchaseOrderId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/purchaseOrders")
     create = writes.Create(models.PurchaseOrder, "/push/purchaseOrders")
     update = writes.Update(models.PurchaseOrder, "/push/purchaseOrders/{purchaseOrderId}")
@@ -249,15 +232,13 @@ class Reports(Resource):
 class SalesOrders(Resource):
     """Orders from customers."""
 
-    list = lists.CompanyList(models.SalesOrder, "/data/salesOrders")
-    get = calls.RecordCall(models.SalesOrder, "/data/salesOrders/{salesOrderId}")
+    list, get = lists.company_records(models.SalesOrder, "/data/salesOrders/{salesOrderId}")
 
 
 class Suppliers(Resource):
     """Those the company buys from."""
 
-    list = lists.CompanyList(models.Supplier, "/data/suppliers")
-    get = calls.RecordCall(models.Supplier, "/data/suppliers/{supplierId}")
+    list, get = lists.company_records(models.Supplier, "/data/suppliers/{supplierId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/suppliers")
     create = writes.CreateAndSync(models.Supplier, "/push/suppliers")
     update = writes.UpdateAndSync(models.Supplier, "/push/suppliers/{supplierId}")
@@ -267,8 +248,7 @@ class Suppliers(Resource):
 class TaxRates(Resource):
     """Rates of sales tax, VAT or GST."""
 
-    list = lists.CompanyList(models.TaxRate, "/data/taxRates")
-    get = calls.RecordCall(models.TaxRate, "/data/taxRates/{taxRateId}")
+    list, get = lists.company_records(models.TaxRate, "/data/taxRates/{taxRateId}")
 
 
 class TrackingCategories(Resource):
@@ -281,8 +261,7 @@ class TrackingCategories(Resource):
 class Transfers(Resource):
     """Money moved between the company's own accounts."""
 
-    list = lists.ConnectionList(models.Transfer, "/data/transfers")
-    get = calls.ConnectionRecordCall(models.Transfer, "/data/transfers/{transferId}")
+    list, get = lists.connection_records(models.Transfer, "/data/transfers/{transferId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/transfers")
     create = writes.CreateAndSync(models.Transfer, "/push/transfers")
     upload_attachment = files.UploadAttachment("/push/transfers/{transferId}/attachment")

@@ -8,6 +8,7 @@ from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Call, query_pairs
+from codat_async.operations.calls import ConnectionRecordCall, RecordCall
 from codat_async.paging import Pager
 from codat_middleware.messages import Timeout
 
@@ -115,3 +116,13 @@ class CompaniesList(_List[Company]):
     def __call__(self, *, tags: str | None = None, **options: Unpack[ListOptions]) -> Pager[Company]:
         """A pager over the companies; ``tags`` keeps those with these tags. See :class:`ListOptions`."""
         return self._pager((), options, tags=tags)
+
+
+def company_records(model: type[T], path: str) -> tuple[CompanyList[T], RecordCall[T]]:
+    """The list of a company's records, and one of them, whose path this is."""
+    return CompanyList(model, path.rpartition("/")[0]), RecordCall(model, path)
+
+
+def connection_records(model: type[T], path: str) -> tuple[ConnectionList[T], ConnectionRecordCall[T]]:
+    """The list of a connection's records, and one of them, whose path this is."""
+    return ConnectionList(model, path.rpartition("/")[0]), ConnectionRecordCall(model, path)
