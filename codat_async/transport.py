@@ -5,7 +5,7 @@ import math
 import re
 import socket
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
@@ -104,7 +104,10 @@ class AiohttpTransport:
             headers=self._headers,
             read_bufsize=_READ_AHEAD,
         )
-        _send_once(self._session)
+        # aiohttp would send a GET, PUT or DELETE again by itself if the connection breaks: in no count of
+        # attempts, and outside the rate limit. It has no public switch for that.
+        if hasattr(self._session, "_retry_connection"):
+            self._session._retry_connection = False
         return self._session
 
     def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -114,12 +117,6 @@ class AiohttpTransport:
                 "create one in each event loop, that is, in each asyncio.run"
             )
         self._loop = loop
-
-    def _completed(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
-        """The headers together with the client's, which a session that was passed in does not add."""
-        completed = CIMultiDict(self._headers)
-        completed.update(headers)
-        return completed
 
     async def aclose(self) -> None:
         """Close the session and its connections, unless it was passed in."""
@@ -142,17 +139,27 @@ class AiohttpTransport:
             query_string=_query(request),
             encoded=True,
         )
-        headers = (request.headers or None) if self._owns_session else self._completed(request.headers)
-        data = None
-        limits = self._usual_limits
-        timeout = request.timeout or self._timeout
-        streamed = request.stream or (request.body is not None and callable(request.body.content))
-        if streamed or timeout is not self._timeout:
+        timeout, limits, body = self._timeout, self._usual_limits, request.body
+        streamed = request.stream or (body is not None and callable(body.content))
+        if streamed or request.timeout is not None:
+            timeout = request.timeout or timeout
             limits = _limits(timeout, streamed=streamed)
-        if request.body is not None:
-            headers = CIMultiDict(headers or ())
-            headers["Content-Type"] = request.body.content_type
-            data = _payload(request.body, headers, limits, timeout.total)
+        headers = request.headers
+        if not self._owns_session:
+            # The client's, which a session that was passed in does not add.
+            headers = CIMultiDict(self._headers)
+            headers.update(request.headers)
+        data: bytes | _Content | None = None
+        content: _Content | None = None
+        if body is not None:
+            headers = CIMultiDict(headers)
+            headers["Content-Type"] = body.content_type
+            if limits.total is not None and isinstance(body.content, bytes):
+                data = body.content
+            else:
+                data = content = _Content(body, limits.sock_read, timeout.total)
+                if content.length is not None:
+                    headers["Content-Length"] = str(content.length)
         sending = session.request(
             request.method,
             url,
@@ -166,11 +173,11 @@ class AiohttpTransport:
             **self._proxy,
         )
         try:
-            if not streamed and not isinstance(data, _Content):
-                return await self._answer(await sending, request, None if limits.total else limits.sock_read)
+            if limits.total is not None:
+                return await self._answer(await sending, request, None)
             async with asyncio.timeout(None) as deadline:
-                if isinstance(data, _Content):
-                    response = await data.answered(sending, deadline)
+                if content is not None:
+                    response = await content.answered(sending, deadline)
                 else:
                     _expire_in(deadline, timeout.total)
                     response = await sending
@@ -180,10 +187,10 @@ class AiohttpTransport:
                 _expire_in(deadline, timeout.total)
                 return await self._answer(response, request, limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(data, _Content):
-                if data.failure is not None:
-                    raise data.failure from None
-                if isinstance(error, TimeoutError) and data.unread:
+            if content is not None:
+                if content.failure is not None:
+                    raise content.failure from None
+                if isinstance(error, TimeoutError) and content.unread:
                     error = aiohttp.SocketTimeoutError()
             raise _mapped(error, request) from error
 
@@ -194,8 +201,14 @@ class AiohttpTransport:
         content = response.content
         failed = response.status >= 300
         limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
+        if content.is_eof():
+            size: float = content.total_bytes
+        else:
+            # Known beforehand, unless it is inflated or must be watched while it arrives.
+            plain = silence is None and "Content-Encoding" not in response.headers
+            size = (plain and response.content_length) or math.inf
         try:
-            if content.is_eof() and content.total_bytes <= limit:
+            if size <= limit:
                 body = await response.read()
             else:
                 size, pieces = 0, []
@@ -243,16 +256,6 @@ def _expire_in(deadline: asyncio.Timeout, seconds: float | None) -> None:
         deadline.reschedule(None if seconds is None else now + seconds)
 
 
-def _send_once(session: aiohttp.ClientSession) -> None:
-    """Keep aiohttp from sending a GET, PUT or DELETE again by itself if the connection breaks.
-
-    Such a request is in no count of attempts, and outside the rate limit. aiohttp has no
-    public switch for it; without the private one nothing is changed.
-    """
-    if hasattr(session, "_retry_connection"):
-        session._retry_connection = False
-
-
 @lru_cache
 def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
     total = None if streamed else wanted.total
@@ -289,21 +292,6 @@ class _Stream:
             self._response.close()
 
 
-def _payload(
-    body: Body, headers: CIMultiDict[str], limits: aiohttp.ClientTimeout, total: float | None
-) -> "bytes | _Content":
-    if isinstance(body.content, bytes):
-        if limits.total is not None:
-            return body.content
-        # Only a stream is watched while it is sent, and there is no total to end this body.
-        whole = body.content
-        body = Body(lambda: _single(whole), length=len(whole))
-    assert callable(body.content)
-    if body.length is not None:
-        headers["Content-Length"] = str(body.length)
-    return _Content(body.content, limits.sock_read, total)
-
-
 async def _single(piece: bytes) -> AsyncIterator[bytes]:
     yield piece
 
@@ -316,10 +304,9 @@ class _Content:
     of the answer. The time that the source takes is not counted.
     """
 
-    def __init__(
-        self, opened: Callable[[], AsyncIterable[bytes]], silence: float | None, total: float | None
-    ) -> None:
-        self._open = opened
+    def __init__(self, body: Body, silence: float | None, total: float | None) -> None:
+        self._content = body.content
+        self.length = len(body.content) if isinstance(body.content, bytes) else body.length
         self._silence = silence
         self._total = total
         self._deadline: asyncio.Timeout | None = None
@@ -340,7 +327,8 @@ class _Content:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._open():
+            source = self._content
+            async for piece in _single(source) if isinstance(source, bytes) else source():
                 if not isinstance(piece, bytes | bytearray | memoryview):
                     raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
                 # In small pieces: a slow connection would need longer than the limit for a large one.

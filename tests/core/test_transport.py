@@ -601,7 +601,7 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
         yield b"ab" * 100_000
         yield b"c"
 
-    sizes = [len(piece) async for piece in _Content(pieces, None, None)]
+    sizes = [len(piece) async for piece in _Content(Body(pieces), None, None)]
     assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
 
 
