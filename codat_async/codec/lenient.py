@@ -1,7 +1,8 @@
 """The lenient steps of reading: malformed values that have only one meaning are coerced to it."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -10,40 +11,43 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async.codec.decoding import date_field, dates_of, decoder
+from codat_async.codec.decoding import date_field, dates_of, decoder, page_of
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
-from codat_async.models import SupplementalData
+from codat_async.models import Page, SupplementalData
 from codat_middleware.text import well_formed
 
 T = TypeVar("T")
 
 
 def read_leniently(
-    data: bytes, kind: type[T], decode: Callable[[bytes], T], failure: Exception, operation: str
+    data: bytes, kind: type[T], decode: Callable[[bytes], T], operation: str
 ) -> tuple[T, bytes]:
-    """Read what the strict ``decode`` rejected with ``failure``; return it and the bytes that it holds.
+    """Read what the strict ``decode`` rejected; return it and the bytes that it holds.
 
     Whole texts come first, value by value second. Raises as :func:`codat_async.codec.read` does.
     """
-    source = data
-    for text, source in lenient_texts(data, kind):
-        try:
-            record = decode(text)
-        except DECODE_ERRORS as again:
-            failure = again
-        else:
-            restore_supplemental_data([record], b'{"results":[%b]}' % source)
-            return record, source
-    return _coerce(data, source, decode, failure, operation), source
-
-
-def lenient_texts(data: bytes, kind: Any) -> Iterator[tuple[bytes, bytes]]:
-    """Yield other texts to try for a record or a page, each with its source, of which no date is expanded."""
+    found = decode_leniently(data, kind, decode)
+    if found is not None:
+        return found
     source = replace_lone_surrogates(well_formed(data))
-    if source is not data:
-        yield source, source
-    if (expanded := expand_bare_dates(source, kind)) is not source:
-        yield expanded, source
+    return _coerce(data, source, decode, operation), source
+
+
+def decode_leniently(data: bytes, kind: Any, decode: Callable[[bytes], T]) -> tuple[T, bytes] | None:
+    """Decode a record or a page of ``kind`` with what is malformed in its text corrected.
+
+    Returns it and its source, which is the text before dates were expanded; ``None`` if that
+    is not enough for ``decode``.
+    """
+    source = replace_lone_surrogates(well_formed(data))
+    for text in dict.fromkeys((source, expand_bare_dates(source, kind))):
+        if text is not data:
+            with suppress(*DECODE_ERRORS):
+                read = decode(text)
+                if text is not source:
+                    _restore_supplemental_data(read, source)
+                return read, source
+    return None
 
 
 # --- lone surrogates ---------------------------------------------------------------------
@@ -98,17 +102,16 @@ class _Supplemental(Struct, rename="camel", gc=False):
     supplemental_data: SupplementalData | None = None
 
 
-class _SupplementalPage(Struct, gc=False):
-    results: list[_Supplemental] = []
-
-
-def restore_supplemental_data(records: Sequence[Any], page: bytes) -> None:
-    """Undo expanded dates in the supplemental data of a page's records, which is the platform's own."""
-    if records and b'"supplementalData"' in page and hasattr(records[0], "supplemental_data"):
-        originals = decoder(_SupplementalPage).decode(page).results
-        for record, original in zip(records, originals, strict=True):
-            if original.supplemental_data is not None:
-                record.supplemental_data = original.supplemental_data
+def _restore_supplemental_data(read: Any, source: bytes) -> None:
+    """Undo expanded dates in supplemental data, which is the platform's own."""
+    if b'"supplementalData"' not in source:
+        return
+    records = read.results if isinstance(read, Page) else [read]
+    kind = page_of(_Supplemental) if isinstance(read, Page) else _Supplemental
+    original = decoder(kind).decode(source)
+    for record, held in zip(records, getattr(original, "results", [original]), strict=True):
+        if held.supplemental_data is not None and hasattr(record, "supplemental_data"):
+            record.supplemental_data = held.supplemental_data
 
 
 # --- value by value ----------------------------------------------------------------------
@@ -134,33 +137,28 @@ def explain(failure: Exception) -> tuple[str, str]:
     return f"the text is not JSON ({text})", "$"
 
 
-def _coerce(
-    data: bytes, source: bytes, decode: Callable[[bytes], T], failure: Exception, operation: str
-) -> T:
-    reason, path = explain(failure)
+def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: str) -> T:
     tree: Any = None
     try:
         tree = _tree_decoder.decode(source)
+    except DECODE_ERRORS as failure:
+        reason, path = explain(failure)
+        if not _is_json(source):
+            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+        reason, path = f"a value cannot be decoded ({failure})", "$"
+    else:
+        text = source
         for _ in range(_MAX_COERCED):
+            try:
+                return decode(text)
+            except DECODE_ERRORS as failure:
+                reason, path = explain(failure)
             if not _coerce_at(tree, _steps(path), reason):
                 break
-            try:
-                return decode(_tree_encoder.encode(tree))
-            except DECODE_ERRORS as again:
-                reason, path = explain(again)
-    except DECODE_ERRORS as broken:
-        if not _is_json(source):
-            reason, path = explain(broken)
-            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-        reason, path = f"a value cannot be decoded ({broken})", "$"
-    identifier = tree.get("id") if isinstance(tree, dict) else None
-    raise InvalidRecord(
-        reason,
-        record_id=None if identifier is None else str(identifier),
-        path=path,
-        raw=data,
-        operation=operation,
-    ) from failure
+            text = _tree_encoder.encode(tree)
+    found = tree.get("id") if isinstance(tree, dict) else None
+    name = None if found is None else str(found)
+    raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation)
 
 
 def _is_json(data: bytes) -> bool:

@@ -9,12 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from codat_async.codec.decoding import decoder, page_of
-from codat_async.codec.lenient import (
-    explain,
-    lenient_texts,
-    replace_lone_surrogates,
-    restore_supplemental_data,
-)
+from codat_async.codec.lenient import decode_leniently, explain, replace_lone_surrogates
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models import HalRef, Links, Page
@@ -179,13 +174,10 @@ class SlicedPage(Generic[T]):
         except DECODE_ERRORS:
             pass
         # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
-        for text, source in lenient_texts(b'{"results":[%b]}' % b",".join(raws), self._kind):
-            try:
-                page = decoder(page_of(self._kind)).decode(text)
-            except DECODE_ERRORS:
-                continue
-            restore_supplemental_data(page.results, source)
-            return page.results
+        slice_ = b'{"results":[%b]}' % b",".join(raws)
+        found = decode_leniently(slice_, self._kind, decoder(page_of(self._kind)).decode)
+        if found is not None:
+            return found[0].results
         records: list[T] = []
         on_invalid = self._on_invalid
         for raw in raws:

@@ -17,7 +17,7 @@ from msgspec.structs import fields, replace
 
 from codat_async.codec.decoding import decoder, decoder_lock, holds_inexact, is_text_of
 from codat_async.codec.lenient import explain, read_leniently
-from codat_async.errors import DECODE_ERRORS, DecodingError
+from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models.base import Model, Null
 
 T = TypeVar("T")
@@ -38,13 +38,13 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
     that are not JSON. ``operation`` names the call in the error's message.
     """
     strict = decoder(kind)
-    source, exact = data, not holds_inexact(data)
+    source, exact = data, unknown_fields and not holds_inexact(data)
     try:
         # Only times that are not exact would be rounded.
         record = (strict.plain if exact else strict.decode)(data)
-    except DECODE_ERRORS as failure:
-        record, source = read_leniently(bytes(data), kind, strict.decode, failure, operation)
-        exact = not holds_inexact(source)
+    except DECODE_ERRORS:
+        record, source = read_leniently(bytes(data), kind, strict.decode, operation)
+        exact = unknown_fields and not holds_inexact(source)
     if unknown_fields and isinstance(record, Model | dict) and not (exact and _fits_exactly(kind, source)):
         try:
             _keep_unknown_below(record, source)
@@ -53,6 +53,26 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
             reason, path = explain(failure)
             raise DecodingError(reason, path=path, raw=bytes(data), operation=operation) from failure
     return record
+
+
+class RecordKey(Struct, rename="camel", gc=False, frozen=True):
+    """What identifies a version of a record."""
+
+    id: str | None = None
+    modified_date: datetime | None = None
+    """Rounded to the microsecond, by the decoder that is fastest."""
+
+
+def read_key(record: bytes | Raw) -> RecordKey:
+    """Read a record's key, as far as it can be read; an empty one if the record is not an object."""
+    try:
+        return decoder(RecordKey).plain(record)
+    except DECODE_ERRORS:
+        pass
+    try:
+        return read(record, RecordKey)
+    except DecodingError as failure:
+        return RecordKey(failure.record_id if isinstance(failure, InvalidRecord) else None)
 
 
 def encode(body: object, *, omit_read_only: bool = False) -> bytes:
@@ -148,43 +168,38 @@ def mirror_maker(
 
     ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model
     that contains itself. The field for unknown fields is left out; with ``strict`` a
-    decoder rejects an object that has any. Decoders of mirrors are constructed under
-    ``decoder_lock``.
+    decoder rejects an object that has any.
     """
     made: dict[Any, Any] = {}
-    parents: set[Any] = set()
 
-    def mirror(hint: Any) -> Any:
+    def mirror(hint: Any, parents: frozenset[Any] = frozenset()) -> Any:
         if not _contains_models(hint):
             return value(hint)
         origin, parts = get_origin(hint), get_args(hint)
         if origin in (Union, UnionType):
-            return Union[tuple(part if part is type(None) else mirror(part) for part in parts)]  # noqa: UP007
+            kinds = tuple(part if part is type(None) else mirror(part, parents) for part in parts)
+            return Union[kinds]  # noqa: UP007
         if origin is list:
-            return list[mirror(parts[0])]  # type: ignore[misc]
+            return list[mirror(parts[0], parents)]  # type: ignore[misc]
         if origin is dict:
-            return dict[parts[0], mirror(parts[1])]  # type: ignore[misc,valid-type]
+            return dict[parts[0], mirror(parts[1], parents)]  # type: ignore[misc,valid-type]
         if hint in parents:
             return recursive(hint)
         if hint not in made:
-            parents.add(hint)
-            try:
-                named = [
-                    (each.name, mirror(each.type), field(name=each.encode_name, **_default(each.required)))
-                    for each in fields(hint)
-                    if each.name != "unknown_fields"
-                ]
-            finally:
-                parents.discard(hint)
+            named = [
+                (
+                    each.name,
+                    mirror(each.type, parents | {hint}),
+                    field(name=each.encode_name, **({} if each.required else {"default": None})),
+                )
+                for each in fields(hint)
+                if each.name != "unknown_fields"
+            ]
             name = f"Mirrored{(origin or hint).__name__}"
             made[hint] = defstruct(name, named, kw_only=True, gc=False, forbid_unknown_fields=strict)
         return made[hint]
 
     return mirror
-
-
-def _default(required: bool) -> dict[str, Any]:
-    return {} if required else {"default": None}
 
 
 def _contains_models(hint: Any) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct, field
 
 from codat_async import codec
 from codat_async.bulk.extract.memory import Reservation
+from codat_async.bulk.extract.validation import validator
 from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
 from codat_async.bulk.store.state import Invalid, microseconds
@@ -231,7 +232,7 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
     """Read the key of each record and, with a model, find those that do not fit it."""
     # One record at a time, since a page's worth of values takes twice as long to construct: its
     # memory is new each time, where a single record's stays in the processor's cache.
-    read = codec.read_key if how.model is None else codec.validator(how.model, operation=how.name)
+    read = codec.read_key if how.model is None else validator(how.model, operation=how.name)
     found = _Read([], Keys(), [], [])
     for row, raw in enumerate(raws):
         try:
