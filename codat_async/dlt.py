@@ -13,6 +13,7 @@ The key is dlt's secret ``sources.codat.api_key``, for example the environment v
 """
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
@@ -25,12 +26,14 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from codat_async import codec
+from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.workers import Workers
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Found, ListedCompany, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, resolve_types
 from codat_async.bulk.store.lines import head_of, lines_of
+from codat_async.bulk.store.state import UnitState, from_microseconds
 from codat_async.bulk.stream import PartialFailure
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
@@ -38,6 +41,7 @@ from codat_async.errors import ApiPaused, CodatError, ConfigurationError, QuotaE
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_async.sync.loop import background_loop
 from codat_middleware import Governor, Limits
+from codat_middleware.text import one_line
 
 try:
     import dlt
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["codat_source"]
 
+_log = logging.getLogger(__name__)
 _PASSES: Final = 3
 """How often a list is read if rows shifted between its pages, so that some were skipped."""
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
@@ -79,7 +84,8 @@ def codat_source(
     ``connections`` are among them). The columns are those of ``codat-async types TYPE``, without ``n``
     and ``whole``. Nested columns are as the destination takes them: structs and lists, or JSON.
 
-    After the first run each list is read from the last modified date on, less ``overlap``. How far that
+    After the first run each list is read from the last modified date on, or from the last sync before
+    the reading if that is earlier, less ``overlap``: a request a company asks for the syncs. How far that
     is, is kept in dlt's state, which is saved with the records. A record that was removed from a list
     without a trace stays; one that was deleted in the source has ``is_deleted`` in its ``metadata``.
 
@@ -153,10 +159,13 @@ class _Reader:
         self._at_once = units_at_once
         self._on_failure = on_failure
         self._found: Found | None = None
+        self._connections: dict[str, tuple[str, ...]] = {}
         self._loop = background_loop()
         self._codat: Codat | None = None
         self._users = 0
         self._began = datetime.now(UTC).replace(tzinfo=None)
+        self._answers: dict[str, Answer | None] = {}
+        """What was answered about the syncs of each company."""
 
     def resource(self, kind: PullType) -> "DltResource":
         """The resource of a type."""
@@ -223,6 +232,7 @@ class _Reader:
         self._users -= 1
         if not self._users and self._codat is not None:
             codat, self._codat = self._codat, None
+            self._answers.clear()
             self._loop.run(codat.aclose())
 
     # --- on the event loop -------------------------------------------------------------------
@@ -233,6 +243,7 @@ class _Reader:
         assert self._codat is not None
         if self._found is None:
             self._found = await find_companies(self._codat, self._companies, query=self._query)
+            self._connections = {each.id: each.connections for each in self._found.subjects}
         failures += self._found.failures
         if kind.scope == Scope.LISTED:
             return self._listed(kind, self._found)
@@ -311,6 +322,7 @@ class _Reader:
         if watermark is not None:
             start = datetime.fromisoformat(watermark) - self._overlap
             since = f"modifiedDate>={start.isoformat(timespec='seconds')}Z"
+        synced = await self._synced(codat, kind, unit)
         head = head_of(unit, 0, whole=since is None)
         latest = None if watermark is None else datetime.fromisoformat(watermark)
         passes, matched = _Passes(), True
@@ -330,9 +342,29 @@ class _Reader:
                     if page.records:
                         await put(table)
                     passes.add(names, page.total)
-        # A single record dated in the future would hide all changes until then.
-        known = matched and passes.complete and latest is not None
-        await put(_Ended(unit, min(latest, self._began).isoformat() if known and latest else None))
+        reached = None
+        if matched and passes.complete and latest is not None:
+            # A single record dated in the future would hide all changes until then; and what the next
+            # sync brings may be as old as the last one.
+            reached = watermark if synced is None else min(latest, self._began, synced).isoformat()
+        await put(_Ended(unit, reached))
+
+    async def _synced(self, codat: Codat, kind: PullType, unit: Unit) -> datetime | None:
+        """The last sync before the list is read, in UTC; None if it is not known. Asked once a company."""
+        company, connections = unit.company, self._connections[unit.company]
+        if company not in self._answers:
+            try:
+                self._answers[company] = await ask_status(codat, company, connections, codat.send)
+            except (Unauthorized, QuotaExhausted, ApiPaused):
+                raise
+            except CodatError as error:
+                _log.warning("the data status of company %s is not known: %s", one_line(company), error)
+                self._answers[company] = None
+        chooser = Chooser(GateOptions(), {kind.name: kind}, connections, self._began.date())
+        chooser.answer = self._answers[company]
+        state = UnitState()
+        chooser.stamp(unit, state)
+        return None if state.synced is None else from_microseconds(state.synced)
 
     async def _pages(
         self, codat: Codat, kind: PullType, unit: Unit, since: str | None

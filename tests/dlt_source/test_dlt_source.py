@@ -423,3 +423,35 @@ def test_companies_and_reports_that_are_unreadable_stop_nothing(
     found = rows(tmp_path / "books.duckdb", "select id from codat.companies order by id")
     assert found == [(COMPANY,), ("5",), ("z",)]
     assert [each for each in failed if each.startswith(COMPANY)] == [f"{COMPANY}/balance_sheet"]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_record_that_becomes_visible_late_is_read(
+    served: Server, pipeline: Pipelines, tmp_path: Path, *, answered: bool
+) -> None:
+    """What the next sync brings may be older than the newest record, but not than the last sync."""
+    entry = {"dataType": "customers", "currentStatus": "Complete", "lastSuccessfulSync": day(5)}
+    status = web.json_response({"customers": {**entry, "latestSyncId": "s", "latestSuccessfulSyncId": "s"}})
+
+    def hook(path: str, query: dict[str, str]) -> web.Response | None:
+        if not path.endswith("/dataStatus"):
+            return None
+        return (
+            web.Response(body=status.body, content_type="application/json")
+            if answered
+            else error_response(403)
+        )
+
+    served.hook = hook
+    served.put("customers", [customer(1, modified=day(1)), customer(9, modified=day(9))])
+    made = pipeline(dlt.destinations.duckdb(str(tmp_path / "books.duckdb")))
+    made.run(source(served))
+    served.put(
+        "customers",
+        [customer(1, modified=day(1)), customer(6, modified=day(6)), customer(9, modified=day(9))],
+    )
+    made.run(source(served))
+    found = rows(tmp_path / "books.duckdb", "select id from codat.customers order by id")
+    assert found == [("c1",), ("c6",), ("c9",)]
+    queries = [query.get("query") for path, query in served.data_requests()]
+    assert queries == [None, "modifiedDate>=2024-01-04T23:50:00Z" if answered else None]
