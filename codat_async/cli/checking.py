@@ -43,4 +43,4 @@ def check(company: str | None, as_json: bool, **options: Any) -> int:
     with signals.handle_signals(NOTHING_WRITTEN) as handler:
         report = run_with_client(options, handler, lambda codat: checks.run(codat, company))
     text = msgspec.json.encode(report).decode() if as_json else checks.format_report(report)
-    return print_result(text, ExitStatus.PARTIAL if report.failed else ExitStatus.DONE)
+    return print_result(text, ExitStatus.PARTIAL if report.failed else ExitStatus.DONE, wrap=not as_json)

@@ -10,6 +10,7 @@ import click
 from codat_async.cli import output, parsing, progress, signals
 from codat_async.cli.options import PATH, examples_help, types_option
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
+from codat_async.cli.terminal import print_text, wrap_lines
 
 __all__ = ["convert", "convert_directory", "require_extras"]
 
@@ -112,4 +113,5 @@ def convert_directory(
     if log is not None:
         log.converted(converted)
     else:
-        output.print_text(output.format_conversion(converted, into / "parquet" if parquet else None, duckdb))
+        text = output.format_conversion(converted, into / "parquet" if parquet else None, duckdb)
+        print_text(wrap_lines(text))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from codat_async.cli import output, signals
+from codat_async.cli import signals
 from codat_async.cli.options import PATH, examples_help
 from codat_async.cli.outcomes import RESUME, ExitStatus, exit_status_help
+from codat_async.cli.terminal import print_text, wrap_lines
 from codat_async.wording import pluralize
 
 __all__ = ["forget"]
@@ -33,9 +34,11 @@ def forget(directory: Path, companies: tuple[str, ...], duckdb: tuple[Path, ...]
 
     with signals.handle_signals(RESUME):
         done = bulk.forget(directory, companies, duckdb=duckdb)
-    output.print_text(
-        f"forgotten: {pluralize(len(done.companies), 'company', 'companies')}; rewritten or removed: "
-        f"{pluralize(done.files, 'raw file')}, {pluralize(done.parquet, 'Parquet file')}, "
-        f"{pluralize(done.duckdb, 'DuckDB file')}"
+    print_text(
+        wrap_lines(
+            f"forgotten: {pluralize(len(done.companies), 'company', 'companies')}; rewritten or removed: "
+            f"{pluralize(done.files, 'raw file')}, {pluralize(done.parquet, 'Parquet file')}, "
+            f"{pluralize(done.duckdb, 'DuckDB file')}"
+        )
     )
     return ExitStatus.DONE

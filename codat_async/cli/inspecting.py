@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from codat_async.cli import output, parsing
+from codat_async.cli import parsing
 from codat_async.cli.options import DURATION, PATH, examples_help
 from codat_async.cli.outcomes import STATUS_OF, ExitStatus, exit_status_help, print_result
+from codat_async.cli.terminal import format_list, print_text
 
 __all__ = ["report", "status", "types"]
 
@@ -33,9 +34,16 @@ def types(name: str | None, as_json: bool) -> int:
         rows = [{"column": each.name, "type": each.type, "time": each.time} for each in bulk.columns(name)]
     if as_json:
         text = "\n".join(msgspec.json.encode(row).decode() for row in rows)
+    elif name is None:
+        # The name in Codat is rare, and a column of its own would leave little room for the rest.
+        table = [["type", "description"]]
+        for row in rows:
+            alias = f" In Codat: {row['codat']}." if row["codat"] else ""
+            table.append([row["type"], row["description"] + alias])
+        text = format_list(table)
     else:
-        text = output.format_list([[*rows[0]], *([*row.values()] for row in rows)])
-    return print_result(text, ExitStatus.DONE)
+        text = format_list([[*rows[0]], *([*row.values()] for row in rows)])
+    return print_result(text, ExitStatus.DONE, wrap=False)
 
 
 @click.command(
@@ -70,11 +78,12 @@ def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
     if units:
         for each in bulk.unit_statuses(directory):
             line = msgspec.json.encode(each).decode() if as_json else inventory.format_unit(each)
-            if not output.print_text(line):
+            if not print_text(line):
                 return ExitStatus.ERROR
         return outcome
-    text = inventory.format_inventory(found, str(directory))
-    return print_result(msgspec.json.encode(found).decode() if as_json else text, outcome)
+    if as_json:
+        return print_result(msgspec.json.encode(found).decode(), outcome, wrap=False)
+    return print_result(inventory.format_inventory(found, str(directory)), outcome)
 
 
 @click.command(

@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Sequence
 
 from codat_async.bulk import Inventory, UnitStatus
-from codat_async.cli.output import format_absent, format_failures, format_table
+from codat_async.cli.output import format_absent, format_failures
+from codat_async.cli.terminal import format_table
 from codat_async.wording import format_age, pluralize
 
 __all__ = ["format_inventory", "format_unit"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from codat_async.cli import output, parsing, progress, signals
+from codat_async.cli import parsing, progress, signals
 from codat_async.cli.client import run_with_client
 from codat_async.cli.options import (
     DURATION,
@@ -23,6 +23,7 @@ from codat_async.cli.options import (
     types_option,
 )
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
+from codat_async.cli.terminal import print_text
 from codat_async.errors import ConfigurationError
 from codat_async.wording import pluralize
 
@@ -110,7 +111,7 @@ def listen(
         ),
         gather=parsing.parse_time_span(gather).total_seconds(),
         nightly=None if nightly is None else parsing.parse_time_of_day(nightly),
-        on_ready=lambda url: output.print_text(f"listening on {url}", sys.stderr if log_json else None),
+        on_ready=lambda url: print_text(f"listening on {url}", sys.stderr if log_json else None),
     )
 
     async def work(codat: Any) -> bulk.Followed:
@@ -128,7 +129,7 @@ def listen(
         done = run_with_client(options, handler, work)
     if log is None:
         events, pulls = pluralize(done.events, "event"), pluralize(done.pulls, "pull")
-        output.print_text(f"ended: {events}, {pulls}, {done.events - done.acknowledged:,} left")
+        print_text(f"ended: {events}, {pulls}, {done.events - done.acknowledged:,} left")
     return ExitStatus.DONE
 
 

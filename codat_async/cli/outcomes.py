@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-from codat_async.cli import output, signals
+from codat_async.cli import signals
+from codat_async.cli.terminal import print_text, wrap_lines
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 
 __all__ = [
@@ -80,10 +81,10 @@ def one_line(text: str) -> str:
 
 def print_error(text: str, status: ExitStatus) -> ExitStatus:
     """Print the line that says why a command ended, and return its status."""
-    output.print_text(f"codat-async: {text}", sys.stderr)
+    print_text(f"codat-async: {text}", sys.stderr)
     return status
 
 
-def print_result(text: str, status: ExitStatus) -> ExitStatus:
+def print_result(text: str, status: ExitStatus, *, wrap: bool = True) -> ExitStatus:
     """Print a command's result and return its status, or ERROR if the result could not be printed."""
-    return status if output.print_text(text) else ExitStatus.ERROR
+    return status if print_text(wrap_lines(text) if wrap else text) else ExitStatus.ERROR

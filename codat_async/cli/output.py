@@ -1,14 +1,11 @@
 """What is printed when a command has ended: reports, plans and conversions as text."""
 
-import json
-import os
 import shlex
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
+from codat_async.cli.terminal import format_table
 from codat_async.wording import format_seconds, pluralize
 
 if TYPE_CHECKING:
@@ -16,74 +13,15 @@ if TYPE_CHECKING:
     from codat_async.bulk.store.roster import Absent
 
 __all__ = [
-    "escape_unprintable",
     "format_absent",
     "format_conversion",
     "format_failures",
-    "format_list",
     "format_plan",
     "format_report",
-    "format_table",
     "next_step",
-    "print_text",
 ]
 
 _FAILURES_SHOWN: Final = 20
-_ZEROS: Final = ("0", "0.0", "")
-_LESS_IMPORTANT: Final = (
-    "retries", "slow path", "inexact", "drift", "MB", "MB (estimate)", "newest", "not offered", "invalid",
-    "requests", "files", "lists", "open",
-)  # fmt: skip
-"""Titles of columns that a narrow terminal does without, the least important first."""
-
-
-def format_table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
-    """Align rows in columns, the first to the left and the others to the right, below a header row.
-
-    Columns that do not fit into ``width``, by default that of the terminal, are left out: first those
-    without anything but zeros, then the less important ones, last the rightmost.
-    """
-    width = _terminal_width() if width is None else width
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    shown = list(range(len(widths)))
-    for index in _expendable(rows):
-        if width is None or sum(widths[each] + 2 for each in shown) - 2 <= width:
-            break
-        shown.remove(index)
-    lines = []
-    for number, row in enumerate(rows):
-        cells = [row[index].rjust(widths[index]) if index else row[0].ljust(widths[0]) for index in shown]
-        lines.append("  ".join(cells).rstrip())
-        if number == 0:
-            lines.append("  ".join("-" * widths[index] for index in shown))
-    return "\n".join(lines)
-
-
-def format_list(rows: Sequence[Sequence[str]]) -> str:
-    """Align rows in columns, all to the left, below a header row."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def _expendable(rows: Sequence[Sequence[str]]) -> list[int]:
-    """All columns but the first, in the order in which they are left out."""
-    columns = range(len(rows[0]) - 1, 0, -1)
-
-    def rank(index: int) -> tuple[bool, int]:
-        is_zero = all(row[index] in _ZEROS for row in rows[1:])
-        title = rows[0][index]
-        return not is_zero, _LESS_IMPORTANT.index(title) if title in _LESS_IMPORTANT else len(_LESS_IMPORTANT)
-
-    return sorted(columns, key=rank)
-
-
-def _terminal_width() -> int | None:
-    """The columns of the terminal behind stdout; None if there is none."""
-    try:
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    except (AttributeError, ValueError):
-        return None
 
 
 def format_report(report: "Report", into: str) -> str:
@@ -149,7 +87,8 @@ def format_failures(groups: "Sequence[FailureGroup]") -> list[str]:
             source = " ".join(part for part in ids if part)
             lines.append(f"failed: {source}: {failure.kind}: {failure.text}")
         if group.count > len(group.examples):
-            lines.append(f"… and {group.count - len(group.examples):,} more failures: {group.kind}")
+            more = pluralize(group.count - len(group.examples), "more failure")
+            lines.append(f"… and {more}: {group.kind}")
     return lines
 
 
@@ -271,39 +210,3 @@ def format_conversion(converted: "Sequence[Converted]", parquet: Path | None, du
     records = pluralize(sum(each.records for each in converted), "record")
     lines.append(f"converted: {records}, in {' and '.join(targets)}")
     return "\n".join(lines)
-
-
-def escape_unprintable(text: str) -> str:
-    """Escape what a terminal would obey, as JSON does; line ends stay.
-
-    Names and messages come from others: an ESC in one could rewrite the screen.
-    """
-    if text.replace("\n", "").isprintable():
-        return text
-    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
-
-
-def print_text(text: str, stream: IO[str] | None = None) -> bool:
-    """Print to stdout or another stream, and return whether that succeeded.
-
-    Control characters are escaped, and characters that the terminal's encoding lacks are
-    replaced. A closed pipe is no error; any other failure is reported on stderr.
-    """
-    text = escape_unprintable(text)
-    stream = stream or sys.stdout
-    if stream is None:
-        # The parent process closed it: Python then sets sys.stdout to None.
-        return False
-    try:
-        try:
-            print(text, file=stream, flush=True)
-        except UnicodeEncodeError:
-            print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
-    except OSError as error:
-        # Redirected, since otherwise the buffered text would fail again when Python exits.
-        with open(os.devnull, "wb") as null:
-            os.dup2(null.fileno(), stream.fileno())
-        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
-            print_text(f"codat-async: the output could not be written: {error.strerror}", sys.stderr)
-        return False
-    return True

@@ -119,4 +119,4 @@ def print_plan(selection: Selection, options: dict[str, Any], *, as_json: bool) 
         made = run_with_client(options, handler, work)
     status = ExitStatus.DONE if made.fits and not made.failures else ExitStatus.PARTIAL
     text = msgspec.json.encode(made).decode() if as_json else output.format_plan(made)
-    return print_result(text, status if made.companies else ExitStatus.FAILED)
+    return print_result(text, status if made.companies else ExitStatus.FAILED, wrap=not as_json)

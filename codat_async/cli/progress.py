@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from codat_async.cli.output import escape_unprintable, print_text
+from codat_async.cli.terminal import escape_unprintable, print_text
 from codat_async.wording import format_seconds, pluralize
 
 if TYPE_CHECKING:
@@ -47,10 +47,13 @@ async def _print_lines(progress: "Callable[[], Progress]", stream: IO[str]) -> N
     with _show_warnings(lambda text: print_text(text, stream)):
         while True:
             await asyncio.sleep(_LINE_INTERVAL)
-            print_text(_format_line(progress()), stream)
+            now = progress()
+            print_text(" · ".join(filter(None, (_format_line(now), _time_left(now)))), stream)
 
 
 def _format_line(progress: "Progress") -> str:
+    if not progress.types:
+        return progress.phase
     total = progress.total
     parts = [
         progress.phase,
@@ -67,9 +70,12 @@ def _format_line(progress: "Progress") -> str:
         parts.append(f"{progress.waiting:,} waiting ({progress.waiting_for})")
     if progress.quota_left is not None:
         parts.append(f"{progress.quota_left:,} left of today's quota")
-    if progress.seconds_left is not None:
-        parts.append(f"about {format_seconds(progress.seconds_left)} left")
     return " · ".join(parts)
+
+
+def _time_left(progress: "Progress") -> str:
+    left = progress.seconds_left
+    return "" if left is None else f"about {format_seconds(left)} left"
 
 
 async def _update_table(progress: "Callable[[], Progress]", stream: IO[str]) -> None:
@@ -166,6 +172,8 @@ def _make_table(progress: "Progress", rates: _Rates, console: "Console") -> Any:
     by_type = rates.update(progress.types)
     line = Text(_format_line(progress), style="bold")
     bar = _make_bar(progress, console.width)
+    if not progress.types:
+        return Group(bar, line)
     # A small window shows only the first rows.
     types = progress.types
     rows = []
@@ -174,7 +182,7 @@ def _make_table(progress: "Progress", rates: _Rates, console: "Console") -> Any:
         rows.append(
             [
                 name,
-                f"{counts.ended:,}/{counts.units:,}",
+                f"{counts.ended:,}/{counts.units:,}" if counts.units else "",
                 f"{counts.rows:,}" + (f"/{counts.expected:,}" if counts.expected > counts.rows else ""),
                 f"{max(0.0, by_type[name]):,.0f}",
                 f"{counts.requests:,}",
@@ -183,10 +191,13 @@ def _make_table(progress: "Progress", rates: _Rates, console: "Console") -> Any:
             ]
         )
     # Columns that do not fit are left out: rich would cut their numbers, and a cut number misleads.
-    shown = len(_TITLES)
+    shown = [*range(len(_TITLES))]
     unlimited = console.options.update(max_width=1000)
-    while shown > 1 and console.measure(_columns(rows, shown), options=unlimited).maximum > console.width:
-        shown -= 1
+    while (
+        len(shown) > 1 and console.measure(_columns(rows, shown), options=unlimited).maximum > console.width
+    ):
+        empty = (index for index in reversed(shown) if not any(row[index] for row in rows))
+        shown.remove(next(empty, shown[-1]))
     return Group(bar, _columns(rows, shown), line)
 
 
@@ -198,9 +209,8 @@ def _make_bar(progress: "Progress", width: int) -> Any:
     total = progress.total
     # Rounded down, so that it is 100 % only when nothing is left.
     share = f"{total.ended * 1000 // total.units / 10:.1f} %" if total.units else ""
-    left = f"about {format_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     row = Table.grid(padding=(0, 1))
-    texts = [text for text in (share, left) if text]
+    texts = [text for text in (share, _time_left(progress)) if text]
     room = width - sum(len(text) + 1 for text in texts)
     # Pulsing means that the number of lists is not known yet.
     bar = ProgressBar(
@@ -212,14 +222,14 @@ def _make_bar(progress: "Progress", width: int) -> Any:
     return row
 
 
-def _columns(rows: Sequence[Sequence[str]], shown: int) -> "Table":
+def _columns(rows: Sequence[Sequence[str]], shown: Sequence[int]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in _TITLES[:shown]:
-        table.add_column(title, justify="right" if table.columns else "left", no_wrap=True)
+    for index in shown:
+        table.add_column(_TITLES[index], justify="right" if table.columns else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row[:shown])
+        table.add_row(*(row[index] for index in shown))
     return table
 
 

@@ -36,6 +36,7 @@ from codat_async.cli.outcomes import (
 from codat_async.cli.page import page_of_pull
 from codat_async.cli.planning import print_plan
 from codat_async.cli.selection import Selection, select
+from codat_async.cli.terminal import print_text, wrap_lines
 from codat_async.errors import CodatError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _pull(
         else:
             report = _pull_on_dask(into, pull_options, selection, options, handler, log)
         if log is None:
-            output.print_text(output.format_report(report, str(into)))
+            print_text(wrap_lines(output.format_report(report, str(into))))
         # Also if nothing was read: an earlier conversion may have been interrupted.
         if report.outcome != bulk.Outcome.FAILED and (parquet or duckdb is not None):
             names = {kind.name: None for kind in (*selection.types, *bulk.listed_types().values())}
@@ -204,7 +205,7 @@ def _pull(
                 return _print_unconverted(error, into, parquet, duckdb, log)
     if log is None:
         converted = parquet or duckdb is not None
-        output.print_text(output.next_step(report, str(into), converted=converted))
+        print_text(wrap_lines(output.next_step(report, str(into), converted=converted)))
     return STATUS_OF[report.outcome]
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from codat_async.cli import output
 from codat_async.cli.options import address_options, examples_help
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
+from codat_async.cli.terminal import print_text
 from codat_async.errors import ConfigurationError
 
 __all__ = ["sandbox"]
@@ -97,7 +97,7 @@ def sandbox(
         lines = [f"export CODAT_BASE_URL={server.base_url}", f"export CODAT_API_KEY={server.api_key}"]
         if webhook_url:
             lines.append(f"export CODAT_WEBHOOK_SECRET={server.webhook_secret}")
-        output.print_text("\n".join(lines))
+        print_text("\n".join(lines))
 
     try:
         webhooks = WebhookOptions(

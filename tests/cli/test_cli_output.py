@@ -21,8 +21,8 @@ from codat_async.bulk.progress import sum_of
 from codat_async.cli import progress
 from codat_async.cli.app import group
 from codat_async.cli.options import DURATION
-from codat_async.cli.output import format_table, print_text
 from codat_async.cli.parsing import InputError, parse_time_span
+from codat_async.cli.terminal import format_list, format_table, print_text, wrap_lines
 from codat_async.sandbox import Address
 
 
@@ -100,7 +100,9 @@ def test_progress_bar_has_the_share_and_the_time_to_go() -> None:
     bar = render(snapshot(counts, seconds_left=125.0), width=60).splitlines()[0]
     assert bar.endswith("99.9 % about 2:05 min left")
     assert len(bar) == 60
-    assert "%" not in render(snapshot({})).splitlines()[0]
+    bar, *rest = render(snapshot({})).splitlines()
+    assert "%" not in bar
+    assert rest == ["pulling"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(160, 45), (80, 20), (60, 24)])
@@ -110,6 +112,16 @@ def test_live_display_fits_the_terminal(width: int, height: int) -> None:
     lines = render(snapshot(types, seconds_left=1e5), width=width, height=height).splitlines()
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
+
+
+def test_live_table_leaves_out_empty_columns_first() -> None:
+    """The time that requests waited is of more use than retries that there were not."""
+    counts = Counts(units=12, done=1, rows=1_000, requests=20, waited=7.0)
+    shown = render(snapshot({"account_transactions": counts, "data_status": Counts(requests=2)}), width=72)
+    _bar, header, row, status, *_ = shown.splitlines()
+    assert header.split()[-2:] == ["requests", "waited"]
+    assert row.split() == ["account_transactions", "1/12", "1,000", "0", "20", "7", "s"]
+    assert status.split() == ["data_status", "0", "0", "2"]
 
 
 def test_live_table_order_is_stable() -> None:
@@ -155,6 +167,35 @@ def test_final_tables_fit(width: int | None, titles: list[str]) -> None:
     if width is not None and len(titles) > 1:
         assert max(map(len, lines)) <= width
     assert lines[2].split()[-1] == ("3" if "failed" in titles else "bank_account_transactions")
+
+
+def test_long_lines_are_wrapped() -> None:
+    """Between words, below what a line begins with; a command stays on one line, and so does what fits."""
+    text = "all done: 3 lists\nnext: 'codat-async status books' shows what is there"
+    text += "\n  seen:    so in 5 records of bills"
+    assert wrap_lines(text, 30).splitlines() == [
+        "all done: 3 lists",
+        "next:",
+        "  'codat-async status books'",
+        "  shows what is there",
+        "  seen:    so in 5 records of",
+        "           bills",
+    ]
+    assert wrap_lines(text, 80) == text
+    assert wrap_lines(text) == text
+
+
+def test_lists_wrap_their_last_column() -> None:
+    """Down to the longest word of it; without a terminal it is on one line."""
+    rows = [["type", "description"], ["bills", "A purchase that the company owes a supplier for."]]
+    assert format_list(rows, 30).splitlines() == [
+        "type   description",
+        "-----  -----------------------",
+        "bills  A purchase that the",
+        "       company owes a supplier",
+        "       for.",
+    ]
+    assert format_list(rows).splitlines()[2] == "bills  A purchase that the company owes a supplier for."
 
 
 async def test_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
