@@ -24,6 +24,7 @@ from codat_async.bulk.report import Outcome, Report, merge_reports
 from codat_async.bulk.runner import NothingToPull
 from codat_async.bulk.shard_worker import Job, ShardWorker, Share, Stopped, begun, complete, divide
 from codat_async.bulk.shards import Shard, check_shards, shard_count, shard_of
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.client import Codat
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 from codat_middleware import Limits
@@ -119,7 +120,7 @@ class _Fleet:
 
 async def pull(
     client: Any,
-    into: Path | str,
+    into: Path | str | RemoteDirectory,
     codat_options: Mapping[str, Any],
     *,
     options: PullOptions | None = None,
@@ -132,18 +133,20 @@ async def pull(
 ) -> Report:
     """Pull all shards on the workers of ``client``, an asynchronous ``distributed.Client``.
 
-    ``into`` must be the same directory for all of them. ``codat_options`` are the arguments of
-    :class:`codat_async.Codat`; an ``api_key`` travels in a worker plugin and in no task, and without
-    one each worker takes its own ``CODAT_API_KEY``. ``shards`` defaults to the number that the
-    directory has, or else 256. ``per_minute`` is the limit of each address, which the workers of one
-    address divide; ``source_addresses`` are divided among the workers, to send from. The companies
-    are asked for once, here, unless ``found`` has them.
+    ``into`` must be the same directory for all of them, or the URL of object storage.
+    ``codat_options`` are the arguments of :class:`codat_async.Codat`; an ``api_key`` travels in a worker
+    plugin and in no task, and without one each worker takes its own ``CODAT_API_KEY``. ``shards`` defaults
+    to the number that the directory has, or else 256. ``per_minute`` is the limit of each address, which the
+    workers of one address divide; ``source_addresses`` are divided among the workers, to send from. The
+    companies are asked for once, here, unless ``found`` has them.
 
     Returns the reports of all shards as one. Raises what :func:`codat_async.bulk.pull` raises, and
     :class:`WorkersLost`. Cancelling stops the workers; the next pull continues, and takes shards that
     were complete before as they are, unless half a day has passed.
     """
-    into, options = Path(into), options or PullOptions()
+    place, options = place_of(into), options or PullOptions()
+    # Of object storage, each worker has a spool of its own.
+    into = place.absolute() if isinstance(place, Path) else place
     count = shards or shard_count(into) or _SHARDS
     check_shards(into, Shard(0, count))
     limits = codat_options.get("limits") or Limits()
@@ -155,7 +158,7 @@ async def pull(
         raise NothingToPull("nothing to pull: there is no company with a linked connection")
     try:
         with begun(into, options) as (token, ended):
-            job = Job(into.absolute(), options, found, dict(codat_options), limits, token)
+            job = Job(into, options, found, dict(codat_options), limits, token)
             async with AsyncExitStack() as stack:
                 await client.register_plugin(_Plugin(job), name=token)
                 stack.push_async_callback(_unregister, client, token)

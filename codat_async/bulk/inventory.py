@@ -1,5 +1,6 @@
 """The inventory of a directory: what it has of each data type, how old that is, and what is left to do."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from codat_async.bulk.store.events import SyncTrouble, read_events
 from codat_async.bulk.store.files import FileRow
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lists import ListRow
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.view import View, lose_objects, open_view
 from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import SKIP_REASONS
 from codat_async.bulk.store.troubles import CompanyTrouble, find_troubles
@@ -114,15 +117,22 @@ class UnitStatus(Struct, kw_only=True):
     error: str | None
 
 
-def status(directory: Path | str, *, verify: bool = False) -> Inventory:
+def status(directory: Path | str | RemoteDirectory, *, verify: bool = False) -> Inventory:
     """The inventory of a directory, of all its shards if it has some, also while a pull runs.
 
     With ``verify`` every file is read and compared with its CRC, and the next pull reads the lists of
     damaged ones again. Raises
     :class:`~codat_async.bulk.store.directory.DirectoryError` if there is no pull.
     """
-    root, found = Path(directory), list[Inventory]()
-    shards = shards_in(root)
+    with open_view(place_of(directory)) as (root, view):
+        found = _of_all(root, verify and view is None)
+        if view is not None:
+            _compare(found, view, verify=verify)
+    return found
+
+
+def _of_all(root: Path, verify: bool) -> Inventory:
+    shards, found = shards_in(root), list[Inventory]()
     if not shards:
         return _status(root, verify)
     missing = missing_shards(root)
@@ -134,6 +144,17 @@ def status(directory: Path | str, *, verify: bool = False) -> Inventory:
     if not found:
         raise _NotStarted(root)
     return _merged(found, shard_count(root), sorted(missing))
+
+
+def _compare(inventory: Inventory, view: View, *, verify: bool) -> None:
+    """Add the damages of the objects; those found by reading them are noted for the next pull."""
+    for part in view.parts():
+        damages = view.damages(part, verify=verify)
+        inventory.damaged += damages.values()
+        if verify and damages:
+            lose_objects(view.remote_of(part), {*damages})
+    if inventory.damaged and inventory.outcome == Outcome.DONE:
+        inventory.outcome = Outcome.PARTIAL
 
 
 class _NotStarted(DirectoryError):
@@ -249,29 +270,26 @@ def _inventory(path: Path, checkpoint: Checkpoint, *, verify: bool) -> tuple[Inv
     return inventory, damages
 
 
-def unit_statuses(directory: Path | str) -> Iterator[UnitStatus]:
+def unit_statuses(directory: Path | str | RemoteDirectory) -> Iterator[UnitStatus]:
     """Every list of a directory, ordered by company within each shard; raises DirectoryError."""
-    for path in pull_directories(Path(directory)):
-        checkpoint = open_checkpoint(path)
-        try:
-            for row in checkpoint.lists.rows():
-                yield _unit_status(row)
-        finally:
-            checkpoint.close()
+    with open_view(place_of(directory)) as (root, _):
+        for path in pull_directories(root):
+            with contextlib.closing(open_checkpoint(path)) as checkpoint:
+                yield from map(_unit_status, checkpoint.lists.rows())
 
 
-def troubled_companies(directory: Path | str, stale_before: datetime) -> list[CompanyTrouble]:
+def troubled_companies(
+    directory: Path | str | RemoteDirectory, stale_before: datetime
+) -> list[CompanyTrouble]:
     """The companies with lists that failed, are unread or damaged, or are older than a moment.
 
     Those with the most failures of each shard come first. Raises DirectoryError.
     """
     found = list[CompanyTrouble]()
-    for path in pull_directories(Path(directory)):
-        checkpoint = open_checkpoint(path)
-        try:
-            found += find_troubles(checkpoint, int(stale_before.timestamp()))
-        finally:
-            checkpoint.close()
+    with open_view(place_of(directory)) as (root, _):
+        for path in pull_directories(root):
+            with contextlib.closing(open_checkpoint(path)) as checkpoint:
+                found += find_troubles(checkpoint, int(stale_before.timestamp()))
     return found
 
 

@@ -17,6 +17,8 @@ from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.layout import REPORT
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.view import open_view
 from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.bulk.store.timeline import Timeline
@@ -28,6 +30,7 @@ __all__ = [
     "Report",
     "UnitFailure",
     "company_failures",
+    "decode_report",
     "group_failures",
     "make_report",
     "merge_groups",
@@ -243,13 +246,14 @@ def merge_reports(reports: Sequence[Report]) -> Report:
     )
 
 
-def merged_report(root: Path) -> Report | None:
+def merged_report(directory: Path | str | RemoteDirectory) -> Report | None:
     """What ``report.json`` has, for all shards together if there are some; None if any is missing."""
     found = list[Report]()
-    for path in pull_directories(root):
-        if (report := read_report(path / REPORT)) is None:
-            return None
-        found.append(report)
+    with open_view(place_of(directory)) as (root, _):
+        for path in pull_directories(root):
+            if (report := read_report(path / REPORT)) is None:
+                return None
+            found.append(report)
     return found[0] if len(found) == 1 else merge_reports(found)
 
 
@@ -266,6 +270,14 @@ def write_report(path: Path, report: Report) -> None:
 def read_report(path: Path) -> Report | None:
     """Read ``report.json``; None if it is missing, unreadable or not of this version."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, ValueError, msgspec.MsgspecError):
+        return decode_report(path.read_bytes())
+    except OSError:
+        return None
+
+
+def decode_report(data: bytes | None) -> Report | None:
+    """A report from JSON; None if there is none, or it is unreadable or not of this version."""
+    try:
+        return None if data is None else msgspec.json.decode(data, type=Report)
+    except (ValueError, msgspec.MsgspecError):
         return None

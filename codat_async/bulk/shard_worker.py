@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -23,13 +22,15 @@ from msgspec.structs import replace
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.plan.companies import Found
 from codat_async.bulk.progress import Event, Progress
-from codat_async.bulk.report import Outcome, Report, merged_report
+from codat_async.bulk.report import Outcome, Report, decode_report
 from codat_async.bulk.runner import Pull
-from codat_async.bulk.shards import Shard, shards_in
+from codat_async.bulk.shards import Shard, shard_count
 from codat_async.bulk.store.directory import DirectoryError, running_pull
-from codat_async.bulk.store.disk import make_folder, write_private
-from codat_async.bulk.store.layout import PULL_LOCK
+from codat_async.bulk.store.disk import make_folder
+from codat_async.bulk.store.layout import PULL_LOCK, REPORT
 from codat_async.bulk.store.locks import FileLock, Held
+from codat_async.bulk.store.remote.place import Place, RemoteDirectory, local_path
+from codat_async.bulk.store.remote.small import read_small, remove_small, write_small
 from codat_async.client import Codat
 from codat_async.errors import ConfigurationError
 from codat_middleware import Limits
@@ -84,15 +85,15 @@ class _Marker(Struct):
 _decode = msgspec.json.Decoder(_Marker).decode
 
 
-def _read_marker(into: Path) -> _Marker | None:
+def _read_marker(into: Place) -> _Marker | None:
     try:
-        return _decode((into / _MARKER).read_bytes())
+        return _decode(read_small(into, _MARKER) or b"")
     except (OSError, ValueError):
         return None
 
 
 @contextmanager
-def begun(into: Path, options: PullOptions) -> Iterator[tuple[str, dict[int, Report]]]:
+def begun(into: Place, options: PullOptions) -> Iterator[tuple[str, dict[int, Report]]]:
     """Begin a pull of all shards, or resume one with the same options that began within half a day.
 
     Yields a token for it, and the reports of the shards that it has completed. Raises DirectoryError if
@@ -104,24 +105,36 @@ def begun(into: Path, options: PullOptions) -> Iterator[tuple[str, dict[int, Rep
     resumed = before is not None and before.asked == asked and now - before.at < _STALE
     marker = _Marker(f"codat-async-{uuid4().hex}", before.at if before and resumed else now, asked)
     try:
-        make_folder(into)
-        lock = FileLock(into / PULL_LOCK)
-        try:
-            write_private(into / _MARKER, msgspec.json.encode(marker))
+        with _alone(into):
+            write_small(into, _MARKER, msgspec.json.encode(marker))
             yield marker.token, _completed(into, marker.at) if resumed else {}
-        finally:
-            lock.close()
     except Held as held:
         raise DirectoryError(f"another pull (process {held.holder}) is running in {into}") from None
 
 
-def complete(into: Path) -> None:
+def complete(into: Place) -> None:
     """Note that all shards are complete: the next pull begins again."""
-    (into / _MARKER).unlink(missing_ok=True)
+    remove_small(into, _MARKER)
 
 
-def _completed(into: Path, since: datetime) -> dict[int, Report]:
-    reports = {index: merged_report(path) for index, path in shards_in(into).items()}
+@contextmanager
+def _alone(into: Place) -> Iterator[None]:
+    if isinstance(into, RemoteDirectory):
+        # Of two pulls of a shard, each of them notices which one writes.
+        yield
+        return
+    make_folder(into)
+    lock = FileLock(into / PULL_LOCK)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def _completed(into: Place, since: datetime) -> dict[int, Report]:
+    count = shard_count(into) or 0
+    shards = {index: Shard(index, count).place(into) for index in range(count)}
+    reports = {index: decode_report(read_small(place, REPORT)) for index, place in shards.items()}
     return {
         index: report
         for index, report in reports.items()
@@ -141,7 +154,7 @@ class Stopped(Exception):
 class Job(Struct, frozen=True):
     """What each worker needs to know; it has the API key, so it is in no task and is never shown."""
 
-    into: Path
+    into: Place
     options: PullOptions
     found: Found
     codat: Mapping[str, Any]
@@ -195,7 +208,7 @@ class ShardWorker:
         await self._admitted.wait()
         assert self._client is not None
         for _ in range(_HANDOVER):
-            if running_pull(shard.directory(self._job.into)) in (None, os.getpid()):
+            if running_pull(local_path(shard.place(self._job.into))) in (None, os.getpid()):
                 break
             await asyncio.sleep(1)
 

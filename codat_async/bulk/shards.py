@@ -93,6 +93,10 @@ class Shard(Struct, frozen=True):
         """The shard's directory."""
         return into / self.name
 
+    def place(self, into: Place) -> Place:
+        """The shard's directory, also in object storage."""
+        return into.below(self.name) if isinstance(into, RemoteDirectory) else self.directory(into)
+
     @property
     def name(self) -> str:
         """The name of the shard's directory."""
@@ -186,9 +190,16 @@ def _folders(root: Path) -> Iterator[tuple[int, int, Path]]:
             yield int(match[1]), int(match[2]), path
 
 
-def shard_count(root: Path) -> int | None:
+def shard_count(root: Place) -> int | None:
     """The number of shards that a directory is divided into; None without shards."""
+    if isinstance(root, RemoteDirectory):
+        return _count_in(open_objects(root).names())
     return next((count for _, count, _ in _folders(root)), None)
+
+
+def _count_in(names: Iterable[str]) -> int | None:
+    matches = (_FOLDER.fullmatch(name.rstrip("/")) for name in names)
+    return next((int(match[2]) for match in matches if match), None)
 
 
 def missing_shards(root: Path) -> list[int]:
@@ -209,8 +220,7 @@ def check_shards(into: Place, shard: Shard | None) -> None:
     """Raise DirectoryError if a directory is divided otherwise than a pull of this shard needs it."""
     if isinstance(into, RemoteDirectory):
         names = open_objects(into).names()
-        folders = [match for name in names if (match := _FOLDER.fullmatch(name.rstrip("/")))]
-        _check(into, shard, int(folders[0][2]) if folders else None, whole=KEY in names)
+        _check(into, shard, _count_in(names), whole=KEY in names)
     else:
         _check(into, shard, shard_count(into), whole=(into / CHECKPOINT).exists())
 

@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from codat_async.cli import output, parsing, progress, signals
-from codat_async.cli.options import PATH, examples_help, types_option
+from codat_async.cli.options import PATH, directory_argument, examples_help, types_option
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.cli.terminal import print_text, wrap_lines
+
+if TYPE_CHECKING:
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["convert", "convert_directory", "require_extras"]
 
@@ -25,7 +28,7 @@ _RESUME: Final = "run the same command again to convert the rest"
     )
     + exit_status_help({ExitStatus.DONE: "all converted", ExitStatus.INTERRUPTED: f"interrupted; {_RESUME}"}),
 )
-@click.argument("directory", type=PATH, metavar="DIR")
+@directory_argument
 @click.option(
     "--parquet", is_flag=True, help="Write Parquet files to DIR/parquet; the default without --duckdb."
 )
@@ -49,7 +52,7 @@ _RESUME: Final = "run the same command again to convert the rest"
     " 2026-03-31T18:00Z. Parquet files go to DIR/as-of; name an empty DuckDB file.",
 )
 def convert(
-    directory: Path,
+    directory: "Place",
     parquet: bool,
     duckdb: Path | None,
     types: str | None,
@@ -86,7 +89,7 @@ def require_extras(parquet: bool, duckdb: Path | None) -> None:
 
 
 def convert_directory(
-    into: Path,
+    into: "Place",
     parquet: bool,
     duckdb: Path | None,
     types: Sequence[str] | None,
@@ -113,5 +116,5 @@ def convert_directory(
     if log is not None:
         log.converted(converted)
     else:
-        text = output.format_conversion(converted, into / "parquet" if parquet else None, duckdb)
+        text = output.format_conversion(converted, f"{into}/parquet" if parquet else None, duckdb)
         print_text(wrap_lines(text))

@@ -1,14 +1,18 @@
 """``codat-async forget``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codat_async.cli import signals
-from codat_async.cli.options import PATH, examples_help
+from codat_async.cli.options import PATH, directory_argument, examples_help
 from codat_async.cli.outcomes import RESUME, ExitStatus, exit_status_help
 from codat_async.cli.terminal import print_text, wrap_lines
 from codat_async.wording import pluralize
+
+if TYPE_CHECKING:
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["forget"]
 
@@ -20,10 +24,10 @@ __all__ = ["forget"]
     )
     + exit_status_help({ExitStatus.DONE: "forgotten", ExitStatus.INTERRUPTED: f"interrupted; {RESUME}"}),
 )
-@click.argument("directory", type=PATH, metavar="DIR")
+@directory_argument
 @click.argument("companies", nargs=-1, required=True, metavar="COMPANY...")
 @click.option("--duckdb", type=PATH, multiple=True, metavar="FILE", help="A DuckDB file to clean as well.")
-def forget(directory: Path, companies: tuple[str, ...], duckdb: tuple[Path, ...]) -> int:
+def forget(directory: "Place", companies: tuple[str, ...], duckdb: tuple[Path, ...]) -> int:
     """Remove companies, by their ids, from everything in DIR and from DuckDB files.
 
     The next pull does not read them again unless it names them. What is rewritten is copied first, which

@@ -1,13 +1,17 @@
 """``codat-async types``, ``status`` and ``report``: they only read."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codat_async.cli import parsing
-from codat_async.cli.options import DURATION, PATH, examples_help
+from codat_async.cli.options import DURATION, PATH, directory_argument, examples_help
 from codat_async.cli.outcomes import STATUS_OF, ExitStatus, exit_status_help, print_result
 from codat_async.cli.terminal import format_list, print_text
+
+if TYPE_CHECKING:
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["report", "status", "types"]
 
@@ -62,11 +66,11 @@ def types(name: str | None, as_json: bool) -> int:
         }
     ),
 )
-@click.argument("directory", type=PATH, metavar="DIR")
+@directory_argument
 @click.option("--units", is_flag=True, help="List every list of every company.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --units an object a line.")
 @click.option("--verify", is_flag=True, help="Read every file and compare it with its checksum.")
-def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
+def status(directory: "Place", units: bool, as_json: bool, verify: bool) -> int:
     """Print what DIR has of each data type, how old it is and what is left, also while a pull is running."""
     import msgspec
 
@@ -91,7 +95,7 @@ def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
     epilog=examples_help("codat-async report books", "codat-async report books --html /srv/nights/night.html")
     + exit_status_help({ExitStatus.DONE: "written", ExitStatus.INTERRUPTED: "interrupted"}),
 )
-@click.argument("directory", type=PATH, metavar="DIR")
+@directory_argument
 @click.option("--html", type=PATH, metavar="FILE", help="The file to write. [default: DIR/report.html]")
 @click.option(
     "--stale-after",
@@ -100,7 +104,7 @@ def status(directory: Path, units: bool, as_json: bool, verify: bool) -> int:
     metavar="DURATION",
     help=f"How old the last reading of a list may be; {DURATION}.",
 )
-def report(directory: Path, html: Path | None, stale_after: str) -> int:
+def report(directory: "Place", html: Path | None, stale_after: str) -> int:
     """Write the last pull of DIR as a page: what was read, what failed and what to do, pace and pauses.
 
     The page is one file that needs nothing else; it holds names and ids of companies, and no records.

@@ -29,6 +29,7 @@ from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
     from codat_async.bulk.following.listener import Listener
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["listen"]
 
@@ -74,7 +75,7 @@ _LEFT: Final = "events that are left are followed by the next start"
 @click.option("--log-json", is_flag=True, help="Write events to stdout, one JSON object a line.")
 @metrics_option
 def listen(
-    into: Path,
+    into: "Place",
     shard: str | None,
     host: str,
     port: int,

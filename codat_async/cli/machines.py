@@ -6,10 +6,10 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from codat_async.bulk import Found, Progress, PullOptions, Report
+from codat_async.bulk.store.remote.place import Place
 from codat_async.cli import progress
 from codat_async.errors import ConfigurationError
 
@@ -25,7 +25,7 @@ _LOGGERS: Final = ("distributed", "tornado")
 
 async def pull_on_dask(
     address: str,
-    into: Path,
+    into: Place,
     codat_options: Mapping[str, Any],
     options: PullOptions,
     *,

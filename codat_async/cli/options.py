@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
+
+if TYPE_CHECKING:
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = [
     "DURATION",
@@ -14,12 +18,15 @@ __all__ = [
     "api_options",
     "connection_options",
     "dask_options",
+    "directory_argument",
     "examples_help",
     "freshness_options",
     "into_option",
     "metrics_option",
+    "parse_place",
     "selection_options",
     "shard_option",
+    "spool_option",
     "types_option",
 ]
 
@@ -54,9 +61,50 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 PATH: Final = click.Path(path_type=Path)
 DURATION: Final = "a number and s, m, h or d, such as 90s, 10m, 2h or 1d"
 """The form of a time span, for the help of options whose metavar is DURATION."""
-into_option = click.option(
-    "--into", required=True, type=PATH, metavar="DIR", help="Target directory; created if it does not exist."
-)
+
+
+def parse_place(context: click.Context, parameter: click.Parameter, value: str | None) -> "Place | None":
+    """The path, or the directory in object storage with the spool that was chosen, that a text names."""
+    if value is None:
+        return None
+    from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+
+    place, chosen = place_of(value), context.meta.get(_SPOOL, {})
+    if isinstance(place, RemoteDirectory):
+        return msgspec.structs.replace(place, **chosen)
+    for name in chosen:
+        raise click.UsageError(f"--{name.replace('_', '-')} can only be used with the URL of a bucket")
+    return place
+
+
+def _note_spool(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    assert parameter.name is not None
+    if context.get_parameter_source(parameter.name) != click.core.ParameterSource.DEFAULT:
+        if parameter.name == "seal_every":
+            from codat_async.cli.parsing import parse_time_span
+
+            value = parse_time_span(value).total_seconds()
+        context.meta.setdefault(_SPOOL, {})[parameter.name] = value
+
+
+_SPOOL: Final = "codat_async.spool"
+spool_option = click.option(
+    "--spool", type=PATH, metavar="DIR", is_eager=True, expose_value=False, callback=_note_spool,
+    help="With a URL: the local directory with what is not in the bucket yet. [default: in the user's cache]",
+)  # fmt: skip
+into_option = _options(
+    click.option(
+        "--into", required=True, callback=parse_place, metavar="DIR",
+        help="Target directory; created if it does not exist. Or s3://BUCKET/PREFIX.",
+    ),
+    spool_option,
+    click.option(
+        "--seal-every", metavar="DURATION", default="5m", show_default=True,
+        is_eager=True, expose_value=False, callback=_note_spool,
+        help=f"With a URL: how long what is pulled may not be in the bucket yet; {DURATION}.",
+    ),
+)  # fmt: skip
+directory_argument = _options(click.argument("directory", callback=parse_place, metavar="DIR"), spool_option)
 api_options = _options(
     click.option(
         "--api-key-file", type=PATH, metavar="FILE",

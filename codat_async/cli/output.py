@@ -198,7 +198,7 @@ def _format_night(plan: "Plan", ungated: "Estimate") -> list[str]:
     return lines
 
 
-def format_conversion(converted: "Sequence[Converted]", parquet: Path | None, duckdb: Path | None) -> str:
+def format_conversion(converted: "Sequence[Converted]", parquet: str | None, duckdb: Path | None) -> str:
     """Format the result of a conversion: a table with a line for each type, then the sum and the targets."""
     rows = [["data type", "files", "records", "slow path", "inexact", "invalid", "merged"]]
     for each in converted:

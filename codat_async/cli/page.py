@@ -3,15 +3,19 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codat_async.cli.parsing import InputError
 from codat_async.errors import CodatError, ConfigurationError
+
+if TYPE_CHECKING:
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["page_of_pull"]
 
 
 @contextlib.contextmanager
-def page_of_pull(into: Path, html: Path | None) -> Iterator[None]:
+def page_of_pull(into: "Place", html: Path | None) -> Iterator[None]:
     """Write the page of a pull into ``html``, if that is a file, when the body ends, however it ends.
 
     Raises ConfigurationError before the body if the page could not be written anyway, and after it if it

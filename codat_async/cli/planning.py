@@ -13,8 +13,10 @@ from codat_async.cli.options import (
     connection_options,
     examples_help,
     freshness_options,
+    parse_place,
     selection_options,
     shard_option,
+    spool_option,
 )
 from codat_async.cli.outcomes import NOTHING_WRITTEN, ExitStatus, exit_status_help, print_result
 from codat_async.cli.selection import Selection, select
@@ -40,7 +42,10 @@ __all__ = ["plan", "print_plan"]
         }
     ),
 )
-@click.option("--into", type=PATH, metavar="DIR", help="Directory of the pull, with its earlier nights.")
+@click.option(
+    "--into", callback=parse_place, metavar="DIR", help="Directory of the pull, with its earlier nights."
+)
+@spool_option
 @click.option("--ask", is_flag=True, help="Ask for the totals of a few companies all the same.")
 @click.option("--full", is_flag=True, help="Plan to read all records again.")
 @freshness_options
@@ -91,7 +96,7 @@ def print_plan(selection: Selection, options: dict[str, Any], *, as_json: bool) 
     shard = bulk.Shard.of(options["shard"])
     into = None if options.get("ask") else options.get("into")
     if into is not None and shard is not None:
-        into = shard.directory(into)
+        into = shard.place(into)
     history = None if into is None else bulk.read_history(into)
 
     async def work(codat: Any) -> bulk.Plan:

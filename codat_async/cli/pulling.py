@@ -41,6 +41,7 @@ from codat_async.errors import CodatError
 
 if TYPE_CHECKING:
     from codat_async.bulk import PullOptions, Report
+    from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["pull"]
 
@@ -108,7 +109,7 @@ __all__ = ["pull"]
 )
 @metrics_option
 def pull(
-    into: Path, dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
+    into: "Place", dry_run: bool, log_json: bool, parquet: bool, duckdb: Path | None, **options: Any
 ) -> int:
     """Pull accounting data into DIR.
 
@@ -130,7 +131,7 @@ def pull(
 
 
 def _pull(
-    into: Path,
+    into: "Place",
     dry_run: bool,
     parquet: bool,
     duckdb: Path | None,
@@ -186,7 +187,7 @@ def _pull(
                 return await job.run()
 
     with signals.handle_signals(RESUME) as handler:
-        if duckdb is not None and not (into / CHECKPOINT).exists():
+        if duckdb is not None and (not isinstance(into, Path) or not (into / CHECKPOINT).exists()):
             # A mistake in the first command is reported before the pull, a fault of a later night after it.
             parsing.check_duckdb_file(duckdb)
         if options["dask"] is None:
@@ -217,7 +218,7 @@ def _metrics(codat: Any, log: "progress.JsonLog | None") -> contextlib.AbstractC
 
 
 def _pull_on_dask(
-    into: Path,
+    into: "Place",
     pull_options: "PullOptions",
     selection: "Selection",
     options: dict[str, Any],
@@ -242,7 +243,7 @@ def _pull_on_dask(
 
 
 def _print_unconverted(
-    error: CodatError, into: Path, parquet: bool, duckdb: Path | None, log: "progress.JsonLog | None"
+    error: CodatError, into: "Place", parquet: bool, duckdb: Path | None, log: "progress.JsonLog | None"
 ) -> ExitStatus:
     """Print the error and the command that converts the rest of what was pulled."""
     sinks = ["--parquet"] * parquet + ([] if duckdb is None else ["--duckdb", str(duckdb)])

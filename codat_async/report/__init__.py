@@ -10,6 +10,8 @@ from typing import Final
 
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.layout import PAGE
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.view import open_view
 from codat_async.errors import ConfigurationError
 
 __all__ = ["STALE_AFTER", "check_extra", "write_page"]
@@ -27,9 +29,12 @@ def check_extra() -> None:
 
 
 def write_page(
-    directory: Path | str, file: Path | str | None = None, *, stale_after: timedelta = STALE_AFTER
-) -> Path:
-    """Write the page of a directory's last pull, readable by the owner alone, and return its path.
+    directory: Path | str | RemoteDirectory,
+    file: Path | str | None = None,
+    *,
+    stale_after: timedelta = STALE_AFTER,
+) -> Path | str:
+    """Write the page of a directory's last pull, readable by the owner alone, and return its path or URL.
 
     ``file`` is ``report.html`` in the directory by default; an existing one is replaced.
 
@@ -40,8 +45,12 @@ def write_page(
     from codat_async.report.page import collect
     from codat_async.report.render import render
 
-    target = Path(directory) / PAGE if file is None else Path(file)
-    html = render(collect(Path(directory), stale_after=stale_after))
+    with open_view(place_of(directory)) as (root, view):
+        html = render(collect(root, stale_after=stale_after))
+        if file is None and view is not None:
+            view.put(PAGE, html.encode())
+            return f"{view.remote}/{PAGE}"
+        target = root / PAGE if file is None else Path(file)
     try:
         write_private(target, html.encode())
     except OSError as error:

@@ -10,18 +10,19 @@ from codat_async import bulk
 from codat_async.bulk.store import keeper, writer
 from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.remote.place import RemoteDirectory
-from codat_async.bulk.store.remote.view import opened
+from codat_async.bulk.store.remote.view import open_view
 from codat_async.bulk.store.sealed import sealed_files
 from codat_async.bulk.store.versions import current_lines
 
 
 def download(url: str, target: Path) -> Path:
     """Write the files that the published checkpoints name, and no others, below a directory."""
-    with opened(RemoteDirectory(url, spool=target / "no-spool")) as (root, view):
+    with open_view(RemoteDirectory(url, spool=target / "no-spool")) as (_, view):
         assert view is not None
         for part in view.parts():
             for file in sealed_files(part):
-                view.fetch(part, file.object, target / file.path.relative_to(root))
+                place = file.path.relative_to(part)
+                view.fetch(part, file.object, target / place.parent / part.name / place.name)
     return target
 
 

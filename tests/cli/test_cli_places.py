@@ -15,7 +15,16 @@ from cli_runner import command, error_line
 from codat_async.sandbox import Address
 
 LIMITED = ("--types", "bills")
-PLACES = ["s3://bucket/x", "gs://bucket", "abfss://a@b/c", "file:///tmp/x", "http://x"]
+NO_BUCKET = "is not a directory in object storage"
+NO_EXTRA = "obstore is not installed: pip install 'codat-async[remote]'"
+PLACES = {
+    "s3://bucket/x": NO_EXTRA,
+    "gs://bucket": NO_EXTRA,
+    "az://container/x": NO_EXTRA,
+    "abfss://a@b/c": NO_BUCKET,
+    "http://x": NO_BUCKET,
+    "file://host/x": "names another host",
+}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -28,16 +37,35 @@ def test_urls(
 ) -> None:
     """Each is one line and status 2, and makes no folder of that name."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CODAT_ASYNC_SPOOL", str(tmp_path / "spools"))
+    monkeypatch.setitem(sys.modules, "obstore", None)
     for arguments in (
         ("pull", *LIMITED, "--into", place),
-        ("pull", *LIMITED, "--into", "books", "--duckdb", place),
+        ("pull", *LIMITED, "--into", place, "--shard", "0/2"),
+        ("plan", *LIMITED, "--into", place),
+        ("report", place),
         ("status", place),
         ("convert", place),
         ("forget", place, "x"),
     ):
         assert command(*arguments) == 2
-        assert "is a URL; this must be the path of a local" in error_line(capsys)
-    assert os.listdir(tmp_path) == []
+        assert PLACES[place] in error_line(capsys)
+    assert command("pull", *LIMITED, "--into", "books", "--duckdb", place) == 2
+    assert "is a URL; this must be the path of a local" in error_line(capsys)
+    assert set(os.listdir(tmp_path)) <= {"spools"}
+
+
+def test_a_spool_is_of_a_url(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With a local directory it would have no effect."""
+    for option in (("--spool", "x"), ("--seal-every", "1m")):
+        assert command("pull", *LIMITED, "--into", tmp_path / "books", *option) == 2
+        assert f"{option[0]} can only be used with the URL of a bucket" in error_line(capsys)
+
+
+def test_a_file_url(sandbox: Address, tmp_path: Path) -> None:
+    """It is the local directory."""
+    assert command("pull", *LIMITED, "--into", f"file://{tmp_path}/books") == 0
+    assert command("status", tmp_path / "books") == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

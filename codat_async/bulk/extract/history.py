@@ -1,5 +1,6 @@
 """What a directory knows of earlier nights, from which tonight is estimated."""
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,10 @@ from codat_async.bulk.progress import DATA_STATUS, Counts, Tally
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.directory import open_checkpoint
 from codat_async.bulk.store.layout import CHECKPOINT
+from codat_async.bulk.store.remote.opening import open_objects
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.published import KEY
+from codat_async.bulk.store.remote.view import open_view
 
 __all__ = ["history_of", "read_history"]
 
@@ -16,18 +21,19 @@ _NIGHTS: Final = 7
 """Runs that are looked at, the latest first."""
 
 
-def read_history(path: Path | str) -> History | None:
+def read_history(path: Path | str | RemoteDirectory) -> History | None:
     """What the directory of a pull knows, also while a pull runs; None if there is none yet.
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if its checkpoint cannot be used.
     """
-    if not (Path(path) / CHECKPOINT).exists():
+    place = place_of(path)
+    if isinstance(place, RemoteDirectory):
+        if KEY not in open_objects(place).names():
+            return None
+    elif not (place / CHECKPOINT).exists():
         return None
-    checkpoint = open_checkpoint(Path(path))
-    try:
+    with open_view(place) as (root, _), contextlib.closing(open_checkpoint(root)) as checkpoint:
         return history_of(checkpoint)
-    finally:
-        checkpoint.close()
 
 
 def history_of(checkpoint: Checkpoint) -> History:

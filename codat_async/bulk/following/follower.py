@@ -25,6 +25,7 @@ from codat_async.bulk.runner import NothingToPull, Pull
 from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.writer import WriteError
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
@@ -71,7 +72,7 @@ class Followed(Struct):
 async def follow(
     events: AsyncIterable[Delivery],
     codat: Codat,
-    into: Path | str,
+    into: Path | str | RemoteDirectory,
     *,
     options: PullOptions | None = None,
     gather: float = 3.0,
@@ -93,7 +94,7 @@ async def follow(
     companies of other shards are neither followed nor acknowledged.
     """
     shard = None if options is None else Shard.of(options.shard)
-    with open_directory(Path(into), shard, start_over=False) as directory:
+    with open_directory(place_of(into), shard, start_over=False) as directory:
         store = EventStore(directory.path)
         try:
             follower = Follower(

@@ -17,6 +17,7 @@ from codat_async.bulk.following.follower import Followed, Follower
 from codat_async.bulk.progress import Event
 from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.events import Backlog, EventStore
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.client import Codat
 from codat_async.webhooks import parse
 from codat_async.webhooks.endpoint import Message, Receipt, WebhookEndpoint
@@ -77,7 +78,7 @@ class Listener:
 
     def __init__(
         self,
-        into: Path,
+        into: Path | str | RemoteDirectory,
         secret: str | Sequence[str],
         *,
         host: str = "127.0.0.1",
@@ -87,7 +88,7 @@ class Listener:
         nightly: time | None = None,
         on_ready: Callable[[str], object] = lambda url: None,
     ) -> None:
-        self._into = into
+        self._into = place_of(into)
         self._secret = secret
         self._host, self._port = host, port
         self._options = options or PullOptions()

@@ -18,6 +18,7 @@ from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.sealed import AsOf, SealedFile, read_blocks
 
 if TYPE_CHECKING:
+    from codat_async.bulk.sinks.bucket import Bucket
     from codat_async.bulk.sinks.duckdb import Database
 
 __all__ = ["Conversion"]
@@ -55,6 +56,8 @@ class Conversion:
         self._faults = faults
         self.present = False
         """Whether to write the present state to Parquet."""
+        self.bucket: Bucket | None = None
+        """Where the files are, if that is object storage."""
         self.as_of: AsOf | None = None
         """What is left out of the present state, and of DuckDB."""
 
@@ -72,6 +75,8 @@ class Conversion:
             from codat_async.bulk.sinks.present import write_present
 
             try:
+                if self.bucket is not None:
+                    self.bucket.fetch_parquet(kind, self._sound(files))
                 result.current = write_present(
                     self._root, kind, as_of=self.as_of, line_items=self._line_items
                 )
@@ -127,7 +132,10 @@ class Conversion:
         return [
             table
             for table in tables
-            if not is_converted(parquet_file(self._root, file, table.name), file, table.schema)
+            if not (
+                is_converted(parquet_file(self._root, file, table.name), file, table.schema)
+                or (self.bucket is not None and self.bucket.has(kind, file, table))
+            )
         ]
 
     def _read(self, kind: PullType, file: SealedFile, *sinks: _Sink) -> Converted:
@@ -136,6 +144,9 @@ class Conversion:
         Raises DamagedFile, when it is among the faults already.
         """
         with ExitStack() as stack:
+            if self.bucket is not None:
+                self.bucket.fetch(file)
+                stack.callback(self.bucket.drop, file)
             wanted = list(sinks)
             for table in self._wanted_tables(kind, file):
                 target = parquet_file(self._root, file, table.name)

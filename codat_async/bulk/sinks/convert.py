@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -17,8 +17,13 @@ from codat_async.bulk.store import sealed
 from codat_async.bulk.store.directory import DirectoryError, lose_files, open_checkpoint, seal_if_idle
 from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.view import View, lose_objects, open_view
 from codat_async.bulk.store.sealed import SealedFile, find_damage, lost_lists, sealed_files
 from codat_async.errors import CodatError, ConfigurationError
+
+if TYPE_CHECKING:
+    from codat_async.bulk.sinks.bucket import Bucket
 
 __all__ = ["check_sinks", "convert"]
 
@@ -39,7 +44,7 @@ def _import(module: str, extra: str) -> None:
 
 
 def convert(
-    directory: Path | str,
+    directory: Path | str | RemoteDirectory,
     *,
     parquet: bool = True,
     duckdb: Path | str | None = None,
@@ -67,6 +72,9 @@ def convert(
     While a pull is running, what it has sealed so far is converted; if another conversion is
     running in the directory, this one waits until that ends.
 
+    Of a directory in object storage, Parquet files are written beside the raw files, and DuckDB to a local
+    file; a raw file is fetched when its turn comes.
+
     If the directory has shards, those that have begun are converted, each with the Parquet files in its
     own ``parquet``, and all into one DuckDB file.
 
@@ -78,23 +86,41 @@ def convert(
     which sink could not be written. ValueError is raised for an ``as_of`` that is neither a run nor a time.
     """
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
-    root = Path(directory)
-    if (parts := pull_directories(root)) != [root]:
-        return _convert_shards(
-            parts,
-            on_progress,
-            parquet=parquet,
-            duckdb=duckdb,
-            types=types,
-            line_items=line_items,
-            current=current,
-            as_of=as_of,
-        )
+    wanted = _Wanted(
+        parquet=parquet or current,
+        duckdb=duckdb,
+        types=None if types is None else list(types),
+        line_items=line_items,
+        current=current,
+        as_of=as_of,
+    )
+    with open_view(place_of(directory)) as (root, view):
+        if (parts := pull_directories(root)) != [root]:
+            return _convert_shards(parts, wanted, on_progress, view)
+        return _convert_directory(root, wanted, on_progress, view)
+
+
+class _Wanted(Struct, kw_only=True):
+    parquet: bool
+    duckdb: Path | str | None
+    types: list[str] | None
+    line_items: bool
+    current: bool
+    as_of: str | None
+
+
+def _convert_directory(
+    root: Path,
+    wanted: _Wanted,
+    on_progress: Callable[[ConversionProgress], None] | None,
+    view: View | None,
+) -> list[Converted]:
+    types, as_of, parquet = wanted.types, wanted.as_of, wanted.parquet
     kinds = resolve_types(types)
     names = [kind.name for kind in kinds]
     moment = None if as_of is None else sealed.as_of(root, as_of)
     open_checkpoint(root).close()
-    parquet = parquet or current
+    bucket = _bucket(view, root)
     try:
         with _alone(root, writes=parquet):
             # Sealing moves damaged files out of the way, so they are looked for before and after.
@@ -104,10 +130,15 @@ def convert(
             damaged |= {each.path: str(each) for each in find_damage(files)}
             faults = Faults(root, damaged, lost_lists(root, names))
             known = files if types is None else sealed_files(root)
-            present = current or (parquet and moment is not None)
-            job = _Job(root, parquet, line_items, present, moment, duckdb, known)
+            present = wanted.current or (parquet and moment is not None)
+            job = _Job(root, parquet, wanted.line_items, present, moment, wanted.duckdb, known, bucket)
             done = _convert(job, kinds, files, Tally(files, on_progress), faults)
-            if faults.found:
+            if bucket is not None and parquet:
+                complete = not faults.any()
+                bucket.upload(kinds, known, line_items=wanted.line_items, complete=complete)
+            if faults.found and view is not None:
+                lose_objects(view.remote_of(root), {*faults.found})
+            elif faults.found:
                 lose_files(root, faults.found)
     except OSError as error:
         raise SinkError(f"cannot convert {root}: {error}") from error
@@ -115,11 +146,22 @@ def convert(
     return done
 
 
+def _bucket(view: View | None, part: Path) -> "Bucket | None":
+    if view is None:
+        return None
+    from codat_async.bulk.sinks.bucket import Bucket
+
+    return Bucket(view, part)
+
+
 def _convert_shards(
-    parts: Sequence[Path], on_progress: Callable[[ConversionProgress], None] | None, **options: Any
+    parts: Sequence[Path],
+    wanted: _Wanted,
+    on_progress: Callable[[ConversionProgress], None] | None,
+    view: View | None,
 ) -> list[Converted]:
     """Convert each shard as far as possible, then raise what went wrong in any."""
-    names = [kind.name for kind in resolve_types(options["types"])]
+    names = [kind.name for kind in resolve_types(wanted.types)]
     files = [file for part in parts for file in sealed_files(part, names)]
     of_files, of_bytes = len(files), sum(file.size for file in files)
     before, last = ConversionProgress(), ConversionProgress()
@@ -134,7 +176,7 @@ def _convert_shards(
 
     for part in parts:
         try:
-            for each in convert(part, on_progress=report, **options):
+            for each in _convert_directory(part, wanted, report, view):
                 done.setdefault(each.type, Converted(type=each.type)).add(each)
         except (DirectoryError, SinkError) as error:
             errors.append(error)
@@ -170,6 +212,7 @@ class _Job(Struct):
     as_of: sealed.AsOf | None
     duckdb: Path | str | None
     known: list[SealedFile]
+    bucket: "Bucket | None"
 
 
 def _convert(
@@ -192,6 +235,6 @@ def _convert(
             except SinkError as error:
                 faults.add(error)
         conversion = Conversion(job.root, job.parquet, job.line_items, database, job.known, tally, faults)
-        conversion.present, conversion.as_of = job.present, job.as_of
+        conversion.present, conversion.as_of, conversion.bucket = job.present, job.as_of, job.bucket
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=os.cpu_count() or 1))
         return list(pool.map(lambda each: conversion.convert(*each), [each for each in work if each[1]]))

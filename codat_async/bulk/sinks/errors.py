@@ -49,6 +49,10 @@ class Faults:
         """Whether lists of a type were in damaged files, and are not read again yet."""
         return name in self._lost
 
+    def any(self) -> bool:
+        """Whether anything went wrong."""
+        return bool(self._damaged or self._lost or self._errors)
+
     def raise_any(self) -> None:
         """Raise DirectoryError if anything is damaged, or else SinkError; each fault is named."""
         lost = [

@@ -22,6 +22,7 @@ from codat_async.bulk.store.layout import (
     CONVERT_LOCK,
     EVENTS,
     OWN_NAMES,
+    PUBLISHED,
     PULL_LOCK,
     REPORT,
     SPOOL_NAMES,
@@ -36,6 +37,7 @@ from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.errors import CodatError
 
 __all__ = [
+    "ASIDE",
     "START_OVER",
     "Directory",
     "DirectoryError",
@@ -50,7 +52,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _CONTENT: Final = ("raw", "journal", "invalid", "parquet", "current", "as-of", "damaged", REPORT)
 """What a pull makes in its directory beside the checkpoint."""
-_ASIDE: Final = "aside-"
+ASIDE: Final = "aside-"
+"""How the names of what was set aside begin."""
 START_OVER: Final = "'pull --full' reads everything again and keeps the old files aside"
 """The way out if a checkpoint cannot be used."""
 _FILE_NAME: Final = re.compile(r"\d{6,}-\d{8}T\d{6}Z\.ndjson(\.gz|\.zst)?(\.part)?")
@@ -154,7 +157,7 @@ class Directory:
             locks = {file.name for file in lock_files(path / PULL_LOCK)}
             ours = OWN_NAMES | locks
             if self.mirror is not None:
-                ours |= SPOOL_NAMES | {name for name in names if name.startswith(_ASIDE)}
+                ours |= SPOOL_NAMES | {name for name in names if name.startswith(ASIDE)}
             if names - ours and CHECKPOINT not in names and not lost:
                 raise DirectoryError(
                     f"{path} holds something else than a pull; nothing was written, choose another directory"
@@ -195,9 +198,9 @@ class Directory:
 
     def _set_aside(self, reason: str) -> Path:
         """Move what a pull has written out of the way."""
-        aside = self.path / f"{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        aside = self.path / f"{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         make_folder(aside)
-        for name in (*_CONTENT, *OWN_NAMES):
+        for name in (*_CONTENT, *OWN_NAMES, PUBLISHED):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).rename(aside / name)
         _log.warning("%s; the old files are in %s", reason, aside)

@@ -16,7 +16,7 @@ from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.files import FileKind, FileRow
 from codat_async.bulk.store.keys import unpack_keys
-from codat_async.bulk.store.layout import CHECKPOINT, DAMAGED, PAGE, REPORT
+from codat_async.bulk.store.layout import CHECKPOINT, DAMAGED, PAGE, PUBLISHED, REPORT
 from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.reading import lines_in
 from codat_async.bulk.store.segments import file_path
@@ -109,7 +109,7 @@ def _erase_from(
 
 def _erase_aside(aside: Path, wanted: set[str]) -> None:
     """Remove companies from what was set aside: their lines, and whatever has no known company."""
-    for name in (CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", REPORT):
+    for name in (CHECKPOINT, f"{CHECKPOINT}-wal", f"{CHECKPOINT}-shm", PUBLISHED, REPORT):
         (aside / name).unlink(missing_ok=True)
     for name in ("journal", "parquet", "current", "as-of", DAMAGED):
         shutil.rmtree(aside / name, ignore_errors=True)

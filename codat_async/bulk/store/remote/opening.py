@@ -15,7 +15,7 @@ def open_objects(remote: RemoteDirectory) -> ReliableObjects:
     return ReliableObjects(connect.connect(str(remote)), str(remote))
 
 
-def open_remote(remote: RemoteDirectory, *, start_over: bool = False, create: bool = True) -> Directory:
+def open_remote(remote: RemoteDirectory, *, start_over: bool = False) -> Directory:
     """The spool of a directory, locked and as its bucket has it; this process is its only writer from now on.
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError`, and what :func:`open_objects` raises.
@@ -29,4 +29,4 @@ def open_remote(remote: RemoteDirectory, *, start_over: bool = False, create: bo
         seal_every=remote.seal_every,
         spool_bytes=remote.spool_bytes,
     )
-    return Directory(spool, start_over=start_over, create=create, mirror=mirror)
+    return Directory(spool, start_over=start_over, mirror=mirror)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from codat_async.errors import ConfigurationError
 
-__all__ = ["Place", "RemoteDirectory", "is_url", "place_of", "spool_of"]
+__all__ = ["Place", "RemoteDirectory", "is_url", "local_path", "place_of", "spool_of"]
 
 _SCHEMES: Final = ("s3", "gs", "az")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -82,6 +82,11 @@ def spool_of(remote: RemoteDirectory) -> Path:
         return remote.spool
     folder = os.environ.get(SPOOL_VARIABLE)
     return (Path(folder) if folder else _cache()) / sha256(str(remote).encode()).hexdigest()[:24]
+
+
+def local_path(place: Place) -> Path:
+    """A local directory, or the spool of one in object storage."""
+    return spool_of(place) if isinstance(place, RemoteDirectory) else place
 
 
 def _cache() -> Path:

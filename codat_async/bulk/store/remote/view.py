@@ -19,8 +19,9 @@ from codat_async.bulk.store.remote.opening import open_objects, open_remote
 from codat_async.bulk.store.remote.place import Place, RemoteDirectory, spool_of
 from codat_async.bulk.store.remote.published import KEY, unpack
 from codat_async.bulk.store.segments import file_path
+from codat_async.errors import CodatError
 
-__all__ = ["View", "lose_objects", "opened"]
+__all__ = ["View", "lose_objects", "open_view"]
 
 _AT_ONCE: Final = 8
 
@@ -71,6 +72,14 @@ class View:
         """The objects of a part."""
         return self._objects[part]
 
+    def put(self, key: str, data: bytes) -> None:
+        """Write a small object beside the checkpoint, or beside the folders of the shards."""
+        open_objects(self.remote).put(key, data)
+
+    def delete(self, key: str) -> None:
+        """Remove an object beside the checkpoint, or beside the folders of the shards."""
+        open_objects(self.remote).delete([key])
+
     def fetch(self, part: Path, key: str, path: Path) -> None:
         """Have a file of a part: from the spool if it is there, or from the bucket; raises NotFetched."""
         if path.exists():
@@ -108,7 +117,7 @@ class View:
 
 
 @contextlib.contextmanager
-def opened(place: Place) -> Iterator[tuple[Path, View | None]]:
+def open_view(place: Place) -> Iterator[tuple[Path, View | None]]:
     """The local directory of a place to read from, and the view if it is in object storage.
 
     Raises DirectoryError if there is no pull in object storage, or it cannot be read.
@@ -121,7 +130,12 @@ def opened(place: Place) -> Iterator[tuple[Path, View | None]]:
     with tempfile.TemporaryDirectory(prefix=f"{spool.name}.view-", dir=spool.parent) as folder:
         view = View(place, Path(folder))
         view.load()
-        yield view.root, view
+        try:
+            yield view.root, view
+        except CodatError as error:
+            # The user knows the URL, not the copy.
+            error.args = (str(error).replace(folder, str(place)),)
+            raise
 
 
 def lose_objects(remote: RemoteDirectory, numbers: set[int]) -> None:
