@@ -153,6 +153,14 @@ def dask(session: nox.Session) -> None:
 
 
 @nox.session
+def remote(session: nox.Session) -> None:
+    """Pulls into object storage, with the library that speaks to it."""
+    install(session, "-e", ".[remote,test]")
+    files = sorted(str(path) for path in Path("tests/bulk").glob("test_remote_*.py"))
+    session.run("python", "-m", "pytest", "-q", *files, *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The middleware's tests, which must cover all of its branches."""
     install(session, "-e", ".[test]")
