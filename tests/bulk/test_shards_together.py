@@ -11,7 +11,11 @@ from sinks_tools import rows
 
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions, Shard
+from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.shards import pull_directories, shard_of
+from codat_async.bulk.sinks import convert as convert_module
+from codat_async.bulk.sinks import duckdb as duckdb_module
+from codat_async.bulk.sinks.duckdb import Database, Merge
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.events import EventStore, SyncTrouble
 from codat_async.bulk.store.sealed import sealed_files
@@ -162,6 +166,55 @@ def test_damage_in_one_shard_does_not_keep_others_from_being_converted(pulled: P
         bulk.convert(pulled / "four", duckdb=pulled / "four.duckdb", types=TYPES)
     query = "select (select count(*) from customers) + (select count(*) from suppliers)"
     assert rows(pulled / "four.duckdb", query) == [(33 - damaged.rows,)]
+
+
+@pytest.mark.parametrize("at_once", [64, 3])
+def test_shards_are_merged_into_duckdb_in_one_transaction_a_type(
+    pulled: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Of as many shards as are locked at once; what is merged is not merged again."""
+    begun: list[str] = []
+
+    class Counted(Database):
+        def merge(self, kind: PullType) -> Merge:
+            begun.append(kind.name)
+            return super().merge(kind)
+
+    monkeypatch.setattr(duckdb_module, "Database", Counted)
+    monkeypatch.setattr(convert_module, "_AT_ONCE", at_once)
+    seen: list[bulk.ConversionProgress] = []
+    four, books = pulled / "four", pulled / "four.duckdb"
+    bulk.convert(four, parquet=False, types=TYPES, duckdb=books, on_progress=seen.append)
+    assert sorted(begun) == sorted(TYPES * -(-SHARDS // at_once))
+    assert len(rows(books, "from customers")) == 2 * (len(COMPANIES) - 1)
+    assert (seen[-1].files, seen[-1].bytes) == (seen[-1].of_files, seen[-1].of_bytes)
+    assert {each.of_files for each in seen} == {SHARDS * len(TYPES)}
+    bulk.convert(four, parquet=False, types=TYPES, duckdb=books)
+    assert len(begun) == len(TYPES) * -(-SHARDS // at_once)
+
+
+def test_a_shard_that_cannot_be_written_does_not_keep_others_from_being_merged(pulled: Path) -> None:
+    """Its Parquet files are written on the way, and a failure undoes the transaction of all."""
+    four, books = pulled / "four", pulled / "four.duckdb"
+    part = pull_directories(four)[1]
+    (part / "parquet").mkdir()
+    (part / "parquet" / "customers").write_text("not a folder")
+    with pytest.raises(bulk.SinkError, match=part.name):
+        bulk.convert(four, types=TYPES, duckdb=books)
+    others = {each for each in COMPANIES if each != FAILING and shard_of(each, SHARDS) != 1}
+    assert {company for (company,) in rows(books, "select company_id from customers")} == others
+    suppliers = rows(books, "select distinct company_id from suppliers")
+    assert len(suppliers) == len(COMPANIES) - 1
+
+
+def test_the_state_of_a_moment_is_that_of_all_shards(pulled: Path) -> None:
+    """They ended at different times, and are in one DuckDB file all the same."""
+    four, books = pulled / "four", pulled / "then.duckdb"
+    for _ in range(2):
+        bulk.convert(four, parquet=False, duckdb=books, as_of="2999-01-01")
+    assert len(rows(books, "from customers")) == 2 * (len(COMPANIES) - 1)
+    with pytest.raises(bulk.SinkError, match="name another DuckDB file"):
+        bulk.convert(four, parquet=False, duckdb=books)
 
 
 def test_companies_are_forgotten_in_their_shards(pulled: Path) -> None:

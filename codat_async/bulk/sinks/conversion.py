@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow.compute
+from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.arrow import Block, tabulate
@@ -19,9 +20,9 @@ from codat_async.bulk.store.sealed import AsOf, SealedFile, read_blocks
 
 if TYPE_CHECKING:
     from codat_async.bulk.sinks.bucket import Bucket
-    from codat_async.bulk.sinks.duckdb import Database
+    from codat_async.bulk.sinks.duckdb import Database, Merge
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "convert_type"]
 
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
@@ -33,107 +34,89 @@ class _Sink(Protocol):
     def add(self, block: Block) -> None: ...
 
 
-class Conversion:
-    """Converts types, several at once."""
+class Conversion(Struct, kw_only=True):
+    """Converts the files of one directory."""
 
-    def __init__(
-        self,
-        root: Path,
-        parquet: bool,
-        line_items: bool,
-        database: "Database | None",
-        known: Sequence[SealedFile],
-        tally: Tally,
-        faults: Faults,
-    ) -> None:
-        self._root = root
-        self._parquet = parquet
-        self._line_items = line_items
-        self._known = known
-        """The sealed files of all types: statements share a table."""
-        self._database = database
-        self._tally = tally
-        self._faults = faults
-        self.present = False
-        """Whether to write the present state to Parquet."""
-        self.bucket: Bucket | None = None
-        """Where the files are, if that is object storage."""
-        self.as_of: AsOf | None = None
-        """What is left out of the present state, and of DuckDB."""
+    root: Path
+    files: Sequence[SealedFile]
+    known: Sequence[SealedFile]
+    """The sealed files of all types: statements share a table."""
+    parquet: bool
+    line_items: bool
+    present: bool
+    """Whether to write the present state to Parquet."""
+    as_of: AsOf | None
+    """What is left out of the present state, and of DuckDB."""
+    bucket: "Bucket | None"
+    """Where the files are, if that is object storage."""
+    tally: Tally
+    faults: Faults
+    done: dict[int, Converted] = {}
+    """What was done with files, by their numbers."""
 
-    def convert(self, kind: PullType, files: Sequence[SealedFile]) -> Converted:
-        """Convert the files of a type as far as possible."""
-        done: dict[int, Converted] = {}
-        merged = 0
-        for step in (self._merge, self._write):
-            try:
-                merged += step(kind, files, done)
-            except SinkError as error:
-                self._faults.add(error)
-        result = Converted(type=kind.name, merged=merged)
+    def has(self, kind: PullType) -> bool:
+        """Whether there are files of a type."""
+        return any(file.type == kind.name for file in self.files)
+
+    def unmerged(self, kind: PullType, database: "Database") -> list[SealedFile]:
+        """The files of a type that a database does not have yet."""
+        unfinished = frozenset[int]() if self.as_of is None else self.as_of.files
+        return [file for file in self._sound(kind) if not database.has(file) and file.id not in unfinished]
+
+    def merge(self, kind: PullType, file: SealedFile, merge: "Merge") -> None:
+        """Merge a file into DuckDB, and write its Parquet files on the way; raises DamagedFile, SinkError."""
+        merge.begin_file(file)
+        sink = merge if self.as_of is None else _Bounded(merge, self.as_of.next_n)
+        self.done[file.id] = self._read(kind, file, sink)
+
+    def complete(self, kind: PullType) -> Converted:
+        """Write the Parquet files of a type that are not there yet; returns what was done with the type."""
+        result = Converted(type=kind.name)
+        try:
+            self._write(kind)
+        except SinkError as error:
+            self.faults.add(error)
         if self.present:
             from codat_async.bulk.sinks.present import write_present
 
             try:
                 if self.bucket is not None:
-                    self.bucket.fetch_parquet(kind, self._sound(files))
-                result.current = write_present(
-                    self._root, kind, as_of=self.as_of, line_items=self._line_items
-                )
+                    self.bucket.fetch_parquet(kind, self._sound(kind))
+                result.current = write_present(self.root, kind, as_of=self.as_of, line_items=self.line_items)
             except SinkError as error:
-                self._faults.add(error)
-        for each in done.values():
-            result.add(each)
-        for file in files:
-            self._tally.count(file=file)
+                self.faults.add(error)
+        for file in self._of(kind):
+            if (done := self.done.get(file.id)) is not None:
+                result.add(done)
+            self.tally.count(file=file)
         return result
 
-    def _merge(self, kind: PullType, files: Sequence[SealedFile], done: dict[int, Converted]) -> int:
-        """Merge files into DuckDB, and write their Parquet files on the way; returns the records merged."""
-        database = self._database
-        while database is not None:
-            unfinished = frozenset[int]() if self.as_of is None else self.as_of.files
-            wanted = [
-                file for file in self._sound(files) if not database.has(file) and file.id not in unfinished
-            ]
-            if not wanted:
-                break
-            try:
-                with database.merge(kind) as merge:
-                    for file in wanted:
-                        merge.begin_file(file)
-                        sink = merge if self.as_of is None else _Bounded(merge, self.as_of.next_n)
-                        done[file.id] = self._read(kind, file, sink)
-                return merge.records
-            except DamagedFile:
-                # Nothing is merged yet, since a transaction takes all files or none: again without this one.
-                continue
-        return 0
-
-    def _write(self, kind: PullType, files: Sequence[SealedFile], done: dict[int, Converted]) -> int:
-        """Write the Parquet files that are not there yet; merges nothing."""
-        for file in self._sound(files):
+    def _write(self, kind: PullType) -> None:
+        for file in self._sound(kind):
             if self._wanted_tables(kind, file):
                 with suppress(DamagedFile):
-                    done[file.id] = self._read(kind, file)
-        if self._parquet and not self._faults.has_lost(kind.name) and len(self._sound(files)) == len(files):
+                    self.done[file.id] = self._read(kind, file)
+        files = self._of(kind)
+        if self.parquet and not self.faults.has_lost(kind.name) and len(self._sound(kind)) == len(files):
             for table in (own_table(kind), *derived_tables(kind)):
-                remove_obsolete(self._root, table.name, self._known, files)
-        return 0
+                remove_obsolete(self.root, table.name, self.known, files)
 
-    def _sound(self, files: Sequence[SealedFile]) -> list[SealedFile]:
-        return [file for file in files if not self._faults.is_damaged(file.path)]
+    def _of(self, kind: PullType) -> list[SealedFile]:
+        return [file for file in self.files if file.type == kind.name]
+
+    def _sound(self, kind: PullType) -> list[SealedFile]:
+        return [file for file in self._of(kind) if not self.faults.is_damaged(file.path)]
 
     def _wanted_tables(self, kind: PullType, file: SealedFile) -> list[Table]:
         """The tables of which a file has no Parquet file yet."""
-        if not self._parquet:
+        if not self.parquet:
             return []
-        tables = [own_table(kind), *(derived_tables(kind) if self._line_items else ())]
+        tables = [own_table(kind), *(derived_tables(kind) if self.line_items else ())]
         return [
             table
             for table in tables
             if not (
-                is_converted(parquet_file(self._root, file, table.name), file, table.schema)
+                is_converted(parquet_file(self.root, file, table.name), file, table.schema)
                 or (self.bucket is not None and self.bucket.has(kind, file, table))
             )
         ]
@@ -149,13 +132,13 @@ class Conversion:
                 stack.callback(self.bucket.drop, file)
             wanted = list(sinks)
             for table in self._wanted_tables(kind, file):
-                target = parquet_file(self._root, file, table.name)
+                target = parquet_file(self.root, file, table.name)
                 ids = shape_of(kind).ids if table.name == kind.name else ()
                 wanted.append(stack.enter_context(ParquetWriter(target, table, file, ids)))
             try:
                 return self._tabulate(kind, file, wanted)
             except DamagedFile as damage:
-                self._faults.add_damage(file.id, damage)
+                self.faults.add_damage(file.id, damage)
                 raise
 
     def _tabulate(self, kind: PullType, file: SealedFile, sinks: Sequence[_Sink]) -> Converted:
@@ -171,11 +154,45 @@ class Conversion:
             result.slow += counts.slow
             result.inexact += counts.inexact
             result.unreadable += counts.unreadable
-            self._tally.count(records=rows)
+            self.tally.count(records=rows)
         if lines != file.lines:
             raise DamagedFile(file.path, f"it has {lines:,} lines instead of {file.lines:,}")
-        self._tally.count(file=file)
+        self.tally.count(file=file)
         return result
+
+
+def convert_type(kind: PullType, parts: Sequence[Conversion], database: "Database | None") -> Converted:
+    """Convert the files of a type in several directories as far as possible.
+
+    They are merged into DuckDB in one transaction.
+    """
+    parts = [part for part in parts if part.has(kind)]
+    result = Converted(type=kind.name)
+    if database is not None:
+        result.merged = _merge(kind, parts, database)
+    for part in parts:
+        result.add(part.complete(kind))
+    return result
+
+
+def _merge(kind: PullType, parts: Sequence[Conversion], database: "Database") -> int:
+    """Merge what is not merged yet; returns the records merged."""
+    while wanted := [(part, file) for part in parts for file in part.unmerged(kind, database)]:
+        try:
+            with database.merge(kind) as merge:
+                for part, file in wanted:
+                    part.merge(kind, file, merge)
+            return merge.records
+        except DamagedFile:
+            # Nothing is merged yet, since a transaction takes all files or none: again without this one.
+            continue
+        except SinkError as error:
+            if len(parts) > 1:
+                # It may be the fault of one of them.
+                return sum(_merge(kind, [part], database) for part in parts)
+            parts[0].faults.add(error)
+            break
+    return 0
 
 
 class _Bounded:

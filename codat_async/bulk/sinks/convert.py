@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -19,13 +19,18 @@ from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import View, lose_objects, open_view
-from codat_async.bulk.store.sealed import SealedFile, find_damage, lost_lists, sealed_files
+from codat_async.bulk.store.sealed import find_damage, lost_lists, sealed_files
 from codat_async.errors import CodatError, ConfigurationError
 
 if TYPE_CHECKING:
     from codat_async.bulk.sinks.bucket import Bucket
+    from codat_async.bulk.sinks.conversion import Conversion
+    from codat_async.bulk.sinks.duckdb import Database
 
 __all__ = ["check_sinks", "convert"]
+
+_AT_ONCE: Final = 64
+"""Shards whose files are merged in one transaction, which costs more than their records; each is locked."""
 
 
 def check_sinks(*, parquet: bool, duckdb: bool) -> None:
@@ -88,62 +93,136 @@ def convert(
     check_sinks(parquet=parquet, duckdb=duckdb is not None)
     wanted = _Wanted(
         parquet=parquet or current,
-        duckdb=duckdb,
-        types=None if types is None else list(types),
+        duckdb=None if duckdb is None else Path(duckdb),
+        types=resolve_types(None if types is None else list(types)),
+        all_types=types is None,
         line_items=line_items,
         current=current,
         as_of=as_of,
     )
     with open_view(place_of(directory)) as (root, view):
-        if (parts := pull_directories(root)) != [root]:
-            return _convert_shards(parts, wanted, on_progress, view)
-        return _convert_directory(root, wanted, on_progress, view)
+        return _convert(pull_directories(root), wanted, on_progress, view)
 
 
 class _Wanted(Struct, kw_only=True):
     parquet: bool
-    duckdb: Path | str | None
-    types: list[str] | None
+    duckdb: Path | None
+    types: Sequence[PullType]
+    all_types: bool
     line_items: bool
     current: bool
     as_of: str | None
 
 
-def _convert_directory(
-    root: Path,
+def _convert(
+    directories: Sequence[Path],
     wanted: _Wanted,
     on_progress: Callable[[ConversionProgress], None] | None,
     view: View | None,
 ) -> list[Converted]:
-    types, as_of, parquet = wanted.types, wanted.as_of, wanted.parquet
-    kinds = resolve_types(types)
-    names = [kind.name for kind in kinds]
-    moment = None if as_of is None else sealed.as_of(root, as_of)
-    open_checkpoint(root).close()
-    bucket = _bucket(view, root)
+    """Convert a directory, or all shards of one, as far as possible; then raise what went wrong in any."""
+    names = [kind.name for kind in wanted.types]
+    tally = Tally(on_progress)
+    done: dict[str, Converted] = {}
+    errors: list[CodatError] = []
+    moments: dict[Path, sealed.AsOf] = {}
+    sound: list[Path] = []
+    for root in directories:
+        try:
+            open_checkpoint(root).close()
+            if wanted.as_of is not None:
+                moments[root] = sealed.as_of(root, wanted.as_of)
+            if len(directories) > _AT_ONCE:
+                tally.expect(root, sealed_files(root, names))
+            sound.append(root)
+        except DirectoryError as error:
+            errors.append(error)
+    with contextlib.ExitStack() as stack:
+        database = None
+        if wanted.duckdb is not None and sound:
+            from codat_async.bulk.sinks.duckdb import Database
+
+            try:
+                moment = sealed.name_of(moments.values()) if moments else None
+                database = stack.enter_context(Database(wanted.duckdb, moment))
+            except SinkError as error:
+                errors.append(error)
+        for begin in range(0, len(sound), _AT_ONCE):
+            with contextlib.ExitStack() as opened:
+                parts = []
+                for root in sound[begin : begin + _AT_ONCE]:
+                    try:
+                        part = _prepared(root, wanted, moments.get(root), tally, view)
+                        parts.append(opened.enter_context(part))
+                    except (DirectoryError, SinkError) as error:
+                        errors.append(error)
+                for each in _convert_parts(parts, wanted.types, database):
+                    done.setdefault(each.type, Converted(type=each.type)).add(each)
+                faults = [_finish(part, wanted, view) for part in parts]
+            errors += [each for each in faults if each is not None]
+    if len(errors) > 1:
+        kind = next((type(each) for each in errors if isinstance(each, DirectoryError)), type(errors[0]))
+        raise kind("; ".join(dict.fromkeys(map(str, errors))))
+    if errors:
+        raise errors[0]
+    return list(done.values())
+
+
+@contextlib.contextmanager
+def _prepared(
+    root: Path,
+    wanted: _Wanted,
+    moment: sealed.AsOf | None,
+    tally: Tally,
+    view: View | None,
+) -> Iterator["Conversion"]:
+    """The conversion of one directory, while no other process converts or merges its files.
+
+    Raises DirectoryError, and SinkError for an OSError.
+    """
+    from codat_async.bulk.sinks.conversion import Conversion
+
+    names = [kind.name for kind in wanted.types]
     try:
-        with _alone(root, writes=parquet):
+        with _alone(root, writes=wanted.parquet):
             # Sealing moves damaged files out of the way, so they are looked for before and after.
             damaged = {each.path: str(each) for each in find_damage(sealed_files(root, names))}
             seal_if_idle(root)
             files = sealed_files(root, names)
             damaged |= {each.path: str(each) for each in find_damage(files)}
-            faults = Faults(root, damaged, lost_lists(root, names))
-            known = files if types is None else sealed_files(root)
-            present = wanted.current or (parquet and moment is not None)
-            job = _Job(root, parquet, wanted.line_items, present, moment, wanted.duckdb, known, bucket)
-            done = _convert(job, kinds, files, Tally(files, on_progress), faults)
-            if bucket is not None and parquet:
-                complete = not faults.any()
-                bucket.upload(kinds, known, line_items=wanted.line_items, complete=complete)
-            if faults.found and view is not None:
-                lose_objects(view.remote_of(root), {*faults.found})
-            elif faults.found:
-                lose_files(root, faults.found)
+            tally.expect(root, files)
+            yield Conversion(
+                root=root,
+                files=files,
+                known=files if wanted.all_types else sealed_files(root),
+                parquet=wanted.parquet,
+                line_items=wanted.line_items,
+                present=wanted.current or (wanted.parquet and moment is not None),
+                as_of=moment,
+                bucket=_bucket(view, root),
+                tally=tally,
+                faults=Faults(root, damaged, lost_lists(root, names)),
+            )
     except OSError as error:
         raise SinkError(f"cannot convert {root}: {error}") from error
-    faults.raise_any()
-    return done
+
+
+def _finish(part: "Conversion", wanted: _Wanted, view: View | None) -> CodatError | None:
+    """Upload what was written, and have the lists of damaged files read again; returns what went wrong."""
+    faults, root = part.faults, part.root
+    try:
+        if part.bucket is not None and wanted.parquet:
+            complete = faults.error() is None
+            part.bucket.upload(wanted.types, part.known, line_items=wanted.line_items, complete=complete)
+        if faults.found and view is not None:
+            lose_objects(view.remote_of(root), {*faults.found})
+        elif faults.found:
+            lose_files(root, faults.found)
+    except (DirectoryError, SinkError) as error:
+        return error
+    except OSError as error:
+        return SinkError(f"cannot convert {root}: {error}")
+    return faults.error()
 
 
 def _bucket(view: View | None, part: Path) -> "Bucket | None":
@@ -152,39 +231,6 @@ def _bucket(view: View | None, part: Path) -> "Bucket | None":
     from codat_async.bulk.sinks.bucket import Bucket
 
     return Bucket(view, part)
-
-
-def _convert_shards(
-    parts: Sequence[Path],
-    wanted: _Wanted,
-    on_progress: Callable[[ConversionProgress], None] | None,
-    view: View | None,
-) -> list[Converted]:
-    """Convert each shard as far as possible, then raise what went wrong in any."""
-    names = [kind.name for kind in resolve_types(wanted.types)]
-    files = [file for part in parts for file in sealed_files(part, names)]
-    of_files, of_bytes = len(files), sum(file.size for file in files)
-    before, last = ConversionProgress(), ConversionProgress()
-    done: dict[str, Converted] = {}
-    errors: list[CodatError] = []
-
-    def report(progress: ConversionProgress) -> None:
-        nonlocal last
-        last = before.plus(progress, of_files, of_bytes)
-        if on_progress is not None:
-            on_progress(last)
-
-    for part in parts:
-        try:
-            for each in _convert_directory(part, wanted, report, view):
-                done.setdefault(each.type, Converted(type=each.type)).add(each)
-        except (DirectoryError, SinkError) as error:
-            errors.append(error)
-        before = last
-    if errors:
-        kind = next((type(each) for each in errors if isinstance(each, DirectoryError)), type(errors[0]))
-        raise kind("; ".join(dict.fromkeys(map(str, errors))))
-    return list(done.values())
 
 
 @contextlib.contextmanager
@@ -204,37 +250,11 @@ def _alone(root: Path, *, writes: bool) -> Iterator[None]:
             lock.close()
 
 
-class _Job(Struct):
-    root: Path
-    parquet: bool
-    line_items: bool
-    present: bool
-    as_of: sealed.AsOf | None
-    duckdb: Path | str | None
-    known: list[SealedFile]
-    bucket: "Bucket | None"
-
-
-def _convert(
-    job: _Job,
-    kinds: Iterable[PullType],
-    files: Sequence[SealedFile],
-    tally: Tally,
-    faults: Faults,
+def _convert_parts(
+    parts: Sequence["Conversion"], types: Iterable[PullType], database: "Database | None"
 ) -> list[Converted]:
-    from codat_async.bulk.sinks.conversion import Conversion
+    from codat_async.bulk.sinks.conversion import convert_type
 
-    work = [(kind, [file for file in files if file.type == kind.name]) for kind in kinds]
-    with contextlib.ExitStack() as stack:
-        database = None
-        if job.duckdb is not None:
-            from codat_async.bulk.sinks.duckdb import Database
-
-            try:
-                database = stack.enter_context(Database(Path(job.duckdb), job.as_of))
-            except SinkError as error:
-                faults.add(error)
-        conversion = Conversion(job.root, job.parquet, job.line_items, database, job.known, tally, faults)
-        conversion.present, conversion.as_of, conversion.bucket = job.present, job.as_of, job.bucket
-        pool = stack.enter_context(ThreadPoolExecutor(max_workers=os.cpu_count() or 1))
-        return list(pool.map(lambda each: conversion.convert(*each), [each for each in work if each[1]]))
+    wanted = [kind for kind in types if any(part.has(kind) for part in parts)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(lambda kind: convert_type(kind, parts, database), wanted))

@@ -17,7 +17,7 @@ from codat_async.bulk.sinks.nested import nested_tables, view_of
 from codat_async.bulk.sinks.schema import Shape, shape_of
 from codat_async.bulk.sinks.sql import quoted
 from codat_async.bulk.sinks.statements import STATEMENT_LINES, is_statement, statement_lines
-from codat_async.bulk.store.sealed import AsOf, SealedFile
+from codat_async.bulk.store.sealed import SealedFile
 
 __all__ = ["Database", "Merge"]
 
@@ -28,11 +28,11 @@ _IDS: Final = ("company_id", "connection_id", "account_id")
 class Database:
     """A DuckDB file; what was merged into it once is not merged again."""
 
-    def __init__(self, path: Path, as_of: AsOf | None = None) -> None:
+    def __init__(self, path: Path, as_of: str | None = None) -> None:
         self.path = path
         self._db = open_database(path)
         try:
-            self._check_moment(None if as_of is None else as_of.name)
+            self._check_moment(as_of)
         except BaseException:
             self.close()
             raise

@@ -49,21 +49,19 @@ class Faults:
         """Whether lists of a type were in damaged files, and are not read again yet."""
         return name in self._lost
 
-    def any(self) -> bool:
-        """Whether anything went wrong."""
-        return bool(self._damaged or self._lost or self._errors)
-
-    def raise_any(self) -> None:
-        """Raise DirectoryError if anything is damaged, or else SinkError; each fault is named."""
+    def error(self) -> DirectoryError | SinkError | None:
+        """What went wrong, each fault named: a DirectoryError if anything is damaged, or else a SinkError."""
         lost = [
             f"{self._root}: the data of {count:,} lists of {name} was damaged; the next pull reads them again"
             for name, count in self._lost.items()
         ]
         text = "; ".join([*self._damaged.values(), *lost, *map(str, self._errors)])
         if self._damaged or lost:
-            raise DirectoryError(text)
+            return DirectoryError(text)
         if self._errors:
-            raise (SinkBusy if all(isinstance(each, SinkBusy) for each in self._errors) else SinkError)(text)
+            busy = all(isinstance(each, SinkBusy) for each in self._errors)
+            return (SinkBusy if busy else SinkError)(text)
+        return None
 
 
 def first_line(error: Exception) -> str:

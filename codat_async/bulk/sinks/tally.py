@@ -1,6 +1,7 @@
 """What a conversion did, and how far it is."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from threading import Lock
 
 from msgspec import Struct
@@ -31,7 +32,7 @@ class Converted(Struct, kw_only=True):
 
     def add(self, other: "Converted") -> None:
         """Add what was done with a part of the type."""
-        for name in ("files", "records", "slow", "inexact", "unreadable", "merged"):
+        for name in ("files", "records", "slow", "inexact", "unreadable", "merged", "current"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -47,46 +48,37 @@ class ConversionProgress(Struct, frozen=True, kw_only=True):
     records: int = 0
     """Records converted by this call."""
 
-    def plus(self, other: "ConversionProgress", of_files: int, of_bytes: int) -> "ConversionProgress":
-        """The progress after this and another part, of so many files and bytes in all."""
-        return ConversionProgress(
-            files=self.files + other.files,
-            of_files=max(of_files, self.files + other.of_files),
-            bytes=self.bytes + other.bytes,
-            of_bytes=max(of_bytes, self.bytes + other.of_bytes),
-            records=self.records + other.records,
-        )
-
 
 class Tally:
     """Keeps the counts, from several threads, and reports them."""
 
-    def __init__(
-        self, files: Iterable[SealedFile], on_progress: Callable[[ConversionProgress], None] | None
-    ) -> None:
-        sizes = [each.size for each in files]
-        self._of_files, self._of_bytes = len(sizes), sum(sizes)
+    def __init__(self, on_progress: Callable[[ConversionProgress], None] | None) -> None:
         self._on_progress = on_progress
         self._lock = Lock()
-        self._counted: set[int] = set()
-        self._files = self._bytes = self._records = 0
+        self._expected: dict[Path, list[int]] = {}
+        """The sizes of the files of each directory."""
+        self._counted: set[Path] = set()
+        self._bytes = self._records = 0
+
+    def expect(self, root: Path, files: Iterable[SealedFile]) -> None:
+        """Note the files of a directory, instead of those that were noted of it before."""
+        self._expected[root] = [each.size for each in files]
 
     def count(self, *, file: SealedFile | None = None, records: int = 0) -> None:
         """Count converted records, and a file that is done; a file is counted once."""
         if self._on_progress is None:
             return
         with self._lock:
-            if file is not None and file.id not in self._counted:
-                self._counted.add(file.id)
-                self._files += 1
+            if file is not None and file.path not in self._counted:
+                self._counted.add(file.path)
                 self._bytes += file.size
             self._records += records
             self._on_progress(
                 ConversionProgress(
-                    files=self._files,
-                    of_files=self._of_files,
+                    files=len(self._counted),
+                    of_files=sum(map(len, self._expected.values())),
                     bytes=self._bytes,
-                    of_bytes=self._of_bytes,
+                    of_bytes=sum(map(sum, self._expected.values())),
                     records=self._records,
                 )
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ __all__ = [
     "as_of",
     "find_damage",
     "lost_lists",
+    "name_of",
     "read_blocks",
     "read_sealed",
     "sealed_files",
@@ -143,6 +145,15 @@ def as_of(root: Path, moment: str) -> AsOf:
     unfinished = set(mark.unfinished)
     files = frozenset(row.id for row in rows if not unfinished.isdisjoint({row.id, *row.replaces}))
     return AsOf(_moment(mark.at), mark.run, mark.next_n, files)
+
+
+def name_of(moments: Iterable[AsOf]) -> str:
+    """The name of the moments of several directories; of one its own."""
+    found = sorted(moments, key=lambda each: each.name)
+    if len(found) == 1:
+        return found[0].name
+    digest = blake2b("\n".join(each.name for each in found).encode(), digest_size=4).hexdigest()
+    return f"{max(each.at for each in found):%Y%m%dT%H%M%SZ}-{digest}"
 
 
 def _end(root: Path, moment: str) -> datetime:
