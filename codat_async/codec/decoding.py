@@ -10,13 +10,13 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from threading import RLock
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from codat_async.models import Page, SupplementalData
+from codat_async.models import Page
 
 T = TypeVar("T")
 
@@ -61,41 +61,41 @@ def is_text_of(text: Raw, value: object) -> bool:
 
 
 class Dates(NamedTuple):
-    """The dates of a type, and its content in which the same names are not known to be dates."""
+    """The wire names of a type's dates, and of its untyped content, in which those are no dates."""
 
     names: frozenset[bytes]
-    """The wire names of dates, at any depth."""
-    untyped: bool
-    """Whether there is untyped content, apart from supplemental data."""
-    supplemental: int
-    """How deep there is supplemental data: 1 for that of the record itself, 0 for none."""
+    untyped: frozenset[bytes]
 
 
 @cache
 def dates_of(kind: Any) -> Dates:
-    """The dates of a type."""
+    """The dates of a type, at any depth."""
     names: set[bytes] = set()
-    untyped, supplemental = False, 0
-    todo: list[tuple[Any, int]] = [(kind, 0)]
-    seen: set[Any] = set()
+    untyped: set[bytes] = set()
+    todo, seen = [kind], set()
     while todo:
-        hint, depth = todo.pop()
-        if hint is SupplementalData:
-            supplemental = max(supplemental, depth)
-        elif hint in (Any, Raw):
-            untyped = True
-        elif hint not in seen:
-            seen.add(hint)
-            try:
-                below = [field for field in fields(hint) if field.name != "unknown_fields"]
-            except TypeError:
-                todo += ((part, depth) for part in get_args(hint))
-                continue
-            for field in below:
+        hint = todo.pop()
+        if hint in seen:
+            continue
+        seen.add(hint)
+        try:
+            below = fields(hint)
+        except TypeError:
+            todo += get_args(hint)
+            continue
+        for field in below:
+            if field.name != "unknown_fields":
+                name = field.encode_name.encode()
                 if datetime in (field.type, *get_args(field.type)):
-                    names.add(field.encode_name.encode())
-                todo.append((field.type, depth + 1))
-    return Dates(frozenset(names), untyped, supplemental)
+                    names.add(name)
+                if _is_untyped(field.type):
+                    untyped.add(name)
+                todo.append(field.type)
+    return Dates(frozenset(names), frozenset(untyped))
+
+
+def _is_untyped(hint: Any) -> bool:
+    return hint is Any or isinstance(hint, TypeVar) or any(map(_is_untyped, get_args(hint)))
 
 
 def date_field(names: frozenset[bytes], value: bytes) -> bytes:
@@ -113,14 +113,11 @@ class Decoder(Generic[T]):
         # Numbers in untyped places (supplemental data) keep their digits too.
         self.plain: Callable[[bytes | Raw], T] = msgspec.json.Decoder(kind, float_hook=Decimal).decode
         """msgspec's own, which rounds."""
-        names, untyped, supplemental = dates_of(kind)
-        self._page = get_origin(kind) is Page
-        deepest = 2 if self._page else 1 if isinstance(kind, type) else 0
-        self._untyped = untyped or supplemental > deepest
-        self._supplemental = supplemental > 0
         # A fraction that msgspec rounds up, to its seventh digit.
+        names = dates_of(kind).names
         time = date_field(names, rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}")
         self._rounded_up = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]" + time) if names else None
+        self._kind = kind
 
     def rounds(self, data: bytes | Raw) -> bool:
         """Whether :attr:`plain` would round up a time in this text."""
@@ -131,17 +128,8 @@ class Decoder(Generic[T]):
         if self._rounded_up is None or self._rounded_up.search(data) is None:
             return self.plain(data)
         record = self.plain(self._rounded_up.sub(_cut, data))
-        if not self._has_untyped(record):
-            return record
-        # What untyped content has under the same names stays as received.
-        received = self.plain(data)
-        _copy_times(record, received)
-        return received
-
-    def _has_untyped(self, value: Any) -> bool:
-        if self._untyped or not self._supplemental:
-            return self._untyped
-        return any(each.supplemental_data is not None for each in (value.results if self._page else [value]))
+        restore_untyped(record, data, self._kind)
+        return record
 
 
 def _cut(fraction: re.Match[bytes]) -> bytes:
@@ -149,18 +137,38 @@ def _cut(fraction: re.Match[bytes]) -> bytes:
     return fraction[0][:-1] + b"0"
 
 
-def _copy_times(source: object, target: object) -> None:
-    """Copy the datetimes of a value to one that has the same shape."""
-    if isinstance(source, Struct):
-        for field in fields(source):
-            value = getattr(source, field.name)
-            if isinstance(value, datetime):
-                setattr(target, field.name, value)
-            else:
-                _copy_times(value, getattr(target, field.name))
-    elif isinstance(source, list) and isinstance(target, list):
-        for one, other in zip(source, target, strict=True):
-            _copy_times(one, other)
-    elif isinstance(source, dict) and isinstance(target, dict):
-        for key, value in source.items():
-            _copy_times(value, target[key])
+def restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
+    """Undo corrections of dates in a record's untyped content, which may use the same names."""
+    names = _untyped_names(kind)
+    if names is not None and names.search(received) is not None:
+        _restore(record, _tree.decode(received))
+
+
+_tree: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
+
+
+@cache
+def _untyped_names(kind: Any) -> re.Pattern[bytes] | None:
+    names = dates_of(kind).untyped
+    return re.compile(rb'"(?:%b)"\s*:\s*[\[{]' % b"|".join(names)) if names else None
+
+
+def _restore(value: Any, received: Any) -> None:
+    if isinstance(value, Struct):
+        for field in fields(value):
+            part, held = received.get(field.encode_name), getattr(value, field.name)
+            if part is not None and _is_untyped(field.type) and not _holds_models(held):
+                setattr(value, field.name, part)
+            elif part is not None:
+                _restore(held, part)
+    elif isinstance(value, list):
+        for one, other in zip(value, received, strict=True):
+            _restore(one, other)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            _restore(one, received[key])
+
+
+def _holds_models(value: object) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
+    return any(isinstance(part, Struct) for part in parts)

@@ -9,11 +9,10 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from codat_async.codec.decoding import date_field, dates_of, decoder, page_of
+from codat_async.codec.decoding import date_field, dates_of, decoder, restore_untyped
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
-from codat_async.models import Page, SupplementalData
 from codat_middleware.text import well_formed
 
 T = TypeVar("T")
@@ -40,12 +39,11 @@ def decode_leniently(data: bytes, kind: Any, decode: Callable[[bytes], T]) -> tu
     is not enough for ``decode``.
     """
     source = replace_lone_surrogates(well_formed(data))
-    for text in dict.fromkeys((source, expand_bare_dates(source, kind))):
-        if text is not data:
+    for text, before in ((source, data), (expand_bare_dates(source, kind), source)):
+        if text is not before:
             with suppress(*DECODE_ERRORS):
                 read = decode(text)
-                if text is not source:
-                    _restore_supplemental_data(read, source)
+                restore_untyped(read, source, kind)
                 return read, source
     return None
 
@@ -90,28 +88,10 @@ def expand_bare_dates(data: bytes, kind: Any) -> bytes:
 
 @cache
 def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
-    dates = dates_of(kind)
-    if not dates.names or dates.untyped or dates.supplemental > 1:
-        # Untyped content may use the same names. Only supplemental data of the record itself is restored.
-        return None
+    names = dates_of(kind).names
     # A month and a day before a quote are rare and found fast; only then is the name of the field checked.
-    return re.compile(rb'(-\d\d-\d\d)(?=")' + date_field(dates.names, rb"\d{4}-\d\d-\d\d"))
-
-
-class _Supplemental(Struct, rename="camel", gc=False):
-    supplemental_data: SupplementalData | None = None
-
-
-def _restore_supplemental_data(read: Any, source: bytes) -> None:
-    """Undo expanded dates in supplemental data, which is the platform's own."""
-    if b'"supplementalData"' not in source:
-        return
-    records = read.results if isinstance(read, Page) else [read]
-    kind = page_of(_Supplemental) if isinstance(read, Page) else _Supplemental
-    original = decoder(kind).decode(source)
-    for record, held in zip(records, getattr(original, "results", [original]), strict=True):
-        if held.supplemental_data is not None and hasattr(record, "supplemental_data"):
-            record.supplemental_data = held.supplemental_data
+    time = date_field(names, rb"\d{4}-\d\d-\d\d")
+    return re.compile(rb'(-\d\d-\d\d)(?=")' + time) if names else None
 
 
 # --- value by value ----------------------------------------------------------------------
