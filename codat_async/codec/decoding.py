@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from codat_async.models import Page
+from codat_async.models import Page, SupplementalData
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def is_text_of(text: Raw, value: object) -> bool:
 
 
 class Dates(NamedTuple):
-    """The wire names of a type's dates, and of its untyped content, in which those are no dates."""
+    """The wire names, in quotes, of a type's dates, and of its content that has no type."""
 
     names: frozenset[bytes]
     untyped: frozenset[bytes]
@@ -84,12 +84,12 @@ def dates_of(kind: Any) -> Dates:
             todo += get_args(hint)
             continue
         for field in below:
-            if field.name != "unknown_fields":
-                name = field.encode_name.encode()
-                if datetime in (field.type, *get_args(field.type)):
-                    names.add(name)
-                if _is_untyped(field.type):
-                    untyped.add(name)
+            name = b'"%b"' % field.encode_name.encode()
+            if datetime in (field.type, *get_args(field.type)):
+                names.add(name)
+            if SupplementalData in (field.type, *get_args(field.type)) or _is_untyped(field.type):
+                untyped.add(name)
+            elif field.name != "unknown_fields":
                 todo.append(field.type)
     return Dates(frozenset(names), frozenset(untyped))
 
@@ -98,11 +98,20 @@ def _is_untyped(hint: Any) -> bool:
     return hint is Any or isinstance(hint, TypeVar) or any(map(_is_untyped, get_args(hint)))
 
 
+def append_to_matches(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> bytes | Raw:
+    """Append to each match's group, which replaces it; return the same object if there is no match."""
+    pieces = pattern.split(data)
+    if len(pieces) == 1:
+        return data
+    pieces[1::2] = [group + addition for group in pieces[1::2]]
+    return b"".join(pieces)
+
+
 def date_field(names: frozenset[bytes], value: bytes) -> bytes:
     """A pattern for the place behind the value of one of these fields, or behind a part of it."""
     # The dates that every record has come first, which are then found soonest.
     ordered = sorted(names, key=lambda name: (b"odifiedDate" not in name, name))
-    either = (rb'(?<=[^\\]"%b"%b"%b)' % (name, colon, value) for name in ordered for colon in (b":", b": "))
+    either = (rb'(?<=[^\\]%b%b"%b)' % (name, colon, value) for name in ordered for colon in (b":", b": "))
     return b"(?:" + b"|".join(either) + b")"
 
 
@@ -116,7 +125,7 @@ class Decoder(Generic[T]):
         # A fraction that msgspec rounds up, to its seventh digit.
         names = dates_of(kind).names
         time = date_field(names, rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}")
-        self._rounded_up = re.compile(rb"\.(?<=:\d\d\.)\d{6}[5-9]" + time) if names else None
+        self._rounded_up = re.compile(rb"(\.(?<=:\d\d\.)\d{6})[5-9]" + time) if names else None
         self._kind = kind
 
     def rounds(self, data: bytes | Raw) -> bool:
@@ -127,30 +136,20 @@ class Decoder(Generic[T]):
         """Decode a text, with its times cut to microseconds."""
         if self._rounded_up is None or self._rounded_up.search(data) is None:
             return self.plain(data)
-        record = self.plain(self._rounded_up.sub(_cut, data))
+        # As if the seventh digit were 0.
+        record = self.plain(append_to_matches(self._rounded_up, data, b"0"))
         restore_untyped(record, data, self._kind)
         return record
 
 
-def _cut(fraction: re.Match[bytes]) -> bytes:
-    """The fraction as if its seventh digit were 0; the length stays the same."""
-    return fraction[0][:-1] + b"0"
-
-
 def restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
     """Undo corrections of dates in a record's untyped content, which may use the same names."""
-    names = _untyped_names(kind)
-    if names is not None and names.search(received) is not None:
-        _restore(record, _tree.decode(received))
+    text = bytes(received)
+    if any(name in text for name in dates_of(kind).untyped):
+        _restore(record, _tree.decode(text))
 
 
 _tree: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
-
-
-@cache
-def _untyped_names(kind: Any) -> re.Pattern[bytes] | None:
-    names = dates_of(kind).untyped
-    return re.compile(rb'"(?:%b)"\s*:\s*[\[{]' % b"|".join(names)) if names else None
 
 
 def _restore(value: Any, received: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw
 
-from codat_async.codec.decoding import date_field, dates_of, decoder, restore_untyped
+from codat_async.codec.decoding import append_to_matches, date_field, dates_of, decoder, restore_untyped
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_middleware.text import well_formed
 
@@ -79,11 +79,7 @@ def expand_bare_dates(data: bytes, kind: Any) -> bytes:
     decoder accepts only the latter.
     """
     pattern = _bare_dates(kind)
-    pieces = pattern.split(data) if pattern else [data]
-    if len(pieces) == 1:
-        return data
-    pieces[1::2] = [day + b"T00:00:00" for day in pieces[1::2]]
-    return b"".join(pieces)
+    return data if pattern is None else bytes(append_to_matches(pattern, data, b"T00:00:00"))
 
 
 @cache
