@@ -146,10 +146,7 @@ def restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
     """Undo corrections of dates in a record's untyped content, which may use the same names."""
     text = bytes(received)
     if any(name in text for name in dates_of(kind).untyped):
-        _restore(record, _tree.decode(text))
-
-
-_tree: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
+        _restore(record, decoder(Any).plain(text))
 
 
 def _restore(value: Any, received: Any) -> None:

@@ -1,7 +1,7 @@
 """The lenient steps of reading: malformed values that have only one meaning are coerced to it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -92,36 +92,33 @@ def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
 
 # --- value by value ----------------------------------------------------------------------
 
-_PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _EVERY: Final = "..."
 """In a decoder's path, any key of a map."""
 _MAX_COERCED: Final = 100
 _DIGITS: Final = 18
-_tree_decoder: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
 _tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def explain(failure: Exception) -> tuple[str, str]:
     """Split a decoder's error into the reason and the path inside the document."""
-    text = str(failure)
-    if isinstance(failure, msgspec.ValidationError):
-        found = _PATH.search(text)
-        if found:
-            return text[: found.start()], found["path"]
-        return text, "$"
-    return f"the text is not JSON ({text})", "$"
+    if not isinstance(failure, msgspec.ValidationError):
+        return f"the text is not JSON ({failure})", "$"
+    reason, _, path = str(failure).partition(" - at `")
+    return reason, path.removesuffix("`") or "$"
 
 
 def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: str) -> T:
     tree: Any = None
     try:
-        tree = _tree_decoder.decode(source)
+        tree = decoder(Any).plain(source)
     except DECODE_ERRORS as failure:
-        reason, path = explain(failure)
-        if not _is_json(source):
-            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
         reason, path = f"a value cannot be decoded ({failure})", "$"
+        try:
+            decoder(Raw).plain(source)
+        except DECODE_ERRORS:
+            reason, path = explain(failure)
+            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
     else:
         text = source
         for _ in range(_MAX_COERCED):
@@ -129,7 +126,10 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
                 return decode(text)
             except DECODE_ERRORS as failure:
                 reason, path = explain(failure)
-            if not _coerce_at(tree, _steps(path), reason):
+            steps = [
+                name or (int(index) if index.isdigit() else index) for name, index in _STEP.findall(path)
+            ]
+            if not _coerce_at(tree, steps, reason):
                 break
             text = _tree_encoder.encode(tree)
     found = tree.get("id") if isinstance(tree, dict) else None
@@ -137,20 +137,7 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
     raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation)
 
 
-def _is_json(data: bytes) -> bool:
-    """Return whether the document is JSON, whatever its strings and numbers contain."""
-    try:
-        decoder(Raw).decode(data)
-    except DECODE_ERRORS:
-        return False
-    return True
-
-
-def _steps(path: str) -> list[str | int]:
-    return [name or (index if index == _EVERY else int(index)) for name, index in _STEP.findall(path)]
-
-
-def _coerce_at(tree: Any, steps: list[str | int], reason: str) -> bool:
+def _coerce_at(tree: Any, steps: Sequence[str | int], reason: str) -> bool:
     """Coerce the values at a path; return whether any was."""
     if not steps:
         return False
