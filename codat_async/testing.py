@@ -1,4 +1,4 @@
-"""For tests of code that uses the client, without a server: records, answers, and a stub transport.
+"""For tests of code that uses the client, without a server: records, answers, a stub transport and a clock.
 
 ::
 
@@ -16,6 +16,8 @@ Nothing else in the package imports this module. :func:`mocked_responses` needs 
 you install yourself.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -33,6 +35,7 @@ from codat_async import codec, models
 from codat_async.models import PushOperation, PushOperationChange, PushOperationStatus, RecordReference
 from codat_async.resources import Resources, catalogue
 from codat_middleware import Request, Response
+from codat_middleware.clock import Timer
 
 if TYPE_CHECKING:
     from aioresponses import aioresponses
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from codat_async.sync import Codat as BlockingCodat
 
 __all__ = [
+    "InstantClock",
     "StubTransport",
     "UnexpectedRequest",
     "error",
@@ -252,3 +256,41 @@ def mocked_responses() -> "Iterator[aioresponses]":
 
     with patch.object(aioresponses.core, "ClientResponse", Answered), aioresponses.aioresponses() as answers:
         yield answers
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+class InstantClock:
+    """A clock for tests: its waits return at once, and its time advances by as much.
+
+    Pass the same one to :class:`~codat_middleware.Retry` and
+    :class:`~codat_middleware.Governor`: backoff, ``Retry-After``, pacing and pauses then all
+    happen in their order without taking any real time.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        """The system clock's value plus everything slept so far."""
+        return time.monotonic() + self._ahead
+
+    def time(self) -> float:
+        """The system clock's value plus everything slept so far."""
+        return time.time() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """Let other tasks run, then advance by this many seconds."""
+        self._ahead += max(0.0, seconds)
+        await asyncio.sleep(0)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back in the loop's next iteration, with the clock advanced by this many seconds."""
+        due = self.monotonic() + seconds
+
+        def arrive() -> None:
+            self._ahead += max(0.0, due - self.monotonic())
+            callback()
+
+        return asyncio.get_running_loop().call_soon(arrive)

@@ -1,7 +1,7 @@
 """The request pipeline of codat-async and the middleware it ships with."""
 
 from codat_middleware.auth import AUTHORIZATION, Auth, CredentialProvider, authorization
-from codat_middleware.clock import Clock, InstantClock, SystemClock
+from codat_middleware.clock import Clock, SystemClock
 from codat_middleware.errors import (
     ApiPaused,
     CodatError,
@@ -44,7 +44,6 @@ __all__ = [
     "GovernorState",
     "Handler",
     "Idempotency",
-    "InstantClock",
     "Limits",
     "Logging",
     "Middleware",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, Protocol
 
-__all__ = ["Clock", "InstantClock", "SystemClock", "Timer", "queued"]
+__all__ = ["Clock", "SystemClock", "Timer", "queued"]
 
 queued: Final[ContextVar[float]] = ContextVar("codat_middleware.queued", default=0.0)
 """Total seconds that this task has waited in a governor's queue.
@@ -53,38 +53,3 @@ class SystemClock:
     def call_later(seconds: float, callback: Callable[[], object]) -> Timer:
         """Use the event loop's own timer."""
         return asyncio.get_running_loop().call_later(seconds, callback)
-
-
-class InstantClock:
-    """A clock for tests: its waits return at once, and its time advances by as much.
-
-    Pass the same one to :class:`~codat_middleware.Retry` and
-    :class:`~codat_middleware.Governor`: backoff, ``Retry-After``, pacing and pauses then all
-    happen in their order without taking any real time.
-    """
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def monotonic(self) -> float:
-        """The system clock's value plus everything slept so far."""
-        return time.monotonic() + self._ahead
-
-    def time(self) -> float:
-        """The system clock's value plus everything slept so far."""
-        return time.time() + self._ahead
-
-    async def sleep(self, seconds: float) -> None:
-        """Let other tasks run, then advance by this many seconds."""
-        self._ahead += max(0.0, seconds)
-        await asyncio.sleep(0)
-
-    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back in the loop's next iteration, with the clock advanced by this many seconds."""
-        due = self.monotonic() + seconds
-
-        def arrive() -> None:
-            self._ahead += max(0.0, due - self.monotonic())
-            callback()
-
-        return asyncio.get_running_loop().call_soon(arrive)

@@ -51,7 +51,8 @@ from codat_async.operations.files import UploadAttachment
 from codat_async.operations.lists import ListOptions
 from codat_async.operations.writes import Create, _Write
 from codat_async.resources import Resources, catalogue, data_type_of
-from codat_middleware import Handler, InstantClock, Timeout
+from codat_async.testing import InstantClock
+from codat_middleware import Handler, Timeout
 
 OPERATION = {
     "pushOperationKey": "k1",

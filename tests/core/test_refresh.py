@@ -12,7 +12,8 @@ from codat_async import Codat, Request, Response
 from codat_async.errors import CodatError, Forbidden, SyncFailed, SyncTimeout
 from codat_async.models import DatasetStatus, DataStatus
 from codat_async.operations import polling
-from codat_middleware import Handler, InstantClock
+from codat_async.testing import InstantClock
+from codat_middleware import Handler
 
 Answer = tuple[int, Any]
 

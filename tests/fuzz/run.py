@@ -22,7 +22,8 @@ from codat_async import Codat, RetryPolicy, Timeout
 from codat_async.errors import CodatError
 from codat_async.operations import polling
 from codat_async.sandbox import Sandbox
-from codat_middleware import Governor, InstantClock, Limits
+from codat_async.testing import InstantClock
+from codat_middleware import Governor, Limits
 from tests.fuzz.calls import CALLS, Known, learn
 from tests.fuzz.server import HostileServer
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from codat_middleware import InstantClock, SystemClock
+from codat_async.testing import InstantClock
+from codat_middleware import SystemClock
 from tests.middleware.fakes import settle
 
 

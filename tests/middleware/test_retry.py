@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from codat_async.testing import InstantClock
 from codat_middleware import (
     ON_RETRY,
     Body,
     ConnectError,
     ConnectionLost,
-    InstantClock,
     QuotaExhausted,
     Request,
     Response,
