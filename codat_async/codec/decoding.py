@@ -25,24 +25,22 @@ decoder_lock: Final = RLock()
 crashes if another thread prepares one of them at the same time."""
 
 _decoders: dict[object, "Decoder[Any]"] = {}
-_pages: dict[object, Any] = {}
+_page_decoders: dict[object, "Decoder[Any]"] = {}
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
     """The strict decoder of a type, constructed once."""
-    found = _decoders.get(kind)
-    if found is None:
-        with decoder_lock:
-            found = _decoders[kind] = Decoder(kind)
-    return found
+    return _decoders.get(kind) or _construct(kind, kind, _decoders)
 
 
-def page_of(kind: type[T]) -> type[Page[T]]:
-    """``Page[kind]``, always the same object, as the cache of decoders needs it."""
-    found: type[Page[T]] | None = _pages.get(kind)
-    if found is None:
-        found = _pages[kind] = Page[kind]  # type: ignore[valid-type]
-    return found
+def page_decoder(kind: type[T]) -> "Decoder[Page[T]]":
+    """The strict decoder of pages of a type."""
+    return _page_decoders.get(kind) or _construct(kind, Page[kind], _page_decoders)  # type: ignore[valid-type]
+
+
+def _construct(key: object, kind: Any, made: dict[object, "Decoder[Any]"]) -> "Decoder[Any]":
+    with decoder_lock:
+        return made.setdefault(key, Decoder(kind))
 
 
 _INEXACT: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search

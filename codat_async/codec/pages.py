@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async.codec.decoding import decoder, page_of
+from codat_async.codec.decoding import decoder, page_decoder
 from codat_async.codec.lenient import decode_leniently, explain, replace_lone_surrogates
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
@@ -37,7 +37,7 @@ def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
     Raises :class:`~codat_async.errors.DecodingError` if the body is not a page.
     """
     try:
-        page = decoder(page_of(Raw)).plain(data)
+        page = page_decoder(Raw).plain(data)
     except DECODE_ERRORS:
         page = _split_leniently(data, operation)
     _check(page, data, operation)
@@ -116,7 +116,7 @@ async def decode_page(
     """
     if len(data) < _LARGE_PAGE:
         try:
-            page = decoder(page_of(kind)).decode(data)
+            page = page_decoder(kind).decode(data)
         except DECODE_ERRORS:
             pass
         else:
@@ -175,7 +175,7 @@ class SlicedPage(Generic[T]):
             pass
         # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
         slice_ = b'{"results":[%b]}' % b",".join(raws)
-        found = decode_leniently(slice_, self._kind, decoder(page_of(self._kind)).decode)
+        found = decode_leniently(slice_, self._kind, page_decoder(self._kind).decode)
         if found is not None:
             return found[0].results
         records: list[T] = []

@@ -220,12 +220,8 @@ def _contains_models(hint: Any) -> bool:
     return isinstance(hint, TypeVar) or any(_contains_models(part) for part in get_args(hint))
 
 
-class _UndecidableError(Exception):
-    """No type can decide whether JSON has unknown fields."""
-
-
 def _undecidable(model: type[Struct]) -> Any:
-    raise _UndecidableError
+    raise TypeError(f"{model} contains itself")
 
 
 # A decoder of these types rejects unknown fields and looks at nothing else, in a fraction of
@@ -238,7 +234,7 @@ def _names_decoder(kind: Any) -> Callable[[bytes | Raw], object] | None:
     try:
         with decoder_lock:
             return msgspec.json.Decoder(_names_only(kind)).decode
-    except (_UndecidableError, TypeError):
+    except TypeError:
         # A model that contains itself, or a union of a model and something else.
         return None
 
