@@ -80,11 +80,7 @@ class ConfigurationError(CodatError, ValueError):
 
 
 class StatusError(CodatError):
-    """An answer that is not a success.
-
-    The fields come from Codat's error body. Proxies in between answer with HTML or nothing:
-    the fields are then empty, and the class is still chosen by the status.
-    """
+    """An answer that is not a success; the fields are empty if the body is not Codat's."""
 
     def __init__(self, request: Request, response: Response, message: ErrorMessage) -> None:
         self.status: int = response.status
@@ -113,13 +109,9 @@ class StatusError(CodatError):
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether a write may have happened in spite of the error.
+        """Whether a write may have happened in spite of the error: after a 5xx, or if ``unconfirmed``.
 
-        Codat keeps the answer to an idempotency key, server errors included, so a POST or
-        PATCH answered with one is never sent again: the same key would replay the error and a
-        new one may write twice. Source: Codat's documentation of idempotency. After an attempt
-        that is ``unconfirmed`` a 4xx says as little: the write may have caused it. What to do then
-        is described in ``codat_async.operations.writes``.
+        What to do then is described in ``codat_async.operations.writes``.
         """
         write = self.method not in ("GET", "HEAD", "OPTIONS")
         return write and (self.status >= 500 or self.unconfirmed is not None)

@@ -113,7 +113,7 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
     try:
         tree = decoder(Any).plain(source)
     except DECODE_ERRORS as failure:
-        reason, path = f"a value cannot be decoded ({failure})", "$"
+        reason, path, cause = f"a value cannot be decoded ({failure})", "$", failure
         try:
             decoder(Raw).plain(source)
         except DECODE_ERRORS:
@@ -125,25 +125,24 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
             try:
                 return decode(text)
             except DECODE_ERRORS as failure:
-                reason, path = explain(failure)
-            steps = [
-                name or (int(index) if index.isdigit() else index) for name, index in _STEP.findall(path)
-            ]
-            if not _coerce_at(tree, steps, reason):
+                (reason, path), cause = explain(failure), failure
+            if not _coerce_at(tree, _STEP.findall(path), reason):
                 break
             text = _tree_encoder.encode(tree)
     found = tree.get("id") if isinstance(tree, dict) else None
     name = None if found is None else str(found)
-    raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation)
+    raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation) from cause
 
 
-def _coerce_at(tree: Any, steps: Sequence[str | int], reason: str) -> bool:
-    """Coerce the values at a path; return whether any was."""
+def _coerce_at(tree: Any, steps: Sequence[tuple[str, str]], reason: str) -> bool:
+    """Coerce the values at a path of names and indices; return whether any was."""
     if not steps:
         return False
-    step, *below = steps
+    (name, index), *below = steps
     done = False
-    for key in list(tree) if step == _EVERY and isinstance(tree, dict) else [step]:
+    for key in (
+        [*tree] if index == _EVERY and isinstance(tree, dict) else [int(index) if index.isdigit() else name]
+    ):
         try:
             value = tree[key]
         except (KeyError, IndexError, TypeError):

@@ -9,11 +9,7 @@ from typing import Final, Protocol
 __all__ = ["Clock", "SystemClock", "Timer", "queued"]
 
 queued: Final[ContextVar[float]] = ContextVar("codat_middleware.queued", default=0.0)
-"""Total seconds that this task has waited in a governor's queue.
-
-The retry middleware subtracts them, so that a call which waited in a long queue keeps its
-whole time budget for failures.
-"""
+"""Seconds that this task has waited in a governor's queue, which no time budget of a retry counts."""
 
 
 class Timer(Protocol):

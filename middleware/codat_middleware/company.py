@@ -33,11 +33,10 @@ Waiter: TypeAlias = "asyncio.Future[Place | CodatError]"
 class Company:
     """Counts a company's requests, and holds it back after repeated 429s.
 
-    Its first 429 concerns only the call that received it. From the second in a row the
-    company is held for its ``Retry-After``, and at least for 2, 4… up to 60 seconds
-    (± 20 %), then sends one request at a time until one succeeds. A 429 is the next in a row
-    if its request was sent after the previous one arrived, so the 429s of requests that were
-    in flight together are one. All times are seconds of a monotonic clock.
+    Its first 429 concerns only the call that received it. From the second in a row, sent
+    after the previous one arrived, the company is held for its ``Retry-After``, and at least
+    for 2, 4… up to 60 seconds (± 20 %), then sends one request at a time until one succeeds.
+    All times are seconds of a monotonic clock.
     """
 
     id: str | None

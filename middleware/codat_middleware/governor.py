@@ -13,11 +13,10 @@ from codat_middleware.clock import Clock, SystemClock, Timer, queued
 from codat_middleware.company import Company, Place, Waiter
 from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
 from codat_middleware.fair_queue import FairQueue
-from codat_middleware.gate import Gate
 from codat_middleware.headers import retry_after
 from codat_middleware.limits import EventKind, GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
-from codat_middleware.pace import Pace
+from codat_middleware.pace import Gate, Pace
 from codat_middleware.quota import DAY, Quota, utc
 
 __all__ = ["Governor"]
@@ -43,7 +42,7 @@ class Governor:
     Who is next is decided by :class:`~codat_middleware.fair_queue.FairQueue`; what a 429
     changes by :class:`~codat_middleware.company.Company` for one company, and by
     :class:`~codat_middleware.adaptive.AdaptiveRate` (how fast) and
-    :class:`~codat_middleware.gate.Gate` (whether at all) for everybody.
+    :class:`~codat_middleware.pace.Gate` (whether at all) for everybody.
     """
 
     def __init__(

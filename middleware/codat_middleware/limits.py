@@ -20,12 +20,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     """
 
     in_flight: int | None = None
-    """Requests in flight at once, in total; for ``None`` and at most, as many as the client
-    has connections.
-
-    Not a limit of the API: with no more requests than connections they queue here, in fair
-    order, and not in the connection pool, where waiting counts as connecting.
-    """
+    """Requests in flight at once, in total; for ``None`` and at most, as many as the client has
+    connections. Not a limit of the API: requests then queue here, in fair order, and not in the
+    connection pool, where waiting counts as connecting."""
     in_flight_per_company: int | None = 10
     """Requests in flight at once for one company."""
     per_minute: int | None = 1000
@@ -36,11 +33,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_quota_wait: float = 60.0
     """Seconds until the quota's reset, or of a ``Retry-After``, that are always waited."""
     max_place_wait: float | None = 300.0
-    """Seconds a call waits while no place is released that it could have had.
-
-    Waiting for the pace, a pause or the quota does not count, nor does waiting in a queue
-    that moves.
-    """
+    """Seconds a call waits while no place is released that it could have had. Waiting for the pace, a
+    pause, the quota or in a queue that moves does not count."""
     minute: float = 60.0
     """Length of the limit's minute in seconds, for tests against a server with a shorter one.
     Every constant of the rate's adaptation is scaled with it."""

@@ -30,9 +30,8 @@ class RateLimit:
     retry middleware: a 429 first closes the gate for all others, then the retry middleware
     waits for ``Retry-After`` and finds the gate opening at that time, so no call waits twice.
 
-    Raises :class:`QuotaExhausted` if the daily quota is spent for longer than
-    ``Limits.max_quota_wait``; with ``Limits.wait_for_quota`` a request rejected for that
-    reason is sent again after the reset.
+    Raises what :meth:`Governor.acquire` does. With ``Limits.wait_for_quota`` a request that
+    was rejected for a spent quota is sent again after the reset.
     """
 
     def __init__(self, governor: Governor | None = None) -> None:

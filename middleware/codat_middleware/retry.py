@@ -34,11 +34,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     max_rate_limited: int = 20
     """Attempts per call that may be answered with 429."""
     max_elapsed: float = 90.0
-    """No attempt starts later than this after the call did, time in the governor's queue excluded.
-
-    The default leaves room for a ``Retry-After`` of a minute, since the API limits the
-    requests per minute.
-    """
+    """No attempt starts later than this after the call did, time in the governor's queue excluded. The
+    default leaves room for a ``Retry-After`` of a minute, since the API limits requests per minute."""
     wait_initial: float = 0.5
     """The first wait is drawn from 0 to this; the bound doubles with each wait."""
     wait_max: float = 20.0
@@ -81,9 +78,8 @@ RetryHook: TypeAlias = Callable[[RetryEvent], object]
 class RetryBudget:
     """A token bucket for retries, shared by all calls, so that they do not overload a failing API.
 
-    Each retry takes one token; each success adds ``refund`` and each second ``per_second``,
-    up to ``capacity``. Without a token a failure is returned to the caller without a retry.
-    Retries after a 429 take no token, since the governor limits those.
+    Each retry takes one token, but for those after a 429, which the governor limits. Each
+    success adds ``refund`` and each second ``per_second``, up to ``capacity``.
     """
 
     def __init__(

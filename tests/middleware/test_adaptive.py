@@ -4,7 +4,7 @@ import pytest
 
 from codat_middleware.adaptive import AdaptiveRate, Verdict
 from codat_middleware.company import Company
-from codat_middleware.gate import Gate
+from codat_middleware.pace import Gate
 
 
 def refuse(rate: AdaptiveRate, now: float, times: int = 4, hint: float | None = None) -> Verdict:
