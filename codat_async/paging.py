@@ -217,11 +217,13 @@ class Pager(Generic[T]):
     @staticmethod
     def _cut(page: Page[T], seen: SeenRecords, left: int | None) -> int | None:
         """Drop a page's duplicates, and what exceeds the limit; return how many more may come."""
-        page.results = seen.new(page.results)
-        if left is None:
-            return None
-        page.results = page.results[:left]
-        return left - len(page.results)
+        records = seen.new(page.results)
+        if left is not None and left < len(records):
+            records = records[:left]
+        # Most pages stay as they are, and to set a field of a model is not cheap.
+        if records is not page.results:
+            page.results = records
+        return None if left is None else left - len(records)
 
     async def _reconcile(self, last: Page[T], seen: SeenRecords) -> None:
         if self._page > 1:

@@ -136,7 +136,7 @@ class AiohttpTransport:
             scheme=self._scheme,
             authority=self._authority,
             path=self._before + request.path,
-            query_string=_query(request),
+            query_string=_query(request) if request.query else "",
             encoded=True,
         )
         timeout, limits, body = self._timeout, self._usual_limits, request.body
@@ -348,7 +348,7 @@ class _Content:
 
 
 def _query(request: Request) -> str:
-    return _encoded(tuple(request.query)) if request.query else ""
+    return _encoded(tuple(request.query))
 
 
 @lru_cache(maxsize=512)
