@@ -130,7 +130,9 @@ class DirectIncomes(Resource):
     list, get = lists.connection_records(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/directIncomes")
     create = writes.Create(models.DirectIncome, "/push/directIncomes")
-    list_attachments = files.ListAttachments("/data/directIncomes/{directIncomeId}/attachments")
+    list_attachments = files.ListAttachments(
+        models.Attachments, "/data/directIncomes/{directIncomeId}/attachments"
+    )
     get_attachment = files.GetAttachmentWithTimeout(
         models.Attachment, "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}"
     )

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from codat_async import codec
 from codat_async.errors import ConfigurationError
 from codat_async.models import DataType
-from codat_middleware.messages import Body, Request, Response, Timeout
+from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Resource")
@@ -83,7 +83,7 @@ class Group(Generic[R]):
 @lru_cache(maxsize=4096)
 def _encode_segment(value: str) -> str:
     """Percent-encode a record id, which may hold any character, into one path segment."""
-    if not value:
+    if not value and isinstance(value, str):
         raise ValueError("the id is empty")
     if _PLAIN_SEGMENT(value):
         return value
@@ -193,11 +193,11 @@ class Operation:
         """The signature of the call, its type variables replaced."""
         models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
         declared = signature(type(self).__call__)
-        shown = [
-            each.replace(annotation=_resolved(each.annotation, models))
-            for each in list(declared.parameters.values())[1:]
-        ]
-        return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
+        _, *shown = declared.parameters.values()
+        return Signature(
+            [each.replace(annotation=_resolved(each.annotation, models)) for each in shown],
+            return_annotation=_resolved(declared.return_annotation, models),
+        )
 
     __signature__ = _InstanceAttribute(_signature)
 
@@ -221,17 +221,9 @@ class Operation:
                 raise TypeError(f"{self.label}() has no keyword argument {name!r}; {hint}")
 
     def request(
-        self,
-        ids: tuple[str, ...],
-        query: dict[str, object] | None = None,
-        body: Body | None = None,
-        *,
-        stream: bool = False,
-        headers: dict[str, str] | None = None,
-        timeout: Timeout | None = None,
-        deadline: float | None = None,
+        self, ids: tuple[str, ...], query: Mapping[str, object] | None = None, **fields: Any
     ) -> Request:
-        """The request for these ids, percent-encoded.
+        """The request for these ids, percent-encoded; ``fields`` are others of the request.
 
         Raises :class:`ValueError` for an empty id and :class:`TypeError` for one that is not a str.
         """
@@ -239,26 +231,22 @@ class Operation:
             path = self._template % tuple(map(_encode_segment, ids))
         except (TypeError, ValueError):
             for name, value in zip(self._names, ids, strict=True):
-                if not isinstance(value, str):
-                    wrong = f"{self.label}: {name} must be a str, not {type(value).__name__}"
-                    raise TypeError(wrong) from None
                 try:
                     _encode_segment(value)
-                except ValueError as failure:
-                    raise ValueError(f"{self.label}: {name}: {failure}") from None
+                except ValueError as wrong:
+                    raise ValueError(f"{self.label}: {name}: {wrong}") from None
+                except TypeError:
+                    wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
+                    raise TypeError(wrong_type) from None
             raise
         return Request(
             method=self.method,
             path=path,
             query=query_pairs(query) if query else (),
-            headers=headers or {},
-            body=body,
             operation=self.label,
             route=self.path,
             company_id=ids[0] if ids and self.base else None,
-            timeout=timeout,
-            deadline=deadline,
-            stream=stream,
+            **fields,
         )
 
 
@@ -281,7 +269,7 @@ class Call(Operation, Generic[T]):
     async def _answer(
         self, ids: tuple[str, ...], query: dict[str, object] | None = None, body: Body | None = None
     ) -> T:
-        response = await self._caller.send(self.request(ids, query, body))
+        response = await self._caller.send(self.request(ids, query, body=body))
         document = b"null" if self.model is NoneType else response.body
         return codec.read(document, self.model, operation=self.label)
 
@@ -304,7 +292,7 @@ def camel_case(name: str) -> str:
     return first + "".join(map(str.title, rest))
 
 
-def query_pairs(values: dict[str, object]) -> tuple[tuple[str, str], ...]:
+def query_pairs(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """The query parameters that are not None, as text."""
     return tuple((name, _query_text(value)) for name, value in values.items() if value is not None)
 

@@ -2,22 +2,18 @@
 
 from typing import ClassVar
 
-from codat_async import codec
 from codat_async.models import Attachment, Attachments, PushOperation
 from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation
 from codat_async.operations.writes import key_headers, read_push
 from codat_async.streaming import Download, UploadSource, multipart
 
 
-class ListAttachments(Operation, base=CONNECTION):
+class ListAttachments(Call[Attachments], base=CONNECTION):
     """The files attached to a record."""
-
-    model = Attachments
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> list[Attachment]:
         """Return all of them; the endpoint has no pages."""
-        response = await self._caller.send(self.request((company_id, connection_id, record_id)))
-        return codec.read(response.body, Attachments, operation=self.label).attachments or []
+        return (await self._answer((company_id, connection_id, record_id))).attachments or []
 
 
 class GetAttachment(Call[Attachment], base=CONNECTION):
@@ -56,20 +52,16 @@ class _Download(Operation):
         return Download(self._caller.send, self.request(ids, stream=True, headers=headers))
 
 
-class DownloadAttachment(_Download, base=CONNECTION):
+class DownloadAttachment(_Download, base=CONNECTION, accept="application/octet-stream"):
     """The content of a file attached to a record."""
-
-    accept = "application/octet-stream"
 
     def __call__(self, company_id: str, connection_id: str, record_id: str, attachment_id: str) -> Download:
         """A download for ``async with``, which sends the request."""
         return self._download(company_id, connection_id, record_id, attachment_id)
 
 
-class DownloadPdf(_Download, base=COMPANY):
+class DownloadPdf(_Download, base=COMPANY, accept="application/pdf"):
     """A record as a PDF."""
-
-    accept = "application/pdf"
 
     def __call__(self, company_id: str, record_id: str) -> Download:
         """A download for ``async with``, which sends the request."""
@@ -107,7 +99,7 @@ def attachments(path: str) -> tuple[ListAttachments, GetAttachment, DownloadAtta
     """The ways to read the files attached to the record at a path."""
     of_one = path + "/attachments/{attachmentId}"
     return (
-        ListAttachments(path + "/attachments"),
+        ListAttachments(Attachments, path + "/attachments"),
         GetAttachment(Attachment, of_one),
         DownloadAttachment(of_one + "/download"),
     )

@@ -97,15 +97,15 @@ class _Write(Call[T], base=CONNECTION):
         values = {**self.defaults, **options}
         query = {camel_case(name): value for name, value in values.items() if name != "idempotency_key"}
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
-        request = self.request(ids, query, sent, headers=key_headers(options.get("idempotency_key")))
+        request = self.request(ids, query, body=sent, headers=key_headers(options.get("idempotency_key")))
         response = await self._caller.send(request)
         return read_push(response.body, self.model, self.label)
 
 
-def key_headers(idempotency_key: str | None) -> dict[str, str] | None:
+def key_headers(idempotency_key: str | None) -> dict[str, str]:
     """The header for the caller's own idempotency key; raises :class:`ValueError` for a blank one."""
     if idempotency_key is None:
-        return None
+        return {}
     if not idempotency_key.strip():
         raise ValueError("the idempotency key is blank; pass None to have one generated")
     return {"Idempotency-Key": idempotency_key}
