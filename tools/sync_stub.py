@@ -7,6 +7,7 @@ makes.
 
 import inspect
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -123,6 +124,8 @@ _TAIL: Final = '''\
     ) -> None: ...
 '''
 
+_WIDTH: Final = 107
+"""Characters of a line of a docstring, without the quotes that may end it."""
 _CALLABLE: Final = get_origin(Callable[[], None])
 _ALIASES: Final = {"OnInvalid": OnInvalid, "UploadSource": UploadSource, "Middleware": Middleware}
 
@@ -140,8 +143,8 @@ def make_stub() -> str:
         "class Codat:",
         '    """A client for Codat\'s Accounting API that blocks."""',
         *(f"    {name}: _{kind.__name__}" for name, kind in kinds.items()),
-        _method("__init__", _constructor(), indent="    "),
-        _method("with_options", inspect.signature(Codat.with_options), indent="    "),
+        _method("__init__", _constructor()),
+        _method("with_options", inspect.signature(Codat.with_options)),
         _TAIL,
     ]
     return "\n".join([*parts, "\n".join(client)])
@@ -157,18 +160,26 @@ def _constructor() -> inspect.Signature:
 
 def _resource(kind: type[Resource]) -> str:
     lines = [f"class _{kind.__name__}:", f'    """{_first_paragraph(kind.__doc__)}"""']
-    for name, member in _members(kind):
-        if isinstance(member, Operation):
-            call = type(member).__call__
-            lines += _overloaded(name, call) or [
-                _method(name, _with_self(inspect.signature(cast(Callable[..., Any], member))), member.__doc__)
-            ]
-        else:
-            lines += _overloaded(name, member) or [_method(name, inspect.signature(member), member.__doc__)]
+    for name, member in members(kind):
+        lines += methods_of(name, member)
     return "\n".join(lines) + "\n"
 
 
-def _members(kind: type[Resource]) -> Iterator[tuple[str, Any]]:
+def methods_of(name: str, member: Any, *, prefix: str = "") -> list[str]:
+    """An operation or a function as a method of a stub, or as several overloads of one."""
+    operation = isinstance(member, Operation)
+    found = typing.get_overloads(type(member).__call__ if operation else member)
+    if found:
+        methods = [
+            _method(name, inspect.signature(each), each.__doc__ or member.__doc__, prefix=prefix)
+            for each in found
+        ]
+        return [f"    @overload\n{each}" for each in methods]
+    signature = inspect.signature(member)
+    return [_method(name, _with_self(signature) if operation else signature, member.__doc__, prefix=prefix)]
+
+
+def members(kind: type[Resource]) -> Iterator[tuple[str, Any]]:
     """Operations and methods that may be called, the class's own first."""
     seen: set[str] = set()
     for owner in kind.__mro__[: kind.__mro__.index(Resource)]:
@@ -179,17 +190,13 @@ def _members(kind: type[Resource]) -> Iterator[tuple[str, Any]]:
                 yield name, member
 
 
-def _overloaded(name: str, call: Callable[..., Any]) -> list[str]:
-    found = typing.get_overloads(call)
-    return [f"    @overload\n{_method(name, inspect.signature(each), each.__doc__)}" for each in found]
-
-
 def _with_self(signature: inspect.Signature) -> inspect.Signature:
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return signature.replace(parameters=[own, *signature.parameters.values()])
 
 
-def _method(name: str, signature: inspect.Signature, doc: str | None = None, *, indent: str = "    ") -> str:
+def _method(name: str, signature: inspect.Signature, doc: str | None = None, *, prefix: str = "") -> str:
+    indent = "    "
     taken: list[str] = []
     starred = False
     for each in signature.parameters.values():
@@ -204,13 +211,20 @@ def _method(name: str, signature: inspect.Signature, doc: str | None = None, *, 
         taken.append(
             text if each.default is inspect.Parameter.empty else f"{text} = {_default(each.default)}"
         )
-    head = f"{indent}def {name}(\n" + "".join(f"{indent}    {each},\n" for each in taken)
+    head = f"{indent}{prefix}def {name}(\n" + "".join(f"{indent}    {each},\n" for each in taken)
     if len(head) < 90:
-        head = f"{indent}def {name}({', '.join(taken)}"
+        head = f"{indent}{prefix}def {name}({', '.join(taken)}"
     else:
         head += indent
-    end = " ..." if not doc else f'\n{indent}    """{_first_paragraph(doc)}"""'
+    end = " ..." if not doc else f"\n{docstring(_first_paragraph(doc), indent * 2)}"
     return f"{head}) -> {_type(signature.return_annotation)}:{end}"
+
+
+def docstring(text: str, indent: str) -> str:
+    """A text as a docstring, wrapped, the first line as long as its quotes leave room for."""
+    lines = textwrap.wrap(text, _WIDTH - len(indent) - 3)
+    end = '"""' if len(lines) == 1 else f'\n{indent}"""'
+    return f'{indent}"""' + f"\n{indent}".join(lines) + end
 
 
 def _first_paragraph(doc: str | None) -> str:

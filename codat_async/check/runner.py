@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,7 +16,7 @@ from codat_async.check.survey import Survey
 from codat_async.client import Codat
 from codat_async.errors import ConfigurationError
 from codat_async.models import ConnectionStatus
-from codat_async.operations.base import COMPANY
+from codat_async.operations.base import COMPANY, Operation
 
 __all__ = ["run"]
 
@@ -77,7 +77,7 @@ async def _company(probe: Probe, company_id: str | None) -> _Company:
     if company_id is not None:
         from codat_async.resources import Companies
 
-        answer = await probe.send(Companies.get.request((company_id,)))
+        answer = await probe.send(cast(Operation, Companies.get).request((company_id,)))
         found = _decoded([Raw(answer.body)] if answer.status == 200 else [])
         missing = f"there is no company {company_id} under this API key (status {answer.status})"
     else:

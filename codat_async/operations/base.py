@@ -136,8 +136,6 @@ class Operation:
     """The type of the record in the answer; ``NoneType`` if that is a stream or empty."""
     body_model: Any = None
     """The type of the JSON body; None if the operation sends none."""
-    _subject: str = ""
-    """Resource, and what it is, for the documentation."""
     _caller: Caller
 
     def __init__(self, path: str, *, method: str | None = None) -> None:
@@ -206,8 +204,10 @@ class Operation:
         return self.name
 
     def _documentation(self) -> str:
-        call = type(self).__call__.__doc__
-        parts = (type(self).__doc__, call, self._subject, f"{self.method} {self.path}")
+        from codat_async.facts import fact  # as seldom needed as it is long
+
+        meaning, call = fact(self.label, self.model, self.body_model), type(self).__call__.__doc__
+        parts = (meaning, type(self).__doc__, call, self._subject, f"{self.method} {self.path}")
         options = self.options and self.options.__doc__
         return "\n\n".join(cleandoc(part) for part in (*parts, options) if part)
 

@@ -82,14 +82,17 @@ class _AccountTransactions:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.AccountTransaction]:
-        """A list of the records under one connection of a company."""
+        """Movements on the ledger's accounts; ``query`` compares ``status``, ``modifiedDate``, ``date``,
+        ``bankAccountRef.id``, ``totalAmount``, ``id``, ``metadata.isDeleted``, ``transactionId``,
+        ``currency``, and more.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.AccountTransaction:
-        """An operation on one record under a connection."""
+        """Read a movement on an account, with the accounts it touches."""
 
 class _Accounts:
     """The chart of accounts."""
@@ -107,15 +110,18 @@ class _Accounts:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Account]:
-        """A list of a company's records."""
+        """The chart of accounts with its balances; ``query`` compares ``type``, ``status``,
+        ``modifiedDate``, ``currentBalance``, ``id``, ``metadata.isDeleted``, ``nominalCode``, ``name``,
+        ``fullyQualifiedCategory``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Account:
-        """An operation on one record of a company."""
+        """Read an account, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of an account that is new: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -126,7 +132,7 @@ class _Accounts:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Account]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter an account. It must have what the linked software demands."""
 
 class _BankAccountTransactions:
     """What the bank's statement shows on a bank account."""
@@ -146,14 +152,19 @@ class _BankAccountTransactions:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BankTransaction]:
-        """A list of the records under a record of a connection, such as an account's transactions."""
+        """What a bank account's statement shows; ``query`` compares ``transactionType``,
+        ``clearedOnDate``, ``modifiedDate``, ``balance``, ``id``, ``accountId``, ``amount``,
+        ``reconciled``, ``counterparty``, and more.
+        """
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOption:
-        """An operation on one record under a connection."""
+        """What the linked software demands of a line of a bank statement that is new: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -165,7 +176,7 @@ class _BankAccountTransactions:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.CreateBankTransactions]:
-        """New records under a record, such as an account's transactions."""
+        """Write lines of a bank statement, at most 1,000 at a time; an offset in their dates is ignored."""
 
 class _BankAccounts:
     """Bank accounts as the books know them."""
@@ -184,20 +195,25 @@ class _BankAccounts:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BankAccount]:
-        """A list of the records under one connection of a company."""
+        """Bank accounts with their balances; ``query`` compares ``accountType``, ``status``,
+        ``modifiedDate``, ``balance``, ``id``, ``metadata.isDeleted``, ``accountName``,
+        ``accountNumber``, ``sortCode``, and more.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.BankAccount:
-        """An operation on one record under a connection."""
+        """Read a bank account, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a bank account that is new or changed: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -208,7 +224,7 @@ class _BankAccounts:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.BankAccount]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a bank account. It must have what the linked software demands."""
     def update(
         self,
         company_id: str,
@@ -219,7 +235,7 @@ class _BankAccounts:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.BankAccount]:
-        """A change to a record in the accounting software."""
+        """Change a bank account that exists. It must have what the linked software demands."""
 
 class _BillCreditNotes:
     """Credits from suppliers, to set against bills."""
@@ -237,15 +253,20 @@ class _BillCreditNotes:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BillCreditNote]:
-        """A list of a company's records."""
+        """Credits from suppliers, to set against bills; ``query`` compares ``status``, ``modifiedDate``,
+        ``issueDate``, ``allocatedOnDate``, ``supplierRef.id``, ``totalAmount``, ``id``,
+        ``metadata.isDeleted``, ``billCreditNoteNumber``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.BillCreditNote:
-        """An operation on one record of a company."""
+        """Read a supplier's credit note, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a supplier's credit note that is new or changed: fields,
+        choices and limits.
+        """
     def create(
         self,
         company_id: str,
@@ -255,7 +276,9 @@ class _BillCreditNotes:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.BillCreditNote]:
-        """A new record in the accounting software."""
+        """Enter a supplier's credit note. It must have ``status``, ``sub_total``, ``total_tax_amount``,
+        ``total_amount``, and what the linked software demands.
+        """
     def update(
         self,
         company_id: str,
@@ -266,7 +289,9 @@ class _BillCreditNotes:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.BillCreditNote]:
-        """A change to a record in the accounting software."""
+        """Change a supplier's credit note that exists. It must have ``status``, ``sub_total``,
+        ``total_tax_amount``, ``total_amount``, and what the linked software demands.
+        """
     def upload_attachment(
         self,
         company_id: str,
@@ -278,7 +303,9 @@ class _BillCreditNotes:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to a supplier's credit note. The software limits its size and kind: Xero takes 4
+        MB, QuickBooks Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
 
 class _BillPayments:
     """Money paid to suppliers, and the bills it settles."""
@@ -296,15 +323,20 @@ class _BillPayments:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.BillPayment]:
-        """A list of a company's records."""
+        """Money paid to suppliers, and the bills it settles; ``query`` compares ``modifiedDate``,
+        ``date``, ``supplierRef.id``, ``accountRef.id``, ``paymentMethodRef.id``, ``totalAmount``,
+        ``id``, ``metadata.isDeleted``, ``reference``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.BillPayment:
-        """An operation on one record of a company."""
+        """Read a payment to a supplier, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a payment to a supplier that is new: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -314,14 +346,14 @@ class _BillPayments:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.BillPayment]:
-        """A new record in the accounting software."""
+        """Enter a payment to a supplier. It must have ``date_``, and what the linked software demands."""
     def delete(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOperation[models.BillPayment]:
-        """A deletion in the accounting software."""
+        """Delete a payment to a supplier in the accounting software."""
 
 class _Bills:
     """What suppliers have billed: owed by the company."""
@@ -339,15 +371,18 @@ class _Bills:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Bill]:
-        """A list of a company's records."""
+        """What suppliers have billed, paid or not; ``query`` compares ``status``, ``modifiedDate``,
+        ``issueDate``, ``dueDate``, ``supplierRef.id``, ``totalAmount``, ``amountDue``, ``id``,
+        ``metadata.isDeleted``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Bill:
-        """An operation on one record of a company."""
+        """Read a bill, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a bill that is new or changed: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -357,7 +392,9 @@ class _Bills:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Bill]:
-        """A new record in the accounting software."""
+        """Enter a bill. It must have ``issue_date``, ``status``, ``sub_total``, ``tax_amount``,
+        ``total_amount``, and what the linked software demands.
+        """
     def update(
         self,
         company_id: str,
@@ -368,21 +405,23 @@ class _Bills:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.Bill]:
-        """A change to a record in the accounting software."""
+        """Change a bill that exists. It must have ``issue_date``, ``status``, ``sub_total``,
+        ``tax_amount``, ``total_amount``, and what the linked software demands.
+        """
     def delete(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOperation[models.Bill]:
-        """A deletion in the accounting software."""
+        """Delete a bill in the accounting software."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a bill: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -390,7 +429,7 @@ class _Bills:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to a bill."""
     def download_attachment(
         self,
         company_id: str,
@@ -398,7 +437,7 @@ class _Bills:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a bill; it may be of any size."""
     def upload_attachment(
         self,
         company_id: str,
@@ -410,7 +449,9 @@ class _Bills:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to a bill. The software limits its size and kind: Xero takes 4 MB, QuickBooks
+        Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
     def delete_attachment(
         self,
         company_id: str,
@@ -418,14 +459,14 @@ class _Bills:
         record_id: str,
         attachment_id: str,
     ) -> models.PushOperation[models.Attachment]:
-        """The deletion of a file that is attached to a record."""
+        """Delete a file attached to a bill."""
 
 class _CompanyInfo:
     """The company as its accounting software describes it."""
     def get(self, company_id: str) -> models.CompanyInfo:
-        """An operation on a company as a whole, or on what it has one of."""
+        """The company in its accounting software: names, addresses, currency, year end."""
     def refresh(self, company_id: str) -> models.Dataset:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Read the company from the accounting software again, and return what it has."""
 
 class _CreditNotes:
     """Credits to customers, to set against invoices."""
@@ -443,15 +484,20 @@ class _CreditNotes:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.CreditNote]:
-        """A list of a company's records."""
+        """Credits to customers, to set against invoices; ``query`` compares ``status``, ``modifiedDate``,
+        ``issueDate``, ``allocatedOnDate``, ``customerRef.id``, ``totalAmount``, ``id``,
+        ``metadata.isDeleted``, ``creditNoteNumber``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.CreditNote:
-        """An operation on one record of a company."""
+        """Read a customer's credit note, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a customer's credit note that is new or changed: fields,
+        choices and limits.
+        """
     def create(
         self,
         company_id: str,
@@ -461,7 +507,9 @@ class _CreditNotes:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.CreditNote]:
-        """A new record in the accounting software."""
+        """Enter a customer's credit note. It must have ``status``, ``sub_total``, ``total_tax_amount``,
+        ``total_amount``, ``remaining_credit``, and what the linked software demands.
+        """
     def update(
         self,
         company_id: str,
@@ -472,7 +520,10 @@ class _CreditNotes:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.CreditNote]:
-        """A change to a record in the accounting software."""
+        """Change a customer's credit note that exists. It must have ``status``, ``sub_total``,
+        ``total_tax_amount``, ``total_amount``, ``remaining_credit``, and what the linked software
+        demands.
+        """
 
 class _Customers:
     """Those the company sells to."""
@@ -490,15 +541,20 @@ class _Customers:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Customer]:
-        """A list of a company's records."""
+        """Those the company sells to; ``query`` compares ``status``, ``modifiedDate``, ``id``,
+        ``metadata.isDeleted``, ``customerName``, ``contactName``, ``emailAddress``, ``phone``,
+        ``defaultCurrency``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Customer:
-        """An operation on one record of a company."""
+        """Read a customer, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a customer that is new or changed: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -509,7 +565,7 @@ class _Customers:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Customer]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a customer. It must have what the linked software demands."""
     def update(
         self,
         company_id: str,
@@ -521,14 +577,14 @@ class _Customers:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.Customer]:
-        """A change to a record in the accounting software, which Codat can read back once it is written."""
+        """Change a customer that exists. It must have what the linked software demands."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a customer: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -536,7 +592,7 @@ class _Customers:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to a customer."""
     def download_attachment(
         self,
         company_id: str,
@@ -544,7 +600,7 @@ class _Customers:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a customer; it may be of any size."""
 
 class _DirectCosts:
     """Purchases paid on the spot, without a bill."""
@@ -563,20 +619,25 @@ class _DirectCosts:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.DirectCost]:
-        """A list of the records under one connection of a company."""
+        """Purchases paid on the spot, without a bill; ``query`` compares ``modifiedDate``, ``issueDate``,
+        ``contactRef.id``, ``totalAmount``, ``id``, ``metadata.isDeleted``, ``reference``, ``currency``,
+        ``currencyRate``, and more.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.DirectCost:
-        """An operation on one record under a connection."""
+        """Read a purchase paid on the spot, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a purchase paid on the spot that is new: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -587,21 +648,23 @@ class _DirectCosts:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.DirectCost]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a purchase paid on the spot. It must have ``issue_date``, ``sub_total``, ``tax_amount``,
+        ``total_amount``, and what the linked software demands.
+        """
     def delete(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOperation[models.DirectCost]:
-        """A deletion in the accounting software."""
+        """Delete a purchase paid on the spot in the accounting software."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a purchase paid on the spot: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -609,7 +672,7 @@ class _DirectCosts:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to a purchase paid on the spot."""
     def download_attachment(
         self,
         company_id: str,
@@ -617,7 +680,7 @@ class _DirectCosts:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a purchase paid on the spot; it may be of any size."""
     def upload_attachment(
         self,
         company_id: str,
@@ -629,7 +692,9 @@ class _DirectCosts:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to a purchase paid on the spot. The software limits its size and kind: Xero takes
+        4 MB, QuickBooks Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
 
 class _DirectIncomes:
     """Sales paid on the spot, without an invoice."""
@@ -648,20 +713,25 @@ class _DirectIncomes:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.DirectIncome]:
-        """A list of the records under one connection of a company."""
+        """Sales paid on the spot, without an invoice; ``query`` compares ``modifiedDate``, ``issueDate``,
+        ``contactRef.id``, ``totalAmount``, ``id``, ``metadata.isDeleted``, ``reference``, ``currency``,
+        ``currencyRate``, and more.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.DirectIncome:
-        """An operation on one record under a connection."""
+        """Read a sale paid on the spot, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a sale paid on the spot that is new: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -671,14 +741,16 @@ class _DirectIncomes:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.DirectIncome]:
-        """A new record in the accounting software."""
+        """Enter a sale paid on the spot. It must have ``issue_date``, ``sub_total``, ``tax_amount``,
+        ``total_amount``, and what the linked software demands.
+        """
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a sale paid on the spot: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -688,7 +760,7 @@ class _DirectIncomes:
         *,
         timeout_in_minutes: int | None = None,
     ) -> models.Attachment:
-        """A file's name, type and size, from an endpoint that takes a time-out."""
+        """The name, type and size of a file attached to a sale paid on the spot."""
     def download_attachment(
         self,
         company_id: str,
@@ -696,7 +768,7 @@ class _DirectIncomes:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a sale paid on the spot; it may be of any size."""
     def upload_attachment(
         self,
         company_id: str,
@@ -708,7 +780,9 @@ class _DirectIncomes:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to a sale paid on the spot. The software limits its size and kind: Xero takes 4
+        MB, QuickBooks Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
 
 class _Invoices:
     """What customers were invoiced: owed to the company."""
@@ -726,15 +800,20 @@ class _Invoices:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Invoice]:
-        """A list of a company's records."""
+        """What customers were invoiced, paid or not; ``query`` compares ``status``, ``modifiedDate``,
+        ``issueDate``, ``dueDate``, ``paidOnDate``, ``customerRef.id``, ``totalAmount``, ``amountDue``,
+        ``id``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Invoice:
-        """An operation on one record of a company."""
+        """Read an invoice, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of an invoice that is new or changed: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -744,7 +823,9 @@ class _Invoices:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Invoice]:
-        """A new record in the accounting software."""
+        """Enter an invoice. It must have ``issue_date``, ``status``, ``total_tax_amount``,
+        ``total_amount``, ``amount_due``, and what the linked software demands.
+        """
     def update(
         self,
         company_id: str,
@@ -755,21 +836,23 @@ class _Invoices:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.Invoice]:
-        """A change to a record in the accounting software."""
+        """Change an invoice that exists. It must have ``issue_date``, ``status``, ``total_tax_amount``,
+        ``total_amount``, ``amount_due``, and what the linked software demands.
+        """
     def delete(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOperation[models.Invoice]:
-        """A deletion in the accounting software."""
+        """Delete an invoice in the accounting software."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to an invoice: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -777,7 +860,7 @@ class _Invoices:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to an invoice."""
     def download_attachment(
         self,
         company_id: str,
@@ -785,7 +868,7 @@ class _Invoices:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to an invoice; it may be of any size."""
     def upload_attachment(
         self,
         company_id: str,
@@ -797,9 +880,11 @@ class _Invoices:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to an invoice. The software limits its size and kind: Xero takes 4 MB, QuickBooks
+        Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
     def download_pdf(self, company_id: str, record_id: str) -> Download:
-        """A record as a PDF."""
+        """Stream an invoice as a PDF."""
 
 class _ItemReceipts:
     """Goods received against purchase orders."""
@@ -818,14 +903,17 @@ class _ItemReceipts:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.ItemReceipt]:
-        """A list of the records under one connection of a company."""
+        """Goods received against purchase orders; ``query`` compares ``status``, ``modifiedDate``,
+        ``receivedDate``, ``supplierRef.id``, ``totalAmount``, ``id``, ``metadata.isDeleted``,
+        ``reference``, ``currency``, and more.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.ItemReceipt:
-        """An operation on one record under a connection."""
+        """Read a receipt of goods, by its id."""
 
 class _Items:
     """What the company buys and sells."""
@@ -843,15 +931,17 @@ class _Items:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Item]:
-        """A list of a company's records."""
+        """What the company buys and sells; ``query`` compares ``type``, ``itemStatus``, ``modifiedDate``,
+        ``id``, ``metadata.isDeleted``, ``name``, ``code``, ``isBillItem``, ``isInvoiceItem``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Item:
-        """An operation on one record of a company."""
+        """Read an item, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of an item that is new: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -861,7 +951,7 @@ class _Items:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Item]:
-        """A new record in the accounting software."""
+        """Enter an item. It must have what the linked software demands."""
 
 class _JournalEntries:
     """Double entries in the general ledger."""
@@ -879,15 +969,18 @@ class _JournalEntries:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.JournalEntry]:
-        """A list of a company's records."""
+        """Double entries in the general ledger; ``query`` compares ``modifiedDate``, ``postedOn``,
+        ``createdOn``, ``updatedOn``, ``journalRef.id``, ``recordRef.id``, ``id``,
+        ``metadata.isDeleted``, ``sourceModifiedDate``.
+        """
     def get(self, company_id: str, record_id: str) -> models.JournalEntry:
-        """An operation on one record of a company."""
+        """Read a journal entry, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a journal entry that is new: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -898,7 +991,7 @@ class _JournalEntries:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.JournalEntry]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a journal entry. It must have what the linked software demands."""
     def delete(
         self,
         company_id: str,
@@ -908,7 +1001,7 @@ class _JournalEntries:
         allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
     ) -> models.PushOperation[models.JournalEntry]:
-        """A deletion in the accounting software, which Codat can read back once it is done."""
+        """Delete a journal entry in the accounting software."""
 
 class _Journals:
     """The books that journal entries are kept in."""
@@ -926,15 +1019,18 @@ class _Journals:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Journal]:
-        """A list of a company's records."""
+        """The books that journal entries are kept in; ``query`` compares ``status``, ``modifiedDate``,
+        ``createdOn``, ``id``, ``metadata.isDeleted``, ``journalCode``, ``name``, ``type``,
+        ``parentId``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Journal:
-        """An operation on one record of a company."""
+        """Read a journal, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a journal that is new: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -945,7 +1041,7 @@ class _Journals:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Journal]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a journal. It must have what the linked software demands."""
 
 class _PaymentMethods:
     """The ways that payments are made."""
@@ -963,9 +1059,11 @@ class _PaymentMethods:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PaymentMethod]:
-        """A list of a company's records."""
+        """The ways that payments are made; ``query`` compares ``type``, ``status``, ``modifiedDate``,
+        ``id``, ``metadata.isDeleted``, ``name``, ``sourceModifiedDate``.
+        """
     def get(self, company_id: str, record_id: str) -> models.PaymentMethod:
-        """An operation on one record of a company."""
+        """Read a method of payment, by its id."""
 
 class _Payments:
     """Money received from customers, and the invoices it settles."""
@@ -983,7 +1081,10 @@ class _Payments:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
-        """A list of a company's records."""
+        """Money received from customers, and the invoices it settles; ``query`` compares ``modifiedDate``,
+        ``date``, ``customerRef.id``, ``accountRef.id``, ``paymentMethodRef.id``, ``totalAmount``,
+        ``id``, ``metadata.isDeleted``, ``reference``, and more.
+        """
     def list_by_link_type(
         self,
         company_id: str,
@@ -1000,15 +1101,17 @@ class _Payments:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
-        """Payments narrowed to those that settle one kind of document."""
+        """Payments that settle one kind of document, such as ``Invoice`` or ``CreditNote``."""
     def get(self, company_id: str, record_id: str) -> models.Payment:
-        """An operation on one record of a company."""
+        """Read a customer's payment, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a customer's payment that is new: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -1019,7 +1122,7 @@ class _Payments:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Payment]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a customer's payment. It must have what the linked software demands."""
 
 class _PurchaseOrders:
     """Orders to suppliers."""
@@ -1037,15 +1140,20 @@ class _PurchaseOrders:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PurchaseOrder]:
-        """A list of a company's records."""
+        """Orders to suppliers; ``query`` compares ``status``, ``modifiedDate``, ``issueDate``,
+        ``expectedDeliveryDate``, ``deliveryDate``, ``paymentDueDate``, ``supplierRef.id``,
+        ``totalAmount``, ``id``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.PurchaseOrder:
-        """An operation on one record of a company."""
+        """Read a purchase order, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a purchase order that is new or changed: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -1055,7 +1163,7 @@ class _PurchaseOrders:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.PurchaseOrder]:
-        """A new record in the accounting software."""
+        """Enter a purchase order. It must have what the linked software demands."""
     def update(
         self,
         company_id: str,
@@ -1066,14 +1174,14 @@ class _PurchaseOrders:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.PurchaseOrder]:
-        """A change to a record in the accounting software."""
+        """Change a purchase order that exists. It must have what the linked software demands."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a purchase order: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -1081,7 +1189,7 @@ class _PurchaseOrders:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to a purchase order."""
     def download_attachment(
         self,
         company_id: str,
@@ -1089,9 +1197,9 @@ class _PurchaseOrders:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a purchase order; it may be of any size."""
     def download_pdf(self, company_id: str, record_id: str) -> Download:
-        """A record as a PDF."""
+        """Stream a purchase order as a PDF."""
 
 class _Reports:
     """Statements and reports computed from the books."""
@@ -1103,7 +1211,9 @@ class _Reports:
         period_length_days: int | None = None,
         report_date: datetime.date | None = None,
     ) -> models.AgedCreditorReport:
-        """Outstanding amounts by how long they have been due."""
+        """What the company owes, by supplier and by how long it has been due.
+        ``is_aged_creditors_report_available`` returns whether there is such a report.
+        """
     def get_aged_debtors_report(
         self,
         company_id: str,
@@ -1112,7 +1222,9 @@ class _Reports:
         period_length_days: int | None = None,
         report_date: datetime.date | None = None,
     ) -> models.AgedDebtorReport:
-        """Outstanding amounts by how long they have been due."""
+        """What the company is owed, by customer and by how long it has been due.
+        ``is_aged_debtor_report_available`` returns whether there is such a report.
+        """
     def get_balance_sheet(
         self,
         company_id: str,
@@ -1121,7 +1233,7 @@ class _Reports:
         periods_to_compare: int,
         start_month: datetime.date | str | None = None,
     ) -> models.BalanceSheets:
-        """A statement computed from the books, for one period or several."""
+        """Assets, liabilities and equity, for each period; by default of the last 24 months at most."""
     def get_cash_flow_statement(
         self,
         company_id: str,
@@ -1130,7 +1242,7 @@ class _Reports:
         periods_to_compare: int,
         start_month: datetime.date | str | None = None,
     ) -> models.CashFlowStatements:
-        """A statement computed from the books, for one period or several."""
+        """Cash received and paid, for each period; by default of the last 24 months at most."""
     def get_profit_and_loss(
         self,
         company_id: str,
@@ -1139,11 +1251,11 @@ class _Reports:
         periods_to_compare: int,
         start_month: datetime.date | str | None = None,
     ) -> models.ProfitAndLossReports:
-        """A statement computed from the books, for one period or several."""
+        """Income, costs and profit, for each period; by default of the last 24 months at most."""
     def is_aged_creditors_report_available(self, company_id: str) -> bool:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Whether what the company owes can be reported by its age."""
     def is_aged_debtor_report_available(self, company_id: str) -> bool:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Whether what the company is owed can be reported by its age."""
 
 class _SalesOrders:
     """Orders from customers."""
@@ -1161,9 +1273,12 @@ class _SalesOrders:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.SalesOrder]:
-        """A list of a company's records."""
+        """Orders from customers; ``query`` compares ``status``, ``invoicingStatus``, ``modifiedDate``,
+        ``issueDate``, ``expectedDeliveryDate``, ``customerRef.id``, ``totalAmount``, ``id``,
+        ``metadata.isDeleted``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.SalesOrder:
-        """An operation on one record of a company."""
+        """Read a sales order, by its id."""
 
 class _Suppliers:
     """Those the company buys from."""
@@ -1181,15 +1296,20 @@ class _Suppliers:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Supplier]:
-        """A list of a company's records."""
+        """Those the company buys from; ``query`` compares ``status``, ``modifiedDate``, ``id``,
+        ``metadata.isDeleted``, ``supplierName``, ``contactName``, ``emailAddress``, ``phone``,
+        ``defaultCurrency``, and more.
+        """
     def get(self, company_id: str, record_id: str) -> models.Supplier:
-        """An operation on one record of a company."""
+        """Read a supplier, by its id."""
     def get_create_update_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a supplier that is new or changed: fields, choices and
+        limits.
+        """
     def create(
         self,
         company_id: str,
@@ -1200,7 +1320,7 @@ class _Suppliers:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Supplier]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a supplier. It must have what the linked software demands."""
     def update(
         self,
         company_id: str,
@@ -1212,14 +1332,14 @@ class _Suppliers:
         timeout_in_minutes: int | None = None,
         force_update: bool = False,
     ) -> models.PushOperation[models.Supplier]:
-        """A change to a record in the accounting software, which Codat can read back once it is written."""
+        """Change a supplier that exists. It must have what the linked software demands."""
     def list_attachments(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> builtins.list[models.Attachment]:
-        """The files attached to a record."""
+        """The files attached to a supplier: their names, types and sizes."""
     def get_attachment(
         self,
         company_id: str,
@@ -1227,7 +1347,7 @@ class _Suppliers:
         record_id: str,
         attachment_id: str,
     ) -> models.Attachment:
-        """A file's name, type and size; ``download_attachment`` reads the content."""
+        """The name, type and size of a file attached to a supplier."""
     def download_attachment(
         self,
         company_id: str,
@@ -1235,7 +1355,7 @@ class _Suppliers:
         record_id: str,
         attachment_id: str,
     ) -> Download:
-        """The content of a file attached to a record."""
+        """Stream a file attached to a supplier; it may be of any size."""
 
 class _TaxRates:
     """Rates of sales tax, VAT or GST."""
@@ -1253,9 +1373,12 @@ class _TaxRates:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.TaxRate]:
-        """A list of a company's records."""
+        """Rates of sales tax, VAT or GST, with their parts; ``query`` compares ``status``,
+        ``modifiedDate``, ``id``, ``metadata.isDeleted``, ``name``, ``code``, ``effectiveTaxRate``,
+        ``totalTaxRate``, ``sourceModifiedDate``.
+        """
     def get(self, company_id: str, record_id: str) -> models.TaxRate:
-        """An operation on one record of a company."""
+        """Read a tax rate, by its id."""
 
 class _TrackingCategories:
     """Departments, projects and other ways to divide the books."""
@@ -1273,9 +1396,12 @@ class _TrackingCategories:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.TrackingCategory]:
-        """A list of a company's records."""
+        """Departments, projects and other ways to divide the books; ``query`` compares ``status``,
+        ``modifiedDate``, ``id``, ``metadata.isDeleted``, ``name``, ``parentId``, ``hasChildren``,
+        ``sourceModifiedDate``.
+        """
     def get(self, company_id: str, record_id: str) -> models.TrackingCategoryTree:
-        """An operation on one record of a company."""
+        """Read a tracking category, by its id."""
 
 class _Transfers:
     """Money moved between the company's own accounts."""
@@ -1294,20 +1420,22 @@ class _Transfers:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Transfer]:
-        """A list of the records under one connection of a company."""
+        """Money moved between the company's own accounts; ``query`` compares ``status``, ``modifiedDate``,
+        ``date``, ``contactRef.id``, ``id``, ``metadata.isDeleted``, ``sourceModifiedDate``.
+        """
     def get(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.Transfer:
-        """An operation on one record under a connection."""
+        """Read a transfer, by its id."""
     def get_create_model(
         self,
         company_id: str,
         connection_id: str,
     ) -> models.PushOption:
-        """An operation on a connection of a company, or on what it has one of."""
+        """What the linked software demands of a transfer that is new: fields, choices and limits."""
     def create(
         self,
         company_id: str,
@@ -1318,7 +1446,7 @@ class _Transfers:
         timeout_in_minutes: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Transfer]:
-        """A new record in the accounting software, which Codat can read back once it is written."""
+        """Enter a transfer. It must have what the linked software demands."""
     def upload_attachment(
         self,
         company_id: str,
@@ -1330,7 +1458,9 @@ class _Transfers:
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.PushOperation[models.Attachment] | None:
-        """A file to attach to a record."""
+        """Attach a file to a transfer. The software limits its size and kind: Xero takes 4 MB, QuickBooks
+        Online and NetSuite 100 MB, Dynamics 365 Business Central 350 MB.
+        """
 
 class _Companies:
     """The companies whose books are linked to the account."""
@@ -1348,46 +1478,48 @@ class _Companies:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Company]:
-        """The companies of the account."""
+        """The companies of the account, with their connections; ``query`` compares ``name``, ``created``,
+        ``lastSync``, ``tags.region`` and ``dataConnections.status``.
+        """
     def create(self, body: models.CompanyRequest) -> models.Company:
-        """A change that concerns no company yet."""
+        """Add a company to the account. It must have a name; the free plan has 50 companies."""
     def get(self, company_id: str) -> models.Company:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Read a company with its connections."""
     def replace(
         self,
         company_id: str,
         body: models.CompanyRequest,
     ) -> models.Company:
-        """A change to a company."""
+        """Replace a company's name, description and tags; what is left out is removed."""
     def update(
         self,
         company_id: str,
         body: models.CompanyUpdateRequest,
     ) -> models.Company:
-        """A change to a company."""
+        """Change a company's name, description or tags; what is left out stays as it is."""
     def delete(self, company_id: str) -> None:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Delete a company and its data from the account."""
     def add_product(self, company_id: str, record_id: str) -> None:
-        """An operation on one record of a company."""
+        """Switch on one of Codat's products for a company."""
     def remove_product(self, company_id: str, record_id: str) -> None:
-        """An operation on one record of a company."""
+        """Switch off one of Codat's products for a company."""
     def refresh_product_data(
         self,
         company_id: str,
         record_id: str,
         body: models.ProductRefreshRequest,
     ) -> None:
-        """A change to something that a company has by id."""
+        """Refresh what one of Codat's products has of a company."""
     def get_access_token(self, company_id: str) -> models.CompanyAccessToken:
-        """An operation on a company as a whole, or on what it has one of."""
+        """A token, and its lifetime, for the page where a company links software."""
     def get_sync_settings(self, company_id: str) -> models.CompanySyncSettings:
-        """An operation on a company as a whole, or on what it has one of."""
+        """How often each data type of a company is synced."""
     def set_sync_settings(
         self,
         company_id: str,
         body: models.CompanySyncSettings,
     ) -> None:
-        """A change to a company."""
+        """Set how often each data type of a company is synced; by default never."""
 
 class _Connections:
     """A company's connections to its accounting, banking and commerce software."""
@@ -1405,36 +1537,39 @@ class _Connections:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Connection]:
-        """A list of a company's records."""
+        """A company's connections to its software; ``query`` compares ``sourceType``, ``status``,
+        ``created``, ``lastSync``, ``id``, ``integrationId``, ``integrationKey``, ``platformName``,
+        ``sourceId``, and more.
+        """
     def create(
         self,
         company_id: str,
         body: models.ConnectionRequest,
     ) -> models.Connection:
-        """A change to a company."""
+        """Begin to link software to a company; its owner completes it at the ``link_url``."""
     def get(self, company_id: str, connection_id: str) -> models.Connection:
-        """An operation on a connection of a company, or on what it has one of."""
+        """Read a connection, by its id."""
     def delete(self, company_id: str, connection_id: str) -> None:
-        """An operation on a connection of a company, or on what it has one of."""
+        """Delete a connection of a company."""
     def unlink(
         self,
         company_id: str,
         connection_id: str,
         body: models.UpdateConnectionStatus,
     ) -> models.Connection:
-        """A change to a connection."""
+        """Stop syncing a connection; the data that it brought can still be read."""
     def update_authorization(
         self,
         company_id: str,
         connection_id: str,
         body: dict[str, str],
     ) -> models.Connection:
-        """A change to a connection."""
+        """Pass on what the software's authorisation asks for, by name."""
 
 class _RefreshData:
     """The freshness of Codat's copy of the books, and syncs that refresh it."""
     def all(self, company_id: str) -> None:
-        """An operation on a company as a whole, or on what it has one of."""
+        """Queue a sync of all data types that are set to be fetched when software is linked."""
     def by_data_type(
         self,
         company_id: str,
@@ -1442,9 +1577,9 @@ class _RefreshData:
         *,
         connection_id: str | None = None,
     ) -> models.PullOperation:
-        """A refresh of one data type from the accounting software."""
+        """Queue a sync of one data type; rejected while one of it is running."""
     def get(self, company_id: str) -> dict[str, models.DataStatus]:
-        """An operation on a company as a whole, or on what it has one of."""
+        """When each data type was last synced, and how that ended."""
     def list_pull_operations(
         self,
         company_id: str,
@@ -1459,13 +1594,15 @@ class _RefreshData:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PullOperation]:
-        """A list of a company's records."""
+        """The syncs of a company, one a data type; ``query`` compares ``dataType``, ``status`` and
+        ``requested``.
+        """
     def get_pull_operation(
         self,
         company_id: str,
         record_id: str,
     ) -> models.PullOperation:
-        """An operation on one record of a company."""
+        """Read one sync of a company: how far it has come, or why it failed."""
     def wait(
         self,
         company_id: str,
@@ -1483,7 +1620,7 @@ class _ReadData:
         company_id: str,
         record_id: str,
     ) -> models.Validation:
-        """An operation on one record of a company."""
+        """Errors and warnings in the data that a sync brought, by record."""
 
 class _PushOperations:
     """Pending and finished writes."""
@@ -1501,9 +1638,12 @@ class _PushOperations:
         deadline: float | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.PushOperation[object]]:
-        """A list of a company's records."""
+        """The writes to a company, pending and ended; ``query`` compares ``dataType``, ``status`` and
+        ``requestedOnUtc``.
+        """
     @overload
-    def get(self, company_id: str, push_operation_key: str) -> models.PushOperation[object]: ...
+    def get(self, company_id: str, push_operation_key: str) -> models.PushOperation[object]:
+        """Read a write by its key: whether it has ended, and which record it changed."""
     @overload
     def get(
         self,
@@ -1511,21 +1651,23 @@ class _PushOperations:
         push_operation_key: str,
         *,
         model: builtins.type[T],
-    ) -> models.PushOperation[T]: ...
+    ) -> models.PushOperation[T]:
+        """Read a write by its key: whether it has ended, and which record it changed."""
     def get_model_options(
         self,
         company_id: str,
         connection_id: str,
         record_id: str,
     ) -> models.PushOption:
-        """An operation on one record under a connection."""
+        """What the linked software demands of the records of a data type: fields, choices and limits."""
     @overload
     def wait(
         self,
         operation: models.PushOperation[T],
         *,
         timeout: float | None = ...,
-    ) -> models.PushOperation[T]: ...
+    ) -> models.PushOperation[T]:
+        """Poll, at growing intervals, until a write has succeeded, and return its final state."""
     @overload
     def wait(
         self,
@@ -1533,7 +1675,8 @@ class _PushOperations:
         push_operation_key: str,
         *,
         timeout: float | None = ...,
-    ) -> models.PushOperation[object]: ...
+    ) -> models.PushOperation[object]:
+        """Poll, at growing intervals, until a write has succeeded, and return its final state."""
     @overload
     def wait(
         self,
@@ -1542,16 +1685,17 @@ class _PushOperations:
         *,
         model: builtins.type[T],
         timeout: float | None = ...,
-    ) -> models.PushOperation[T]: ...
+    ) -> models.PushOperation[T]:
+        """Poll, at growing intervals, until a write has succeeded, and return its final state."""
 
 class _Webhooks:
     """Where Codat sends events; ``codat_async.webhooks`` verifies and reads them."""
     def list_consumers(self) -> models.WebhookConsumers:
-        """An operation on the Codat account as a whole."""
+        """The URLs that Codat sends events to."""
     def create_consumer(self, body: models.WebhookConsumer) -> models.WebhookConsumer:
-        """A change that concerns no company yet."""
+        """Have events of some types, and of companies with some tags, sent to a URL."""
     def delete_consumer(self, record_id: str) -> None:
-        """An operation on something that the Codat account has by id."""
+        """Stop sending events to a URL."""
 
 class Codat:
     """A client for Codat's Accounting API that blocks."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from codat_async.bulk.store.state import Choice, Known, UnitState, microseconds
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
 from codat_async.models import DataStatus, PullOperation
+from codat_async.operations import Operation
 from codat_middleware import Request, Response
 
 __all__ = ["Answer", "Chooser", "GateOptions", "ask_status"]
@@ -155,12 +157,12 @@ async def ask_status(
 
     Raises CodatError.
     """
-    operation = codat.refresh_data.get
+    operation = cast(Operation, codat.refresh_data.get)
     response = await send(operation.request((company,)))
     statuses: Mapping[str, DataStatus] = codec.read(response.body, operation.model, operation=operation.label)
     if len(connections) < 2:
         return Answer(statuses)
-    listing = codat.refresh_data.list_pull_operations
+    listing = cast(Operation, codat.refresh_data.list_pull_operations)
     query: dict[str, object] = {"page": 1, "pageSize": HISTORY_SIZE, "orderBy": "-requested"}
     response = await send(listing.request((company,), query))
     page = await codec.decode_page(response.body, PullOperation, operation=listing.label)

@@ -4,7 +4,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from msgspec import Raw, Struct, structs
 
@@ -13,6 +13,7 @@ from codat_async.bulk.failures import Failure, classified
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType
+from codat_async.operations import Operation
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 
 __all__ = ["Found", "ListedCompany", "Subject", "find_companies"]
@@ -143,7 +144,7 @@ async def find_companies(
 
 async def _pages(codat: Codat, query: str | None) -> AsyncGenerator[_Page, None]:
     """The pages of the list of companies, two of them requested ahead."""
-    operation = codat.companies.list
+    operation = cast(Operation, codat.companies.list)
     filters: dict[str, object] = {} if query is None else {"query": query}
 
     async def fetch(number: int) -> _Page:
@@ -199,7 +200,8 @@ async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool)
 
 async def _get(codat: Codat, company_id: str) -> tuple[bytes, Company] | Failure:
     try:
-        response = await codat.send(codat.companies.get.request((company_id,)))
+        operation = cast(Operation, codat.companies.get)
+        response = await codat.send(operation.request((company_id,)))
         return response.body, _read(response.body)
     except (Unauthorized, QuotaExhausted, ApiPaused):
         raise
