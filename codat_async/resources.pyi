@@ -183,8 +183,8 @@ class BankAccounts(Resource):
         record_id: str,
         body: models.BankAccount,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.BankAccount]:
         """Change a bank account that exists. It must have what the linked software demands."""
 
@@ -237,8 +237,8 @@ class BillCreditNotes(Resource):
         record_id: str,
         body: models.BillCreditNote,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.BillCreditNote]:
         """Change a supplier's credit note that exists. It must have ``status``, ``sub_total``,
         ``total_tax_amount``, ``total_amount``, and what the linked software demands.
@@ -353,8 +353,8 @@ class Bills(Resource):
         record_id: str,
         body: models.Bill,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Bill]:
         """Change a bill that exists. It must have ``issue_date``, ``status``, ``sub_total``,
         ``tax_amount``, ``total_amount``, and what the linked software demands.
@@ -468,8 +468,8 @@ class CreditNotes(Resource):
         record_id: str,
         body: models.CreditNote,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.CreditNote]:
         """Change a customer's credit note that exists. It must have ``status``, ``sub_total``,
         ``total_tax_amount``, ``total_amount``, ``remaining_credit``, and what the linked software
@@ -524,9 +524,9 @@ class Customers(Resource):
         record_id: str,
         body: models.Customer,
         *,
-        force_update: bool = False,
         allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Customer]:
         """Change a customer that exists. It must have what the linked software demands."""
     async def list_attachments(
@@ -784,8 +784,8 @@ class Invoices(Resource):
         record_id: str,
         body: models.Invoice,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Invoice]:
         """Change an invoice that exists. It must have ``issue_date``, ``status``, ``total_tax_amount``,
         ``total_amount``, ``amount_due``, and what the linked software demands.
@@ -1122,8 +1122,8 @@ class PurchaseOrders(Resource):
         record_id: str,
         body: models.PurchaseOrder,
         *,
-        force_update: bool = False,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.PurchaseOrder]:
         """Change a purchase order that exists. It must have what the linked software demands."""
     async def list_attachments(
@@ -1279,9 +1279,9 @@ class Suppliers(Resource):
         record_id: str,
         body: models.Supplier,
         *,
-        force_update: bool = False,
         allow_sync_on_push_complete: bool | None = None,
         timeout_in_minutes: int | None = None,
+        force_update: bool = False,
     ) -> models.PushOperation[models.Supplier]:
         """Change a supplier that exists. It must have what the linked software demands."""
     async def list_attachments(
