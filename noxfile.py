@@ -123,7 +123,7 @@ def fresh(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """The examples for web frameworks, as processes that the sandbox sends events to."""
+    """The examples for web frameworks, Celery, notebooks and httpx, against the sandbox."""
     install(session, "-e", ".[test]", "-r", "tests/examples/requirements.txt")
     session.run(
         *("python", "-m", "pytest", "-q", "tests/examples", "tests/core/test_transport.py", *session.posargs),

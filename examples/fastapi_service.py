@@ -1,4 +1,4 @@
-"""A web service over the client: companies, unpaid invoices, and bills that are entered.
+"""A web service over the client: unpaid invoices, bank balances, and bills that are entered with a file.
 
 Run it with ``uvicorn fastapi_service:app`` and ``CODAT_API_KEY`` in the environment.
 """
@@ -83,6 +83,18 @@ async def unpaid(company_id: str, codat: Client) -> list[InvoiceOut]:
     ]
 
 
+@app.get("/companies/{company_id}/balance")
+async def balance(company_id: str, codat: Client) -> dict[str, Decimal]:
+    """What is on the bank accounts of a company, by currency."""
+    company = await codat.companies.get(company_id)
+    total: dict[str, Decimal] = {}
+    for connection in company.data_connections:
+        async for account in codat.bank_accounts.list(company_id, connection.id):
+            currency = account.currency or "XXX"
+            total[currency] = total.get(currency, Decimal(0)) + (account.balance or 0)
+    return total
+
+
 @app.post("/companies/{company_id}/bills")
 async def enter_bill(company_id: str, bill: BillIn, codat: Client) -> str:
     """Enter a bill, and return its id once the accounting software has it."""
@@ -109,3 +121,13 @@ async def enter_bill(company_id: str, bill: BillIn, codat: Client) -> str:
     except errors.PushFailed as error:
         raise HTTPException(422, str(error)) from error
     return operation.record_id
+
+
+@app.put("/companies/{company_id}/bills/{bill_id}/files/{name}")
+async def attach_file(company_id: str, bill_id: str, name: str, request: Request, codat: Client) -> None:
+    """Attach a file, such as the scan of the bill, and wait until the accounting software has it."""
+    company = await codat.companies.get(company_id)
+    content, connection_id = await request.body(), company.data_connections[0].id
+    operation = await codat.bills.upload_attachment(company_id, connection_id, bill_id, content, name=name)
+    if operation is not None:
+        await codat.push_operations.wait(operation, timeout=30)

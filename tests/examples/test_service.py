@@ -35,7 +35,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[testclient.TestCl
 
 
 def test_service(service: tuple[testclient.TestClient, SandboxThread]) -> None:
-    """It reads a company and its unpaid invoices, enters a bill, and reports what is not there."""
+    """It reads a company, unpaid invoices and balances, and enters a bill with a file."""
     http, sandbox = service
     (company_id,) = sandbox.company_ids
     company = http.get(f"/companies/{company_id}").json()
@@ -56,6 +56,17 @@ def test_service(service: tuple[testclient.TestClient, SandboxThread]) -> None:
     }
     entered = http.post(f"/companies/{company_id}/bills", json=bill)
     assert (entered.status_code, bool(entered.json())) == (200, True), entered.text
+    balance = http.get(f"/companies/{company_id}/balance").json()
+    assert balance
+    assert all(len(currency) == 3 for currency in balance)
+    attached = http.put(
+        f"/companies/{company_id}/bills/{entered.json()}/files/scan.pdf", content=b"%PDF-1.7 scanned"
+    )
+    assert attached.status_code == 200, attached.text
+    with Codat(sandbox.api_key, base_url=sandbox.base_url) as codat:
+        connection = codat.companies.get(company_id).data_connections[0].id
+        (found,) = codat.bills.list_attachments(company_id, connection, entered.json())
+    assert found.name == "scan.pdf"
 
 
 CHECKERS = {
