@@ -1,5 +1,6 @@
-"""The code of the README and of docs/ runs, commands can be pasted, and links exist."""
+"""The code of the README, CONTRIBUTING and docs/ runs, commands can be pasted, and links exist."""
 
+import ast
 import asyncio
 import re
 import subprocess
@@ -12,7 +13,11 @@ from codat_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = {path: path.read_text(encoding="utf-8") for path in [README, *sorted((ROOT / "docs").rglob("*.md"))]}
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in [README, CONTRIBUTING, *sorted((ROOT / "docs").rglob("*.md"))]
+}
 TEXT = PAGES[README]
 BLOCKS = [
     (path, block)
@@ -65,6 +70,57 @@ def test_commands_are_one_line(name: str) -> None:
     """Both commands can be pasted as one line."""
     (command,) = re.findall(rf"<!-- {name} -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
     assert command.count("\n") == 1
+
+
+def test_contributing_lists_the_sessions() -> None:
+    """The table has the sessions of the noxfile, and no others."""
+    sessions = {
+        node.name
+        for node in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        and any("nox.session" in ast.unparse(each) for each in node.decorator_list)
+    }
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGES[CONTRIBUTING], re.MULTILINE)) == sessions
+
+
+def test_architecture_draws_the_packages() -> None:
+    """Every package and top module of the client is in the drawing, and every package of bulk."""
+    drawn = PAGES[ROOT / "docs" / "architecture.md"]
+    client, bulk = ROOT / "codat_async", ROOT / "codat_async" / "bulk"
+    parts = [*client.glob("*.py"), *(each.parent for each in client.glob("*/__init__.py"))]
+    parts += [each.parent for each in bulk.glob("*/__init__.py")]
+    missing = {each.name for each in parts if not re.search(rf"\b{each.stem}\b", drawn)}
+    assert missing <= {"__init__.py"}
+
+
+def test_events_of_a_pull_are_listed() -> None:
+    """The table of docs/bulk.md has every event that the code emits by its name, and no other."""
+    emitting = {"emit", "_emit", "now", "_on_event", "_write_struct"}
+    emitted = {"run_done", "run_resumed", "unit_skipped", "company_unlinked", "company_unlisted"}
+    emitted |= {"log", "failed"}
+    for path in [*(ROOT / "codat_async/bulk").rglob("*.py"), ROOT / "codat_async/cli/progress.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args:
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                called = (
+                    node.args[1:] if name == "partial" and "emit" in ast.unparse(node.args[0]) else node.args
+                )
+                if name in emitting or called is not node.args:
+                    emitted |= {
+                        str(each.value)
+                        for each in ast.walk(called[0])
+                        if isinstance(each, ast.Constant)
+                        and re.fullmatch(r"[a-z]+(_[a-z]+)*", str(each.value))
+                    }
+    (table,) = re.findall(
+        r"^## Events\n(.*?)^## ", PAGES[ROOT / "docs" / "bulk.md"], re.MULTILINE | re.DOTALL
+    )
+    listed = {
+        name
+        for cell in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert listed - {"event"} == emitted
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
