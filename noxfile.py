@@ -154,10 +154,12 @@ def dask(session: nox.Session) -> None:
 
 @nox.session
 def remote(session: nox.Session) -> None:
-    """Pulls into object storage, with the library that speaks to it."""
-    install(session, "-e", ".[remote,test]")
-    files = sorted(str(path) for path in Path("tests/bulk").glob("test_remote_*.py"))
-    session.run("python", "-m", "pytest", "-q", *files, *session.posargs)
+    """Pulls into a real S3 server, ``moto``; ``nox -s remote -- -m soak -s`` kills and wipes twenty times."""
+    install(session, "-e", ".[remote,test]", "-r", "tests/remote/requirements.txt")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/remote", *session.posargs),
+        env={"CODAT_ASYNC_REQUIRE_REMOTE": "1"},
+    )
 
 
 @nox.session

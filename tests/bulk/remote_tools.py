@@ -17,12 +17,13 @@ from codat_async.bulk.store.versions import current_lines
 
 def download(url: str, target: Path) -> Path:
     """Write the files that the published checkpoints name, and no others, below a directory."""
-    with open_view(RemoteDirectory(url, spool=target / "no-spool")) as (_, view):
+    with open_view(RemoteDirectory(url, spool=target / "no-spool")) as (root, view):
         assert view is not None
         for part in view.parts():
             for file in sealed_files(part):
                 place = file.path.relative_to(part)
-                view.fetch(part, file.object, target / place.parent / part.name / place.name)
+                folder = place.parent if part == root else place.parent / part.name
+                view.fetch(part, file.object, target / folder / place.name)
     return target
 
 

@@ -242,10 +242,7 @@ class Mirror:
             head, version = self._get(0, 256)
             if token_in(head) != token:
                 self.fenced = True
-                raise Fenced(
-                    f"another process writes to {self._url} now, and this one ends: what it had not"
-                    f" published yet is left in {self._spool}"
-                ) from None
+                raise self._fence() from None
         self._state.version, self._state.tokens = dict(version), [token]
         self._write_state()
         snapshot.replace(before)
@@ -259,9 +256,15 @@ class Mirror:
             self._evict(path)
         return True
 
+    def _fence(self) -> Fenced:
+        return Fenced(
+            f"another process writes to {self._url} now, and this one ends: what it had not published yet"
+            f" is left in {self._spool}"
+        )
+
     def _check_fence(self) -> None:
         if self.fenced:
-            raise Fenced(f"another process writes to {self._url} now")
+            raise self._fence()
 
     @staticmethod
     def _named(checkpoint: Checkpoint) -> set[str]:
