@@ -117,8 +117,10 @@ def test_two_writers(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert first.returncode == 2, (out, error)
         (line,) = [each for each in error.splitlines() if each.startswith("codat-async: ")]
         assert line.startswith(f"codat-async: another process writes to {into} now, and this one ends")
-        local = subprocess.run([*program[:4], "--into", str(tmp_path / "local"), *chosen, "--per-minute", "0"],
-                               capture_output=True, text=True, check=False)  # fmt: skip
+        local = subprocess.run(
+            [*program[:4], "--into", str(tmp_path / "local"), *chosen, "--per-minute", "0"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
         assert local.returncode == 0, local.stderr
     read = download(into, tmp_path / "read")
     assert in_force(read) == in_force(tmp_path / "local")
