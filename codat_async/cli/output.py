@@ -11,6 +11,7 @@ from codat_async.wording import format_seconds, pluralize
 if TYPE_CHECKING:
     from codat_async.bulk import Converted, Counts, Estimate, FailureGroup, Plan, Report
     from codat_async.bulk.store.roster import Absent
+    from codat_async.bulk.store.state import StoreUse
 
 __all__ = [
     "format_absent",
@@ -61,6 +62,8 @@ def format_report(report: "Report", into: str) -> str:
         lines.append(
             f"{others} of other types or companies unfinished: pull those types or companies to finish"
         )
+    if report.store is not None:
+        lines.append(_store_line(report.store))
     lines.append(_outcome_line(report, into))
     return "\n".join(lines)
 
@@ -103,6 +106,12 @@ def format_absent(absent: "Sequence[Absent]", number: int) -> list[str]:
     if number > len(lines):
         lines.append(f"… and {pluralize(number - len(lines), 'more company', 'more companies')}")
     return lines
+
+
+def _store_line(use: "StoreUse") -> str:
+    calls = pluralize(use.reads + use.writes + use.deletes, "request")
+    faults = f", {pluralize(use.faults, 'fault')}" if use.faults else ""
+    return f"object storage: {calls}, {use.sent / 1e6:,.1f} MB sent{faults}"
 
 
 def _outcome_line(report: "Report", into: str) -> str:

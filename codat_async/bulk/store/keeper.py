@@ -15,8 +15,8 @@ __all__ = ["Keeper", "StoreBehind"]
 
 _log = logging.getLogger(__name__)
 _TICK: Final = 1.0
-_PAUSE: Final = 5.0
-"""Least seconds between two flushes."""
+_PAUSE: Final = 30.0
+"""Least seconds between two flushes, unless the journal was sealed: large lists end one after the other."""
 _SHARE: Final = 10
 """So many times as long as the last flush took is the pause before the next: a checkpoint can be large."""
 _PATIENCE: Final = 120.0
@@ -75,7 +75,7 @@ class Keeper:
             began = time.monotonic()
             try:
                 if began - sealed_at >= mirror.seal_every:
-                    sealed_at = began
+                    sealed_at, due = began, 0.0
                     await writer.seal(merge=False)
                 if began >= due:
                     due = began + _PAUSE

@@ -122,13 +122,13 @@ class Mirror:
             return
         if here and found == state.version:
             return
-        head, version = self._get(0, 256)
-        if here and token_in(head) in state.tokens:
-            # The answer to our own write was lost.
-            state.version = dict(version)
-            self._write_state()
-            return
         if here:
+            head, version = self._get(0, 256)
+            if token_in(head) in state.tokens:
+                # The answer to our own write was lost.
+                state.version = dict(version)
+                self._write_state()
+                return
             set_aside(f"another process has written to {self._url} since the spool was written")
         content, version = self._get()
         token, snapshot = unpack(content)
