@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.store.compression import DamagedFile
     from codat_async.bulk.store.directory import DirectoryError
     from codat_async.bulk.store.events import SyncTrouble
+    from codat_async.bulk.store.remote.place import RemoteDirectory
     from codat_async.bulk.store.timeline import Pause, Point, Timeline
     from codat_async.bulk.store.troubles import CompanyTrouble
     from codat_async.bulk.store.writer import DiskFull, WriteError
@@ -72,6 +73,7 @@ else:
         "store.compression": "DamagedFile",
         "store.directory": "DirectoryError",
         "store.events": "SyncTrouble",
+        "store.remote.place": "RemoteDirectory",
         "store.timeline": "Pause Point Timeline",
         "store.troubles": "CompanyTrouble",
         "store.writer": "DiskFull WriteError",
@@ -123,6 +125,7 @@ __all__ = [
     "PullOptions",
     "PullType",
     "QuotaTooSmall",
+    "RemoteDirectory",
     "Report",
     "Shard",
     "SinkBusy",

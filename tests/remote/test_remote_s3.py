@@ -1,6 +1,10 @@
 """Object storage through obstore, against a real S3 server."""
 
+import asyncio
+import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from s3_server import Proxy
 from codat_async import Codat, Limits, bulk
 from codat_async.bulk.sinks import conversion, duckdb, present
 from codat_async.bulk.store.directory import DirectoryError
+from codat_async.bulk.store.remote import connect as connect_module
 from codat_async.bulk.store.remote.connect import connect
 from codat_async.bulk.store.remote.objects import Changed, Missing, ObjectFault, StoreRefused
 from codat_async.cli.app import run
@@ -112,3 +117,38 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(Exception, match=r"codat-async\[remote\]"):
         connect("s3://lake/books")
+
+
+def test_without_credentials(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for where a machine of Amazon's has them, which is not here."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(connect_module, "_CLIENT", {"timeout": "1s", "connect_timeout": "1s"})
+    with pytest.raises(StoreRefused, match="no credentials were found"):
+        connect(f"s3://{proxy.bucket}/a").names()
+
+
+async def test_the_code_of_the_page(proxy: Proxy, tmp_path: Path) -> None:
+    """With a bucket; elsewhere it runs with a local directory."""
+    text = (Path(__file__).parents[2] / "docs" / "object-storage.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lake = f"s3://{proxy.bucket}/page"
+    async with Sandbox(companies=3) as sandbox:
+        run = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", block],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "LAKE": lake,
+                "CODAT_API_KEY": sandbox.api_key,
+                "CODAT_BASE_URL": sandbox.base_url,
+            },
+            capture_output=True,
+            text=True,
+        )
+    assert run.returncode == 0, run.stderr
+    first, records = run.stdout.splitlines()
+    assert first.startswith("done ")
+    assert "StoreUse(" in first
+    assert int(records) == bulk.status(lake).total.records > 0

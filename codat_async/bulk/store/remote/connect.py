@@ -29,7 +29,8 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _PASSING: Final = {408, 425, 429}
 _BUCKETS: Final = {"NoSuchBucket", "ContainerNotFound"}
-_CREDENTIALS: Final = re.compile(r"credential|169\.254|metadata\.google|token", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"credentials|169\.254\.|metadata\.google", re.IGNORECASE)
+"""Where they are looked for on a machine of a cloud, if the environment has none."""
 
 
 def connect(url: str) -> Objects:
@@ -135,7 +136,7 @@ class _Obstore:
             return StoreRefused(f"cannot use {self._url}: the bucket does not exist")
         if isinstance(error, (FileNotFoundError, self._obstore.exceptions.NotFoundError)):
             return Missing(text)
-        if status is None and _CREDENTIALS.search(text):
+        if _CREDENTIALS.search(text.partition("\n")[0]):
             return StoreRefused(f"cannot use {self._url}: no credentials were found: {_short(error)}")
         if status is not None and int(status[1]) < 500 and int(status[1]) not in _PASSING:
             return StoreRefused(f"cannot use {self._url}: {self._reason(error)}")
