@@ -151,6 +151,6 @@ class WebhookEndpoint:
         stored.set_result(None)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        if result == "repeated" or result == "ignored":
-            return result
-        return "accepted"
+        if result == "repeated":
+            return "repeated"
+        return "ignored" if result == "ignored" else "accepted"
