@@ -2,14 +2,19 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from codat_async.cli import parsing, signals
 
+if TYPE_CHECKING:
+    from codat_async import Codat
+    from codat_async.sandbox import Address
+
 __all__ = ["check_sandbox_options", "client_options", "run_with_client"]
 
+T = TypeVar("T")
 _SANDBOX_OPTIONS: Final = ("sandbox_companies", "sandbox_seed", "sandbox_faults")
 
 
@@ -24,14 +29,14 @@ def check_sandbox_options(*, with_sandbox: bool) -> None:
 
 
 def run_with_client(
-    options: dict[str, Any], handler: signals.SignalHandler, work: Callable[[Any], Awaitable[Any]]
-) -> Any:
+    options: dict[str, Any], handler: signals.SignalHandler, work: "Callable[[Codat], Awaitable[T]]"
+) -> T:
     """Run ``work`` with a client built from the options, and a sandbox if --sandbox is given."""
     from codat_async import Codat
 
     with client_options(options) as found:
 
-        async def main() -> Any:
+        async def main() -> T:
             async with Codat(**found) as codat:
                 return await work(codat)
 
@@ -67,7 +72,7 @@ def client_options(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _sandbox(options: dict[str, Any]) -> Iterator[Any]:
+def _sandbox(options: dict[str, Any]) -> "Iterator[Address]":
     from codat_async.sandbox import FaultError, run_in_background
     from codat_async.sandbox.faults import parse_faults
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ from codat_async.errors import ConfigurationError
 from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
+    from codat_async import Codat
+    from codat_async.bulk import Event
     from codat_async.bulk.following.listener import Listener
     from codat_async.bulk.store.remote.place import Place
 
@@ -115,7 +118,7 @@ def listen(
         on_ready=lambda url: print_text(f"listening on {url}", sys.stderr if log_json else None),
     )
 
-    async def work(codat: Any) -> bulk.Followed:
+    async def work(codat: "Codat") -> bulk.Followed:
         stopped = asyncio.Event()
         handler.drain = stopped.set
         try:
@@ -135,8 +138,8 @@ def listen(
 
 
 def _metrics(
-    codat: Any, log: "progress.JsonLog | None", listener: "Listener"
-) -> contextlib.AbstractContextManager[Any]:
+    codat: "Codat", log: "progress.JsonLog | None", listener: "Listener"
+) -> "contextlib.AbstractContextManager[Callable[[Event], None]]":
     """Record metrics during the body; yields what is to be called with each event."""
     from codat_async.metrics import ListenMetrics
 

@@ -1,7 +1,7 @@
 """``codat-async plan``, and the plan that ``pull --dry-run`` prints."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from codat_async.cli.options import (
 from codat_async.cli.outcomes import NOTHING_WRITTEN, ExitStatus, exit_status_help, print_result
 from codat_async.cli.selection import Selection, select
 from codat_async.wording import pluralize
+
+if TYPE_CHECKING:
+    from codat_async import Codat
 
 __all__ = ["plan", "print_plan"]
 
@@ -73,7 +76,7 @@ def plan(as_json: bool, write_companies: Path | None, **options: Any) -> int:
 def _write_companies(selection: Selection, options: dict[str, Any], file: Path) -> ExitStatus:
     from codat_async import bulk
 
-    async def work(codat: Any) -> bulk.CompanyFile:
+    async def work(codat: "Codat") -> bulk.CompanyFile:
         unlinked = selection.include_unlinked
         found = await bulk.find_companies(
             codat, selection.companies, query=selection.query, include_unlinked=unlinked
@@ -99,7 +102,7 @@ def print_plan(selection: Selection, options: dict[str, Any], *, as_json: bool) 
         into = shard.place(into)
     history = None if into is None else bulk.read_history(into)
 
-    async def work(codat: Any) -> bulk.Plan:
+    async def work(codat: "Codat") -> bulk.Plan:
         unlinked = selection.include_unlinked
         found = selection.found or await bulk.find_companies(
             codat, selection.companies, query=selection.query, include_unlinked=unlinked

@@ -40,7 +40,10 @@ from codat_async.cli.terminal import print_text, wrap_lines
 from codat_async.errors import CodatError
 
 if TYPE_CHECKING:
-    from codat_async.bulk import PullOptions, Report
+    from collections.abc import Callable
+
+    from codat_async import Codat
+    from codat_async.bulk import Event, PullOptions, Report
     from codat_async.bulk.store.remote.place import Place
 
 __all__ = ["pull"]
@@ -176,7 +179,7 @@ def _pull(
         shard=shard,
     )
 
-    async def work(codat: Any) -> bulk.Report:
+    async def work(codat: "Codat") -> bulk.Report:
         with _metrics(codat, log) if options["metrics"] else contextlib.nullcontext(log) as on_event:
             job = bulk.Pull(codat, into, pull_options, on_event, selection.found)
 
@@ -210,7 +213,9 @@ def _pull(
     return STATUS_OF[report.outcome]
 
 
-def _metrics(codat: Any, log: "progress.JsonLog | None") -> contextlib.AbstractContextManager[Any]:
+def _metrics(
+    codat: "Codat", log: "progress.JsonLog | None"
+) -> "contextlib.AbstractContextManager[Callable[[Event], None]]":
     """Record metrics during the body; yields what is to be called with each event."""
     from codat_async.metrics import PullMetrics
 
@@ -228,7 +233,7 @@ def _pull_on_dask(
     from codat_async.cli.machines import pull_on_dask
 
     with client_options(options) as found:
-        report: Report = handler.run(
+        return handler.run(
             lambda: pull_on_dask(
                 options["dask"],
                 into,
@@ -239,7 +244,6 @@ def _pull_on_dask(
                 log=log,
             )
         )
-        return report
 
 
 def _print_unconverted(

@@ -91,9 +91,9 @@ def sandbox(
     Once it listens, it prints the two export lines that point the client at it, and with --webhook-url a
     third one with the secret of the webhooks.
     """
-    from codat_async.sandbox import WebhookOptions, serve
+    from codat_async.sandbox import Sandbox, WebhookOptions, serve
 
-    def ready(server: Any) -> None:
+    def ready(server: Sandbox) -> None:
         lines = [f"export CODAT_BASE_URL={server.base_url}", f"export CODAT_API_KEY={server.api_key}"]
         if webhook_url:
             lines.append(f"export CODAT_WEBHOOK_SECRET={server.webhook_secret}")

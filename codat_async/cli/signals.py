@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final, TypeVar
 
 __all__ = ["Interrupted", "SignalHandler", "handle_signals"]
 
+T = TypeVar("T")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,12 +23,12 @@ class SignalHandler:
         self.received = False
         self.drain: Callable[[], object] | None = None
         """Called in the event loop at the first signal, instead of cancelling the task."""
-        self._main: asyncio.Task[Any] | None = None
+        self._main: asyncio.Task[object] | None = None
 
-    def run(self, main: Callable[[], Awaitable[Any]]) -> Any:
+    def run(self, main: Callable[[], Awaitable[T]]) -> T:
         """Run a coroutine function in a new event loop and return its result; the first signal cancels it."""
 
-        async def cancellable() -> Any:
+        async def cancellable() -> T:
             self._main = asyncio.current_task()
             try:
                 return await main()
