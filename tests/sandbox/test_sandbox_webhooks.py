@@ -27,6 +27,7 @@ from codat_async.sandbox import RateLimits, Sandbox, WebhookOptions, run_in_back
 from codat_async.sandbox.limits import RateLimiter
 from codat_async.sandbox.syncs import ACCOUNTING_TYPES
 from codat_async.sandbox.webhooks.delivery import WAITS
+from codat_async.sandbox.webhooks.events import _TOGETHER_SECONDS
 from codat_async.webhooks.events import Event, WriteType
 
 
@@ -389,8 +390,11 @@ async def test_order(start: Start, shuffle: float) -> None:
 async def test_before_the_start_nothing_is_sent(endpoint: Endpoint) -> None:
     """Changes made while the sandbox does not run are no events."""
     sandbox = Sandbox(companies=1, size=1, webhooks=WebhookOptions(urls=(endpoint.url,)))
+    endpoint.secret = sandbox.webhook_secret
     sandbox.records.touch(1.0)
     async with sandbox:
+        # Longer than syncs are gathered to one event.
+        await asyncio.sleep(5 * _TOGETHER_SECONDS)
         await quiet(sandbox)
     assert endpoint.ids == []
 

@@ -75,6 +75,11 @@ class Deliveries:
             await session.close()
 
     @property
+    def is_running(self) -> bool:
+        """Whether messages are delivered."""
+        return self._session is not None
+
+    @property
     def pending(self) -> int:
         """Messages that are neither accepted nor given up."""
         return len(self._tasks)

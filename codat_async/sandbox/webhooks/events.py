@@ -84,7 +84,7 @@ class Events:
         self, company: Company, pull: PullOperation, modified: bool, previous: PullOperation | None
     ) -> None:
         """A sync ended; those of one company that end together are one event."""
-        if not self._consumers.all:
+        if not self._consumers.all or not self._deliveries.is_running:
             return
         ended = self._ended.setdefault(company.id, [])
         ended.append(_Ended(pull, modified or previous is None, previous))
@@ -95,7 +95,7 @@ class Events:
         try:
             asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, action)
         except RuntimeError:
-            # The sandbox does not run yet: nothing is sent.
+            # Called from outside of the event loop: nothing is sent.
             self._ended.clear()
 
     def _read_completed(self, company: Company) -> None:
