@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.erasure import Forgotten, forget
     from codat_async.bulk.extract.history import read_history
     from codat_async.bulk.extract.options import PullOptions
+    from codat_async.bulk.extract.starts import StatusSample
     from codat_async.bulk.failures import Failure
     from codat_async.bulk.following.bursts import Delivery
     from codat_async.bulk.following.follower import Followed, follow
@@ -54,6 +55,7 @@ else:
         "erasure": "Forgotten forget",
         "extract.history": "read_history",
         "extract.options": "PullOptions",
+        "extract.starts": "StatusSample",
         "failures": "Failure",
         "following.bursts": "Delivery",
         "following.follower": "Followed follow",
@@ -130,6 +132,7 @@ __all__ = [
     "Shard",
     "SinkBusy",
     "SinkError",
+    "StatusSample",
     "SyncTrouble",
     "Timeline",
     "TypeInventory",

@@ -173,7 +173,8 @@ def format_plan(plan: "Plan") -> str:
         f"{format_seconds(plan.seconds)} at the configured limits"
     )
     if plan.sampled:
-        lines.append(f"estimated from the totals of {pluralize(plan.sampled, 'company', 'companies')}")
+        what = "data status and totals" if plan.asked else "totals"
+        lines.append(f"estimated from the {what} of {pluralize(plan.sampled, 'company', 'companies')}")
     if plan.ungated is not None:
         lines += _format_night(plan, plan.ungated)
     if plan.unlinked:
@@ -192,8 +193,11 @@ def _format_night(plan: "Plan", ungated: "Estimate") -> list[str]:
     """Format what is particular to a night after others."""
     lines = []
     if plan.freshness:
-        known = pluralize(plan.nights, "earlier night")
-        source = f"from {known}" if plan.nights else "if every list changed, since no night is known yet"
+        source = "if every list changed, since no night is known yet"
+        if plan.asked:
+            source = "as asked"
+        elif plan.nights:
+            source = f"from {pluralize(plan.nights, 'earlier night')}"
         lines.append(
             f"{pluralize(plan.status_requests, 'request')} about data status among them, estimated {source}; "
             f"without them {pluralize(ungated.requests, 'request')}, {format_seconds(ungated.seconds)}"

@@ -49,7 +49,9 @@ __all__ = ["plan", "print_plan"]
     "--into", callback=parse_place, metavar="DIR", help="Directory of the pull, with its earlier nights."
 )
 @spool_option
-@click.option("--ask", is_flag=True, help="Ask for the totals of a few companies all the same.")
+@click.option(
+    "--ask", is_flag=True, help="Ask for the data status and totals of a few companies all the same."
+)
 @click.option("--full", is_flag=True, help="Plan to read all records again.")
 @freshness_options
 @shard_option
@@ -66,7 +68,8 @@ def plan(as_json: bool, write_companies: Path | None, **options: Any) -> int:
     """Estimate the requests, bytes and minutes of a pull, and its share of the quota.
 
     With --into, the estimate is made from earlier nights of the directory, and no list is asked for. Without
-    any, or with --ask, it is made from the totals of the lists of 20 companies.
+    any, or with --ask, 20 companies are asked for their data status, and for the totals of the lists that
+    would be read.
     """
     if write_companies is not None:
         return _write_companies(select(options), options, write_companies)
@@ -97,10 +100,14 @@ def print_plan(selection: Selection, options: dict[str, Any], *, as_json: bool) 
     from codat_async import bulk
 
     shard = bulk.Shard.of(options["shard"])
-    into = None if options.get("ask") else options.get("into")
+    into = options.get("into")
     if into is not None and shard is not None:
         into = shard.place(into)
-    history = None if into is None else bulk.read_history(into)
+    history = None if into is None or options.get("ask") else bulk.read_history(into)
+    choices = bulk.PullOptions(
+        **{name: options[name] for name in ("full", "freshness", "aged", "refresh")},
+        recheck_after=parsing.parse_days(options["recheck_after"]),
+    )
 
     async def work(codat: "Codat") -> bulk.Plan:
         unlinked = selection.include_unlinked
@@ -109,16 +116,18 @@ def print_plan(selection: Selection, options: dict[str, Any], *, as_json: bool) 
         )
         found = found if shard is None else found.part(shard.has)
         kinds = [kind for kind in selection.types if kind.name in bulk.pull_types()]
-        plan = await bulk.make_plan(
-            codat,
-            found.subjects,
-            kinds,
-            page_size=options["page_size"],
-            history=history,
-            full=options["full"],
-            freshness=options["freshness"],
-            refresh=options["refresh"],
-        )
+        with bulk.StatusSample(codat, kinds, choices, into) as ask:
+            plan = await bulk.make_plan(
+                codat,
+                found.subjects,
+                kinds,
+                page_size=options["page_size"],
+                history=history,
+                full=options["full"],
+                freshness=options["freshness"],
+                refresh=options["refresh"],
+                ask=ask,
+            )
         plan.unlinked = 0 if unlinked else len(found.unlinked)
         plan.failures = [*((company, failure) for company, failure in found.failures), *plan.failures]
         return plan

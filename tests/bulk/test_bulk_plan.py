@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bulk_server import COMPANY, CONNECTION, Server, customer
+from bulk_server import COMPANY, CONNECTION, Server, customer, error_response
 
 from codat_async import Codat, Limits, RetryPolicy, bulk
 from codat_async.bulk.plan.accounts import account_ids
@@ -125,6 +125,65 @@ async def test_without_earlier_nights_the_totals_of_a_few_companies_are_asked_fo
     plan = await planned(caller, tmp_path, "customers")
     assert len(server.data_requests()) == plan.sampled == 20
     assert (plan.types["customers"].lists, plan.records, plan.requests) == (50, 250, 50)
+
+
+async def asked(codat: Codat, path: Path, *types: str, **options: Any) -> bulk.Plan:
+    """The plan of a directory, whose companies are asked."""
+    found, kinds = await bulk.find_companies(codat), bulk.resolve_types(types)
+    with bulk.StatusSample(codat, kinds, bulk.PullOptions(source="test", **options), path) as ask:
+        return await bulk.make_plan(codat, found.subjects, kinds, ask=ask)
+
+
+async def test_companies_that_are_asked_say_what_tonight_reads(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Nothing on a quiet night; then what changed of the lists that did."""
+    fleet(server)
+    types = ("customers", "suppliers")
+    options = bulk.PullOptions(types=types, source="test")
+    plan = await asked(caller, tmp_path, *types)
+    assert (plan.records, plan.status_requests, plan.requests) == (24, 8, 16)
+    assert (await bulk.pull(caller, tmp_path, options=options)).total.requests == 16
+    server.requests.clear()
+    plan = await asked(caller, tmp_path, *types)
+    assert server.data_requests() == []
+    assert (plan.records, plan.status_requests, plan.requests) == (0, 4, 4)
+    assert plan.ungated is not None
+    assert plan.ungated.requests == 8
+    changed = customer(9, modified="2024-02-01T00:00:00Z")
+    server.put("customers", [*(customer(number) for number in range(5)), changed])
+    plan = await asked(caller, tmp_path, *types)
+    assert (plan.types["customers"].unread, plan.types["suppliers"].unread) == (0, 4)
+    # The new one; those of the overlap are as old as the latest of before.
+    assert (plan.records, plan.status_requests, plan.requests) == (24, 8, 12)
+    assert (await bulk.pull(caller, tmp_path, options=options)).total.requests == 12
+    plan = await asked(caller, tmp_path, *types, full=True)
+    assert (plan.records, plan.requests) == (28, 16)
+
+
+async def test_what_is_asked_of_a_few_companies_is_for_all(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """Their data status too; a status that is not answered means that everything is read."""
+    fleet(server, 50)
+    plan = await asked(caller, tmp_path, "customers")
+    assert (plan.sampled, plan.status_requests, plan.requests) == (20, 100, 150)
+    server.hook = lambda path, query: error_response(403) if path.endswith("/dataStatus") else None
+    assert (await asked(caller, tmp_path, "customers")).requests == 150
+
+
+async def test_the_sample_of_a_sandbox_night_is_what_the_night_takes(tmp_path: Path) -> None:
+    """Over all data types, bank transactions included."""
+    async with Sandbox(companies=3, size=3) as sandbox:
+        limits = Limits(per_minute=None)
+        async with Codat(sandbox.api_key, base_url=sandbox.base_url, limits=limits) as codat:
+            kinds = [*bulk.pull_types()]
+            for night in range(2):
+                plan = await asked(codat, tmp_path, *kinds, recheck_after=None)
+                options = bulk.PullOptions(source="test", recheck_after=None)
+                report = await bulk.pull(codat, tmp_path, options=options)
+                assert plan.requests == report.total.requests, night
+    assert report.total.requests == 3
 
 
 async def test_the_plan_of_a_sandbox_night_is_what_the_night_takes(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a directory knows of earlier nights, from which tonight is estimated."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.published import KEY
 from codat_async.bulk.store.remote.view import open_view
 
-__all__ = ["history_of", "read_history"]
+__all__ = ["history_of", "opened_to_read", "read_history"]
 
 _NIGHTS: Final = 7
 """Runs that are looked at, the latest first."""
@@ -26,14 +27,26 @@ def read_history(path: Path | str | RemoteDirectory) -> History | None:
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if its checkpoint cannot be used.
     """
+    with opened_to_read(path) as checkpoint:
+        return None if checkpoint is None else history_of(checkpoint)
+
+
+@contextlib.contextmanager
+def opened_to_read(path: Path | str | RemoteDirectory) -> Iterator[Checkpoint | None]:
+    """The checkpoint of a directory, also while a pull runs; None if there is none yet.
+
+    Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if it cannot be used.
+    """
     place = place_of(path)
     if isinstance(place, RemoteDirectory):
-        if KEY not in open_objects(place).names():
-            return None
-    elif not (place / CHECKPOINT).exists():
-        return None
+        exists = KEY in open_objects(place).names()
+    else:
+        exists = (place / CHECKPOINT).exists()
+    if not exists:
+        yield None
+        return
     with open_view(place) as (root, _), contextlib.closing(open_checkpoint(root)) as checkpoint:
-        return history_of(checkpoint)
+        yield checkpoint
 
 
 def history_of(checkpoint: Checkpoint) -> History:

@@ -15,7 +15,7 @@ from codat_async.bulk.failures import Failure
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
-from codat_async.bulk.plan.sample import PlannedType, sample_of, sample_totals
+from codat_async.bulk.plan.sample import Ask, PlannedType, sample_of, sample_totals
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 
@@ -110,6 +110,8 @@ class Plan(Struct, kw_only=True):
     """The earlier nights that the estimate is made from; 0 if it assumes that every list changed."""
     sampled: int = 0
     """The companies whose totals were asked for, for an estimate of all."""
+    asked: bool = False
+    """Whether their data status was asked for too, so that only lists that would be read are counted."""
     unknown: int = 0
     """Lists of which nothing is known, counted as one request each."""
     quota: int | None = None
@@ -150,17 +152,19 @@ async def make_plan(
     full: bool = False,
     freshness: bool = True,
     refresh: bool = False,
+    ask: Ask | None = None,
 ) -> Plan:
     """Estimate a pull from earlier nights, or without any from the totals of a few companies' lists.
 
-    With ``full`` everything is read again. ``freshness`` and ``refresh`` are those of the pull.
+    With ``full`` everything is read again. ``freshness`` and ``refresh`` are those of the pull. ``ask``,
+    such as a :class:`~codat_async.bulk.StatusSample`, says which lists of these companies would be read.
     """
     plan = Plan(
         companies=len(subjects), types={kind.name: PlannedType() for kind in kinds}, freshness=freshness
     )
     speed = None if history is None else history.speed
     if history is None or not history.companies:
-        speed = await _from_sample(codat, plan, subjects, kinds, page_size)
+        speed = await _from_sample(codat, plan, subjects, kinds, page_size, ask if freshness else None)
     else:
         _from_history(plan, subjects, kinds, history, full=full)
     for each in plan.types.values():
@@ -170,7 +174,7 @@ async def make_plan(
     if refresh:
         keys = {key for kind in kinds for key in status_keys(kind.name)}
         plan.refresh_requests = len(subjects) * (len(keys) + _POLLS)
-    if history is not None:
+    if history is not None or plan.asked:
         plan.requests += plan.status_requests + plan.refresh_requests
     state = codat.governor.state()
     plan.quota, plan.quota_left, plan.resets_at = state.limit, state.remaining, state.resets_at
@@ -183,18 +187,31 @@ async def make_plan(
 
 
 async def _from_sample(
-    codat: Codat, plan: Plan, subjects: Sequence[Subject], kinds: Sequence[PullType], page_size: int | None
+    codat: Codat,
+    plan: Plan,
+    subjects: Sequence[Subject],
+    kinds: Sequence[PullType],
+    page_size: int | None,
+    ask: Ask | None,
 ) -> float:
     """Estimate from the totals of some companies; returns the requests a second that it took."""
     began, chosen = time.monotonic(), sample_of(subjects)
-    sampled = await sample_totals(codat, chosen, kinds, page_size=page_size)
+    sampled = await sample_totals(codat, chosen, kinds, page_size=page_size, ask=ask)
     plan.failures = sampled.failures
     plan.types = sampled.types
+    plan.status_requests = sampled.status_requests
     if len(chosen) < len(subjects):
         plan.sampled = len(chosen)
+        plan.status_requests = plan.status_requests * len(subjects) // len(chosen)
         for each in plan.types.values():
             for name in PlannedType.__struct_fields__:
                 setattr(each, name, getattr(each, name) * len(subjects) // len(chosen))
+    if ask is not None:
+        plan.asked = True
+        # What has not changed is an empty page without the gate.
+        total = [(each.requests + each.unread, each.records, each.bytes) for each in plan.types.values()]
+        requests, records, size = (sum(column) for column in zip(*total, strict=True))
+        plan.ungated = Estimate(requests=requests, records=records, bytes=size)
     return sampled.requests / max(time.monotonic() - began, 1e-3)
 
 

@@ -224,6 +224,13 @@ class Work:
         """The lists of a company that are under an account."""
         return [unit for unit in self._rows(company) if unit.parent]
 
+    def known(self, company: str) -> dict[Unit, tuple[Known, int | None]]:
+        """What earlier readings left of the lists of a company, and how far they were read."""
+        return {
+            unit: (_known(row), None if row["lost"] else row["watermark"])
+            for unit, row in self._rows(company).items()
+        }
+
     def _settle(
         self,
         found: Expanded,
