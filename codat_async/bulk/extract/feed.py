@@ -40,7 +40,7 @@ class Feed:
     def _begin(self) -> None:
         self._after: tuple[int, int, int] | None = (-1, -1, -1)
         self._entries: deque[Entry] = deque()
-        self._read_queue = False
+        self._after_queued: int | None = -1
 
     def again(self) -> None:
         """Feed the lists that failed once more, and the companies whose types were syncing."""
@@ -54,11 +54,8 @@ class Feed:
                 opened = await self._writer.commit(self._open)
                 for company, lists in groupby(opened, lambda each: each.unit.company):
                     self._entries.append(Entry(company, 0, [*lists]))
-            elif not self._read_queue:
-                self._read_queue = True
-                queued = await self._writer.commit(
-                    lambda batch: batch.checkpoint.work.queued(self._run, self._types)
-                )
+            elif self._after_queued is not None:
+                queued = await self._writer.commit(self._queued)
                 self._entries.extend(Entry(company, types, []) for company, types in queued)
             else:
                 return None
@@ -67,6 +64,11 @@ class Feed:
     def _open(self, batch: WriteBatch) -> list[Opened]:
         assert self._after is not None
         found, self._after = batch.checkpoint.work.opened(self._run, self._types, self._states, self._after)
+        return found
+
+    def _queued(self, batch: WriteBatch) -> list[tuple[str, int]]:
+        assert self._after_queued is not None
+        found, self._after_queued = batch.checkpoint.work.queued(self._run, self._types, self._after_queued)
         return found
 
 

@@ -32,7 +32,7 @@ class Subject(Struct, frozen=True):
     connections: tuple[str, ...]
     linked: bool = True
     link: str | None = None
-    """The URL with which the company links its books."""
+    """The URL with which the company links its books; None once it has."""
 
 
 class Found(Struct):
@@ -220,4 +220,6 @@ def _subject(company: Company, include_unlinked: bool) -> Subject:
     linked = [each for each in books if each.status == ConnectionStatus.LINKED]
     chosen = linked or (books if include_unlinked else [])
     connections = tuple(each.id for each in chosen)
-    return Subject(company.id, company.name, connections, bool(linked), company.redirect)
+    # It is long, and there are many companies.
+    link = None if linked else company.redirect
+    return Subject(company.id, company.name, connections, bool(linked), link)

@@ -97,7 +97,8 @@ def _erase_from(
         written = segments.write_merged(layout, target, [row], keep=keep)
     except DamagedFile as damaged:
         raise DirectoryError(f"{damaged}; a pull reads its lists again, then forget the company") from damaged
-    written.companies -= keys
+    for key in keys:
+        written.companies.discard(key)
     with checkpoint.transaction():
         segments.end_merge(checkpoint, [row], written)
     path.unlink(missing_ok=True)

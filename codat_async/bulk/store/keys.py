@@ -3,14 +3,15 @@
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from codat_async.bulk.units import Unit
 
-__all__ = ["Keys", "pack_keys", "types_in", "unpack_keys"]
+__all__ = ["KeySet", "Keys", "pack_keys", "types_in", "unpack_keys"]
 
-_CACHED: Final = 20_000
+_CACHED: Final = 2_000
+"""Companies and places whose keys are kept: lists of a company are read one after the other."""
 _MOST_TYPES: Final = 62
 
 
@@ -87,6 +88,32 @@ class Keys:
                 f"insert into {table} ({column}) values (?) returning key", (value,)
             ).fetchone()
         return int(row[0])
+
+
+class KeySet:
+    """A set of keys, which are small numbers, in a bit each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, key: int) -> None:
+        """Add a key."""
+        place, bit = divmod(key, 8)
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1 - len(self._bits)))
+        self._bits[place] |= 1 << bit
+
+    def discard(self, key: int) -> None:
+        """Remove a key if it is there."""
+        place, bit = divmod(key, 8)
+        if place < len(self._bits):
+            self._bits[place] &= ~(1 << bit)
+
+    def __iter__(self) -> Iterator[int]:
+        """The keys in ascending order."""
+        for place, byte in enumerate(self._bits):
+            if byte:
+                yield from (place * 8 + bit for bit in range(8) if byte >> bit & 1)
 
 
 def types_in(mask: int) -> list[int]:

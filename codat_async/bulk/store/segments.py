@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import compressor, decompress, read_ranges
 from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
 from codat_async.bulk.store.journal import read_blocks
-from codat_async.bulk.store.keys import types_in, unpack_keys
+from codat_async.bulk.store.keys import KeySet, types_in, unpack_keys
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.lines import read_line
 from codat_async.bulk.store.reading import content, lines_in
@@ -64,7 +64,7 @@ class Written(Struct):
     rows: int = 0
     first_n: int = 0
     last_n: int = 0
-    companies: set[int] = set()
+    companies: KeySet = field(default_factory=KeySet)
 
 
 def file_path(layout: Layout, row: FileRow) -> Path:
@@ -281,7 +281,8 @@ def write_merged(
                     output.add(b"\n".join([*kept, b""]), lines=len(kept), rows=rows)
             if keep is None:
                 written.rows += source.rows
-            written.companies.update(unpack_keys(source.companies))
+            for key in unpack_keys(source.companies):
+                written.companies.add(key)
         written.first_n = min(each.first_n for each in sources)
         written.last_n = max(each.last_n for each in sources)
     return written

@@ -118,14 +118,18 @@ class Work:
         ).fetchall()
         return Counter(self._keys.type_name(key) for (key,) in rows)
 
-    def queued(self, run: Run, types: int) -> list[tuple[str, int]]:
-        """The wanted companies that have types queued, with those types."""
-        return self._db.execute(
-            "select c.id, a.queued & :types from asked a join companies c on c.key = a.company"
-            " where a.run = :run and a.queued <> 0 and a.queued & :types <> 0"
-            " and a.company in (select company from wanted) order by a.company",
-            {"types": types, "run": run.key},
+    def queued(self, run: Run, types: int, after: int = -1) -> tuple[list[tuple[str, int]], int | None]:
+        """Some of the wanted companies that have types queued, with those types; ``after`` is a key.
+
+        Also returns after which key the next ones are; None at the end.
+        """
+        rows = self._db.execute(
+            "select c.id, a.queued & :types, a.company from asked a join companies c on c.key = a.company"
+            " where a.run = :run and a.queued <> 0 and a.queued & :types <> 0 and a.company > :after"
+            " and a.company in (select company from wanted) order by a.company limit :limit",
+            {"types": types, "run": run.key, "after": after, "limit": _PAGE},
         ).fetchall()
+        return [(company, mask) for company, mask, _ in rows], rows[-1][2] if len(rows) == _PAGE else None
 
     def unfinished_run(self, types: int, *, failed: bool) -> int | None:
         """The latest run with work left on the wanted companies, if it is not one of events.
