@@ -256,7 +256,8 @@ def test_plan_and_dry_run_write_nothing(
     assert command("plan", "--types", "bills", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["types"]["bills"]["records"] == 40
-    assert plan["requests"] == 2
+    # The lists of two companies, and their data status before and after.
+    assert plan["requests"] == 6
 
 
 def test_log_json_prints_only_json(
