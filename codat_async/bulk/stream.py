@@ -16,23 +16,23 @@ from codat_async import codec
 from codat_async.bulk.extract.acknowledged import Acknowledged
 from codat_async.bulk.extract.batches import Batch, PartialFailure, batch_of
 from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
-from codat_async.bulk.extract.fetch import BULK_PAGE_SIZE, SMALLEST_LIMIT, PageReader
-from codat_async.bulk.extract.marks import Marks
+from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
+from codat_async.bulk.extract.growth import RESIZABLE, Growth
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import following
+from codat_async.bulk.extract.typed_list import TypedList, TypedPage
 from codat_async.bulk.extract.workers import Job, Workers
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, known_types, resolve_types
 from codat_async.bulk.plan.sample import expand
+from codat_async.bulk.plan.sizes import FIRST_SIZE
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, State, UnitState
 from codat_async.bulk.units import Unit, interleaved
 from codat_async.client import Codat
-from codat_async.dedup import SeenRecords
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, QuotaExhausted, Unauthorized
-from codat_async.prefetch import Advance
 from codat_middleware import Response
 from codat_middleware.text import one_line
 
@@ -78,7 +78,7 @@ async def records(
     companies: Sequence[str] | None = None,
     *,
     types: Sequence[str] | None = None,
-    page_size: int = BULK_PAGE_SIZE,
+    page_size: int | None = None,
     checkpoint: Path | str | None = None,
     units_at_once: int = 8,
     memory: int = 64 * 1024 * 1024,
@@ -89,6 +89,7 @@ async def records(
     """Read lists of many companies concurrently, and yield one batch per page.
 
     ``companies`` are ids (None for all linked ones), ``types`` names of data types (None for all).
+    ``page_size`` is the number of records a request; None for 500, and more in long lists.
     ``units_at_once`` lists are read concurrently, of one company or of several. Their batches come as
     they are read, those of each list in the order of its pages. At most ``memory`` bytes of pages and
     one batch for each of those lists are read ahead, so a slow consumer slows down the reading.
@@ -106,13 +107,13 @@ async def records(
     :class:`~codat_async.errors.Unauthorized`.
     """
     reading = _Reading(
-        codat, resolve_types(types, listed=False, codat=codat), page_size, units_at_once, memory
+        codat, resolve_types(types, listed=False, codat=codat), page_size or 0, units_at_once, memory
     )
     found = await find_companies(codat, companies)
     reading.failures += found.failures
     acknowledged = None
     if checkpoint is not None:
-        acknowledged = await asyncio.to_thread(Acknowledged, Path(checkpoint), page_size, _OVERLAP)
+        acknowledged = await asyncio.to_thread(Acknowledged, Path(checkpoint), page_size or 0, _OVERLAP)
     try:
         options = GateOptions(enabled=freshness, recheck_after=recheck_after)
         reading.begin(found.subjects, acknowledged, options)
@@ -273,7 +274,7 @@ class _Reading:
 
     async def _fan_out(self, opened: Opened, visit: _Visit | None) -> None:
         unit = opened.unit
-        ids = await account_ids(self._codat, unit, page_size=self._page_size)
+        ids = await account_ids(self._codat, unit, page_size=self._page_size or FIRST_SIZE)
         children = [replace(unit, parent=each) for each in ids]
         found = [Opened(each, UnitState()) for each in children]
         if visit is not None and self._acknowledged is not None:
@@ -301,60 +302,62 @@ class _Reading:
         await self._workers.put(_Ready(batch, unit, state, visit, endings=endings))
 
     async def _read_list(self, opened: Opened, visit: _Visit | None, kind: PullType) -> None:
-        unit, state = opened.unit, replace(opened.state, state=State.READING)
-        first = state.next_page or 1
-        marks = Marks(opened, _OVERLAP) if visit is not None else None
-        seen = SeenRecords()
+        unit, growth = opened.unit, Growth(self._reader, opened.unit, self._page_size)
+        progress = TypedList(opened, growth, None if visit is None else _OVERLAP)
+        while progress.state.next_page is not None:
+            try:
+                await self._read_pages(unit, kind, progress, visit)
+            except RESIZABLE as error:
+                size = growth.smaller(progress.state, error)
+                if size is None:
+                    raise
+                growth.resize(progress.state, size)
+                progress.state.largest = size
+
+    async def _read_pages(
+        self, unit: Unit, kind: PullType, progress: TypedList, visit: _Visit | None
+    ) -> None:
+        """Read pages until the list ends, or larger ones can be read."""
+        growth, first = progress.growth, progress.state.next_page or 1
+        size = growth.size(progress.state)
         request = kind.bound(self._codat).request(unit.ids)
         query = [("orderBy", "modifiedDate")]
-        if state.since is not None:
-            query.append(("query", f"modifiedDate>={state.since}"))
+        if progress.state.since is not None:
+            query.append(("query", f"modifiedDate>={progress.state.since}"))
 
         async def send(number: int, limit: int) -> Response:
-            place = (("page", str(number)), ("pageSize", str(self._page_size)))
+            place = (("page", str(number)), ("pageSize", str(size)))
             return await self._codat.send(request.copy(query=(*place, *query), max_response_size=limit))
 
-        async def prepare(body: bytes, number: int, reservation: Reservation) -> _TypedPage:
+        async def prepare(body: bytes, number: int, reservation: Reservation) -> TypedPage:
             invalid: list[InvalidRecord] = []
             page = await codec.decode_page(body, kind.model, on_invalid=invalid.append, operation=kind.name)
-            next_page = following(page, number, kind.name)
-            return _TypedPage(number, next_page, page.total_results, page.results, invalid, reservation)
+            return TypedPage(
+                number=number,
+                following=following(page, number, kind.name),
+                total=page.total_results,
+                received=len(body),
+                records=page.results,
+                invalid=invalid,
+                reservation=reservation,
+            )
 
         pages = self._reader.pages(
-            kind.name, first, self._page_size, ahead=lambda: 1, send=send, prepare=prepare
+            kind.name,
+            first,
+            size,
+            ahead=lambda: 1,
+            send=send,
+            prepare=prepare,
+            last=lambda page: growth.last(progress.state, page),
         )
-        advance = Advance(kind.name, (first - 1) * self._page_size)
-        # Of a list that goes on at a later page the data status alone says whether rows shifted.
-        complete = first == 1 or state.gated
         async with aclosing(pages):
             async for page in pages:
                 self._started.add(unit)
-                rows, kept = len(page.records), seen.new(page.records)
-                seen.add_unreadable(invalid := len(page.invalid))
-                if page.following is None and first == 1 and (count := await seen.count()) != page.total:
-                    complete = False
-                    _log.warning(
-                        "%s: rows shifted while the list was read: got %d records, the API reports %d",
-                        unit,
-                        count,
-                        page.total,
-                    )
-                new = len(kept) + invalid
-                endings = None
-                if marks is not None:
-                    kept = marks.fresh(kept, page.invalid)
-                    state = marks.advance(state, page.following, rows=len(kept) + invalid)
-                    if page.following is None:
-                        endings = marks.endings(state, complete=complete)
-                batch = batch_of(unit, page.number, page.total, kept, page.invalid, whole=state.whole)
+                batch, endings = await progress.add(page)
+                # A copy, since the consumer may acknowledge it after the next page was read.
+                state = replace(progress.state)
                 await self._workers.put(_Ready(batch, unit, state, visit, page.reservation, endings))
-                advance.check(page.number, page.following, rows=rows + invalid, new=new, total=page.total)
-
-
-class _TypedPage(Struct):
-    number: int
-    following: int | None
-    total: int
-    records: list[Any]
-    invalid: list[InvalidRecord]
-    reservation: Reservation | None
+                progress.check(page)
+                if progress.grew:
+                    return

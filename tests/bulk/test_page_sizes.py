@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,54 @@ async def test_a_resumed_list_goes_on_at_its_page_and_size(
     report = await bulk.pull(caller, tmp_path, options=options(memory=1 << 20, units_at_once=1))
     assert sorted(read(server)) == [(10_000, 5_000), (15_000, 5_000)]
     assert ids(tmp_path) == list(range(20_000))
+
+
+# --- the typed stream ----------------------------------------------------------------------
+
+
+async def stream(codat: Codat, **more: Any) -> list[int]:
+    """The ids of the records of a typed stream, in their order."""
+    batches = bulk.records(codat, types=["customers"], **more)
+    return [int(record.id) async for batch in batches for record in batch.records]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_stream_grows_its_pages(
+    server: Server, caller: Codat, tmp_path: Path, *, stored: bool
+) -> None:
+    """12,000 records in eight requests, each once and in order."""
+    server.put("customers", rows(12_000))
+    where = {"checkpoint": tmp_path / "mine.sqlite"} if stored else {}
+    assert await stream(caller, **where) == [*range(12_000)]
+    thousands = [(each, 1000) for each in range(1000, 5000, 1000)]
+    assert sorted(read(server)) == [(0, 500), (500, 500), *thousands, (5000, 5000), (10_000, 5000)]
+
+
+async def test_a_size_that_is_given_to_a_stream_is_kept(server: Server, caller: Codat) -> None:
+    """Whatever the list has."""
+    server.put("customers", rows(1_900))
+    assert await stream(caller, page_size=1_000) == [*range(1_900)]
+    assert read(server) == [(0, 1000), (1000, 1000)]
+
+
+async def test_a_stream_is_read_to_the_end_if_large_pages_fail(server: Server, caller: Codat) -> None:
+    """In smaller ones, from where it was."""
+    server.put("customers", rows(7_000))
+    server.hook = lambda path, query: error_response(504) if int(query.get("pageSize", 1)) > 1000 else None
+    assert await stream(caller) == [*range(7_000)]
+    assert {size for _, size in read(server)} == {500, 1000, 5000}
+
+
+async def test_a_stream_that_was_interrupted_goes_on_at_its_size(
+    server: Server, caller: Codat, tmp_path: Path
+) -> None:
+    """With the batch that was not acknowledged, which was read in larger pages than the first."""
+    server.put("customers", rows(4_000))
+    batches = bulk.records(caller, types=["customers"], checkpoint=tmp_path / "mine.sqlite")
+    async with aclosing(batches):
+        for _ in range(3):
+            last = [int(each.id) for each in (await anext(batches)).records]  # type: ignore[attr-defined]
+    assert (last[0], len(last)) == (1000, 1000)
+    server.requests.clear()
+    assert await stream(caller, checkpoint=tmp_path / "mine.sqlite") == [*range(1000, 4_000)]
+    assert read(server)[0] == (1000, 1000)

@@ -10,10 +10,8 @@ from codat_async.errors import ResponseTooLarge
 from codat_async.prefetch import page_count, read_pages
 from codat_middleware import Response
 
-__all__ = ["BULK_PAGE_SIZE", "SMALLEST_LIMIT", "PageReader"]
+__all__ = ["SMALLEST_LIMIT", "PageReader"]
 
-BULK_PAGE_SIZE: Final = 500
-"""Larger than what is best for latency, since a bulk pull is limited by its number of requests."""
 _FIRST_ESTIMATE: Final = 256 * 1024
 """Bytes reserved for a page of a type of which none was read yet."""
 SMALLEST_LIMIT: Final = 1024 * 1024

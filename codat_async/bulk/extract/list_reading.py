@@ -5,29 +5,27 @@ from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.gate import Visit
+from codat_async.bulk.extract.growth import RESIZABLE, Growth
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.output import Output
 from codat_async.bulk.extract.page import Preparation, PreparedPage, prepare_page, selected
 from codat_async.bulk.extract.reading import Reading
 from codat_async.bulk.extract.reconcile import Reconciler, stable_versions, versions_of, written_twice
 from codat_async.bulk.plan.data_types import Scope
-from codat_async.bulk.plan.sizes import FIRST_SIZE, boundary, grown, known_size, smaller
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.lines import head_of
 from codat_async.bulk.store.segments import read_pages
 from codat_async.bulk.store.state import Opened, State, UnitState, microseconds
 from codat_async.bulk.store.versions import unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch
-from codat_async.errors import BadRequest, RequestTimeout, ResponseTooLarge, ServerError, StatusError
-from codat_async.paging import MAX_PAGE_SIZE
-from codat_async.prefetch import Advance, page_count
+from codat_async.errors import BadRequest
+from codat_async.prefetch import Advance
 from codat_middleware import Response
 
 __all__ = ["ListReading"]
@@ -55,12 +53,10 @@ class ListReading(Reading):
         """Stable hashes of the versions that earlier runs wrote, as far back as the overlap reaches."""
         self._reconciler = Reconciler(self._earlier)
         self._output = Output(context, self.unit, self.state)
-        if self.state.whole and opened.rows and not (self.state.page_size or context.run.page_size):
-            self.state.page_size = known_size(opened.rows)
+        self._growth = Growth(context.reader, opened.unit, context.run.page_size)
+        self._growth.begin(self.state, opened.rows)
         self._large = self._output.in_file
         """Whether the list is too large to stay in memory, judged by its total once a page was read."""
-        self._uneven = False
-        """Whether a page had another number of records than was asked for."""
 
     def _reset(self, **changes: Any) -> None:
         """Forget what was read, but not what it took."""
@@ -147,68 +143,30 @@ class ListReading(Reading):
             state.missing = missing
         await self._finish(self._watermark())
 
-    @property
-    def _size(self) -> int:
-        """Records a page."""
-        return self.context.run.page_size or self.state.page_size or FIRST_SIZE
-
-    def _ceiling(self, page: PreparedPage) -> int:
-        """The largest size to read the pages after this one in."""
-        state, reader = self.state, self.context.reader
-        if self.context.run.page_size or self._uneven:
-            return self._size
-        # A page takes up to a quarter of the memory: others are read at the same time.
-        fits = reader.room // 4 * page.rows // max(1, page.received)
-        return min(state.largest or MAX_PAGE_SIZE, reader.largest.get(self.type.name, MAX_PAGE_SIZE), fits)
-
     async def _read_pages(self) -> None:
         if self.state.next_page is None:
             return
         if not self.state.n:
             self.state.n = self.context.directory.draw()
-        advance = Advance(self.type.name, self._offset)
+        advance = Advance(self.type.name, self._growth.offset(self.state))
         while self.state.next_page is not None:
             try:
                 await self._read_pages_of_one_size(advance)
-            except (RequestTimeout, ResponseTooLarge, StatusError) as error:
-                if not self._shrink(error):
+            except RESIZABLE as error:
+                size = self._growth.smaller(self.state, error)
+                if size is None:
                     raise
-
-    @property
-    def _offset(self) -> int:
-        """The records before the next page."""
-        return ((self.state.next_page or 1) - 1) * self._size
+                self._resize(size)
+                self.state.largest = size
 
     def _resize(self, size: int) -> None:
-        """Go on in pages of another size, which the offset is a multiple of."""
-        offset = self._offset
         with self._changing() as state:
-            state.page_size, state.next_page = size, offset // size + 1
-
-    def _shrink(self, error: Exception) -> bool:
-        """Go on in smaller pages after an error; False if there are none, or they would not help."""
-        size = smaller(self._size)
-        if self.context.run.page_size or self._uneven or size is None:
-            return False
-        if isinstance(error, StatusError) and error.status != HTTPStatus.REQUEST_TIMEOUT:
-            sized = isinstance(error, (ServerError, BadRequest))
-            if not sized or size < FIRST_SIZE:
-                # The list fails, and not its size.
-                return False
-        _log.info("%s: pages of %d records failed, going on with %d: %s", self.unit, self._size, size, error)
-        self._resize(size)
-        self.state.largest = self.context.reader.largest[self.type.name] = size
-        return True
+            self._growth.resize(state, size)
 
     async def _read_pages_of_one_size(self, advance: Advance) -> None:
         """Read pages until the list ends, or larger ones can be read."""
-        context, size, first = self.context, self._size, self.state.next_page
+        context, size, first = self.context, self._growth.size(self.state), self.state.next_page
         assert first is not None
-
-        def last(page: PreparedPage) -> int:
-            """The number of the last page to request ahead in this size."""
-            return page_count(boundary(size, page.number * size, page.total, self._ceiling(page)), size)
-
         pages = context.reader.pages(
             self.type.name,
             first,
@@ -216,7 +174,7 @@ class ListReading(Reading):
             ahead=self._ahead,
             send=partial(self._send_page, size),
             prepare=self._prepare,
-            last=last,
+            last=lambda page: self._growth.last(self.state, page),
         )
         async with aclosing(pages):
             async for page in pages:
@@ -224,10 +182,8 @@ class ListReading(Reading):
                 await self._write(page)
                 new = self._reconciler.rows - before
                 advance.check(page.number, page.following, rows=page.rows, new=new, total=page.total)
-                # A server with a size of its own goes by that, so its pages must not be counted in another.
-                self._uneven = self._uneven or (page.following is not None and page.rows != size)
-                larger = grown(size, self._offset, page.total, self._ceiling(page))
-                if page.following is not None and larger != size and page.following == page.number + 1:
+                larger = self._growth.grown(self.state, page)
+                if larger is not None:
                     self._resize(larger)
                     return
 

@@ -98,7 +98,9 @@ class Worker(ListReading):
     async def _fan_out(self) -> None:
         """Add a unit for each bank account of the connection."""
         context, unit = self.context, self.unit
-        ids = await account_ids(context.codat, unit, page_size=self._size, send=self._send, ahead=self._ahead)
+        ids = await account_ids(
+            context.codat, unit, page_size=self._growth.size(self.state), send=self._send, ahead=self._ahead
+        )
         children = [replace(unit, parent=each) for each in ids]
         with self._changing() as state:
             state.state = State.DONE
