@@ -14,7 +14,7 @@ from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.plan.sample import Start, Starts, expand
 from codat_async.bulk.store.checkpoint import Checkpoint
-from codat_async.bulk.store.remote.address import RemoteDirectory
+from codat_async.bulk.store.remote.place import RemoteDirectory
 from codat_async.bulk.store.state import Known, from_microseconds
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
