@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw, Struct, defstruct, field
 from msgspec.structs import fields, replace
 
-from codat_async.codec.decoding import decoder, decoder_lock, holds_inexact, is_text_of
+from codat_async.codec.decoding import decoder, holds_inexact, is_text_of
 from codat_async.codec.lenient import explain, read_leniently
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models.base import Model, Null
@@ -47,7 +47,7 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
         exact = unknown_fields and not holds_inexact(source)
     if unknown_fields and isinstance(record, Model | dict) and not (exact and _fits_exactly(kind, source)):
         try:
-            _keep_unknown_below(record, source)
+            _keep_unknown(record, source)
         except DECODE_ERRORS as failure:
             # The strict decoder passes over what has no place, also if it is not UTF-8.
             reason, path = explain(failure)
@@ -111,31 +111,24 @@ def _attribute_names(kind: type[Struct]) -> dict[str, str]:
     return {field.encode_name: field.name for field in fields(kind)}
 
 
-def _keep_unknown(record: Model, data: bytes | Raw) -> None:
-    names = _attribute_names(type(record))
-    for wire_name, raw in decoder(dict[str, Raw]).decode(data).items():
-        name = names.get(wire_name)
-        value = None if name is None else getattr(record, name)
-        if name is None or (isinstance(value, datetime) and holds_inexact(raw)):
-            if record.unknown_fields is None:
-                record.unknown_fields = {}
-            # A copy, so that it does not keep the whole body in memory.
-            record.unknown_fields[wire_name] = raw.copy()
-        else:
-            _keep_unknown_below(value, raw)
-
-
-def _keep_unknown_below(value: object, raw: bytes | Raw) -> None:
+def _keep_unknown(value: object, raw: bytes | Raw) -> None:
     if isinstance(value, Model):
-        _keep_unknown(value, raw)
-    elif isinstance(value, list):
-        if value and isinstance(value[0], Model):
-            for held, part in zip(value, decoder(list[Raw]).decode(raw), strict=True):
+        names = _attribute_names(type(value))
+        for wire_name, part in decoder(dict[str, Raw]).decode(raw).items():
+            name = names.get(wire_name)
+            held = None if name is None else getattr(value, name)
+            if name is None or (isinstance(held, datetime) and holds_inexact(part)):
+                # A copy, so that it does not keep the whole body in memory.
+                value.unknown_fields = (value.unknown_fields or {}) | {wire_name: part.copy()}
+            else:
                 _keep_unknown(held, part)
+    elif isinstance(value, list) and value and isinstance(value[0], Model):
+        for held, part in zip(value, decoder(list[Raw]).decode(raw), strict=True):
+            _keep_unknown(held, part)
     elif isinstance(value, dict) and any(isinstance(held, Model) for held in value.values()):
         parts = decoder(dict[str, Raw]).decode(raw)
         for key, held in value.items():
-            _keep_unknown_below(held, parts[key])
+            _keep_unknown(held, parts[key])
 
 
 def _wire(value: object) -> object:
@@ -188,13 +181,9 @@ def mirror_maker(
         if not _contains_models(hint):
             return value(hint)
         origin, parts = get_origin(hint), get_args(hint)
-        if origin in (Union, UnionType):
-            kinds = tuple(part if part is type(None) else mirror(part, parents) for part in parts)
-            return Union[kinds]  # noqa: UP007
-        if origin is list:
-            return list[mirror(parts[0], parents)]  # type: ignore[misc]
-        if origin is dict:
-            return dict[parts[0], mirror(parts[1], parents)]  # type: ignore[misc,valid-type]
+        if origin in (Union, UnionType, list, dict):
+            kind: Any = Union if origin is UnionType else origin
+            return kind[tuple(mirror(part, parents) if _contains_models(part) else part for part in parts)]
         if hint in parents:
             return recursive(hint)
         if hint not in made:
@@ -232,8 +221,7 @@ _names_only = mirror_maker(lambda hint: Raw, recursive=_undecidable, strict=True
 @cache
 def _names_decoder(kind: Any) -> Callable[[bytes | Raw], object] | None:
     try:
-        with decoder_lock:
-            return msgspec.json.Decoder(_names_only(kind)).decode
+        return decoder(_names_only(kind)).plain
     except TypeError:
         # A model that contains itself, or a union of a model and something else.
         return None

@@ -51,7 +51,7 @@ class AdaptiveRate:
     while idle. All times are seconds of a monotonic clock; ``second`` scales the constants.
     """
 
-    def __init__(self, limit: float = _UNBOUNDED, *, second: float = 1.0) -> None:
+    def __init__(self, limit: float = _UNBOUNDED, *, second: float = 1.0, epoch: int = 0) -> None:
         self._limit = limit
         self._second = second
         self._scale = limit
@@ -62,7 +62,7 @@ class AdaptiveRate:
         self._accepted: deque[float] = deque()
         self._noise = 0.0
         self._reset()
-        self.epoch = 0
+        self.epoch = epoch
         """Incremented by each verdict."""
         self.peak: float | None = None
         """The accepted rate that is remembered; ``None`` if there was no cut, or long ago."""

@@ -88,8 +88,7 @@ class Governor:
         changed: dict[str, Any] = {**asdict(self.limits), "per_minute": per_minute}
         self.limits = limits = Limits(**changed)
         epoch = self._rate.epoch + 1
-        self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second)
-        self._rate.epoch = epoch
+        self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second, epoch=epoch)
         self._pace.change(per_minute, self._now())
         self._dispatch(self._now())
 
