@@ -5,8 +5,6 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["AdaptiveRate", "Verdict"]
-
 _UNBOUNDED: Final = float("inf")
 _GROWTH: Final = 1.0e-6
 """Growth away from the peak per second cubed, as a part of the limit."""

@@ -8,8 +8,6 @@ from typing import Final, TypeAlias
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
 
-__all__ = ["AUTHORIZATION", "Auth", "CredentialProvider", "authorization"]
-
 AUTHORIZATION: Final = "Authorization"
 
 CredentialProvider: TypeAlias = Callable[[], Awaitable[str]]

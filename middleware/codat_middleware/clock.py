@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, Protocol
 
-__all__ = ["Clock", "SystemClock", "Timer", "queued"]
-
 queued: Final[ContextVar[float]] = ContextVar("codat_middleware.queued", default=0.0)
 """Seconds that this task has waited in a governor's queue, which no time budget of a retry counts."""
 

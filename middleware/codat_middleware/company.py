@@ -9,8 +9,6 @@ from msgspec import Struct
 
 from codat_middleware.errors import CodatError
 
-__all__ = ["Company", "Place", "Waiter"]
-
 _NEVER: Final = float("inf")
 _LONGEST_HOLD: Final = 60.0
 

@@ -9,21 +9,6 @@ from typing import Literal, TypeAlias
 
 from codat_middleware.text import PATH, one_line
 
-__all__ = [
-    "ApiPaused",
-    "CodatError",
-    "ConnectError",
-    "ConnectionLost",
-    "QueueTimeout",
-    "QuotaExhausted",
-    "RateLimitScope",
-    "RateLimited",
-    "RequestTimeout",
-    "ResponseTooLarge",
-    "TLSError",
-    "TransportError",
-]
-
 
 class CodatError(Exception):
     """The root of every error this client raises on purpose."""

@@ -8,8 +8,6 @@ from typing import Final
 
 from codat_middleware.company import Company, Waiter
 
-__all__ = ["FairQueue"]
-
 _NEVER: Final = float("inf")
 _PRUNED_FROM: Final = 1000
 """Companies; idle ones are forgotten when there are so many, and then each time they double."""

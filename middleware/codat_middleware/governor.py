@@ -19,8 +19,6 @@ from codat_middleware.messages import Response
 from codat_middleware.pace import Gate, Pace
 from codat_middleware.quota import DAY, Quota, utc
 
-__all__ = ["Governor"]
-
 _NEVER: Final = float("inf")
 _LONGEST_GHOST: Final = 30.0
 _TICK: Final = 1e-6

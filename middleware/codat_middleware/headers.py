@@ -6,8 +6,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["parse_reset", "retry_after", "whole_number"]
-
 _EPOCH_FROM: Final = 1_000_000_000
 """A bare number from here on is a Unix time; below it is seconds from now."""
 _MILLISECONDS_FROM: Final = 100_000_000_000

@@ -7,8 +7,6 @@ from uuid import uuid4
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
 
-__all__ = ["IDEMPOTENCY_KEY", "Idempotency", "idempotency_key"]
-
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 

@@ -9,8 +9,6 @@ from msgspec import Struct
 from codat_middleware.errors import RateLimitScope
 from codat_middleware.messages import check_range
 
-__all__ = ["EventKind", "GovernorEvent", "GovernorState", "Limits"]
-
 
 class Limits(Struct, frozen=True, kw_only=True):
     """The API's limits; ``None`` switches one off. Source: "Rate limits" in Codat's documentation.

@@ -14,8 +14,6 @@ from codat_middleware.messages import Body, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 from codat_middleware.text import DECODE_ERRORS, one_line, well_formed
 
-__all__ = ["SENSITIVE", "Logging"]
-
 SENSITIVE: Final = frozenset(
     {"accountnumber", "apikey", "authorization", "iban", "password", "secret", "sortcode", "token"}
 )

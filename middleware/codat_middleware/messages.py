@@ -8,8 +8,6 @@ from msgspec.structs import replace
 
 from codat_middleware.text import PATH, one_line
 
-__all__ = ["Body", "ByteStream", "Request", "Response", "Timeout", "check_range", "log_fields"]
-
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT_METHODS: Final = _SAFE_METHODS | {"PUT", "DELETE"}

@@ -3,8 +3,6 @@
 from collections import deque
 from typing import Final
 
-__all__ = ["Gate", "Pace"]
-
 _NEVER: Final = float("inf")
 _START: Final = 2
 _UNRESTRICTED_FROM: Final = 200

@@ -5,8 +5,6 @@ from typing import TypeAlias
 
 from codat_middleware.messages import Request, Response
 
-__all__ = ["Handler", "Middleware", "compose"]
-
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends a request and returns its response; the transport is the innermost one."""
 

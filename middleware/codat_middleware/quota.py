@@ -7,8 +7,6 @@ from typing import Final
 from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_reset, whole_number
 
-__all__ = ["DAY", "Quota", "utc"]
-
 _NEVER: Final = float("inf")
 DAY: Final = 86_400.0
 """Seconds; a quota lasts no longer than this."""

@@ -12,8 +12,6 @@ from codat_middleware.governor import Governor
 from codat_middleware.messages import ByteStream, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 
-__all__ = ["RateLimit"]
-
 _LOGGED_FROM: Final = 1.0
 """Seconds; shorter waits are ordinary pacing and are not logged."""
 

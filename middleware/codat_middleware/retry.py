@@ -15,8 +15,6 @@ from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response, check_range, log_fields
 from codat_middleware.pipeline import Handler
 
-__all__ = ["ON_RETRY", "Retry", "RetryBudget", "RetryEvent", "RetryPolicy"]
-
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
 

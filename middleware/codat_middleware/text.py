@@ -5,8 +5,6 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["DECODE_ERRORS", "PART", "PATH", "one_line", "well_formed"]
-
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 """What a msgspec decoder raises for a malformed text; the last two for one nested without end, and for a
 number with an exponent beyond any ``Decimal``."""
