@@ -55,17 +55,13 @@ class RetryEvent(Struct, frozen=True, kw_only=True):
     """Passed to hooks before the wait for a retry."""
 
     request: Request
-    """The request of the attempt that failed."""
-    attempt: int
-    """Number of the attempt that failed, from 1."""
+    """The request that failed; its ``attempt`` is the attempt's number, from 1."""
+    outcome: Response | Exception
+    """The response or the error that it ended with."""
+    reason: str
+    """The same in a word or two: ``status 503``, ``ConnectionLost``…"""
     wait: float
     """Seconds until the next attempt."""
-    reason: str
-    """The failure: ``status 503``, ``ConnectionLost``…"""
-    status: int | None
-    """Of the response; ``None`` if there was none."""
-    error: TransportError | None
-    """The error, if there was no response."""
     elapsed: float
     """Seconds since the call started, time in the governor's queue excluded."""
 
@@ -248,23 +244,11 @@ class Retry:
         return wait if policy.waits else 0.0
 
     def _report(self, request: Request, outcome: _Outcome, wait: float, elapsed: float) -> None:
-        event = RetryEvent(
-            request=request,
-            attempt=request.attempt,
-            wait=wait,
-            reason=_reason(outcome),
-            status=outcome.status if isinstance(outcome, Response) else None,
-            error=outcome if isinstance(outcome, TransportError) else None,
-            elapsed=elapsed,
-        )
-        _log.info(
-            "%s: %s in attempt %d, retrying in %.3f s",
-            request,
-            event.reason,
-            event.attempt,
-            wait,
-            extra=_extra(request, outcome, elapsed) | {"wait": wait},
-        )
+        reason = _reason(outcome)
+        event = RetryEvent(request=request, outcome=outcome, reason=reason, wait=wait, elapsed=elapsed)
+        extra = _extra(request, outcome, elapsed) | {"wait": wait}
+        text = "%s: %s in attempt %d, retrying in %.3f s"
+        _log.info(text, request, reason, request.attempt, wait, extra=extra)
         for hook in (self._on_retry, request.extensions.get(ON_RETRY)):
             if callable(hook):
                 hook(event)

@@ -95,11 +95,10 @@ def _observed(request: Request, span: "Span") -> Request:
     earlier = request.extensions.get(ON_RETRY)
 
     def note(event: RetryEvent) -> None:
-        span.set_attribute("http.request.resend_count", event.attempt)
-        span.add_event(
-            "retry",
-            {"attempt": event.attempt, "reason": event.reason, "wait": event.wait, "elapsed": event.elapsed},
-        )
+        attempt = event.request.attempt
+        span.set_attribute("http.request.resend_count", attempt)
+        waits = {"wait": event.wait, "elapsed": event.elapsed}
+        span.add_event("retry", {"attempt": attempt, "reason": event.reason, **waits})
         if callable(earlier):
             earlier(event)
 

@@ -423,10 +423,10 @@ async def test_event() -> None:
     await setup.retry(get(), Script(failure, answer(503, "9"), 200))
     first, second = setup.events
     assert first.request == get()
-    assert (first.attempt, first.wait, first.reason, first.status) == (1, 0.25, "ConnectionLost", None)
-    assert first.error is failure
-    assert (second.attempt, second.wait, second.reason, second.status) == (2, 9.0, "status 503", 503)
-    assert second.error is None
+    assert (first.request.attempt, first.wait, first.reason) == (1, 0.25, "ConnectionLost")
+    assert first.outcome is failure
+    assert (second.request.attempt, second.wait, second.reason) == (2, 9.0, "status 503")
+    assert isinstance(second.outcome, Response)
     assert second.elapsed == 0.25
 
 
@@ -436,7 +436,7 @@ async def test_hook_for_one_call() -> None:
     retry = Retry(RetryPolicy(waits=False))
     await retry(get(extensions={ON_RETRY: seen.append}), Script(503, 200))
     await retry(get(extensions={ON_RETRY: "not a hook"}), Script(503, 200))
-    assert [event.status for event in seen] == [503]
+    assert [event.reason for event in seen] == ["status 503"]
 
 
 async def test_policy_for_one_call() -> None:
