@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -161,12 +161,16 @@ class SlicedPage(Generic[T]):
             await asyncio.sleep(0)
             decoded = _BETWEEN_PAUSES
         decode_one = one.decode if one.rounds(self._data) else one.plain
-        for raws in _slices(self._raws):
-            if decoded >= _BETWEEN_PAUSES:
-                await asyncio.sleep(0)
-                decoded = 0
-            decoded += sum(map(len, raws))
-            yield self._decoded(raws, decode_one)
+        start = size = 0
+        for end, raw in enumerate(self._raws, 1):
+            size += len(raw)
+            if size >= SLICE or end == len(self._raws):
+                if decoded >= _BETWEEN_PAUSES:
+                    await asyncio.sleep(0)
+                    decoded = 0
+                yield self._decoded(self._raws[start:end], decode_one)
+                decoded += size
+                start, size = end, 0
 
     def _decoded(self, raws: Sequence[Raw], decode_one: Callable[[Raw], T]) -> list[T]:
         try:
@@ -174,8 +178,8 @@ class SlicedPage(Generic[T]):
         except DECODE_ERRORS:
             pass
         # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
-        slice_ = b'{"results":[%b]}' % b",".join(raws)
-        found = decode_leniently(slice_, self._kind, page_decoder(self._kind).decode)
+        text = b'{"results":[%b]}' % b",".join(raws)
+        found = decode_leniently(text, self._kind, page_decoder(self._kind).decode)
         if found is not None:
             return found[0].results
         records: list[T] = []
@@ -189,15 +193,3 @@ class SlicedPage(Generic[T]):
                 if on_invalid != "skip":
                     on_invalid(invalid)
         return records
-
-
-def _slices(raws: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
-    """Cut records into slices, each of which ends with the record that fills it."""
-    start = size = 0
-    for end, raw in enumerate(raws, 1):
-        size += len(raw)
-        if size >= SLICE:
-            yield raws[start:end]
-            start, size = end, 0
-    if start < len(raws):
-        yield raws[start:]

@@ -532,14 +532,14 @@ async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPa
     assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages.SLICE) > 5
 
 
-def test_slices_are_cut_by_bytes() -> None:
+async def test_slices_are_cut_by_bytes() -> None:
     """Each ends with the record that fills it, whatever the others are like."""
     sizes = [*[pages.SLICE // 4] * 5, 3 * pages.SLICE, 10, 10, pages.SLICE - 20, 5, pages.SLICE, 7]
-    raws = [Raw(b"1" * size) for size in sizes]
-    slices = list(pages._slices(raws))
+    raws = [b"1" * size for size in sizes]
+    slices = [each async for each in codec.SlicedPage(b'{"results":[%b]}' % b",".join(raws), Raw)]
     assert [len(each) for each in slices] == [4, 2, 3, 2, 1]
-    assert [raw for each in slices for raw in each] == raws
-    assert list(pages._slices([])) == []
+    assert [bytes(raw) for each in slices for raw in each] == raws
+    assert [each async for each in codec.SlicedPage(page(), Raw)] == []
 
 
 @pytest.mark.parametrize("size", [-1, 0, 1])
