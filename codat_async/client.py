@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 import aiohttp
@@ -262,9 +261,7 @@ class Codat(Resources):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
 

@@ -69,15 +69,15 @@ class Download:
         """Bytes yielded so far."""
 
     async def __aenter__(self) -> Self:
-        response = await self._send(self._request)
         try:
-            self._begin(response)
+            await self._begin()
         except BaseException:
             await self._close()
             raise
         return self
 
-    def _begin(self, response: Response) -> None:
+    async def _begin(self) -> None:
+        response = await self._send(self._request)
         self._stream = response.stream
         if response.status == 206:
             raise self._failure("the server sent a part of the file, which nobody asked for")
@@ -161,7 +161,7 @@ class Download:
     async def _resume(self, lost: Exception) -> None:
         await self._close()
         if not self.received:
-            self._begin(await self._send(self._request))
+            await self._begin()
             return
         request = self._request.with_header("Range", f"bytes={self.received}-")
         # Weak tags must not be sent in an If-Range (RFC 9110, section 13.1.5).
@@ -212,7 +212,7 @@ async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]
 
 
 class _PartFile:
-    """A file that has a temporary name in the same folder until it is complete."""
+    """A file that has a temporary name in the same folder, and is its owner's, until it is complete."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -223,7 +223,6 @@ class _PartFile:
     def open(self) -> None:
         if self.target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.target))
-        # The files of companies are private, under a temporary name too.
         self._part.touch(mode=0o600, exist_ok=False)
         self._file = self._part.open("wb")
 
