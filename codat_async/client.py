@@ -69,13 +69,11 @@ class Codat(Resources):
     ``extra_middleware``
         Added outside the default middleware, the first outermost: it sees each call once.
     ``middleware``
-        Replaces all of the default middleware, authentication included; see
-        :func:`default_middleware`.
+        Replaces all of the default middleware, authentication included (:func:`default_middleware`).
     ``session``
-        An ``aiohttp.ClientSession`` of your own (proxy, certificates, connector); the client
-        uses it and does not close it. aiohttp sends a GET, PUT or DELETE of such a session
-        again by itself if the connection breaks, outside the retry policy and the rate limit;
-        in a session of the client's own it does not.
+        An ``aiohttp.ClientSession`` of your own, which the client does not close. aiohttp sends a
+        GET, PUT or DELETE of such a session again by itself if the connection breaks, outside the
+        retry policy and the rate limit; in a session of the client's own it does not.
     ``timeout``
         For one attempt; a number is its total in seconds. Connecting may take four fifths of
         the total, so that the error shows whether a connection or an answer was missing.
@@ -83,25 +81,21 @@ class Codat(Resources):
         Sent with every request.
     ``proxy``
         The URL of an HTTP proxy, perhaps with credentials; an empty string for none. Default:
-        that of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``), unless
-        ``NO_PROXY`` names the host or the API is on this machine; for a ``session`` of your
-        own, the session's. ``~/.netrc`` is never read. ``SSL_CERT_FILE`` names a file of
-        certificate authorities to trust; it is read when aiohttp is imported.
+        that of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``), unless ``NO_PROXY``
+        names the host, the API is on this machine, or the ``session`` is your own. ``~/.netrc`` is
+        never read. ``SSL_CERT_FILE`` names certificate authorities to trust, once aiohttp is imported.
     ``source_address``
-        The IP address of this machine to send from, if the session is the client's own. Default:
-        the one that the system chooses.
+        The IP address of this machine to send from. Default: the one that the system chooses.
     ``max_connections``
-        Open connections at once, if the session is the client's own. The rate limit never
-        sends more requests than there are connections, its own or those of ``session``,
-        because waiting for a connection is not fair between companies.
+        Open connections at once. The rate limit never sends more requests than there are, here or
+        in ``session``, because waiting for a connection is not fair between companies.
     ``max_response_size``
         Bytes of an answer's body, decompressed, beyond which reading it ends with
         :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
     ``transport``
-        A handler of your own in place of aiohttp; the client does not close it. Its requests
-        have the ``base_url``, all headers and the time-out. It returns an answer of any status,
-        streams that of a request with ``stream``, and raises
-        :class:`~codat_async.errors.TransportError` if there is none.
+        A handler of your own in place of aiohttp; the client does not close it. Its requests have the
+        ``base_url``, all headers and the time-out. It returns an answer of any status, a stream to a
+        request with ``stream``, and raises :class:`~codat_async.errors.TransportError` if there is none.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
     base URL.
@@ -230,8 +224,8 @@ class Codat(Resources):
         rate limit's queue included; otherwise it raises :class:`~codat_async.errors.RequestTimeout`.
         ``timeout``, ``headers`` and ``max_response_size`` (not above the client's) apply to requests
         that have none of their own, ``retry`` replaces the policy, ``extra_middleware`` is added
-        outside the rest. Attributes of a
-        subclass are copied as they are. Closing either closes the session of both.
+        outside the rest. Attributes of a subclass are copied as they are. Closing either closes
+        the session of both.
         """
         _check_positive(deadline=deadline, max_response_size=max_response_size)
         layers: tuple[Middleware, ...] = self._middleware

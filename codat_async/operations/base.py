@@ -93,21 +93,17 @@ def _encode_segment(value: str) -> str:
 
 
 class _InstanceAttribute:
-    """A descriptor computed for each instance; the class has a value of its own, or none.
+    """A descriptor computed for each instance; the class has a value of its own.
 
     ``inspect`` accepts no property as ``__signature__``, and a class needs its own ``__doc__``.
     """
 
-    def __init__(self, compute: Callable[[Any], object], *class_value: object) -> None:
+    def __init__(self, compute: Callable[[Any], object], class_value: object = None) -> None:
         self._compute = compute
         self._class_value = class_value
 
     def __get__(self, instance: object, owner: type) -> Any:
-        if instance is not None:
-            return self._compute(instance)
-        if not self._class_value:
-            raise AttributeError(f"{owner.__name__} has it on instances only")
-        return self._class_value[0]
+        return self._class_value if instance is None else self._compute(instance)
 
 
 class Operation:
