@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "middleware")]
 
 from codat_async.codec import OnInvalid  # noqa: E402
+from codat_async.facts import fact  # noqa: E402
 from codat_async.operations.base import Operation  # noqa: E402
 from codat_async.resources import catalogue  # noqa: E402
 from tools.docs_docstrings import as_markdown  # noqa: E402
@@ -83,9 +84,10 @@ def _entry(operation: Operation) -> str:
 
 
 def _description(operation: Operation) -> str:
-    """The documentation before the line of the path; what follows it is the same for all of a kind."""
-    text = (inspect.getdoc(operation) or "").split(f"\n\n{operation.method} /")[0]
-    return as_markdown(text)
+    """What the operation is for, and what its call says; the rest is that of its kind, or of the resource."""
+    line = fact(operation.label, operation.model, operation.body_model)
+    call = inspect.cleandoc(type(operation).__call__.__doc__ or "")  # type: ignore[operator]
+    return as_markdown(f"{line}\n\n{call}")
 
 
 def _wrapped(name: str, call: str, returned: str) -> list[str]:
@@ -99,7 +101,9 @@ def _type(annotation: object) -> str:
     if annotation is inspect.Signature.empty:
         return ""
     text = inspect.formatannotation(annotation).replace(_ON_INVALID, "OnInvalid")
-    text = re.sub(r"\b(codat_async|codat_middleware|collections\.abc|typing|datetime|paging)\.", "", text)
+    text = re.sub(
+        r"\b(codat_async|codat_middleware|collections\.abc|typing|datetime|messages|paging)\.", "", text
+    )
     return re.sub(r"models\.\w+\.(\w+)", r"models.\1", text).replace("NoneType", "None")
 
 
