@@ -50,6 +50,8 @@ _log = logging.getLogger(__name__)
 FOLDERS: Final = ("raw/", "invalid/")
 """What the checkpoint names objects in."""
 _AT_ONCE: Final = 4
+_UNCONFIRMED: Final = 20
+"""Snapshots, written without an answer, that are remembered as our own."""
 
 
 class Fenced(DirectoryError):
@@ -126,7 +128,7 @@ class Mirror:
             head, version = self._get(0, 256)
             if token_in(head) in state.tokens:
                 # The answer to our own write was lost.
-                state.version = dict(version)
+                state.version, state.tokens = dict(version), [str(token_in(head))]
                 self._write_state()
                 return
             set_aside(f"another process has written to {self._url} since the spool was written")
@@ -233,17 +235,11 @@ class Mirror:
             return False
         token = uuid4().hex
         content = pack(snapshot, token, self._compress)
-        self._state.tokens = [*self._state.tokens[-1:], token]
+        # The confirmed one, and those whose answers were lost.
+        self._state.tokens = [*self._state.tokens[:1], *self._state.tokens[1:][-_UNCONFIRMED:], token]
         self._write_state()
-        try:
-            version = self._objects.replace(KEY, content, self._state.version)
-        except Changed:
-            # Also if an attempt was repeated whose answer was lost.
-            head, version = self._get(0, 256)
-            if token_in(head) != token:
-                self.fenced = True
-                raise self._fence() from None
-        self._state.version, self._state.tokens = dict(version), [token]
+        self._state.version = dict(self._replace(content, token))
+        self._state.tokens = [token]
         self._write_state()
         snapshot.replace(before)
         self.published_at = time.monotonic()
@@ -255,6 +251,22 @@ class Mirror:
                 published.close()
             self._evict(path)
         return True
+
+    def _replace(self, content: bytes, token: str) -> Version:
+        """Replace the checkpoint in the bucket, if it is one of ours."""
+        while True:
+            try:
+                return self._objects.replace(KEY, content, self._state.version)
+            except Changed:
+                # Also after an attempt whose answer was lost.
+                head, version = self._get(0, 256)
+            found = token_in(head)
+            if found == token:
+                return version
+            if found not in self._state.tokens or version == self._state.version:
+                self.fenced = True
+                raise self._fence()
+            self._state.version = dict(version)
 
     def _fence(self) -> Fenced:
         return Fenced(
