@@ -416,6 +416,7 @@ class Pull:
         assert directory.mirror is not None
         report.store = directory.mirror.use
         if error is not None:
+            self._fatal = self._fatal or error
             report.outcome, report.stopped = Outcome.PARTIAL, report.stopped or str(error)
         if self._parts is None:
             with contextlib.suppress(OSError):
