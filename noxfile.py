@@ -155,7 +155,7 @@ def dask(session: nox.Session) -> None:
 @nox.session
 def remote(session: nox.Session) -> None:
     """Pulls into a real S3 server, ``moto``; ``nox -s remote -- -m soak -s`` kills and wipes twenty times."""
-    install(session, "-e", ".[remote,test]", "-r", "tests/remote/requirements.txt")
+    install(session, "-e", ".[dask,remote,test]", "-r", "tests/remote/requirements.txt")
     session.run(
         *("python", "-m", "pytest", "-q", "tests/remote", *session.posargs),
         env={"CODAT_ASYNC_REQUIRE_REMOTE": "1"},

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from bulk_server import in_force
-from remote_tools import download, duplicates
+from remote_tools import current, download, duplicates
 from s3_server import Proxy
 from test_fleet_kill import served
 
@@ -20,6 +21,7 @@ from codat_async.bulk.store.remote.place import RemoteDirectory
 
 CHILD = """
 import asyncio, sys
+from importlib.util import find_spec
 from pathlib import Path
 from codat_async import Codat, Limits, bulk
 from codat_async.bulk.store import keeper
@@ -161,3 +163,25 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(
             await bulk.pull(codat, tmp_path / "local", options=options)
     shutil.rmtree(tmp_path / "spools")
     assert in_force(download(into, tmp_path / "read")) == in_force(tmp_path / "local")
+
+
+@pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra dask")
+def test_shards_on_dask(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two worker processes pull four shards into the bucket; afterwards it is read as one pull."""
+    into = f"s3://{proxy.bucket}/books"
+    monkeypatch.setenv("CODAT_API_KEY", "key")
+    with served(12) as port:
+        chosen = ["--base-url", f"http://127.0.0.1:{port}", "--types", "invoices,bills", "--per-minute", "0"]
+        for target, dask in (
+            (into, ["--dask", "local:2", "--shards", "4"]),
+            (str(tmp_path / "local"), []),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "codat_async.cli", "pull", "--into", target, *chosen, *dask],
+                capture_output=True, text=True, check=False, timeout=200,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+    shutil.rmtree(tmp_path / "spools")
+    found = bulk.status(into, verify=True)
+    assert (found.outcome, found.shards, found.total.companies) == ("done", 4, 12)
+    assert current(download(into, tmp_path / "read")) == current(tmp_path / "local")
