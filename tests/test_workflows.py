@@ -42,9 +42,3 @@ def test_each_session_is_run_by_a_job() -> None:
     assert matrix is not None
     named = {*re.findall(r"- (\w+)", matrix[1]), *re.findall(r"nox -s (\w+)", text)}
     assert named == sessions() - BY_HAND
-
-
-def test_sessions_are_documented() -> None:
-    """The table for contributors has all of them."""
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    assert sorted(table) == sorted(sessions())
