@@ -26,7 +26,6 @@ from codat_async.cli.options import (
 from codat_async.cli.outcomes import ExitStatus, exit_status_help
 from codat_async.cli.terminal import print_text
 from codat_async.errors import ConfigurationError
-from codat_async.wording import pluralize
 
 if TYPE_CHECKING:
     from codat_async import Codat
@@ -122,8 +121,13 @@ def listen(
         stopped = asyncio.Event()
         handler.drain = stopped.set
         try:
-            with _metrics(codat, log, listener) if metrics else contextlib.nullcontext(log) as on_event:
-                return await listener.run(codat, stopped, on_event)
+            with contextlib.ExitStack() as stack:
+                on_event = stack.enter_context(_metrics(codat, log, listener)) if metrics else log
+                if log is not None:
+                    stack.enter_context(log.show_records())
+                    return await listener.run(codat, stopped, on_event)
+                async with progress.show_listening(lambda: listener.done, sys.stderr):
+                    return await listener.run(codat, stopped, on_event)
         except WebhookSecretInvalid as error:
             raise ConfigurationError(f"{secret_file}: {error}") from None
         except OSError as error:
@@ -132,8 +136,7 @@ def listen(
     with signals.handle_signals(_LEFT) as handler:
         done = run_with_client(options, handler, work)
     if log is None:
-        events, pulls = pluralize(done.events, "event"), pluralize(done.pulls, "pull")
-        print_text(f"ended: {events}, {pulls}, {done.events - done.acknowledged:,} left")
+        print_text(f"ended: {progress.format_followed(done)}")
     return ExitStatus.DONE
 
 

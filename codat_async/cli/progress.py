@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Progress
+    from codat_async.bulk import ConversionProgress, Converted, Counts, Event, Followed, Progress
 
-__all__ = ["JsonLog", "show_conversion", "show_pull"]
+__all__ = ["JsonLog", "format_followed", "show_conversion", "show_listening", "show_pull"]
 
 _LINE_INTERVAL: Final = 30.0
 """Seconds between two lines of progress."""
@@ -34,13 +34,46 @@ _LOGGERS: Final = ("codat_async", "codat_middleware")
 async def show_pull(progress: "Callable[[], Progress]", stream: IO[str]) -> AsyncIterator[None]:
     """Show a pull's progress while the body runs: a live table on a terminal, otherwise a line every 30 s."""
     show = _update_table if stream.isatty() else _print_lines
-    task = asyncio.create_task(show(progress, stream))
+    async with _beside(show(progress, stream)):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def show_listening(done: "Callable[[], Followed]", stream: IO[str]) -> AsyncIterator[None]:
+    """Show warnings while the body runs, and what was done with events if it changed: a line every 30 s."""
+    async with _beside(_print_followed(done, stream)):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(showing: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run what shows something while the body runs, then cancel it."""
+    task = asyncio.create_task(showing)
     try:
         yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def _print_followed(done: "Callable[[], Followed]", stream: IO[str]) -> None:
+    with _show_warnings(lambda text: print_text(text, stream)):
+        shown = format_followed(done())
+        while True:
+            await asyncio.sleep(_LINE_INTERVAL)
+            line = format_followed(done())
+            if line != shown:
+                print_text(line, stream)
+            shown = line
+
+
+def format_followed(done: "Followed") -> str:
+    """Format what was done with events, on a line."""
+    pulls = f"{pluralize(done.pulls, 'pull')} of {pluralize(done.companies, 'company', 'companies')}"
+    parts = [pluralize(done.events, "event"), pulls, pluralize(done.requests, "request")]
+    parts.append(f"{done.events - done.acknowledged:,} left")
+    return ", ".join(parts)
 
 
 async def _print_lines(progress: "Callable[[], Progress]", stream: IO[str]) -> None:
@@ -285,15 +318,15 @@ class JsonLog:
     @contextlib.asynccontextmanager
     async def show_pull(self, progress: "Callable[[], Progress]") -> AsyncIterator[None]:
         """Write the pull's progress every 30 s, and log records as they come, while the body runs."""
-        handler = _Handler(self._write_record, logging.INFO)
-        task = asyncio.create_task(self._write_progress(progress))
-        try:
-            with handler.attached():
+        async with _beside(self._write_progress(progress)):
+            with self.show_records():
                 yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+
+    @contextlib.contextmanager
+    def show_records(self) -> Iterator[None]:
+        """Write log records as they come, while the body runs."""
+        with _Handler(self._write_record, logging.INFO).attached():
+            yield
 
     @contextlib.contextmanager
     def show_conversion(self) -> "Iterator[Callable[[ConversionProgress], None]]":

@@ -80,7 +80,9 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
             out, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     # Either the queue was not read any more, or the pull that it asked for was ended.
-    assert out.startswith(("ended: 0 events, 0 pulls", "ended: 1 event, 1 pull, 0 left")), out
+    assert out.startswith(
+        ("ended: 0 events, 0 pulls", "ended: 1 event, 1 pull of 1 company, 3 requests, 0 left")
+    ), out
     assert errors == ""
 
 

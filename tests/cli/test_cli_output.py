@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import io
 import json
+import logging
 import os
 import re
 import shlex
@@ -16,7 +17,7 @@ import pytest
 from cli_runner import command, command_in_process
 from rich.console import Console
 
-from codat_async.bulk import Counts, Progress
+from codat_async.bulk import Counts, Followed, Progress
 from codat_async.bulk.progress import sum_of
 from codat_async.cli import progress
 from codat_async.cli.app import group
@@ -216,6 +217,29 @@ async def test_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
             await two.wait()
     assert waits == [30.0, 30.0, 30.0]
     assert [line.split(" · ")[1] for line in stream.getvalue().splitlines()] == ["1 of 2 lists"] * 2
+
+
+async def test_lines_of_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line when something was done since the last one; warnings at once, without what a terminal obeys."""
+    done, lines, end = Followed(), list[str](), asyncio.Event()
+    stream = io.StringIO()
+
+    async def no_sleep(seconds: float) -> None:
+        lines.append(stream.getvalue())
+        if len(lines) == 2:
+            done.events, done.acknowledged, done.pulls, done.companies, done.requests = 3, 2, 1, 2, 6
+        if len(lines) == 4:
+            logging.getLogger("codat_async").warning("failed: \x1b[2J")
+            end.set()
+            await asyncio.Future()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("asyncio.sleep", no_sleep)
+        async with progress.show_listening(lambda: done, stream):
+            await end.wait()
+    line = "3 events, 1 pull of 2 companies, 6 requests, 1 left\n"
+    assert lines == ["", "", line, line]
+    assert stream.getvalue() == f"{line}failed: \\u001b[2J\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

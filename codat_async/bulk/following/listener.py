@@ -97,6 +97,12 @@ class Listener:
         self._on_ready = on_ready
         self._shard = Shard.of(self._options.shard)
         self._store: EventStore | None = None
+        self._done = Followed()
+
+    @property
+    def done(self) -> Followed:
+        """What has been done so far; empty before it runs."""
+        return self._done
 
     def backlog(self) -> Backlog:
         """The events that are still to be followed; none if it does not run. Any thread may call it."""
@@ -128,6 +134,7 @@ class Listener:
                 nightly=self._nightly,
                 on_event=on_event,
             )
+            self._done = follower.done
             endpoint = WebhookEndpoint(self._secret, queue.put, on_receipt=partial(_note, on_event))
             async with self._serving(endpoint, follower, store) as url:
                 self._on_ready(url)
