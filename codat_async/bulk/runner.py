@@ -190,7 +190,8 @@ class Pull:
     ) -> tuple[Report, bool]:
         """Resume a run or start one; returns its report, and whether an incremental run is to follow."""
         run, resumed = await asyncio.to_thread(self._choose_run, directory, found, resumable)
-        units = sum(unit_counts(found.subjects, self._kinds).values())
+        connections = sum(len(subject.connections) for subject in found.subjects)
+        units = sum(unit_counts(len(found.subjects), connections, self._kinds).values())
         if not resumed and not self._options.allow_partial:
             await self._check_quota(found, units, run)
         run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed, found)
@@ -294,7 +295,7 @@ class Pull:
         with checkpoint.transaction():
             parts = self._parts
             masks = None if parts is None else {each: checkpoint.keys.types(parts[each]) for each in parts}
-            checkpoint.work.want((subject.id for subject in found.subjects), masks)
+            checkpoint.work.want(((each.id, len(each.connections)) for each in found.subjects), masks)
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             interrupted = self._interrupted(checkpoint, mask) if resumable else None
         if interrupted is not None:
@@ -343,7 +344,7 @@ class Pull:
             tally = Tally(checkpoint.counts(run))
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             queued = checkpoint.work.queue(run, mask) if mask else []
-            for name, units in queued_units(checkpoint, queued, found.subjects, self._kinds).items():
+            for name, units in queued_units(checkpoint, queued, self._kinds).items():
                 tally.plan(name, units)
             if resumed:
                 for again in (checkpoint.take_requeued(), checkpoint.work.adopt(run, mask)):

@@ -6,7 +6,6 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.state import OPEN, Opened, Run, State
@@ -72,29 +71,24 @@ class Feed:
         return found
 
 
-def unit_counts(subjects: Sequence[Subject], kinds: Iterable[PullType]) -> dict[str, int]:
-    """The number of lists of each type; bank accounts are not known yet and count as one a connection."""
-    connections = sum(len(subject.connections) for subject in subjects)
+def unit_counts(companies: int, connections: int, kinds: Iterable[PullType]) -> dict[str, int]:
+    """The number of lists of each type that so many companies have, with their connections together.
+
+    Bank accounts are not known yet and count as one a connection.
+    """
     return {
-        kind.name: connections if kind.scope in (Scope.CONNECTION, Scope.ACCOUNT) else len(subjects)
+        kind.name: connections if kind.scope in (Scope.CONNECTION, Scope.ACCOUNT) else companies
         for kind in kinds
     }
 
 
 def queued_units(
-    checkpoint: Checkpoint,
-    queued: Iterable[tuple[str, int]],
-    subjects: Iterable[Subject],
-    kinds: Sequence[PullType],
+    checkpoint: Checkpoint, queued: Iterable[tuple[int, int, int]], kinds: Sequence[PullType]
 ) -> dict[str, int]:
-    """The number of lists of each type of the companies that were queued, given with their types."""
-    known = {subject.id: subject for subject in subjects}
-    by_types: dict[int, list[Subject]] = {}
-    for company, types in queued:
-        by_types.setdefault(types, []).append(known[company])
+    """The number of lists of each type that were queued, by the result of :meth:`Work.queue`."""
     found: dict[str, int] = {}
-    for types, several in by_types.items():
+    for types, companies, connections in queued:
         chosen = [kind for kind in kinds if types >> checkpoint.keys.type(kind.name) & 1]
-        for name, units in unit_counts(several, chosen).items():
+        for name, units in unit_counts(companies, connections, chosen).items():
             found[name] = found.get(name, 0) + units
     return found

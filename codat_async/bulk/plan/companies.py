@@ -24,7 +24,7 @@ _PAGE_SIZE: Final = 500
 _NO_BOOKS: Final = {SourceType.BANKING, SourceType.BANK_FEED, SourceType.COMMERCE, SourceType.EXPENSE}
 
 
-class Subject(Struct, frozen=True):
+class Subject(Struct, frozen=True, gc=False):
     """A company, and its linked connections to accounting software."""
 
     id: str
@@ -117,33 +117,32 @@ async def find_companies(
     if ids is not None and len(ids) <= _MAX_BY_ID:
         return await _get_each(codat, ids.values(), include_unlinked)
     found = Found([], [], set())
-    subjects: dict[str, Subject] = {}
-    async with aclosing(_pages(codat, query)) as pages:
+    async with aclosing(_pages(codat, query, found.visible)) as pages:
         async for page in pages:
             found.keep(page.raws)
             found.failures += [(each.record_id or "?", classified(each)) for each in page.invalid]
             for company in page.companies:
-                if company.id not in found.visible:
-                    found.visible.add(company.id)
-                    subject = _subject(company, include_unlinked)
-                    if not subject.linked:
-                        found.unlinked.append(subject)
-                    if ids is not None or subject.linked or include_unlinked:
-                        subjects[company.id.lower()] = subject
+                subject = _subject(company, include_unlinked)
+                if not subject.linked:
+                    found.unlinked.append(subject)
+                chosen = subject.linked or include_unlinked if ids is None else company.id.lower() in ids
+                if chosen:
+                    found.subjects.append(subject)
     if ids is None:
-        found.subjects = list(subjects.values())
         found.complete = query is None and not found.failures
     else:
-        for lowered, company_id in ids.items():
-            if lowered in subjects:
-                found.subjects.append(subjects[lowered])
-            else:
-                found.failures.append((company_id, _unknown(company_id)))
+        places = {lowered: place for place, lowered in enumerate(ids)}
+        found.subjects.sort(key=lambda each: places[each.id.lower()])
+        missing = ids.keys() - {each.id.lower() for each in found.subjects}
+        found.failures += [(ids[each], _unknown(ids[each])) for each in ids if each in missing]
     return found
 
 
-async def _pages(codat: Codat, query: str | None) -> AsyncGenerator[_Page, None]:
-    """The pages of the list of companies, two of them requested ahead."""
+async def _pages(codat: Codat, query: str | None, received: set[str]) -> AsyncGenerator[_Page, None]:
+    """The pages of the list of companies, two of them requested ahead.
+
+    Each company is on one page; ``received`` gets the ids.
+    """
     operation = cast(Operation, codat.companies.list)
     filters: dict[str, object] = {} if query is None else {"query": query}
 
@@ -153,14 +152,14 @@ async def _pages(codat: Codat, query: str | None) -> AsyncGenerator[_Page, None]
         # In a thread, since a page of companies takes several milliseconds.
         return await asyncio.to_thread(_read_page, response.body, number)
 
-    received: set[str] = set()
     advance = Advance(operation.label)
     pages = read_pages(fetch, 1, ahead=lambda: 2, last=lambda page: page_count(page.total, _PAGE_SIZE))
     async with aclosing(pages):
         async for page in pages:
-            before = len(received)
-            received.update(company.id for company in page.companies)
-            new, rows = len(received) - before, len(page.raws)
+            fresh = {each.id: each for each in page.companies if each.id not in received}
+            received.update(fresh)
+            page.companies = [*fresh.values()]
+            new, rows = len(fresh), len(page.raws)
             advance.check(page.number, page.following, rows=rows, new=new, total=page.total)
             yield page
 

@@ -79,8 +79,8 @@ class Roster:
         not in it stay as they are. A company of which nothing was pulled is not absent if it is unlinked.
         """
         db, fresh = self._db, list[str]()
-        known = {row[0]: row[1] for row in db.execute("select id, absent from companies")}
-        pulled = {row[0] for row in db.execute(f"select id from companies c where {_PULLED}")}
+        # Few are; all ids would take as much memory as the companies themselves.
+        known = dict(db.execute("select id, absent from companies where absent is not null").fetchall())
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         seen = set[str]()
         for company in linked:
@@ -92,11 +92,13 @@ class Roster:
                 )
         for company, name, link in unlinked:
             seen.add(company)
-            if company not in pulled and known.get(company) == "unlisted":
+            row = db.execute(f"select {_PULLED} from companies c where id = ?", (company,)).fetchone()
+            pulled = row is not None and row[0]
+            if not pulled and known.get(company) == "unlisted":
                 db.execute(
                     "update companies set absent = null, since = null, marked = 0 where id = ?", (company,)
                 )
-            elif company in pulled and known[company] != "unlinked":
+            elif pulled and known.get(company) != "unlinked":
                 fresh.append(company)
                 db.execute(
                     "update companies set absent = 'unlinked', since = ?, name = ?, link = ?, marked = 0"
@@ -104,13 +106,14 @@ class Roster:
                     (moment, name, link, company),
                 )
         if complete:
-            for company, absent in known.items():
-                if company not in seen and absent != "unlisted":
-                    fresh.append(company)
-                    db.execute(
-                        "update companies set absent = 'unlisted', since = ?, link = null where id = ?",
-                        (moment, company),
-                    )
+            listed = db.execute("select id from companies where absent is not 'unlisted'")
+            gone = [company for (company,) in listed if company not in seen]
+            for company in gone:
+                fresh.append(company)
+                db.execute(
+                    "update companies set absent = 'unlisted', since = ?, link = null where id = ?",
+                    (moment, company),
+                )
         found = set(fresh)
         return [each for each in self.absent() if each.company in found] if fresh else []
 

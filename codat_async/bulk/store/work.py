@@ -60,33 +60,37 @@ class Work:
         self._db = db
         self._keys = keys
 
-    def want(self, companies: Iterable[str], types: Mapping[str, int] | None = None) -> None:
-        """Restrict what follows to these companies; not stored.
+    def want(self, companies: Iterable[tuple[str, int]], types: Mapping[str, int] | None = None) -> None:
+        """Restrict what follows to these companies, given with how many connections they have; not stored.
 
         ``types`` are those of each company that :meth:`queue` is restricted to, a bit for each key.
         """
         self._db.execute(
-            "create temp table if not exists wanted (company integer primary key, types integer not null)"
+            "create temp table if not exists wanted"
+            " (company integer primary key, types integer not null, connections integer not null)"
         )
         self._db.execute("delete from wanted")
         self._db.executemany(
-            "insert or ignore into wanted values (?, ?)",
-            ((self._keys.company(each), -1 if types is None else types.get(each, 0)) for each in companies),
+            "insert or ignore into wanted values (?, ?, ?)",
+            (
+                (self._keys.company(each), -1 if types is None else types.get(each, 0), connections)
+                for each, connections in companies
+            ),
         )
 
     # --- what is to be read --------------------------------------------------------------
 
-    def queue(self, run: Run, types: int) -> list[tuple[str, int]]:
+    def queue(self, run: Run, types: int) -> list[tuple[int, int, int]]:
         """Queue types of the wanted companies, each once a run; other runs no longer read them.
 
-        Returns the companies that have types which the run did not have yet, with those.
+        Returns the types which the run did not have yet, with how many companies have them, and how
+        many connections these have together.
         """
         db = self._db
         fresh = db.execute(
-            "select c.id, :types & w.types & ~coalesce(a.types, 0)"
-            " from wanted w join companies c on c.key = w.company"
-            " left join asked a on a.company = w.company and a.run = :run"
-            " where :types & w.types & ~coalesce(a.types, 0) <> 0",
+            "select :types & w.types & ~coalesce(a.types, 0) as fresh, count(*), sum(w.connections)"
+            " from wanted w left join asked a on a.company = w.company and a.run = :run"
+            " where fresh <> 0 group by fresh",
             {"types": types, "run": run.key},
         ).fetchall()
         db.execute(
