@@ -37,9 +37,14 @@ async def test_the_bucket_has_what_a_local_pull_has(
     assert {"books/checkpoint", "books/report.json"} <= buckets["lake"].held.keys()
 
 
+@pytest.mark.parametrize("moments", [pytest.param(6, id="short"), pytest.param(25, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("night", [1, 2])
 async def test_whoever_goes_on_from_any_moment_has_the_same(
-    night: int, buckets: dict[str, MemoryObjects], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: int,
+    moments: int,
+    buckets: dict[str, MemoryObjects],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A state of the bucket after any write is what a machine that is killed and wiped there leaves."""
     hurry(monkeypatch)
@@ -61,7 +66,7 @@ async def test_whoever_goes_on_from_any_moment_has_the_same(
         await pull(codat, tmp_path / "local")
         expected = current(tmp_path / "local")
         assert current(download(URL, tmp_path / "calm")) == expected
-        for number, state in enumerate(states[:: max(1, len(states) // 25)]):
+        for number, state in enumerate(states[:: max(1, len(states) // moments)]):
             buckets["lake"] = bucket = MemoryObjects()
             bucket.held = state
             shutil.rmtree(tmp_path / "spools")
