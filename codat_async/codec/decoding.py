@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from threading import RLock
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
@@ -93,7 +93,11 @@ def dates_of(kind: Any) -> Dates:
 
 
 def _is_untyped(hint: Any) -> bool:
-    return hint is Any or isinstance(hint, TypeVar) or any(map(_is_untyped, get_args(hint)))
+    if hint is Any or isinstance(hint, TypeVar):
+        return True
+    origin = get_origin(hint)
+    is_model = isinstance(origin, type) and issubclass(origin, Struct)
+    return not is_model and any(map(_is_untyped, get_args(hint)))
 
 
 def append_to_matches(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> bytes | Raw:
@@ -142,25 +146,27 @@ class Decoder(Generic[T]):
 
 def restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
     """Undo corrections of dates in a record's untyped content, which may use the same names."""
-    text = bytes(received)
-    if any(name in text for name in dates_of(kind).untyped):
-        _restore(record, decoder(Any).plain(text))
+    text, names = bytes(received), dates_of(kind).untyped
+    if any(name in text for name in names) and re.search(rb"(?:%b)\s*:\s*[\[{]" % b"|".join(names), text):
+        # What has no place in the record need not be UTF-8.
+        _restore(record, text.decode(errors="replace").encode())
 
 
-def _restore(value: Any, received: Any) -> None:
+def _restore(value: Any, received: bytes | Raw) -> None:
     if isinstance(value, Struct):
+        parts = decoder(dict[str, Raw]).plain(received)
         for field in fields(value):
-            part, held = received.get(field.encode_name), getattr(value, field.name)
+            part, held = parts.get(field.encode_name), getattr(value, field.name)
             if part is not None and _is_untyped(field.type) and not _holds_models(held):
-                setattr(value, field.name, part)
+                setattr(value, field.name, decoder(Any).plain(part))
             elif part is not None:
                 _restore(held, part)
     elif isinstance(value, list):
-        for one, other in zip(value, received, strict=True):
-            _restore(one, other)
+        for one, part in zip(value, decoder(list[Raw]).plain(received), strict=True):
+            _restore(one, part)
     elif isinstance(value, dict):
-        for key, one in value.items():
-            _restore(one, received[key])
+        for key, part in decoder(dict[str, Raw]).plain(received).items():
+            _restore(value[key], part)
 
 
 def _holds_models(value: object) -> bool:

@@ -127,7 +127,7 @@ def test_several_records_at_once() -> None:
         assert account.supplemental_data.content == held["content"]
 
 
-def test_types_with_untyped_content() -> None:
+async def test_types_with_untyped_content() -> None:
     """Their dates are cut and the untyped content is not."""
     connection = {"id": "n", "status": "Linked", "created": END, "connectionInfo": {"created": END}}
     read = codec.read(json.dumps(connection).encode(), Connection)
@@ -141,6 +141,19 @@ def test_types_with_untyped_content() -> None:
     assert (pushed.requested_on_utc, pushed.data) == (CUT, {"requestedOnUtc": END})
     found = codec.read(json.dumps({"a": operation, "b": operation}).encode(), dict[str, kind])  # type: ignore[valid-type]
     assert {each.requested_on_utc for each in found.values()} == {CUT}
+    page = await codec.decode_page(json.dumps({"results": [operation]}).encode(), kind)
+    assert [(each.requested_on_utc, each.data) for each in page.results] == [(CUT, {"requestedOnUtc": END})]
+
+
+def test_supplemental_data_beside_what_is_not_utf8() -> None:
+    """A name that is not UTF-8, and has no place in the model, costs no date and no other content."""
+    held = b'"supplementalData":{"content":{"a":{"modifiedDate":"%b"}}}' % END.encode()
+    for date in (END, "2023-02-28"):
+        text = b'{"modifiedDate":"%b","n\xf6":1,"x":1e99999999999999999999,%b}' % (date.encode(), held)
+        account = codec.read(text, Account, unknown_fields=False)
+        assert account.modified_date == (CUT if date == END else datetime(2023, 2, 28))
+        assert account.supplemental_data is not None
+        assert account.supplemental_data.content == {"a": {"modifiedDate": END}}
 
 
 # --- sent back as received -------------------------------------------------------------------------
