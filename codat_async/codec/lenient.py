@@ -27,6 +27,7 @@ def read_leniently(
     """
     found = decode_leniently(data, kind, decode)
     if found is not None:
+        restore_untyped(*found, kind)
         return found
     source = replace_lone_surrogates(well_formed(data))
     return _coerce(data, source, decode, operation), source
@@ -35,16 +36,14 @@ def read_leniently(
 def decode_leniently(data: bytes, kind: Any, decode: Callable[[bytes], T]) -> tuple[T, bytes] | None:
     """Decode a record or a page of ``kind`` with what is malformed in its text corrected.
 
-    Returns it and its source, which is the text before dates were expanded; ``None`` if that
-    is not enough for ``decode``.
+    Returns it and its source, which is the text before dates were expanded, in untyped content
+    too; ``None`` if that is not enough for ``decode``.
     """
     source = replace_lone_surrogates(well_formed(data))
     for text, before in ((source, data), (expand_bare_dates(source, kind), source)):
         if text is not before:
             with suppress(*DECODE_ERRORS):
-                read = decode(text)
-                restore_untyped(read, source, kind)
-                return read, source
+                return decode(text), source
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from codat_async.codec.decoding import decoder, page_decoder
+from codat_async.codec.decoding import decoder, page_decoder, restore_untyped
 from codat_async.codec.lenient import decode_leniently, explain, replace_lone_surrogates
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
@@ -181,6 +181,7 @@ class SlicedPage(Generic[T]):
         text = b'{"results":[%b]}' % b",".join(raws)
         found = decode_leniently(text, self._kind, page_decoder(self._kind).decode)
         if found is not None:
+            restore_untyped(*found, self._kind)
             return found[0].results
         records: list[T] = []
         on_invalid = self._on_invalid
