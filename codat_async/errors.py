@@ -67,7 +67,7 @@ from codat_middleware.errors import ResponseTooLarge as ResponseTooLarge
 from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
 from codat_middleware.headers import retry_after
-from codat_middleware.messages import Request, Response
+from codat_middleware.messages import SAFE_METHODS, Request, Response
 from codat_middleware.text import DECODE_ERRORS as DECODE_ERRORS
 from codat_middleware.text import PART, PATH, one_line, well_formed
 
@@ -87,6 +87,7 @@ class StatusError(CodatError):
         self.method: str = request.method
         self.path: str = request.path
         self.operation: str = request.operation
+        self.company_id: str | None = request.company_id
         self.headers: Mapping[str, str] = {
             name: _QUERY.sub("", value) if name.lower() in _LINKS else value
             for name, value in response.headers.items()
@@ -113,8 +114,7 @@ class StatusError(CodatError):
 
         What to do then is described in ``codat_async.operations.writes``.
         """
-        write = self.method not in ("GET", "HEAD", "OPTIONS")
-        return write and (self.status >= 500 or self.unconfirmed is not None)
+        return self.method not in SAFE_METHODS and (self.status >= 500 or self.unconfirmed is not None)
 
     def __str__(self) -> str:
         error = one_line(self.error or "") or responses.get(self.status, "unexpected status")
@@ -170,10 +170,7 @@ class UnprocessableEntity(StatusError):
 class TooManyRequests(StatusError, RateLimited):
     """429: too many requests, after the last retry; ``retry_after`` is how long to wait."""
 
-    def __init__(self, request: Request, response: Response, message: ErrorMessage) -> None:
-        super().__init__(request, response, message)
-        self.scope: RateLimitScope = "call"
-        self.company_id = request.company_id
+    scope: RateLimitScope = "call"
 
 
 class ServerError(StatusError):

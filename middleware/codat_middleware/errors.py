@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from codat_middleware.messages import SAFE_METHODS
 from codat_middleware.text import PATH, one_line
 
 
@@ -41,7 +42,7 @@ class TransportError(CodatError):
     @property
     def outcome_unknown(self) -> bool:
         """Whether a write may have happened although no response confirms it."""
-        return self.sent and self.method not in ("GET", "HEAD", "OPTIONS")
+        return self.sent and self.method not in SAFE_METHODS
 
     def __str__(self) -> str:
         note = "; the outcome of this write is unknown" if self.outcome_unknown else ""

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from codat_middleware.text import PATH, one_line
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_IDEMPOTENT_METHODS: Final = _SAFE_METHODS | {"PUT", "DELETE"}
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDEMPOTENT_METHODS: Final = SAFE_METHODS | {"PUT", "DELETE"}
 
 
 def check_range(settings: Struct, *names: str, least: int | None = None, no_limit: bool = False) -> None:
@@ -130,12 +130,12 @@ class Request(Struct, frozen=True, kw_only=True):
         Each such request starts an operation of its own, whatever its method. Source: "Push
         data" in Codat's documentation; all their paths, and no others, have ``/push/`` in them.
         """
-        return self.method not in _SAFE_METHODS and "/push/" in self.path
+        return self.method not in SAFE_METHODS and "/push/" in self.path
 
     @property
     def safe(self) -> bool:
         """Whether the method only reads (RFC 9110, section 9.2.1)."""
-        return self.method in _SAFE_METHODS
+        return self.method in SAFE_METHODS
 
     @property
     def replayable(self) -> bool:
