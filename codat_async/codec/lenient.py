@@ -92,8 +92,6 @@ def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
 # --- value by value ----------------------------------------------------------------------
 
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
-_EVERY: Final = "..."
-"""In a decoder's path, any key of a map."""
 _MAX_COERCED: Final = 100
 _DIGITS: Final = 18
 _tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
@@ -134,14 +132,13 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
 
 
 def _coerce_at(tree: Any, steps: Sequence[tuple[str, str]], reason: str) -> bool:
-    """Coerce the values at a path of names and indices; return whether any was."""
+    """Coerce the values at a path of names, indices and ``...`` for any key; return whether any was."""
     if not steps:
         return False
     (name, index), *below = steps
     done = False
-    for key in (
-        [*tree] if index == _EVERY and isinstance(tree, dict) else [int(index) if index.isdigit() else name]
-    ):
+    every = index == "..." and isinstance(tree, dict)
+    for key in [*tree] if every else [int(index) if index.isdigit() else name]:
         try:
             value = tree[key]
         except (KeyError, IndexError, TypeError):

@@ -204,9 +204,8 @@ def mirror_maker(
 
 
 def _contains_models(hint: Any) -> bool:
-    if isinstance(hint, type) and issubclass(hint, Struct):
-        return True
-    return isinstance(hint, TypeVar) or any(_contains_models(part) for part in get_args(hint))
+    is_model = isinstance(hint, TypeVar) or (isinstance(hint, type) and issubclass(hint, Struct))
+    return is_model or any(map(_contains_models, get_args(hint)))
 
 
 def _undecidable(model: type[Struct]) -> Any:
