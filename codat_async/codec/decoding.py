@@ -157,9 +157,11 @@ def _restore(value: Any, received: bytes | Raw) -> None:
         parts = decoder(dict[str, Raw]).plain(received)
         for field in fields(value):
             part, held = parts.get(field.encode_name), getattr(value, field.name)
-            if part is not None and _is_untyped(field.type) and not _holds_models(held):
+            if part is None or bytes(part) == b"null":
+                continue
+            if _is_untyped(field.type) and not _holds_models(held):
                 setattr(value, field.name, decoder(Any).plain(part))
-            elif part is not None:
+            else:
                 _restore(held, part)
     elif isinstance(value, list):
         for one, part in zip(value, decoder(list[Raw]).plain(received), strict=True):

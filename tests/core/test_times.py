@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_async import codec, models
-from codat_async.models import Account, Bill, CompanyInfo, Connection, Contact, Customer, PushOperation
+from codat_async.models import (
+    Account,
+    Bill,
+    Company,
+    CompanyInfo,
+    Connection,
+    Contact,
+    Customer,
+    PushOperation,
+)
 
 END = "2023-02-28T23:59:59.9999999"
 CUT = datetime(2023, 2, 28, 23, 59, 59, 999999)
@@ -143,6 +152,18 @@ async def test_types_with_untyped_content() -> None:
     assert {each.requested_on_utc for each in found.values()} == {CUT}
     page = await codec.decode_page(json.dumps({"results": [operation]}).encode(), kind)
     assert [(each.requested_on_utc, each.data) for each in page.results] == [(CUT, {"requestedOnUtc": END})]
+
+
+def test_untyped_content_beside_a_list_that_is_null() -> None:
+    """Null is read as an empty list."""
+    connection = {"id": "n", "status": "Linked", "connectionInfo": {"created": END}}
+    companies = [
+        {"id": "a", "name": "A", "created": END, "dataConnections": [connection]},
+        {"id": "b", "name": "B", "dataConnections": None},
+    ]
+    first, second = codec.read(json.dumps(companies).encode(), list[Company])
+    assert (first.created, first.data_connections[0].connection_info) == (CUT, {"created": END})
+    assert second.data_connections == []
 
 
 def test_supplemental_data_beside_what_is_not_utf8() -> None:
