@@ -6,6 +6,7 @@ It needs pyte, and a system with pseudo-terminals.
 import fcntl
 import os
 import pty
+import re
 import select
 import shutil
 import struct
@@ -20,8 +21,11 @@ import pyte
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pull.svg"
 COLUMNS, ROWS = 100, 30
-SHOWN_AFTER = 1.0
+SHOWN_AFTER = 3.0
 """Seconds of the display after which the frame is kept."""
+COLOURS = {"green": "#6cc48a", "red": "#e06c75", "yellow": "#e5c07b", "cyan": "#56b6c2", "magenta": "#c678dd"}
+Line = list[tuple[str, str]]
+"""The pieces of a line, each with its colour; an empty one is that of the text."""
 TYPES = "accounts,bills,customers,invoices,payments,suppliers"
 COMMAND = ("codat-async", "pull", "--into", "books", "--types", TYPES)
 SANDBOX = ("--sandbox", "--sandbox-companies", "60")
@@ -30,11 +34,11 @@ SANDBOX = ("--sandbox", "--sandbox-companies", "60")
 def main() -> None:
     """Run the pull, keep a frame of its display and its end, and draw both."""
     live, end = record()
-    draw([f"$ {' '.join(COMMAND)}", *live, "…", *end])
+    draw([[(f"$ {' '.join(COMMAND)}", "")], *live, [("…", "")], *end])
     print(PICTURE)
 
 
-def record() -> tuple[list[str], list[str]]:
+def record() -> tuple[list[Line], list[Line]]:
     """The lines of the display while it reads, and the last ones when it has ended."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
@@ -42,9 +46,12 @@ def record() -> tuple[list[str], list[str]]:
     child, terminal = pty.fork()
     if not child:
         os.chdir(folder)
-        os.execv(sys.executable, [sys.executable, "-m", "codat_async.cli", *COMMAND[1:], *SANDBOX])
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        environment.pop("NO_COLOR", None)
+        command = [sys.executable, "-m", "codat_async.cli", *COMMAND[1:], *SANDBOX]
+        os.execve(sys.executable, command, environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    live: list[str] = []
+    live: list[Line] = []
     shown: float | None = None
     try:
         while True:
@@ -53,33 +60,42 @@ def record() -> tuple[list[str], list[str]]:
                     stream.feed(os.read(terminal, 1 << 16))
                 except OSError:
                     break
-            lines = text_of(screen)
-            if shown is None and any("%" in line for line in lines):
+            if shown is None and any("%" in line for line in screen.display):
                 shown = time.monotonic()
             if shown is not None and not live and time.monotonic() - shown > SHOWN_AFTER:
-                live = lines
+                live = lines_of(screen)
     finally:
         os.waitpid(child, 0)
         os.close(terminal)
         shutil.rmtree(folder)
-    end = text_of(screen)
-    first = max(number for number, line in enumerate(end) if line.startswith("all done"))
-    return live, end[first:]
+    first = max(number for number, line in enumerate(screen.display) if line.startswith("all done"))
+    return live, lines_of(screen)[first:]
 
 
-def text_of(screen: pyte.Screen) -> list[str]:
+def lines_of(screen: pyte.Screen) -> list[Line]:
     """The lines of a screen without the empty ones at its end."""
-    lines = [line.rstrip() for line in screen.display]
-    while lines and not lines[-1]:
-        lines.pop()
+    texts = [line.rstrip() for line in screen.display]
+    while texts and not texts[-1]:
+        texts.pop()
+    lines: list[Line] = []
+    for number, text in enumerate(texts):
+        line: Line = []
+        for column, sign in enumerate(text):
+            name = screen.buffer[number][column].fg
+            colour = f"#{name}" if re.fullmatch("[0-9a-f]{6}", name) else COLOURS.get(name, "")
+            if line and line[-1][1] == colour:
+                line[-1] = (line[-1][0] + sign, colour)
+            else:
+                line.append((sign, colour))
+        lines.append(line)
     return lines
 
 
-def draw(lines: list[str]) -> None:
+def draw(lines: list[Line]) -> None:
     """Write lines as an SVG file."""
     height, width = 18 * len(lines) + 28, 8.5 * COLUMNS + 28
     rows = "\n".join(
-        f'<text x="14" y="{18 * number + 30}" xml:space="preserve">{escape(line)}</text>'
+        f'<text x="14" y="{18 * number + 30}" xml:space="preserve">{"".join(map(_span, line))}</text>'
         for number, line in enumerate(lines)
     )
     PICTURE.write_text(
@@ -89,6 +105,11 @@ def draw(lines: list[str]) -> None:
         f"{rows}\n</g></svg>\n",
         encoding="utf-8",
     )
+
+
+def _span(piece: tuple[str, str]) -> str:
+    text, colour = escape(piece[0]), piece[1]
+    return f'<tspan fill="{colour}">{text}</tspan>' if colour else text
 
 
 if __name__ == "__main__":
