@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from codat_async.models.base import ABSENT, FromDate, Model
+from codat_async.models.base import ABSENT, FromDate, Model, RecordId
 
 
 class Attachment(Model, kw_only=True):
     """A file attached to a record, without its content. Read-only."""
 
-    id: str | None = None
+    id: RecordId = ABSENT
     name: str | None = None
     content_type: str | None = None
     file_size: int | None = None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import field
 
 from codat_async.models.accounts import AccountStatus
-from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum
+from codat_async.models.base import ABSENT, FromDate, FromText, Model, OpenEnum, RecordId
 from codat_async.models.common import Record, SupplementalData
 
 
@@ -69,7 +69,7 @@ class BankTransaction(Model, kw_only=True):
     Amounts are in the account's currency.
     """
 
-    id: str | None = None
+    id: RecordId = ABSENT
     account_id: str | None = None
     """The bank account."""
     amount: Decimal | None = None

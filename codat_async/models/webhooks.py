@@ -1,12 +1,12 @@
 """The consumers of webhooks: where Codat sends events, and which."""
 
-from codat_async.models.base import Model
+from codat_async.models.base import ABSENT, Model, RecordId
 
 
 class WebhookConsumer(Model, kw_only=True):
     """An endpoint of yours that Codat sends events to; ``codat_async.webhooks`` reads what arrives there."""
 
-    id: str | None = None
+    id: RecordId = ABSENT
     """Read-only."""
     url: str | None = None
     disabled: bool | None = None

@@ -47,6 +47,8 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     company = await codat.companies.list(timeout=1, deadline=2.0).one()
     assert_type(company.data_connections[0].id, str)
     assert_type(codat.with_options(deadline=2.0), Codat)
+    (attachment,) = await codat.bills.list_attachments("c", "n", "b")
+    assert_type(attachment.id, str)
 
     assert_type(await codat.invoices.create("c", "n", invoice, timeout_in_minutes=5), PushOperation[Invoice])
     assert_type(
