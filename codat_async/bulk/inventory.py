@@ -152,7 +152,7 @@ def _compare(inventory: Inventory, view: View, *, verify: bool) -> None:
         damages = view.damages(part, verify=verify)
         inventory.damaged += damages.values()
         if verify and damages:
-            lose_objects(view.remote_of(part), {*damages})
+            lose_objects(view, part, {*damages})
     if inventory.damaged and inventory.outcome == Outcome.DONE:
         inventory.outcome = Outcome.PARTIAL
 

@@ -243,6 +243,15 @@ def merge_reports(reports: Sequence[Report]) -> Report:
         damaged=[each for report in reports for each in report.damaged],
         absent=absent[:_MAX_ABSENT],
         absent_companies=sum(report.absent_companies for report in reports),
+        store=_sum_of_use([report.store for report in reports if report.store is not None]),
+    )
+
+
+def _sum_of_use(parts: Sequence[StoreUse]) -> StoreUse | None:
+    if not parts:
+        return None
+    return StoreUse(
+        **{name: sum(getattr(each, name) for each in parts) for name in StoreUse.__struct_fields__}
     )
 
 

@@ -253,6 +253,7 @@ def open_directory(into: Place, shard: Shard | None, *, start_over: bool) -> Ite
     if isinstance(into, RemoteDirectory):
         remote = into if shard is None else into.below(shard.name)
         with open_remote(remote, start_over=start_over) as directory:
+            check_shards(into, shard)
             yield directory
         return
     made = not into.exists()

@@ -1,12 +1,13 @@
 """What reads and changes a directory in object storage: status, plan, report, convert, forget."""
 
+import json
 import shutil
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from bulk_server import client, content
+from bulk_server import Server, client, content, customer, raw_lines
 from memory_objects import MemoryObjects
 from remote_tools import current, download
 from test_remote_pull import URL, pull
@@ -14,6 +15,8 @@ from test_remote_pull import URL, pull
 from codat_async import Codat, bulk
 from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.sealing import Sealer
+from codat_async.bulk.store.versions import current_lines
 from codat_async.errors import ConfigurationError
 from codat_async.report import write_page
 from codat_async.sandbox import Sandbox
@@ -230,4 +233,56 @@ async def test_an_uploaded_file_leaves_the_spool_when_it_is_full(
     await pull(codat, RemoteDirectory(URL, spool=spool, spool_bytes=0))
     assert not [*spool.glob("raw/*/*")]
     await pull(codat, RemoteDirectory(URL, spool=spool, spool_bytes=0), full=True)
+    assert bulk.status(URL).damaged == []
+
+
+async def test_a_company_that_is_no_longer_listed_keeps_its_name_on_a_wiped_machine(
+    server: Server, caller: Codat, buckets: dict[str, MemoryObjects], tmp_path: Path
+) -> None:
+    """Its last record is in a file that only the bucket has."""
+    other = "99999999-1111-4111-8111-111111111111"
+    server.companies.append(other)
+    server.put("customers", [customer(1)])
+    options = bulk.PullOptions(types=["customers"], source="x")
+    await bulk.pull(caller, URL, options=options)
+    shutil.rmtree(tmp_path / "spools")
+    server.companies.remove(other)
+    await bulk.pull(caller, URL, options=options)
+    lines = current_lines([raw_lines(download(URL, tmp_path / "read"), "companies")])
+    (line,) = [each for each in lines if each.company_id == other]
+    assert json.loads(bytes(line.record))["name"]
+
+
+async def test_a_spool_with_other_files_of_the_same_names_is_not_read(
+    codat: Codat, buckets: dict[str, MemoryObjects], tmp_path: Path
+) -> None:
+    """It may be that of a machine that another one has taken over from."""
+    remote = RemoteDirectory(URL, spool=tmp_path / "spool")
+    await pull(codat, remote)
+    for path in (tmp_path / "spool").glob("raw/*/*"):
+        path.write_bytes(path.read_bytes() + b"x")
+    shutil.copytree(tmp_path / "spool", tmp_path / "stale")
+    await pull(codat, RemoteDirectory(URL, spool=tmp_path / "other"))
+    bulk.convert(RemoteDirectory(URL, spool=tmp_path / "stale"))
+    assert bulk.status(URL, verify=True).damaged == []
+
+
+async def test_a_damage_that_a_running_writer_has_removed_is_none(
+    codat: Codat, buckets: dict[str, MemoryObjects], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was merged after the checkpoint was read is not missing."""
+    await pull(codat, URL)
+    bucket, before = buckets["lake"], dict(buckets["lake"].held)
+    monkeypatch.setitem(Sealer.merge.__kwdefaults__, "most", 1)
+    await pull(codat, URL, full=True)
+    after = bucket.held
+    gone = {key for key in before if "/raw/" in key} - {*after}
+    assert gone
+    bucket.held = before
+
+    def swap(name: str, key: str) -> None:
+        if name == "list":
+            bucket.held = after
+
+    bucket.before = swap
     assert bulk.status(URL).damaged == []

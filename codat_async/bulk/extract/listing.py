@@ -12,6 +12,7 @@ from codat_async.bulk.plan.companies import Found, ListedCompany
 from codat_async.bulk.store.compression import DamagedFile
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.journal import Block
+from codat_async.bulk.store.layout import NotFetched
 from codat_async.bulk.store.lines import Line, empty_line, head_of, lines_of, read_line
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.versions import current_lines
@@ -96,6 +97,8 @@ def _last_lines(directory: Directory, companies: Iterable[str]) -> dict[str, Lin
     batches: list[list[bytes]] = []
     for file in sealed_files(directory.path, ["companies"]):
         # What a damaged file held is not known any more.
-        with contextlib.suppress(DamagedFile):
+        with contextlib.suppress(DamagedFile, NotFetched):
+            if file.object and not file.path.exists() and directory.mirror is not None:
+                directory.mirror.fetch(file.object, file.path)
             batches += [chosen(lines) for lines in read_sealed(file)]
     return {line.company_id: line for line in current_lines(batches)}

@@ -215,7 +215,7 @@ def _finish(part: "Conversion", wanted: _Wanted, view: View | None) -> CodatErro
             complete = faults.error() is None
             part.bucket.upload(wanted.types, part.known, line_items=wanted.line_items, complete=complete)
         if faults.found and view is not None:
-            lose_objects(view.remote_of(root), {*faults.found})
+            lose_objects(view, root, {*faults.found})
         elif faults.found:
             lose_files(root, faults.found)
     except (DirectoryError, SinkError) as error:

@@ -43,7 +43,7 @@ from codat_async.bulk.store.sealing import Commit
 from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import StoreUse
 
-__all__ = ["FOLDERS", "Fenced", "Mirror"]
+__all__ = ["FOLDERS", "Fenced", "Mirror", "fetch", "version_in"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -344,11 +344,8 @@ class Mirror:
             _log.warning("%s; what is not uploaded stays in %s", error, self._spool)
 
     def _read_state(self) -> _State:
-        try:
-            state = msgspec.json.decode((self._spool / REMOTE_STATE).read_bytes(), type=_State)
-        except (OSError, ValueError):
-            return _State(self._url)
-        return state if state.url == self._url else _State(self._url)
+        state = _state_in(self._spool)
+        return state if state is not None and state.url == self._url else _State(self._url)
 
     def _write_state(self) -> None:
         write_private(self._spool / REMOTE_STATE, msgspec.json.encode(self._state))
@@ -365,3 +362,16 @@ def fetch(objects: ReliableObjects, key: str, path: Path) -> None:
         raise NotFetched(f"{key}: {error}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def version_in(spool: Path) -> Version | None:
+    """The version of the checkpoint that a spool was last of; None if that is not known."""
+    state = _state_in(spool)
+    return None if state is None else state.version
+
+
+def _state_in(spool: Path) -> _State | None:
+    try:
+        return msgspec.json.decode((spool / REMOTE_STATE).read_bytes(), type=_State)
+    except (OSError, ValueError):
+        return None

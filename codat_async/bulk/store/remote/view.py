@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.damage import lose_file
 from codat_async.bulk.store.directory import DirectoryError, open_checkpoint
 from codat_async.bulk.store.disk import make_folder, write_private
 from codat_async.bulk.store.layout import CHECKPOINT, REPORT, Layout, NotFetched
 from codat_async.bulk.store.reading import check_content
-from codat_async.bulk.store.remote.mirror import FOLDERS, fetch
-from codat_async.bulk.store.remote.objects import Missing, ReliableObjects
+from codat_async.bulk.store.remote.mirror import FOLDERS, fetch, version_in
+from codat_async.bulk.store.remote.objects import Missing, ReliableObjects, Version
 from codat_async.bulk.store.remote.opening import open_objects, open_remote
 from codat_async.bulk.store.remote.place import Place, RemoteDirectory, spool_of
 from codat_async.bulk.store.remote.published import KEY, unpack
@@ -24,6 +25,7 @@ from codat_async.errors import CodatError
 __all__ = ["View", "lose_objects", "open_view"]
 
 _AT_ONCE: Final = 8
+_ATTEMPTS: Final = 3
 
 
 class View:
@@ -34,6 +36,7 @@ class View:
         self.root = root
         self._parts: dict[Path, RemoteDirectory] = {}
         self._objects: dict[Path, ReliableObjects] = {}
+        self._versions: dict[Path, Version] = {}
 
     def load(self) -> None:
         """Read the checkpoints; raises DirectoryError if there is none."""
@@ -51,7 +54,7 @@ class View:
     def _load(self, part: Path) -> bool:
         objects = self._objects[part] = open_objects(self._parts[part])
         try:
-            content, _ = objects.get(KEY)
+            content, self._versions[part] = objects.get(KEY)
         except Missing:
             return False
         make_folder(part)
@@ -84,7 +87,7 @@ class View:
         """Have a file of a part: from the spool if it is there, or from the bucket; raises NotFetched."""
         if path.exists():
             return
-        if path.is_relative_to(part):
+        if path.is_relative_to(part) and self._is_spooled(part):
             make_folder(path.parent)
             with contextlib.suppress(OSError):
                 # Another name of the same file, which stays if the spool removes its own.
@@ -92,8 +95,21 @@ class View:
                 return
         fetch(self._objects[part], key, path)
 
+    def _is_spooled(self, part: Path) -> bool:
+        """Whether the spool here is of the same state; otherwise it may have other files of these names."""
+        return version_in(spool_of(self._parts[part])) == self._versions.get(part)
+
     def damages(self, part: Path, *, verify: bool) -> dict[int, str]:
         """What is wrong with the objects that the checkpoint names, a line by the number of each file."""
+        for _ in range(_ATTEMPTS):
+            found = self._damages(part, verify=verify)
+            if not found or self._objects[part].version(KEY) == self._versions[part]:
+                return found
+            # What is missing was merged meanwhile, perhaps.
+            self._load(part)
+        return {}
+
+    def _damages(self, part: Path, *, verify: bool) -> dict[int, str]:
         objects, layout, found = self._objects[part], Layout.local(part), dict[int, str]()
         with contextlib.closing(open_checkpoint(part)) as checkpoint:
             rows = checkpoint.files.all("object <> ''")
@@ -138,14 +154,19 @@ def open_view(place: Place) -> Iterator[tuple[Path, View | None]]:
             raise
 
 
-def lose_objects(remote: RemoteDirectory, numbers: set[int]) -> None:
-    """Have the lists of damaged files read whole by the next pull; needs to become the writer."""
-    with open_remote(remote) as directory:
+def lose_objects(view: View, part: Path, numbers: set[int]) -> None:
+    """Have the lists of damaged files read whole by the next pull.
+
+    That needs to become the writer. So if a run has not ended nothing is changed, since a pull may go on.
+    """
+    with contextlib.closing(open_checkpoint(part)) as checkpoint:
+        run = checkpoint.current_run()
+    if run is None or run.ended is None:
+        return
+    with open_remote(view.remote_of(part)) as directory:
         assert directory.mirror is not None
 
         def lose(checkpoint: Checkpoint) -> None:
-            from codat_async.bulk.store.damage import lose_file
-
             for row in checkpoint.files.all():
                 if row.id in numbers:
                     lose_file(checkpoint, row)
