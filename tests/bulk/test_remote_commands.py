@@ -147,6 +147,9 @@ async def test_parquet_goes_to_the_bucket_and_duckdb_to_a_local_file(
         assert not [key for name, key in bucket.calls if "/raw/" in key and name != "list"]
         await pull(codat, tmp_path / "local")
         bulk.convert(tmp_path / "local", duckdb=tmp_path / "local.duckdb", current=True)
+        assert sum(table.num_rows for table in bulk.current(URL, "invoices")) == rows(books)
+        with pytest.raises(bulk.SinkError, match="s3://lake/books has no Parquet files of items"):
+            next(bulk.current(URL, "items"))
     assert rows(books) == rows(tmp_path / "local.duckdb") > 0
     target = tmp_path / "invoices.parquet"
     target.write_bytes(bucket.held["books/current/invoices.parquet"][0])

@@ -62,10 +62,10 @@ class Bucket:
         return key in self._held and self._schemas.get(f"{kind.name}/{table.name}") == _digest(table.schema)
 
     def fetch_parquet(self, kind: PullType, files: Iterable[SealedFile]) -> None:
-        """Have the Parquet files of a type in the copy, to make its current records of."""
+        """Have the Parquet files of a type in the copy, as far as there are some, for its current records."""
         for file in files:
             path = parquet_file(self._part, file)
-            if not path.exists():
+            if not path.exists() and self._key(path) in self._held:
                 try:
                     self._view.fetch(self._part, self._key(path), path)
                 except NotFetched as error:

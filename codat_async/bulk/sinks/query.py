@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from codat_async.bulk.plan.data_types import resolve_types
+from codat_async.bulk.plan.data_types import PullType, resolve_types
 from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import sealed
+from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.remote.view import open_view
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +51,11 @@ def columns(data_type: str) -> list[Column]:
 
 
 def current(
-    directory: Path | str, data_type: str, *, deleted: bool = False, as_of: str | None = None
+    directory: Path | str | RemoteDirectory,
+    data_type: str,
+    *,
+    deleted: bool = False,
+    as_of: str | None = None,
 ) -> "Iterator[pa.Table]":
     """The current records of a type from ``DIRECTORY/parquet``, as a table for each file with some.
 
@@ -58,17 +64,36 @@ def current(
     last read whole, and was not in it then, is not current. Records that were deleted in the source
     are left out unless ``deleted``. With ``as_of``, the id of a run or a time, they are those that were
     current then, as :func:`codat_async.bulk.convert` takes it. The columns that this takes are held in
-    memory for the whole type, the other columns for a file at a time.
+    memory for the whole type, the other columns for a file at a time. In object storage the Parquet files
+    of the type are fetched first, when the first table is asked for.
 
     Raises :class:`~codat_async.bulk.plan.data_types.UnknownDataType`, SinkError if there are no
     Parquet files of the type, and :class:`~codat_async.errors.ConfigurationError` if pyarrow is not
     installed.
     """
     check_sinks(parquet=True, duckdb=False)
+    (kind,) = resolve_types([data_type])
+    place = place_of(directory)
+    if isinstance(place, RemoteDirectory):
+        return _current_in_bucket(place, kind, deleted, as_of)
+    return _current(place, kind, deleted, as_of)
+
+
+def _current_in_bucket(
+    place: RemoteDirectory, kind: PullType, deleted: bool, as_of: str | None
+) -> "Iterator[pa.Table]":
+    from codat_async.bulk.sinks.bucket import Bucket
+
+    with open_view(place) as (root, view):
+        assert view is not None
+        for part in view.parts():
+            Bucket(view, part).fetch_parquet(kind, sealed.sealed_files(part, [kind.name]))
+        yield from _current(root, kind, deleted, as_of)
+
+
+def _current(root: Path, kind: PullType, deleted: bool, as_of: str | None) -> "Iterator[pa.Table]":
     from codat_async.bulk.sinks.current import current_tables, has_parquet
 
-    (kind,) = resolve_types([data_type])
-    root = Path(directory)
     # The companies of shards differ, so none has another version of a record.
     parts = [path for path in pull_directories(root) if has_parquet(path, kind)] or [root]
     moments = [None if as_of is None else sealed.as_of(path, as_of) for path in parts]

@@ -19,7 +19,7 @@ from codat_async.errors import ConfigurationError
 
 __all__ = ["connect"]
 
-_CLIENT: Final = {"timeout": "60s", "connect_timeout": "5s"}
+_CLIENT: Final = {"timeout": "30s", "connect_timeout": "5s"}
 _RETRY: Final = {"max_retries": 0}
 """Attempts are repeated above, so that they are counted."""
 _PART: Final = 8 * 1024 * 1024

@@ -223,7 +223,7 @@ class Mirror:
         key = f"{folder}/{stem}-{self._writer}.{suffix}"
         try:
             self._objects.upload(key, path)
-        except FileNotFoundError:
+        except (FileNotFoundError, Missing):
             # It was merged meanwhile, or damaged: the next start finds out.
             return ""
         return key
