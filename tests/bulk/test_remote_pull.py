@@ -19,7 +19,7 @@ from codat_async.bulk.store.remote.place import RemoteDirectory
 from codat_async.sandbox import Sandbox
 
 URL = "s3://lake/books"
-TYPES = ["invoices", "bills", "accounts", "customers", "balance_sheet", "account_transactions"]
+TYPES = ["invoices", "bills", "customers", "balance_sheet", "bank_account_transactions"]
 
 
 async def pull(codat: Codat, into: Path | str | RemoteDirectory, **options: object) -> bulk.Report:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _TICK: Final = 1.0
 _PAUSE: Final = 30.0
 """Least seconds between two flushes, unless the journal was sealed: large lists end one after the other."""
-_SHARE: Final = 10
+_SHARE: Final = 60
 """So many times as long as the last flush took is the pause before the next: a checkpoint can be large."""
 _PATIENCE: Final = 120.0
 """Seconds for which the last flush is repeated."""
