@@ -70,12 +70,14 @@ class Mirror(Elsewhere, Protocol):
     """Seconds between two seals of the journal."""
     fenced: bool
     """Whether another process has become the writer."""
-    on_fault: Callable[[str], object]
-    """Called with the reason of each attempt that failed, from any thread."""
 
     @property
     def use(self) -> StoreUse:
         """The calls so far."""
+        ...
+
+    def on_fault(self, call: Callable[[str], object]) -> None:
+        """Call this with the reason of each attempt that fails, from any thread."""
         ...
 
     def prepare(self, set_aside: Callable[[str], object]) -> None:

@@ -56,7 +56,7 @@ class Keeper:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(lambda: self._on_event("store_fault", reason=reason))
 
-        self._directory.mirror.on_fault = fault
+        self._directory.mirror.on_fault(fault)
         task = asyncio.create_task(self._work(writer))
         try:
             yield

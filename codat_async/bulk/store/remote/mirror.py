@@ -43,7 +43,7 @@ from codat_async.bulk.store.sealing import Commit
 from codat_async.bulk.store.segments import file_path
 from codat_async.bulk.store.state import StoreUse
 
-__all__ = ["FOLDERS", "Fenced", "Mirror", "fetch", "version_in"]
+__all__ = ["FOLDERS", "BucketMirror", "Fenced", "fetch", "version_in"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class _State(Struct):
     """Of the snapshots that may be there: the last one, and one whose writing was not confirmed."""
 
 
-class Mirror:
+class BucketMirror:
     """A directory in object storage, as the process that writes to it sees it."""
 
     def __init__(
@@ -97,13 +97,8 @@ class Mirror:
         """The calls so far."""
         return self._objects.use
 
-    @property
-    def on_fault(self) -> Callable[[str], object]:
-        """Called with the reason of each attempt that failed, from any thread."""
-        return self._objects.on_fault
-
-    @on_fault.setter
     def on_fault(self, call: Callable[[str], object]) -> None:
+        """Call this with the reason of each attempt that fails, from any thread."""
         self._objects.on_fault = call
 
     # --- the beginning -------------------------------------------------------------------

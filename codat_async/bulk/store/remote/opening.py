@@ -3,7 +3,7 @@
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.remote import connect
-from codat_async.bulk.store.remote.mirror import Mirror
+from codat_async.bulk.store.remote.mirror import BucketMirror
 from codat_async.bulk.store.remote.objects import ReliableObjects
 from codat_async.bulk.store.remote.place import RemoteDirectory, spool_of
 
@@ -22,7 +22,7 @@ def open_remote(remote: RemoteDirectory, *, start_over: bool = False) -> Directo
     """
     spool = spool_of(remote)
     make_folder(spool.parent)
-    mirror = Mirror(
+    mirror = BucketMirror(
         open_objects(remote),
         str(remote),
         spool,
