@@ -28,6 +28,8 @@ SUFFIXES: Final[dict[Compression, str]] = {"gzip": ".ndjson.gz", "zstd": ".ndjso
 
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
+_INPUT: Final = 64 * 1024
+"""Compressed bytes that are decompressed at once: zstd has no bound for what becomes of them."""
 
 
 class DamagedFile(CodatError):
@@ -138,15 +140,16 @@ def _zstd_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
     decoder = None
     zstandard = _zstandard()
     for piece in pieces:
-        data = piece
-        while data:
-            if decoder is None or decoder.eof:
-                decoder = zstandard.ZstdDecompressor().decompressobj()
-            try:
-                yield decoder.decompress(data)
-            except zstandard.ZstdError as failure:
-                raise EOFError(str(failure)) from failure
-            data = decoder.unused_data if decoder.eof else b""
+        for begins in range(0, len(piece), _INPUT):
+            data = piece[begins : begins + _INPUT]
+            while data:
+                if decoder is None or decoder.eof:
+                    decoder = zstandard.ZstdDecompressor().decompressobj()
+                try:
+                    yield decoder.decompress(data)
+                except zstandard.ZstdError as failure:
+                    raise EOFError(str(failure)) from failure
+                data = decoder.unused_data if decoder.eof else b""
     if decoder is not None and not decoder.eof:
         raise EOFError("the file ends within a frame")
 
