@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.lists import Ending
+from codat_async.bulk.store.state import Run, UnitState
+from codat_async.bulk.units import Unit
 
 
 def fail_in_transaction(checkpoint: Checkpoint) -> None:
@@ -28,6 +31,18 @@ def test_a_transaction_is_committed_or_rolled_back(tmp_path: Path) -> None:
     again = Checkpoint(tmp_path / "checkpoint.sqlite")
     assert again.fact("source") == "here"
     again.close()
+
+
+def test_a_company_counts_once_however_many_lists_it_has(tmp_path: Path) -> None:
+    """Of the connections and accounts of a type, those that were read or not."""
+    with closing(Checkpoint(tmp_path / "checkpoint.sqlite")) as checkpoint, checkpoint.transaction():
+        run = checkpoint.begin_run(Run(id="r", mode="full", page_size=0, compression="gzip", began=""))
+        for company, place in (("a", "1"), ("a", "2"), ("b", "3"), ("c", ""), ("c", "4")):
+            checkpoint.lists.finish(run, Unit("customers", company, place), UnitState(rows=1), Ending())
+        for place in ("2", "3"):
+            checkpoint.lists.skip(run, Unit("customers", "b" if place == "3" else "d", place))
+        ((name, companies, lists, records, *_, skipped, _),) = checkpoint.lists.sums()
+    assert (name, companies, lists, records, skipped) == ("customers", 2, 6, 5, 2)
 
 
 def test_an_exclusive_checkpoint_is_locked_until_it_is_closed(tmp_path: Path) -> None:

@@ -186,10 +186,13 @@ class Lists:
 
     def sums(self) -> Iterator[tuple[Any, ...]]:
         """By type: companies, lists, records, first and last reading, open, failed, skipped, lost."""
+        # Of the lists of a company the first counts it: to count distinct ones takes half as long again.
         for key, *rest in self._db.execute(
-            "select type, count(distinct case when read_at is not null and state <> 3 then company end),"
+            "select type, count(*) filter (where read_at is not null and state <> 3 and (place = 0"
+            "  or not exists (select 1 from lists o where o.company = l.company and o.type = l.type"
+            "  and o.place < l.place and o.read_at is not null and o.state <> 3))),"
             " count(*), sum(rows), min(read_at), max(read_at), sum(state in (0, 1)), sum(state = 4),"
-            " sum(state = 3), sum(lost) from lists group by type order by type"
+            " sum(state = 3), sum(lost) from lists l group by type order by type"
         ).fetchall():
             yield self._keys.type_name(key), *rest
 
