@@ -129,8 +129,9 @@ async def read_pages(
     ahead: Callable[[], int],
     last: Callable[[P], int],
     drop: Callable[[P], object] = lambda page: None,
+    begun: P | None = None,
 ) -> AsyncGenerator[P, None]:
-    """Yield the pages from number ``first`` on.
+    """Yield the pages from number ``first`` on, which is ``begun`` if it was fetched already.
 
     ``ahead`` returns how many pages to request ahead of their turn; it is called before each
     request. ``last`` returns the number of the list's last page according to a page: pages
@@ -141,6 +142,8 @@ async def read_pages(
     tasks: deque[asyncio.Task[P]] = deque()
 
     async def cancel() -> None:
+        if not tasks:
+            return
         for task in tasks:
             task.cancel()
         for page in await asyncio.gather(*tasks, return_exceptions=True):
@@ -149,7 +152,7 @@ async def read_pages(
         tasks.clear()
 
     number = unrequested = first
-    page = await fetch(first)
+    page = await fetch(first) if begun is None else begun
     try:
         while True:
             following = page.following

@@ -252,6 +252,13 @@ class Monitor:
         """Remove a unit from the counts, before its state changes."""
         self._counts(unit).add(state, -1)
 
+    def sent(self, unit: Unit, waited: float) -> None:
+        """Add a request of a unit, which its state has already, and the seconds that it waited."""
+        counts = self._counts(unit)
+        counts.requests += 1
+        counts.waited += waited
+        self._look_if_due()
+
     def count(self, type_name: str, field: str, number: int) -> None:
         """Add to one of the counts of a type."""
         counts = self.types.setdefault(type_name, Counts())

@@ -69,8 +69,9 @@ class Chooser:
     ) -> None:
         self.answer: Answer | None = None
         """The last answer; None if there is none."""
+        self.kinds = kinds
+        """The data types by name."""
         self._options = options
-        self._kinds = kinds
         self._connections = connections
         self._today = today
         self._last = last
@@ -122,7 +123,7 @@ class Chooser:
         self, unit: Unit, answer: Answer | None
     ) -> tuple[list[DataStatus | None], list[Synced | None]]:
         """What an answer says of the data types of a list, and of their syncs if there are connections."""
-        accounts = self._kinds[unit.type].scope == Scope.ACCOUNT and not unit.parent
+        accounts = self.kinds[unit.type].scope == Scope.ACCOUNT and not unit.parent
         keys = status_keys(unit.type, accounts=accounts)
         statuses = [None if answer is None else answer.statuses.get(key) for key in keys]
         if answer is None or answer.history is None:

@@ -122,14 +122,22 @@ class PageReader:
                 reservation.release()
                 held.discard(reservation)
 
-        pages = read_pages(
-            fetch,
-            first,
-            ahead=ahead,
-            last=last or (lambda page: page_count(page.total, page_size)),
-            drop=lambda page: drop(page.reservation),
-        )
         try:
+            begun = await fetch(first)
+            if begun.following is None:
+                # Most lists have one page, which needs nothing of what follows.
+                yield begun
+                if begun.reservation is not None:
+                    held.discard(begun.reservation)
+                return
+            pages = read_pages(
+                fetch,
+                first,
+                ahead=ahead,
+                last=last or (lambda page: page_count(page.total, page_size)),
+                drop=lambda page: drop(page.reservation),
+                begun=begun,
+            )
             async with aclosing(pages):
                 async for page in pages:
                     yield page

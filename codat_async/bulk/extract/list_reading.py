@@ -139,8 +139,9 @@ class ListReading(Reading):
             # Without ids the records of two passes cannot be matched.
             start_over = duplicates or self._reconciler.has_records_without_id
             await (self._start_over() if start_over else self._read_again())
-        with self._changing() as state:
-            state.missing = missing
+        if missing != self.state.missing:
+            with self._changing() as state:
+                state.missing = missing
         await self._finish(self._watermark())
 
     async def _read_pages(self) -> None:

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.gate import Settle, Visit
-from codat_async.bulk.plan.data_types import known_types
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.writer import WriteBatch
@@ -26,7 +25,7 @@ class Reading:
         self.visit = visit
         self.unit, self.before = opened.unit, opened.before
         self.state = replace(opened.state)
-        self.type = known_types()[self.unit.type]
+        self.type = visit.kinds[self.unit.type]
         self._recorded = opened.state
         """The state as it is in the sums of the run."""
 
@@ -90,6 +89,7 @@ class Reading:
             sent = request.copy(extensions={ON_RETRY: retried}, max_response_size=limit)
             return await self.context.codat.send(sent)
         finally:
-            with self._changing() as state:
-                state.requests += 1
-                state.waited += queued.get() - before
+            waited = queued.get() - before
+            self.state.requests += 1
+            self.state.waited += waited
+            self.context.monitor.sent(self.unit, waited)
