@@ -8,8 +8,10 @@ from bulk_server import CONNECTION, client, customer, error_response
 from sync_server import SyncServer, current, listed
 from test_gate import Nights, once
 
-from codat_async.bulk import Report
+from codat_async import Codat
+from codat_async.bulk import PullOptions, Report, pull
 from codat_async.bulk.plan import sync_history
+from codat_async.sandbox import Sandbox
 
 OTHER = "33333333-3333-4333-8333-333333333333"
 THIRD = "44444444-4444-4444-8444-444444444444"
@@ -188,3 +190,19 @@ async def test_one_connection_needs_no_history(server: SyncServer, night: Nights
     await night()
     await night()
     assert requests(server) == ["dataStatus", "customers", "dataStatus", "dataStatus"]
+
+
+async def test_a_second_connection_in_the_sandbox(sandbox: Sandbox, codat: Codat, tmp_path: Path) -> None:
+    """Over all data types: once both are linked, a quiet night asks its company twice and the others once."""
+    made = await codat.connections.create(sandbox.company_ids[0], "gbol")
+    await codat.connections.update_authorization(sandbox.company_ids[0], made.id, {"code": "1"})
+    options = PullOptions(source="test", recheck_after=None)
+    await pull(codat, tmp_path, options=options)
+    report = await pull(codat, tmp_path, options=options)
+    assert (report.total.done, report.total.requests) == (0, len(sandbox.company_ids) + 1)
+    await codat.refresh_data.by_data_type(sandbox.company_ids[0], "bills", connection_id=made.id)
+    await codat.refresh_data.wait(sandbox.company_ids[0], ["bills"], timeout=30)
+    report = await pull(codat, tmp_path, options=options)
+    assert report.types["bills"].done == 1
+    # Both are asked again after a list was read.
+    assert report.total.requests == len(sandbox.company_ids) + 3 + report.total.pages
