@@ -241,14 +241,14 @@ class Pager(Generic[T]):
 
     async def _read(self, number: int, seen: SeenRecords, sliced: bool) -> "_Read[T]":
         """Request a page; a record in it that is invalid counts as read."""
-        on_invalid = wanted = self._on_invalid
-        if wanted != "raise":
+        wanted = self._on_invalid
 
-            def on_invalid(invalid: InvalidRecord) -> None:
-                seen.add_unreadable()
-                if callable(wanted):
-                    wanted(invalid)
+        def count(invalid: InvalidRecord) -> None:
+            seen.add_unreadable()
+            if callable(wanted):
+                wanted(invalid)
 
+        on_invalid = wanted if wanted == "raise" else count
         return _Read(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
 
     def _last(self, read: "_Read[T]") -> int:

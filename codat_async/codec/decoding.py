@@ -26,6 +26,8 @@ crashes if another thread prepares one of them at the same time."""
 
 _decoders: dict[object, "Decoder[Any]"] = {}
 _page_decoders: dict[object, "Decoder[Any]"] = {}
+UNTYPED: Final[Any] = Any
+"""The kind of content without a type; checkers take Any itself for no kind."""
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
@@ -160,7 +162,7 @@ def _restore(value: Any, received: bytes | Raw) -> None:
             if part is None or bytes(part) == b"null":
                 continue
             if _is_untyped(field.type) and not _holds_models(held):
-                setattr(value, field.name, decoder(Any).plain(part))
+                setattr(value, field.name, decoder(UNTYPED).plain(part))
             else:
                 _restore(held, part)
     elif isinstance(value, list):

@@ -11,7 +11,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw
 
-from codat_async.codec.decoding import append_to_matches, date_field, dates_of, decoder, restore_untyped
+from codat_async.codec.decoding import (
+    UNTYPED,
+    append_to_matches,
+    date_field,
+    dates_of,
+    decoder,
+    restore_untyped,
+)
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_middleware.text import well_formed
 
@@ -107,8 +114,9 @@ def explain(failure: Exception) -> tuple[str, str]:
 
 def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: str) -> T:
     tree: Any = None
+    reason, path, cause = "", "$", None
     try:
-        tree = decoder(Any).plain(source)
+        tree = decoder(UNTYPED).plain(source)
     except DECODE_ERRORS as failure:
         reason, path, cause = f"a value cannot be decoded ({failure})", "$", failure
         try:

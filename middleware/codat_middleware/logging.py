@@ -53,7 +53,7 @@ class Logging:
         return self._logged(request, call_next) if _log.isEnabledFor(logging.DEBUG) else call_next(request)
 
     async def _logged(self, request: Request, call_next: Handler) -> Response:
-        begun, response = time.monotonic(), None
+        begun, response, outcome = time.monotonic(), None, ""
         try:
             response = await call_next(request)
             outcome = str(response.status)

@@ -20,7 +20,9 @@ def check_range(settings: Struct, *names: str, least: int | None = None, no_limi
     """
     for name in names:
         value = getattr(settings, name)
-        if not ((value is None and no_limit) or (value > 0 if least is None else value >= least)):
+        if no_limit and value is None:
+            continue
+        if not (value > 0 if least is None else value >= least):
             bound = "greater than 0" if least is None else f"at least {least}"
             hint = ", or None for no limit" if no_limit else ""
             raise ValueError(f"{name} is {value}; it must be {bound}{hint}")

@@ -30,10 +30,12 @@ class SizedPage(Protocol):
     @property
     def rows(self) -> int:
         """Its records."""
+        ...
 
     @property
     def following(self) -> int | None:
         """The next page's number; None on the last."""
+        ...
 
 
 class Growth:
