@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 FOLDERS: Final = ("raw/", "invalid/")
 """What the checkpoint names objects in."""
 _AT_ONCE: Final = 4
+_ROUNDS: Final = 5
 _UNCONFIRMED: Final = 20
 """Snapshots, written without an answer, that are remembered as our own."""
 
@@ -129,11 +130,12 @@ class BucketMirror:
             set_aside(f"another process has written to {self._url} since the spool was written")
         content, version = self._get()
         token, snapshot = unpack(content)
-        # What cannot be read is refused when it is opened, or set aside to start over.
-        for name in (PUBLISHED, CHECKPOINT):
-            write_private(self._spool / name, snapshot)
         self._state = _State(self._url, dict(version), [token])
         self._write_state()
+        # The checkpoint last: a start that is killed here begins again. What cannot be read is refused when
+        # it is opened, or set aside to start over.
+        for name in (PUBLISHED, CHECKPOINT):
+            write_private(self._spool / name, snapshot)
 
     def claim(self, directory: Directory) -> None:
         """Become the writer: whoever was it before is fenced off. Raises DirectoryError, and Fenced."""
@@ -145,7 +147,7 @@ class BucketMirror:
                 if self._publish(path):
                     break
             else:
-                raise DirectoryError(f"a merged file in {self._spool} can be neither uploaded nor read again")
+                raise self._stuck()
         self._claimed = True
         found = dict(self._listed())
         self._keys = set(found)
@@ -194,11 +196,18 @@ class BucketMirror:
         """
         with self._lock:
             self._check_fence()
-            published = False
             # A file that was merged since the upload began is uploaded in the next round.
-            while not published and (self._upload(commit) or always):
-                published = self._publish(path)
-        return published
+            for _ in range(_ROUNDS):
+                if not self._upload(commit) and not always:
+                    return False
+                if self._publish(path):
+                    return True
+            raise self._stuck()
+
+    def _stuck(self) -> DirectoryError:
+        return DirectoryError(
+            f"a merged file in {self._spool} cannot be uploaded; the next pull reads its lists again"
+        )
 
     def _upload(self, commit: Commit) -> dict[int, str]:
         rows = commit(lambda checkpoint: checkpoint.files.all("sealed = 1 and object = ''"))
