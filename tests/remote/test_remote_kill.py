@@ -17,6 +17,7 @@ from s3_server import Proxy
 from test_fleet_kill import served
 
 from codat_async import Codat, Limits, bulk
+from codat_async.bulk.store.remote.mirror import version_in
 from codat_async.bulk.store.remote.place import RemoteDirectory
 
 CHILD = """
@@ -105,7 +106,8 @@ def test_two_writers(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             [*program, *chosen, "--spool", str(tmp_path / "first"), "--seal-every", "1s", "--in-flight", "1"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        while not (tmp_path / "first" / "remote.json").exists():
+        # Once it is the writer, and has noted so.
+        while version_in(tmp_path / "first") is None:
             time.sleep(0.02)
             assert first.poll() is None, first.communicate()
         second = subprocess.run(
