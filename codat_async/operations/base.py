@@ -235,10 +235,13 @@ class Operation:
                     wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
                     raise TypeError(wrong_type) from None
             raise
+        pairs: tuple[tuple[str, str], ...] = ()
+        if query:
+            pairs = tuple((name, _query_text(value)) for name, value in query.items() if value is not None)
         return Request(
             method=self.method,
             path=path,
-            query=query_pairs(query) if query else (),
+            query=pairs,
             operation=self.label,
             route=self.path,
             company_id=ids[0] if ids and self.base else None,
@@ -286,11 +289,6 @@ def camel_case(name: str) -> str:
     """A name as the API spells it: ``billPayments`` for ``bill_payments``; one that has no ``_`` is kept."""
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))
-
-
-def query_pairs(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """The query parameters that are not None, as text."""
-    return tuple((name, _query_text(value)) for name, value in values.items() if value is not None)
 
 
 def _query_text(value: object) -> str:

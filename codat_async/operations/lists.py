@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict, TypeVar, Unpack
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
-from codat_async.operations.base import COMPANY, CONNECTION, Call, query_pairs
+from codat_async.operations.base import COMPANY, CONNECTION, Call
 from codat_async.operations.calls import ConnectionRecordCall, RecordCall
 from codat_async.paging import Pager
 from codat_middleware.messages import Timeout
@@ -57,16 +57,16 @@ class _List(Call[T], options=ListOptions):
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
         first = self.request(
             ids,
+            {**parameters, "orderBy": paging.pop("order_by", None), "query": query},
             timeout=None if timeout is None else Timeout.of(timeout),
             deadline=None if deadline is None else time.monotonic() + deadline,
         )
-        filters = query_pairs({**parameters, "orderBy": paging.pop("order_by", None), "query": query})
 
         async def fetch(
             number: int, size: int, on_invalid: OnInvalid, sliced: bool
         ) -> "Page[T] | codec.SlicedPage[T]":
             place = (("page", str(number)), ("pageSize", str(size)))
-            data = (await self._caller.send(first.copy(query=place + filters))).body
+            data = (await self._caller.send(first.copy(query=place + first.query))).body
             if sliced and len(data) > codec.SLICE:
                 return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
             return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
