@@ -268,7 +268,7 @@ class _Read(Step, Generic[T]):
         self.head = page.head if isinstance(page, SlicedPage) else page
         empty = page.empty if isinstance(page, SlicedPage) else not page.results
         super().__init__(self.head, number, name, empty=empty)
-        self.only = self._slices is None and self.ends
+        self.only = self._slices is None and self.following is None and not self._failure
 
     async def parts(self) -> AsyncGenerator[Page[T], None]:
         """Yield the page, or each slice as a page of its own."""

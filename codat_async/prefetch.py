@@ -61,11 +61,6 @@ class Step:
         href = one_line(href.partition("?")[0])
         self._failure = f"{name}: page {number} links to {href!r} as the next; {why}"
 
-    @property
-    def ends(self) -> bool:
-        """Whether the page has no link to a next one."""
-        return self.following is None and not self._failure
-
     def checked(self) -> int | None:
         """Return the next page's number, None at the end; raises PagingError if the list does not advance."""
         if self._failure:
