@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def test_a_journal_is_sealed_into_a_segment_for_each_type(tmp_path: Path, compre
     for path in (tmp_path / "x").rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_sealing_many_types_takes_no_more_memory_than_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although none of them has enough for a frame of the usual size."""
+    monkeypatch.setattr(segments, "_HELD", 1024 * 1024)
+    rows = [b'{"id":"%d","text":"%s"}' % (row, b"x" * 5000) for row in range(100)]
+    lists = [(Unit(f"type{number}", "company"), rows) for number in range(20)]
+    fill(tmp_path, lists, seal=False)
+    tracemalloc.start()
+    try:
+        with Directory(tmp_path) as directory:
+            directory.recover(seal=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Ten megabytes are sealed.
+    assert peak < 6_000_000
+    assert sum(len(lines) for lines in held(tmp_path).values()) == 2000
 
 
 def test_what_is_in_the_journal_is_sealed_for_readers_when_no_pull_is_running(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ MOST_SMALL: Final = 60
 _SMALL: Final = 16 * 1024 * 1024
 """Bytes up to which a segment counts as small."""
 _FRAME: Final = 1024 * 1024
-"""Bytes of lines in a frame: smaller frames compress worse, larger ones take more memory to write."""
+"""Bytes of lines in a frame: much smaller ones compress worse, larger ones take more memory to write."""
+_HELD: Final = 8 * 1024 * 1024
+"""Bytes of lines of all files that are written at once: of many types the frames are smaller."""
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """Bytes of pages that are read in one request from elsewhere."""
 _LISTING_COMPRESSION: Final = "plain"
@@ -115,17 +117,18 @@ class _Output:
         self._part = layout.part(self.path)
         self._compress = _compressor(row)
         self._buffer: list[bytes] = []
-        self._buffered = 0
+        self.buffered = 0
+        """Bytes that are not in a frame yet."""
         self._file = open_private(self._part, os.O_WRONLY | os.O_TRUNC)
 
     def add(self, data: bytes, *, lines: int, rows: int) -> None:
         """Append lines."""
         self._buffer.append(data)
-        self._buffered += len(data)
+        self.buffered += len(data)
         self.written.lines += lines
         self.written.rows += rows
-        if self._buffered >= _FRAME:
-            self._flush()
+        if self.buffered >= _FRAME:
+            self.flush()
 
     def note(self, n: int, company: int) -> None:
         """Note the reading and the company that lines are of."""
@@ -134,11 +137,12 @@ class _Output:
         written.last_n = max(n, written.last_n)
         written.companies.add(company)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is buffered as a frame."""
         if self._buffer:
             frame = self._compress(b"".join(self._buffer))
             self._buffer.clear()
-            self._buffered = 0
+            self.buffered = 0
             write_at(self._file, frame, self.written.size)
             self.written.size += len(frame)
             self.written.crc = zlib.crc32(frame, self.written.crc)
@@ -147,7 +151,7 @@ class _Output:
         """Publish the file, or leave it incomplete."""
         try:
             if complete:
-                self._flush()
+                self.flush()
                 os.fsync(self._file)
         finally:
             os.close(self._file)
@@ -195,6 +199,7 @@ def begin_seal(checkpoint: Checkpoint, row: JournalRow, run: str) -> list[FileRo
 def write_segments(layout: Layout, journal: JournalRow, intents: Sequence[FileRow]) -> list[Written]:
     """Write the files of a journal; raises DamagedFile if the journal is damaged."""
     rows = {(each.type, each.kind == FileKind.LISTING): each for each in intents}
+    held = 0
     with _outputs() as outputs:
         for block in read_blocks(layout, journal):
             row = rows[block.type, block.listing]
@@ -203,6 +208,9 @@ def write_segments(layout: Layout, journal: JournalRow, intents: Sequence[FileRo
                 output = outputs[row.id] = _Output(layout, row)
             output.add(block.data, lines=block.lines, rows=block.rows)
             output.note(block.n, block.company)
+            held += len(block.data)
+            if held > _HELD and (held := sum(each.buffered for each in outputs.values())) > _HELD:
+                max(outputs.values(), key=lambda each: each.buffered).flush()
     return [each.written for each in outputs.values()]
 
 
