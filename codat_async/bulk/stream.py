@@ -358,6 +358,9 @@ class _Reading:
                 # A copy, since the consumer may acknowledge it after the next page was read.
                 state = replace(progress.state)
                 await self._workers.put(_Ready(batch, unit, state, visit, page.reservation, endings))
+                if page.reservation is not None:
+                    # The consumer's, although the reading may go on in larger pages.
+                    page.reservation.taken = True
                 progress.check(page)
                 if progress.grew:
                     return

@@ -65,6 +65,17 @@ async def test_a_page_keeps_its_memory_until_the_caller_releases_it() -> None:
     assert bills.held == 0
 
 
+async def test_a_page_that_is_taken_keeps_its_memory() -> None:
+    """Although the caller leaves with it, to go on in pages of another size."""
+    bills = List()
+    async with aclosing(bills.pages(ahead=2)) as pages:
+        page = await anext(pages)
+        page.reservation.taken = True
+    assert bills.held == 8
+    page.reservation.release()
+    assert bills.held == 0
+
+
 async def test_pages_are_requested_ahead_within_the_budget() -> None:
     """A page takes 10 bytes while it is requested and 8 when it is prepared, so two fit into 25."""
     bills = List(memory=25)

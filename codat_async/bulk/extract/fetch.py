@@ -98,8 +98,8 @@ class PageReader:
         ``prepare`` makes a page of the body, and may resize the reservation. ``ahead`` is as in
         :func:`~codat_async.prefetch.read_pages`, and so is ``last``; by default it is that of the list.
 
-        A page's reservation becomes the caller's by asking for the next page. Those of all other
-        pages are released when the generator is closed.
+        A page's reservation becomes the caller's by asking for the next page, or by noting in it that it
+        is taken. Those of all other pages are released when the generator is closed.
         """
         held: set[Reservation] = set()
 
@@ -145,4 +145,5 @@ class PageReader:
                         held.discard(page.reservation)
         finally:
             for reservation in [*held]:
-                drop(reservation)
+                if not reservation.taken:
+                    drop(reservation)

@@ -10,11 +10,13 @@ __all__ = ["MemoryBudget", "Reservation"]
 class Reservation:
     """Bytes of a budget: estimated before a page arrives, then set to its size, then released."""
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_budget", "size", "taken")
 
     def __init__(self, budget: "MemoryBudget", size: int) -> None:
         self._budget = budget
         self.size = size
+        self.taken = False
+        """Whether it is held by what became of the page, and no longer by the reader of the pages."""
 
     def resize(self, size: int) -> None:
         """Hold this many bytes from now on; growing beyond the estimate never waits."""

@@ -72,6 +72,7 @@ class Output:
         self._size += len(page.payload)
         if page.reservation is not None:
             page.reservation.resize(len(page.payload))
+            page.reservation.taken = True
             self._held.append(page.reservation)
 
     async def move_to_file(self, state: UnitState) -> bytes:
@@ -101,6 +102,7 @@ class Output:
         listing = self._take_listing()
         held, self._held = self._held, []
         if reservation is not None:
+            reservation.taken = True
             held.append(reservation)
         for each in held[:-1]:
             each.release()
