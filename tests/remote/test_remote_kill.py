@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from bulk_server import in_force
-from remote_tools import current, download, duplicates
+from remote_tools import current, download, duplicates, hurry
 from s3_server import Proxy
 from test_fleet_kill import served
 
@@ -131,12 +131,13 @@ def test_two_writers(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert duplicates(read) == 0
 
 
+@pytest.mark.parametrize(
+    ("seconds", "companies"), [(4, 60), pytest.param(60, 600, marks=pytest.mark.soak)], ids=["short", "soak"]
+)
 async def test_a_store_that_fails_for_a_while_loses_nothing(
-    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, companies: int
 ) -> None:
     """It answers 503, resets connections and is slow in mid-pull."""
-    from remote_tools import hurry
-
     hurry(monkeypatch)
     into, until, events = f"s3://{proxy.bucket}/books", 0.0, list[str]()
 
@@ -149,11 +150,11 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(
         nonlocal until
         events.append(event.event)
         if event.event == "run_started":
-            until = time.monotonic() + 6.0
+            until = time.monotonic() + seconds
             proxy.fault = fault
 
     options = bulk.PullOptions(types=["invoices", "bills", "customers"], source="fleet", units_at_once=2)
-    with served(60) as port:
+    with served(companies) as port:
         async with Codat("key", base_url=f"http://127.0.0.1:{port}", limits=Limits(per_minute=None)) as codat:
             remote = RemoteDirectory(into, seal_every=0.2)
             report = await bulk.pull(codat, remote, options=options, on_event=note)
@@ -165,6 +166,7 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(
             await bulk.pull(codat, tmp_path / "local", options=options)
     shutil.rmtree(tmp_path / "spools")
     assert in_force(download(into, tmp_path / "read")) == in_force(tmp_path / "local")
+    print(f"{seconds} s of faults: {report.store}; the pull took {report.seconds} s")
 
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason="needs the extra dask")
