@@ -88,7 +88,7 @@ _decode = msgspec.json.Decoder(_Marker).decode
 def _read_marker(into: Place) -> _Marker | None:
     try:
         return _decode(read_small(into, _MARKER) or b"")
-    except (OSError, ValueError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
 

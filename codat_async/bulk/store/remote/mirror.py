@@ -377,5 +377,5 @@ def version_in(spool: Path) -> Version | None:
 def _state_in(spool: Path) -> _State | None:
     try:
         return msgspec.json.decode((spool / REMOTE_STATE).read_bytes(), type=_State)
-    except (OSError, ValueError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
