@@ -218,9 +218,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The site, with warnings as errors; ``-- serve`` shows it while you write."""
-    install(session, "-e", ".", "-r", "docs/requirements.txt")
+    """The site, with warnings as errors, and its tests; ``-- serve`` shows it while you write."""
+    install(session, "-e", ".[test]", "-r", "docs/requirements.txt")
     env = {"PYTHONPATH": ".", "NO_MKDOCS_2_WARNING": "1"}
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "-q", "tests/docs/test_docs_site.py", env=env)
     arguments = session.posargs or ("build", "--strict", "--site-dir", "site")
     session.run("mkdocs", *arguments, env=env)
 
