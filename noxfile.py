@@ -222,7 +222,9 @@ def docs(session: nox.Session) -> None:
     install(session, "-e", ".[test]", "-r", "docs/requirements.txt")
     env = {"PYTHONPATH": ".", "NO_MKDOCS_2_WARNING": "1"}
     if not session.posargs:
-        session.run("python", "-m", "pytest", "-q", "tests/docs/test_docs_site.py", env=env)
+        session.run(
+            "python", "-m", "pytest", "-q", "tests/docs/test_docs_site.py", "tests/test_workflows.py", env=env
+        )
     arguments = session.posargs or ("build", "--strict", "--site-dir", "site")
     session.run("mkdocs", *arguments, env=env)
 
