@@ -78,6 +78,7 @@ class AiohttpTransport:
             # Without a tunnel the proxy reads the headers of the request itself.
             self._headers.update(found.headers)
         self._timeout = timeout
+        self._deadlines = None if timeout.total is None else _Deadlines(timeout.total)
         self._usual_limits = _limits(timeout, streamed=False)
         self._max_connections = max_connections
         self._max_size = max_response_size or sys.maxsize
@@ -120,6 +121,8 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close the session and its connections, unless it was passed in."""
+        if self._deadlines is not None:
+            self._deadlines.stop()
         if self._owns_session:
             self._closed = True
             session, self._session = self._session, None
@@ -139,11 +142,13 @@ class AiohttpTransport:
             query_string=_query(request) if request.query else "",
             encoded=True,
         )
-        timeout, limits, body = self._timeout, self._usual_limits, request.body
+        timeout, limits, shared = self._timeout, self._usual_limits, self._deadlines
+        body = request.body
         streamed = request.stream or (body is not None and callable(body.content))
         if streamed or request.timeout is not None:
-            timeout = request.timeout or timeout
+            timeout, shared = request.timeout or timeout, None
             limits = _limits(timeout, streamed=streamed)
+        whole = not streamed and timeout.total is not None
         headers = request.headers
         if not self._owns_session:
             # The client's, which a session that was passed in does not add.
@@ -154,7 +159,7 @@ class AiohttpTransport:
         if body is not None:
             headers = CIMultiDict(headers)
             headers["Content-Type"] = body.content_type
-            if limits.total is not None and isinstance(body.content, bytes):
+            if whole and isinstance(body.content, bytes):
                 data = body.content
             else:
                 data = content = _Content(body, limits.sock_read, timeout.total)
@@ -173,19 +178,26 @@ class AiohttpTransport:
             **self._proxy,
         )
         try:
-            if limits.total is not None:
-                return await self._answer(await sending, request, None)
-            async with asyncio.timeout(None) as deadline:
-                if content is not None:
-                    response = await content.answered(sending, deadline)
-                else:
-                    _expire_in(deadline, timeout.total)
-                    response = await sending
+            if shared is not None:
+                task = shared.begin(loop)
+                cancelling = task.cancelling()
+                try:
+                    return await self._answer(await sending, request, None)
+                except BaseException as error:
+                    ours = shared.passed(task) and task.uncancel() <= cancelling
+                    if ours and isinstance(error, asyncio.CancelledError):
+                        raise TimeoutError from None
+                    raise
+                finally:
+                    shared.end(task)
+            async with asyncio.timeout(timeout.total if content is None else None) as deadline:
+                response = await (sending if content is None else content.answered(sending, deadline))
                 if request.stream and response.status < 300:
                     stream = _Stream(response, request, limits.sock_read)
                     return Response(status=response.status, headers=response.headers, stream=stream)
-                _expire_in(deadline, timeout.total)
-                return await self._answer(response, request, limits.sock_read)
+                if not whole:
+                    _expire_in(deadline, timeout.total)
+                return await self._answer(response, request, None if whole else limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if content is not None:
                 if content.failure is not None:
@@ -209,7 +221,8 @@ class AiohttpTransport:
             size = (plain and response.content_length) or math.inf
         try:
             if size <= limit:
-                body = await response.read()
+                # What has arrived is read without the steps that waiting takes.
+                body = content.read_nowait() if content.is_eof() else await response.read()
             else:
                 size, pieces = 0, []
                 while piece := await _piece(content, silence):
@@ -229,6 +242,51 @@ class AiohttpTransport:
             response.close()
             raise
         return Response(status=response.status, headers=response.headers, body=body)
+
+
+class _Deadlines:
+    """Cancels tasks whose attempts have not ended in so many seconds, as :func:`asyncio.timeout` does.
+
+    Since all may take as long, they are due in the order in which they began, and share one timer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[Any]":
+        """Note that the attempt of the current task begins."""
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("requests are sent by a task")
+        self._due[task] = due = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._expire, loop)
+        return task
+
+    def passed(self, task: "asyncio.Task[Any]") -> bool:
+        """Whether the task was cancelled here."""
+        return task not in self._due
+
+    def end(self, task: "asyncio.Task[Any]") -> None:
+        """Note that the attempt has ended."""
+        self._due.pop(task, None)
+
+    def stop(self) -> None:
+        """Cancel the timer, unless attempts are under way."""
+        if self._timer is not None and not self._due:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        for task, due in tuple(self._due.items()):
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._expire, loop)
+                break
+            del self._due[task]
+            task.cancel()
 
 
 async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
@@ -266,7 +324,8 @@ def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
         # A time-out of its own shows that nothing was sent. A fifth is enough to fire before the
         # total's, although aiohttp rounds up to whole seconds from five seconds on.
         connect = min(wanted.total * 0.8, connect or wanted.total)
-    return aiohttp.ClientTimeout(total=total, connect=connect, sock_connect=connect, sock_read=silence)
+    # Of the total :class:`AiohttpTransport` takes care itself: aiohttp's timer costs a tenth of a small GET.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=silence)
 
 
 class _Stream:

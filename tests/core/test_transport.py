@@ -326,6 +326,57 @@ async def test_time_out(serve_bytes: Serve, sending: Serve, timeout: Timeout, ph
     assert (error.phase, error.sent) == (phase, True)
 
 
+async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve) -> None:
+    """They share one timer, end in the order in which they began, and leave no timer behind."""
+    transport = aiohttp_transport(await serve_bytes(silent), timeout=Timeout(total=0.1))
+    ended: list[int] = []
+
+    async def attempt(number: int) -> None:
+        await asyncio.sleep(0.02 * number)
+        error = await failure(transport(GET), RequestTimeout)
+        assert (error.phase, error.sent) == ("total", True)
+        ended.append(number)
+
+    await asyncio.gather(*map(attempt, range(3)))
+    assert ended == [0, 1, 2]
+    assert transport._deadlines is not None
+    assert not transport._deadlines._due
+    assert transport._deadlines._timer is None
+    await transport.aclose()
+
+
+async def test_a_timer_is_cancelled_with_the_transport(serve: Serve) -> None:
+    """It would keep objects alive for as long as an attempt may take."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    server = await serve(answer)
+    transport = aiohttp_transport(server.url)
+    await transport(GET)
+    assert transport._deadlines is not None
+    assert transport._deadlines._timer is not None
+    await transport.aclose()
+    assert transport._deadlines._timer is None
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "when its time has passed as well"])
+async def test_cancelling_an_attempt(serve_bytes: Serve, late: bool) -> None:
+    """It ends cancelled, not in a time-out, also if that comes at the same moment."""
+    transport = aiohttp_transport(await serve_bytes(silent))
+    task = asyncio.create_task(transport(GET))
+    await asyncio.sleep(0.01)
+    assert transport._deadlines is not None
+    task.cancel()
+    if late:
+        transport._deadlines._due[task] = 0.0
+        transport._deadlines._expire(asyncio.get_running_loop())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not transport._deadlines._due
+    await transport.aclose()
+
+
 async def test_time_out_of_one_request(serve_bytes: Serve, sending: Serve) -> None:
     """A request's own time-out takes precedence over the transport's."""
     url = await serve_bytes(silent)
@@ -365,11 +416,8 @@ def test_connecting_ends_before_the_whole_when_rounded(total: float) -> None:
     """aiohttp rounds long time-outs up to whole seconds of its clock; the order stays."""
     limits = _limits(Timeout(total=total), streamed=False)
     for now in (0.0, 0.01, 0.49, 0.5, 0.51, 0.99):
-        ends = []
-        for limit in (limits.connect, limits.total):
-            assert limit is not None
-            ends.append(ceil(now + limit) if limit >= limits.ceil_threshold else now + limit)
-        assert ends[0] < ends[1]
+        assert (limit := limits.connect) is not None
+        assert (ceil(now + limit) if limit >= limits.ceil_threshold else now + limit) < now + total
 
 
 async def test_streams_have_no_total(serve: Serve, sending: Serve) -> None:
