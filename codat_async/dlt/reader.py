@@ -1,27 +1,16 @@
-"""A source for dlt, which loads Codat's records into the databases and lakes that dlt writes to.
-
-::
-
-    import dlt
-    from codat_async.dlt import codat_source
-
-    pipeline = dlt.pipeline("books", destination="duckdb", dataset_name="codat")
-    pipeline.run(codat_source(types=["invoices", "customers"]))
-
-The key is dlt's secret ``sources.codat.api_key``, for example the environment variable
-``SOURCES__CODAT__API_KEY``. It needs the extra ``dlt``.
-"""
+"""Reads the lists of the resources of a source, on the event loop of the blocking client."""
 
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
+import dlt
+import pyarrow as pa
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
@@ -31,95 +20,25 @@ from codat_async.bulk.extract.workers import Workers
 from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Found, ListedCompany, find_companies
-from codat_async.bulk.plan.data_types import PullType, Scope, resolve_types
+from codat_async.bulk.plan.data_types import PullType, Scope
+from codat_async.bulk.sinks.schema import LOCAL, shape_of
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.store.state import UnitState, from_microseconds
 from codat_async.bulk.stream import PartialFailure
 from codat_async.bulk.units import Unit
 from codat_async.client import Codat
-from codat_async.errors import ApiPaused, CodatError, ConfigurationError, QuotaExhausted, Unauthorized
+from codat_async.dlt.passes import Passes
+from codat_async.dlt.tables import for_dlt, tabulated, takes_structs
+from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_async.sync.loop import background_loop
-from codat_middleware import Governor, Limits
 from codat_middleware.text import one_line
 
-try:
-    import dlt
-    import pyarrow as pa
-
-    from codat_async.bulk.sinks.arrow import tabulate
-    from codat_async.bulk.sinks.schema import LOCAL, shape_of
-except ImportError as error:
-    raise ConfigurationError(f"{error.name} is not installed: pip install 'codat-async[dlt]'") from None
-
 if TYPE_CHECKING:
-    from dlt.extract import DltResource, DltSource
-
-__all__ = ["codat_source"]
+    from dlt.extract import DltResource
 
 _log = logging.getLogger(__name__)
-_PASSES: Final = 3
-"""How often a list is read if rows shifted between its pages, so that some were skipped."""
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-_OnFailure = Callable[[Unit | str, Failure], object]
-
-
-def codat_source(
-    *,
-    companies: Sequence[str] | None = None,
-    company_query: str | None = None,
-    types: Sequence[str] | None = None,
-    api_key: str | None = None,
-    base_url: str | None = None,
-    limits: Limits | None = None,
-    page_size: int = 500,
-    overlap: timedelta = timedelta(minutes=10),
-    units_at_once: int = 8,
-    on_failure: _OnFailure | None = None,
-) -> "DltSource":
-    """A dlt source with a resource for each data type, merged by the ids of company and record.
-
-    ``companies`` are ids (None for all linked ones), ``company_query`` selects among all companies in
-    Codat's query language, ``types`` are names of data types (None for all; ``companies`` and
-    ``connections`` are among them). The columns are those of ``codat-async types TYPE``, without ``n``
-    and ``whole``. Nested columns are as the destination takes them: structs and lists, or JSON.
-
-    After the first run each list is read from the last modified date on, or from the last sync before
-    the reading if that is earlier, less ``overlap``: a request a company asks for the syncs. How far that
-    is, is kept in dlt's state, which is saved with the records. A record that was removed from a list
-    without a trace stays; one that was deleted in the source has ``is_deleted`` in its ``metadata``.
-
-    ``api_key`` and ``base_url`` are taken from dlt's configuration if they are None, under
-    ``sources.codat``. ``limits`` are those of all resources together. A list that cannot be read does
-    not stop the others: at the end of its type ``on_failure`` is called for each failure, or if it is
-    None, :class:`~codat_async.bulk.PartialFailure` is raised, and dlt loads nothing of this run.
-
-    Raises :class:`~codat_async.bulk.UnknownDataType`.
-    """
-    kinds = resolve_types(types)
-    if companies is not None and company_query is not None:
-        raise ValueError("companies are selected by their ids or by company_query, not by both")
-
-    # dlt makes configuration of every argument with a default, so that only these two may have one.
-    def codat(
-        api_key: str = dlt.secrets.value, base_url: str | None = dlt.config.value
-    ) -> "Iterator[DltResource]":
-        reader = _Reader(
-            lambda: Codat(api_key, base_url=base_url, governor=governor),
-            companies,
-            company_query,
-            page_size=page_size,
-            overlap=overlap,
-            units_at_once=units_at_once,
-            on_failure=on_failure,
-        )
-        return (reader.resource(kind) for kind in kinds)
-
-    governor = Governor(limits or Limits(per_minute=1000))
-    given = {"api_key": api_key, "base_url": base_url}
-    source = dlt.source(codat, name="codat", section="codat", max_table_nesting=0)
-    made: DltSource = source(**{name: value for name, value in given.items() if value is not None})
-    return made
+OnFailure: TypeAlias = Callable[[Unit | str, Failure], object]
 
 
 class _Ended(Struct):
@@ -137,7 +56,7 @@ class _Page(Struct):
     records: list[Raw]
 
 
-class _Reader:
+class Reader:
     """Reads the lists of the resources of a source, on the event loop of the blocking client."""
 
     def __init__(
@@ -149,7 +68,7 @@ class _Reader:
         page_size: int,
         overlap: timedelta,
         units_at_once: int,
-        on_failure: _OnFailure | None,
+        on_failure: OnFailure | None,
     ) -> None:
         self._client = client
         self._companies = companies
@@ -198,7 +117,7 @@ class _Reader:
     def _tables(self, kind: PullType) -> Iterator[pa.Table]:
         state: MutableMapping[str, Any] = dlt.current.resource_state()
         watermarks: dict[str, str] = state.setdefault("watermarks", {})
-        structs = _takes_structs()
+        structs = takes_structs()
         failures: list[tuple[Unit | str, Failure]] = []
         self._open()
         try:
@@ -211,7 +130,7 @@ class _Reader:
                         if part.watermark is not None:
                             watermarks[key] = part.watermark
                     else:
-                        yield _for_dlt(part, structs=structs)
+                        yield for_dlt(part, structs=structs)
             finally:
                 self._loop.run(_close(parts))
         finally:
@@ -269,7 +188,7 @@ class _Reader:
                 head = head_of(Unit(kind.name, company.id), 0, whole=True, read_at=now, listed=listed)
                 lines += lines_of(head, map(codec.on_one_line, records))
                 held += records
-            yield _tabulated(bytes(lines), kind, held, counts)[0]
+            yield tabulated(bytes(lines), kind, held, counts)[0]
 
     async def _read(
         self,
@@ -308,7 +227,7 @@ class _Reader:
         codec.read(response.body, Raw, operation=kind.name)
         record = codec.on_one_line(response.body.strip())
         head = head_of(unit, 0, whole=True, read_at=now)
-        return _tabulated(lines_of(head, [record]), kind, [record], Counter())[0]
+        return tabulated(lines_of(head, [record]), kind, [record], Counter())[0]
 
     async def _read_list(
         self,
@@ -325,7 +244,7 @@ class _Reader:
         synced = await self._synced(codat, kind, unit)
         head = head_of(unit, 0, whole=since is None)
         latest = None if watermark is None else datetime.fromisoformat(watermark)
-        passes, matched = _Passes(), True
+        passes, matched = Passes(), True
         while not passes.enough:
             passes.begin()
             async with aclosing(self._pages(codat, kind, unit, since)) as pages:
@@ -337,7 +256,7 @@ class _Reader:
                     latest = max((each for each in (*moments, latest) if each is not None), default=None)
                     text = lines_of(head, map(codec.on_one_line, page.records))
                     table, names = await asyncio.to_thread(
-                        _tabulated, text, kind, page.records, passes.without_id
+                        tabulated, text, kind, page.records, passes.without_id
                     )
                     if page.records:
                         await put(table)
@@ -393,41 +312,6 @@ class _Reader:
                 yield page
 
 
-class _Passes:
-    """Whether all records of a list were read, whose rows may shift between its pages."""
-
-    def __init__(self) -> None:
-        self.without_id = Counter[bytes]()
-        """How often each record without an id came in this pass."""
-        self._passes = 0
-        self._seen, self._most = set[str](), 0
-        self._found, self._totals = set[str](), set[int]()
-
-    def begin(self) -> None:
-        """Begin to read the list from its first page."""
-        self._passes += 1
-        self.without_id.clear()
-        self._found, self._totals = set(), set()
-
-    def add(self, names: Iterable[str], total: int) -> None:
-        """Note the ids of a page, and how many records the list has."""
-        self._found.update(names)
-        self._seen.update(names)
-        self._totals.add(total)
-        self._most = max(self._most, total)
-
-    @property
-    def complete(self) -> bool:
-        """Whether this pass has all records, or the passes together as many as there ever were."""
-        steady = len(self._totals) == 1 and len(self._found) >= max(self._totals)
-        return bool(self._totals) and (steady or len(self._seen) >= self._most)
-
-    @property
-    def enough(self) -> bool:
-        """Whether not to read the list again."""
-        return self.complete or self._passes >= _PASSES
-
-
 async def _next(parts: AsyncGenerator[pa.Table | _Ended, None]) -> pa.Table | _Ended | None:
     return await anext(parts, None)
 
@@ -449,46 +333,3 @@ def _plain(moment: datetime | None) -> datetime | None:
         )
     except OverflowError:
         return None
-
-
-# --- tables as dlt takes them ----------------------------------------------------------------
-
-
-def _takes_structs() -> bool:
-    """Whether the destination of the pipeline has types for structs and lists."""
-    destination = dlt.current.pipeline().destination
-    return destination is not None and bool(destination.capabilities().supports_nested_types)
-
-
-def _tabulated(
-    lines: bytes, kind: PullType, records: Sequence[bytes | Raw], without_id: Counter[bytes]
-) -> tuple[pa.Table, list[str]]:
-    """The table of the lines of these records, and their ids, also for those without: a key is not null.
-
-    ``without_id`` has how often each record without an id came before: equal ones are several records.
-    """
-    shape = shape_of(kind)
-    table = tabulate(lines, shape).table.drop_columns(["n", "whole"])
-    has_ids = "id" in shape.key
-    held: list[str | None] = table.column("id").to_pylist() if has_ids else [None] * len(records)
-    ids = [each or "" for each in held]
-    if all(ids):
-        return table, ids
-    for place, record in enumerate(records):
-        if not ids[place]:
-            digest = sha256(record).digest()
-            without_id[digest] += 1
-            ids[place] = f"without id {digest.hex()[:32]} {without_id[digest]}"
-    if has_ids:
-        table = table.set_column(table.schema.get_field_index("id"), "id", pa.array(ids, pa.string()))
-    return table, ids
-
-
-def _for_dlt(table: pa.Table, *, structs: bool) -> pa.Table:
-    if not structs:
-        for place, column in enumerate(table.schema):
-            if pa.types.is_nested(column.type):
-                values = table.column(place).to_pylist()
-                texts = [None if value is None else _encode(value).decode() for value in values]
-                table = table.set_column(place, column.name, pa.array(texts, pa.string()))
-    return table
