@@ -9,20 +9,17 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import IO, BinaryIO, Final, Self, TypeAlias, TypeVar, TypeVarTuple, Unpack
+from typing import IO, BinaryIO, Final, Self, TypeAlias
 from urllib.parse import unquote
 
 import anyio.to_thread
 
 from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout, StatusError
+from codat_middleware.headers import whole_number
 from codat_middleware.messages import Body, ByteStream, Request, Response
 from codat_middleware.text import PATH, one_line
-
-T = TypeVar("T")
-_Arguments = TypeVarTuple("_Arguments")
 
 UploadSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | BinaryIO | IO[bytes] | Callable[[], AsyncIterable[bytes]]"
@@ -69,25 +66,21 @@ class Download:
         """Bytes yielded so far."""
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._begin()
-        except BaseException:
-            await self._close()
-            raise
+        await self._begin()
         return self
 
     async def _begin(self) -> None:
         response = await self._send(self._request)
         self._stream = response.stream
         if response.status == 206:
+            await self._close()
             raise self._failure("the server sent a part of the file, which nobody asked for")
         self.headers = response.headers
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
-        length = response.headers.get("Content-Length", "")
         # The length of an encoded content is not that of the decoded bytes that arrive.
-        known = re.fullmatch(r"[0-9]{1,18}", length) and not _encoded(response.headers)
-        self.size = int(length) if known else None
+        length = None if _encoded(response.headers) else response.headers.get("Content-Length")
+        self.size = whole_number(length)
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
@@ -113,7 +106,7 @@ class Download:
                 break
             except (ConnectionLost, RequestTimeout) as lost:
                 breaks = breaks + 1 if self.received == reached else 0
-                if self._stream is None or breaks >= _RESUMES or not self._resumable:
+                if self._stream is None or breaks >= _RESUMES:
                     raise
                 await self._resume(lost)
         if self.size is not None and self.received != self.size:
@@ -121,17 +114,14 @@ class Download:
 
     async def read(self, *, max_size: int | None = MAX_READ) -> bytes:
         """The whole content as bytes; raises DownloadError if it is larger than ``max_size`` bytes."""
-        pieces: list[bytes] = []
-        async with aclosing(_gathered(self)) as gathered:
-            async for piece in gathered:
-                pieces.append(piece)
-                if max_size is not None and self.received > max_size:
-                    # The error's traceback would keep them.
-                    pieces.clear()
-                    raise self._failure(
-                        f"larger than {max_size:,} bytes; save it to a file, or pass max_size"
-                    )
-        return b"".join(pieces)
+        content = bytearray()
+        async for piece in self:
+            content += piece
+            if max_size is not None and self.received > max_size:
+                # The error's traceback would keep it.
+                content.clear()
+                raise self._failure(f"larger than {max_size:,} bytes; save it to a file, or pass max_size")
+        return bytes(content)
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, which appears under its name only when it is complete.
@@ -139,36 +129,36 @@ class Download:
         Returns the path. Only its owner may read the file. An existing one is replaced at the
         end, and left unchanged if the download fails.
         """
-        part = _PartFile(Path(path))
+        part, held = _PartFile(Path(path)), bytearray()
         try:
             await _in_thread(part.open)
-            async with aclosing(_gathered(self)) as pieces:
-                async for piece in pieces:
-                    await _in_thread(part.write, piece)
+            async for piece in self:
+                held += piece
+                if len(held) >= _PIECE:
+                    await _in_thread(part.write, held)
+                    held.clear()
+            await _in_thread(part.write, held)
             await _in_thread(part.finish)
         except BaseException:
             part.discard()
             raise
         return part.target
 
-    @property
-    def _resumable(self) -> bool:
-        if self.received == 0:
-            return True
-        ranges = self.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
-        return ranges and self.size is not None and any(self.headers.get(name) for name in _VALIDATORS)
-
     async def _resume(self, lost: Exception) -> None:
+        """Request what is missing; raises ``lost`` if the server has no means to continue the same file."""
+        known = [name for name in _VALIDATORS if self.headers.get(name)]
+        ranges = self.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
+        if self.received and not (known and ranges and self.size is not None):
+            raise lost
         await self._close()
         if not self.received:
             await self._begin()
             return
         request = self._request.with_header("Range", f"bytes={self.received}-")
         # Weak tags must not be sent in an If-Range (RFC 9110, section 13.1.5).
-        strong = [name for name in _VALIDATORS if not (self.headers.get(name) or "W/").startswith("W/")]
-        validator = strong[0] if strong else "ETag"
+        strong = [name for name in known if not self.headers[name].startswith("W/")]
         if strong:
-            request = request.with_header("If-Range", self.headers[validator])
+            request = request.with_header("If-Range", self.headers[strong[0]])
         failed = f"broke after {self.received} bytes and the server did not resume"
         try:
             response = await self._send(request)
@@ -179,10 +169,10 @@ class Download:
         continues = re.fullmatch(part, headers.get("Content-Range", "").strip()) and not _encoded(headers)
         if response.status != 206 or not continues:
             raise self._failure(failed) from lost
-        for name in _VALIDATORS:
+        for name in known:
             # Some servers ignore If-Range. In an answer to one the other validator may be missing.
-            before, now = self.headers.get(name), headers.get(name)
-            if before != now and (name == validator or None not in (before, now)):
+            now = headers.get(name)
+            if now != self.headers[name] and (now is not None or name == (strong or known)[0]):
                 raise self._failure(f"changed after {self.received} bytes") from lost
 
     def _failure(self, reason: str) -> DownloadError:
@@ -196,19 +186,6 @@ class Download:
 
 def _encoded(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Encoding", "identity") != "identity"
-
-
-async def _gathered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    held: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        held.append(chunk)
-        size += len(chunk)
-        if size >= _PIECE:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
 
 
 class _PartFile:
@@ -226,7 +203,7 @@ class _PartFile:
         self._part.touch(mode=0o600, exist_ok=False)
         self._file = self._part.open("wb")
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytearray) -> None:
         self._file.write(piece)
 
     def finish(self) -> None:
@@ -242,51 +219,43 @@ class _PartFile:
                 end()
 
 
-async def _in_thread(work: Callable[[Unpack[_Arguments]], T], *arguments: *_Arguments) -> T:
+async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
     """Run it in a thread; if cancelled, wait for its end, since the file is in use until then."""
     running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
     try:
-        return await asyncio.shield(running)
+        await asyncio.shield(running)
     except asyncio.CancelledError:
         while not running.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
-        with contextlib.suppress(Exception):
-            running.result()
+        # Its own error would otherwise be reported as never retrieved.
+        running.exception()
         raise
 
 
-_PARAMETER: Final = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
+_PARAMETER: Final = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))""")
 
 
 def _file_name(disposition: str) -> str | None:
     """The file name in a Content-Disposition header, fit for a disk, without any folders in it (RFC 6266)."""
-    values = {found[1].lower(): found[2].strip() for found in _PARAMETER.finditer(f";{disposition}")}
-    name = _extended_name(_unquoted(values.get("filename*", "")))
-    if name is None:
-        name = _unquoted(values.get("filename", ""))
+    values = {
+        name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain.strip()
+        for name, quoted, plain in _PARAMETER.findall(f";{disposition}")
+    }
+    name = values.get("filename", "")
+    match values.get("filename*", "").split("'", 2):
+        case [charset, _, text]:
+            with contextlib.suppress(ValueError):
+                try:
+                    name = unquote(text, charset, errors="strict")
+                except LookupError:
+                    name = unquote(text)
     base = _printable(re.split(r"[/\\]", name)[-1]).strip()
     if base in ("", ".", ".."):
         return None
     stem, suffix = os.path.splitext(base)
     suffix = suffix.encode()[: _NAME // 4].decode(errors="ignore")
     return stem.encode()[: _NAME - len(suffix.encode())].decode(errors="ignore") + suffix
-
-
-def _unquoted(value: str) -> str:
-    return re.sub(r"\\(.)", r"\1", value[1:-1]) if len(value) > 1 and value[0] == value[-1] == '"' else value
-
-
-def _extended_name(value: str) -> str | None:
-    parts = value.split("'", 2)
-    if len(parts) < 3:
-        return None
-    try:
-        return unquote(parts[2], encoding=parts[0], errors="strict")
-    except LookupError:
-        return unquote(parts[2])
-    except ValueError:
-        return None
 
 
 def _printable(name: str) -> str:
@@ -358,54 +327,51 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     """A function that opens the source, its size and name if known, and whether it can be opened again."""
     if isinstance(source, bytes | bytearray):
         source = io.BytesIO(source)
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        with await anyio.to_thread.run_sync(path.open, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-        return (lambda: _pieces_of(path)), size, path.name, True
-    if callable(source):
+    elif isinstance(source, str | os.PathLike):
+        source = Path(source)
+    elif callable(source):
         return source, None, None, True
-    if isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
+    elif isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
         kinds = "a path, bytes, a binary file, or a function that opens an async iterator of bytes"
         raise TypeError(f"file must be {kinds}, not {type(source).__name__}")
     own_name = getattr(source, "name", None)
     name = Path(own_name).name if isinstance(own_name, str) else None
-    if not source.seekable():
-        return (lambda: _pieces_of(source)), None, name, False
 
-    def measure() -> tuple[int, int]:
-        with _seeking:
-            start = source.tell()
-            size = source.seek(0, os.SEEK_END) - start
-            source.seek(start)
-            return start, size
-
-    def read_from(place: int) -> bytes:
-        with _seeking:
-            source.seek(place)
-            piece = source.read(_PIECE)
-            # So that another upload of the same file starts where this one did.
-            source.seek(start)
-            return piece
+    def measure() -> tuple[int | None, int | None]:
+        with source.open("rb") if isinstance(source, Path) else contextlib.nullcontext(source) as file:
+            if not file.seekable():
+                return None, None
+            with _seeking:
+                start = file.tell()
+                size = file.seek(0, os.SEEK_END) - start
+                file.seek(start)
+                return start, size
 
     start, size = await anyio.to_thread.run_sync(measure)
     if start and not size:
         raise ValueError(f"{name or 'file'} is at its end, so that nothing would be sent: seek(0) first")
+    return (lambda: _pieces(source, start)), size, name, start is not None
 
-    async def opened() -> AsyncIterator[bytes]:
-        place = start
-        while piece := await anyio.to_thread.run_sync(read_from, place):
+
+async def _pieces(source: Path | IO[bytes], start: int | None) -> AsyncIterator[bytes]:
+    """The content of a file: an open one from ``start`` on, or from wherever it is if that is None."""
+    file = await anyio.to_thread.run_sync(source.open, "rb") if isinstance(source, Path) else source
+    place = start or 0
+
+    def read() -> bytes:
+        if file is not source or start is None:
+            return file.read(_PIECE)
+        with _seeking:
+            file.seek(place)
+            piece = file.read(_PIECE)
+            # So that another upload of the same file starts where this one did.
+            file.seek(start)
+            return piece
+
+    try:
+        while piece := await anyio.to_thread.run_sync(read):
             yield piece
             place += len(piece)
-
-    return opened, size, name, True
-
-
-async def _pieces_of(source: Path | BinaryIO | IO[bytes]) -> AsyncIterator[bytes]:
-    file = await anyio.to_thread.run_sync(source.open, "rb") if isinstance(source, Path) else source
-    try:
-        while piece := await anyio.to_thread.run_sync(file.read, _PIECE):
-            yield piece
     finally:
         if file is not source:
             # Closed without an await, so that a generator dropped half way leaves nothing behind.
