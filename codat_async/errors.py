@@ -47,8 +47,8 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from http.client import responses
-from typing import Any
 
 import msgspec
 from msgspec.structs import fields
@@ -106,14 +106,11 @@ class StatusError(CodatError):
         """As received."""
         self.unconfirmed: str | None = response.unconfirmed
         """How an earlier attempt of this write failed, if it may have caused this answer."""
-        CodatError.__init__(self, self.status, self.error and one_line(self.error))
+        CodatError.__init__(self, self.status)
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether a write may have happened in spite of the error: after a 5xx, or if ``unconfirmed``.
-
-        What to do then is described in ``codat_async.operations.writes``.
-        """
+        """Whether a write may have happened: after a 5xx or if ``unconfirmed``; see ``operations.writes``."""
         return self.method not in SAFE_METHODS and (self.status >= 500 or self.unconfirmed is not None)
 
     def __str__(self) -> str:
@@ -185,40 +182,32 @@ class ServiceUnavailable(ServerError):
     """503: maintenance, or overload."""
 
 
+@dataclass(eq=False, repr=False)
 class DecodingError(CodatError):
     """A successful answer whose body cannot be decoded: broken JSON, or a shape that no model accepts.
 
-    ``path`` is the place in the document (``$.totalAmount``), ``reason`` what is wrong there,
-    ``raw`` the bytes as received.
+    ``path`` is the place in the document (``$.totalAmount``), ``reason`` what is wrong there, ``raw``
+    the bytes as received, ``record_id`` the ``id`` of an :class:`InvalidRecord` if it could be read.
     """
 
-    _subject = ""
+    reason: str
+    _: KW_ONLY
+    path: str = "$"
+    raw: bytes = b""
+    operation: str = ""
+    record_id: str | None = None
 
-    def __init__(self, reason: str, *, path: str = "$", raw: bytes = b"", operation: str = "") -> None:
-        super().__init__(one_line(reason))
-        self.reason = one_line(reason)
-        self.path = path
-        self.raw = raw
-        self.operation = operation
+    def __post_init__(self) -> None:
+        self.reason = one_line(self.reason)
 
     def __str__(self) -> str:
         name = f"{self.operation}: " if self.operation else ""
-        return f"{name}{self._subject}{self.reason} at {one_line(self.path)}"
+        record = f"record {one_line(self.record_id)}: " if self.record_id else ""
+        return f"{name}{record}{self.reason} at {one_line(self.path)}"
 
 
 class InvalidRecord(DecodingError):
-    """One record that does not fit its model; the other records of its page are not affected.
-
-    Passed to the ``on_invalid`` of a pager, or raised by default.
-    """
-
-    def __init__(
-        self, reason: str, *, record_id: str | None, path: str, raw: bytes, operation: str = ""
-    ) -> None:
-        super().__init__(reason, path=path, raw=raw, operation=operation)
-        self.record_id = record_id
-        """The record's ``id``, if it could be read."""
-        self._subject = f"record {one_line(record_id or 'without id')}: "
+    """One record, not its page, that does not fit its model; passed to a pager's ``on_invalid`` or raised."""
 
 
 class PagingError(CodatError):
@@ -233,12 +222,12 @@ class DownloadError(CodatError):
     """A download that ended short of its size, or broke and could not be resumed."""
 
 
+@dataclass(eq=False, repr=False)
 class PushError(CodatError):
     """A write that the platform did not carry out; ``operation`` is its last known state."""
 
-    def __init__(self, operation: PushOperation[Any], reason: str) -> None:
-        super().__init__(one_line(reason, 4 * PART))
-        self.operation: PushOperation[object] = operation
+    operation: PushOperation[object]
+    reason: str
 
     @property
     def validation(self) -> Validation | None:
@@ -246,7 +235,8 @@ class PushError(CodatError):
         return self.operation.validation
 
     def __str__(self) -> str:
-        return f"push operation {one_line(self.operation.push_operation_key)}: {self.args[0]}"
+        key = one_line(self.operation.push_operation_key)
+        return f"push operation {key}: {one_line(self.reason, 4 * PART)}"
 
 
 class PushFailed(PushError):
@@ -254,26 +244,19 @@ class PushFailed(PushError):
 
 
 class PushTimedOut(PushError):
-    """No final state in time: the platform gave up, or the caller's time-out passed first.
-
-    After the caller's time-out the operation may still end; call ``wait`` with it again.
-    """
+    """No final state in time; if only the caller's time-out passed, call ``wait`` on ``operation`` again."""
 
 
+@dataclass(eq=False, repr=False)
 class SyncError(CodatError):
     """Data types of a company that were not synced.
 
-    ``states`` has the last known state of each by Codat's name: None for one that never was
-    synced, or cannot be queued.
+    ``states`` has the last of each by Codat's name; None if it never was synced, or cannot be queued.
     """
 
-    def __init__(
-        self, company_id: str, states: Mapping[str, DatasetStatus | None], reason: str | None = None
-    ) -> None:
-        self.company_id = company_id
-        self.states: dict[str, DatasetStatus | None] = dict(states)
-        self.reason = reason
-        super().__init__(one_line(company_id), *self.states)
+    company_id: str
+    states: dict[str, DatasetStatus | None]
+    reason: str | None = None
 
     def __str__(self) -> str:
         parts = [f"{name}: {one_line(state or 'never synced')}" for name, state in self.states.items()]
@@ -299,26 +282,19 @@ _BY_STATUS: dict[int, type[StatusError]] = {
 
 def from_response(request: Request, response: Response) -> StatusError:
     """The error for an answer that is not a success, whatever its body holds."""
-    message = _message(response.body)
-    kind = _BY_STATUS.get(response.status) or (ServerError if response.status >= 500 else StatusError)
-    return kind(request, response, message)
-
-
-def _message(body: bytes) -> ErrorMessage:
-    """Decode an error's body field by field, so that one malformed field does not lose the others."""
     message = ErrorMessage()
     with suppress(*DECODE_ERRORS):
-        found = msgspec.json.decode(well_formed(body), type=dict[str, msgspec.Raw])
+        found = msgspec.json.decode(well_formed(response.body), type=dict[str, msgspec.Raw])
+        # Field by field, so that a malformed one does not cost the others.
         for field in fields(ErrorMessage):
             with suppress(KeyError, *DECODE_ERRORS):
                 value = msgspec.json.decode(found[field.encode_name], type=field.type, strict=False)
                 setattr(message, field.name, value)
-    return message
+    kind = _BY_STATUS.get(response.status) or (ServerError if response.status >= 500 else StatusError)
+    return kind(request, response, message)
 
 
 def validation_errors(validation: Validation | None) -> list[str]:
     """A line for each error of a validation."""
     found = (validation and validation.errors) or []
-    return [
-        f"{one_line(each.item_id or 'record')}: {one_line(each.message or 'no message')}" for each in found
-    ]
+    return [f"{one_line(it.item_id or 'record')}: {one_line(it.message or 'no message')}" for it in found]

@@ -14,6 +14,9 @@ from codat_middleware.text import PATH, one_line
 class CodatError(Exception):
     """The root of every error this client raises on purpose."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> tuple[object, ...]:
         # Pickle would call the class with ``args``, which are not those of every constructor.
         return _rebuild, (type(self), self.args, self.__dict__.copy())
