@@ -9,7 +9,7 @@ from yarl import URL
 
 from codat_async.errors import ConfigurationError
 
-__all__ = ["Proxy", "find_proxy"]
+__all__ = ["Proxy", "find_proxy", "http_url"]
 
 
 class Proxy(NamedTuple):
@@ -47,19 +47,25 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _parsed(text: str, name: str) -> Proxy:
+def http_url(text: str) -> URL | None:
+    """The text as a URL of http or https with a host; None if it is not one."""
     try:
-        url = URL(text if "://" in text else f"http://{text}")
-        if url.scheme not in ("http", "https") or not url.host or url.port is None:
-            raise ValueError
-        credentials = f"{url.user or ''}:{url.password or ''}".encode()
+        url = URL(text)
     except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
+
+
+def _parsed(text: str, name: str) -> Proxy:
+    url = http_url(text if "://" in text else f"http://{text}")
+    if url is None:
         # Without the text, which may hold a password.
         raise ConfigurationError(
             f"{name} is not the URL of a proxy such as http://proxy.example:3128; a SOCKS proxy "
             "needs a session with a connector of its own"
-        ) from None
+        )
     headers = {}
     if url.user is not None or url.password is not None:
+        credentials = f"{url.user or ''}:{url.password or ''}".encode()
         headers["Proxy-Authorization"] = f"Basic {b64encode(credentials).decode()}"
     return Proxy(url.origin(), headers)

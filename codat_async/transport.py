@@ -24,7 +24,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.proxies import find_proxy
+from codat_async.proxies import find_proxy, http_url
 from codat_middleware.messages import Body, Request, Response, Timeout
 from codat_middleware.text import one_line
 
@@ -295,14 +295,11 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
     aiohttp's own time-out ends with the connection. A body whose decompression fails at its end
     is then never ended, and one whose decompression fails before is a RuntimeError.
     """
-    waiting = asyncio.timeout(silence)
     try:
-        async with waiting:
+        async with asyncio.timeout(silence):
             return await content.readany()
     except TimeoutError:
-        if waiting.expired():
-            raise aiohttp.SocketTimeoutError from None
-        raise
+        raise aiohttp.SocketTimeoutError from None
     except RuntimeError as error:
         raise aiohttp.ClientPayloadError(str(error)) from error
 
@@ -480,12 +477,9 @@ def _bindable(address: str) -> tuple[str, int]:
 
 def checked_base_url(base_url: str) -> str:
     """The base URL without a slash at its end; raises ConfigurationError if it is not valid."""
-    try:
-        url = URL(base_url)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
-        raise ConfigurationError(f"not a base URL: {base_url!r}; it must look like https://api.codat.io")
-    if url.user is not None:
+    url = http_url(base_url)
+    if url is not None and url.user is not None:
         raise ConfigurationError("base_url must not contain credentials; pass the key as api_key")
+    if url is None or url.query_string or url.fragment:
+        raise ConfigurationError(f"not a base URL: {base_url!r}; it must look like https://api.codat.io")
     return str(url).rstrip("/")

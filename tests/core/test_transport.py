@@ -735,9 +735,10 @@ def test_unusable_base_urls(url: str) -> None:
 
 def test_credentials_in_a_base_url() -> None:
     """A base URL with a password raises, and the message does not repeat it."""
-    with pytest.raises(ConfigurationError, match="must not contain credentials") as caught:
-        checked_base_url("https://user:hunter2@api.codat.io")
-    assert "hunter2" not in str(caught.value)
+    for url in ("https://user:hunter2@api.codat.io", "https://user:hunter2@api.codat.io/?a=1"):
+        with pytest.raises(ConfigurationError, match="must not contain credentials") as caught:
+            checked_base_url(url)
+        assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
