@@ -124,10 +124,9 @@ class Download:
         return bytes(content)
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to a file, which appears under its name only when it is complete.
+        """Write it to a file, which only its owner may read, and return the path.
 
-        Returns the path. Only its owner may read the file. An existing one is replaced at the
-        end, and left unchanged if the download fails.
+        It appears under its name, or replaces the file of that name, only when it is complete.
         """
         part, held = _PartFile(Path(path)), bytearray()
         try:
@@ -245,11 +244,8 @@ def _file_name(disposition: str) -> str | None:
     name = values.get("filename", "")
     match values.get("filename*", "").split("'", 2):
         case [charset, _, text]:
-            with contextlib.suppress(ValueError):
-                try:
-                    name = unquote(text, charset, errors="strict")
-                except LookupError:
-                    name = unquote(text)
+            with contextlib.suppress(ValueError, LookupError):
+                name = unquote(text, charset, errors="strict")
     base = _printable(re.split(r"[/\\]", name)[-1]).strip()
     if base in ("", ".", ".."):
         return None
