@@ -5,6 +5,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,14 @@ def test_relative_links_exist(path: Path) -> None:
     assert links or path != README
     missing = {link for link in links if not (path.parent / link).exists()}
     assert missing <= {"operations.md"}
+
+
+def test_pictures_of_the_readme_are_absolute() -> None:
+    """PyPI shows no relative one; each is a file of the repository that pyproject.toml names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    files = project["urls"]["Homepage"].replace("github.com", "raw.githubusercontent.com") + "/main/"
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT)
+    assert pictures
+    for picture in pictures:
+        assert picture.startswith(files)
+        assert (ROOT / picture.removeprefix(files)).is_file()
