@@ -84,14 +84,56 @@ def test_contributing_lists_the_sessions() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGES[CONTRIBUTING], re.MULTILINE)) == sessions
 
 
-def test_architecture_draws_the_packages() -> None:
-    """Every package and top module of the client is in the drawing, and every package of bulk."""
-    drawn = PAGES[ROOT / "docs" / "architecture.md"]
-    client, bulk = ROOT / "codat_async", ROOT / "codat_async" / "bulk"
-    parts = [*client.glob("*.py"), *(each.parent for each in client.glob("*/__init__.py"))]
-    parts += [each.parent for each in bulk.glob("*/__init__.py")]
-    missing = {each.name for each in parts if not re.search(rf"\b{each.stem}\b", drawn)}
-    assert missing <= {"__init__.py"}
+def _drawn_rooms() -> list[str]:
+    """Return the dotted names in the drawing of docs/architecture.md, from the top down."""
+    rooms, above = list[str](), list[str]()
+    drawing = PAGES[ROOT / "docs" / "architecture.md"].split("```")[1]
+    for indent, name in re.findall(r"^( *)(\w+)(?:/|\.py)(?: |$)", drawing, re.MULTILINE):
+        above = [*above[: len(indent) // 2], name]
+        rooms.append(".".join(above).removeprefix("middleware."))
+    return rooms
+
+
+def _modules() -> dict[str, Path]:
+    """Return the files of both packages by their dotted names."""
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for root, package in ((ROOT, "codat_async"), (ROOT / "middleware", "codat_middleware"))
+        for path in (root / package).rglob("*.py")
+    }
+
+
+def test_architecture_draws_the_modules() -> None:
+    """Every package and top module of the client is in the drawing, and of bulk; nothing else is."""
+    drawn, modules = set(_drawn_rooms()), _modules().keys()
+    assert {each for each in modules if re.fullmatch(r"codat_async\.(bulk\.)?\w+", each)} <= drawn
+    assert drawn - {"middleware"} <= modules
+
+
+def test_arrows_of_the_drawing_point_down() -> None:
+    """A module imports from its room, the rooms below it, and the public names of packages around it."""
+    rooms = _drawn_rooms()
+
+    def room_of(name: str) -> str:
+        while name not in rooms:
+            name = name.rpartition(".")[0]
+        return name
+
+    upward = set()
+    for module, path in _modules().items():
+        home, found = room_of(module), set[str]()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {f"{node.module}.{each.name}" for each in node.names}
+        for name in found:
+            if name.startswith(("codat_async", "codat_middleware")):
+                target = room_of(name)
+                around = f"{home}.".startswith(f"{target}.")
+                if not around and rooms.index(target) < rooms.index(home):
+                    upward.add(f"{module} imports {name}")
+    assert not upward
 
 
 def test_events_of_a_pull_are_listed() -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``codat-async pull | plan | check | status | report | convert | forget | sandbox``."""
+"""The command line: ``codat-async pull``, and the other commands that ``codat-async --help`` lists."""
 
 import sys
 
