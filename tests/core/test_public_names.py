@@ -180,7 +180,8 @@ def test_names_for_checkers_are_those_at_run_time() -> None:
 MODULES = [
     module.name
     for package in (codat_async, codat_middleware)
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    # A package whose extra is not installed cannot be searched.
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.", onerror=lambda _: None)
     if module.name.split(".")[1] in {*BELOW, *(path.stem for path in MIDDLEWARE.glob("*.py"))}
 ]
 
