@@ -27,7 +27,7 @@ class Accounts(Resource):
 
     list, get = lists.company_records(models.Account, "/data/accounts/{accountId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/chartOfAccounts")
-    create = writes.CreateAndSync(models.Account, "/push/accounts")
+    create = writes.Create(models.Account, "/push/accounts", syncs=True)
 
 
 class BankAccountTransactions(Resource):
@@ -38,7 +38,7 @@ class BankAccountTransactions(Resource):
         PushOption, "/options/bankAccounts/{accountId}/bankTransactions"
     )
     create = writes.CreateUnderParent(
-        models.CreateBankTransactions, "/push/bankAccounts/{accountId}/bankTransactions"
+        models.CreateBankTransactions, "/push/bankAccounts/{accountId}/bankTransactions", syncs=True
     )
 
 
@@ -47,7 +47,7 @@ class BankAccounts(Resource):
 
     list, get = lists.connection_records(models.BankAccount, "/data/bankAccounts/{accountId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/bankAccounts")
-    create = writes.CreateAndSync(models.BankAccount, "/push/bankAccounts")
+    create = writes.Create(models.BankAccount, "/push/bankAccounts", syncs=True)
     update = writes.Update(models.BankAccount, "/push/bankAccounts/{bankAccountId}")
 
 
@@ -106,8 +106,8 @@ class Customers(Resource):
 
     list, get = lists.company_records(models.Customer, "/data/customers/{customerId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/customers")
-    create = writes.CreateAndSync(models.Customer, "/push/customers")
-    update = writes.UpdateAndSync(models.Customer, "/push/customers/{customerId}")
+    create = writes.Create(models.Customer, "/push/customers", syncs=True)
+    update = writes.Update(models.Customer, "/push/customers/{customerId}", syncs=True)
     list_attachments, get_attachment, download_attachment = files.attachments("/data/customers/{customerId}")
 
 
@@ -116,7 +116,7 @@ class DirectCosts(Resource):
 
     list, get = lists.connection_records(models.DirectCost, "/data/directCosts/{directCostId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/directCosts")
-    create = writes.CreateAndSync(models.DirectCost, "/push/directCosts")
+    create = writes.Create(models.DirectCost, "/push/directCosts", syncs=True)
     delete = writes.Delete(models.DirectCost, "/push/directCosts/{directCostId}")
     list_attachments, get_attachment, download_attachment = files.attachments(
         "/data/directCosts/{directCostId}"
@@ -130,14 +130,8 @@ class DirectIncomes(Resource):
     list, get = lists.connection_records(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/directIncomes")
     create = writes.Create(models.DirectIncome, "/push/directIncomes")
-    list_attachments = files.ListAttachments(
-        models.Attachments, "/data/directIncomes/{directIncomeId}/attachments"
-    )
-    get_attachment = files.GetAttachmentWithTimeout(
-        models.Attachment, "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}"
-    )
-    download_attachment = files.DownloadAttachment(
-        "/data/directIncomes/{directIncomeId}/attachments/{attachmentId}/download"
+    list_attachments, get_attachment, download_attachment = files.attachments(
+        "/data/directIncomes/{directIncomeId}", timed=True
     )
     upload_attachment = files.UploadAttachment("/push/directIncomes/{directIncomeId}/attachment")
 
@@ -174,8 +168,8 @@ class JournalEntries(Resource):
 
     list, get = lists.company_records(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/journalEntries")
-    create = writes.CreateAndSync(models.JournalEntry, "/push/journalEntries")
-    delete = writes.DeleteAndSync(models.JournalEntry, "/push/journalEntries/{journalEntryId}")
+    create = writes.Create(models.JournalEntry, "/push/journalEntries", syncs=True)
+    delete = writes.Delete(models.JournalEntry, "/push/journalEntries/{journalEntryId}", syncs=True)
 
 
 class Journals(Resource):
@@ -183,7 +177,7 @@ class Journals(Resource):
 
     list, get = lists.company_records(models.Journal, "/data/journals/{journalId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/journals")
-    create = writes.CreateAndSync(models.Journal, "/push/journals")
+    create = writes.Create(models.Journal, "/push/journals", syncs=True)
 
 
 class PaymentMethods(Resource):
@@ -199,7 +193,7 @@ class Payments(Resource):
     list_by_link_type = lists.LinkTypeList(models.Payment, "/data/payments")
     get = calls.RecordCall(models.Payment, "/data/payments/{paymentId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/payments")
-    create = writes.CreateAndSync(models.Payment, "/push/payments")
+    create = writes.Create(models.Payment, "/push/payments", syncs=True)
 
 
 class PurchaseOrders(Resource):
@@ -242,8 +236,8 @@ class Suppliers(Resource):
 
     list, get = lists.company_records(models.Supplier, "/data/suppliers/{supplierId}")
     get_create_update_model = calls.ConnectionCall(PushOption, "/options/suppliers")
-    create = writes.CreateAndSync(models.Supplier, "/push/suppliers")
-    update = writes.UpdateAndSync(models.Supplier, "/push/suppliers/{supplierId}")
+    create = writes.Create(models.Supplier, "/push/suppliers", syncs=True)
+    update = writes.Update(models.Supplier, "/push/suppliers/{supplierId}", syncs=True)
     list_attachments, get_attachment, download_attachment = files.attachments("/data/suppliers/{supplierId}")
 
 
@@ -265,7 +259,7 @@ class Transfers(Resource):
 
     list, get = lists.connection_records(models.Transfer, "/data/transfers/{transferId}")
     get_create_model = calls.ConnectionCall(PushOption, "/options/transfers")
-    create = writes.CreateAndSync(models.Transfer, "/push/transfers")
+    create = writes.Create(models.Transfer, "/push/transfers", syncs=True)
     upload_attachment = files.UploadAttachment("/push/transfers/{transferId}/attachment")
 
 

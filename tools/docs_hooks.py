@@ -84,10 +84,9 @@ def _entry(operation: Operation) -> str:
 
 
 def _description(operation: Operation) -> str:
-    """What the operation is for, and what its call says; the rest is that of its kind, or of the resource."""
+    """What the operation is for, and what operations of its kind have in common."""
     line = fact(operation.label, operation.model, operation.body_model)
-    call = inspect.cleandoc(type(operation).__call__.__doc__ or "")  # type: ignore[operator]
-    return as_markdown(f"{line}\n\n{call}")
+    return as_markdown(f"{line}\n\n{inspect.cleandoc(type(operation).__doc__ or '')}")
 
 
 def _wrapped(name: str, call: str, returned: str) -> list[str]:

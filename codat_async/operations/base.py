@@ -1,20 +1,20 @@
 """What an operation is: one endpoint, declared in a line on a resource's class and called on its instance."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from copy import copy
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, update_wrapper
 from inspect import Parameter, Signature, cleandoc, signature
-from types import NoneType
+from types import FunctionType, NoneType
 from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 from codat_async import codec
 from codat_async.errors import ConfigurationError
 from codat_async.models import DataType
-from codat_middleware.messages import Body, Request, Response
+from codat_middleware.messages import Body, Request, Response, Timeout
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Resource")
@@ -29,10 +29,10 @@ _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_~.-]*").fullmatch
 
 
 class Caller(Protocol):
-    """What a resource needs of the client: send a request, get a successful answer or a typed error."""
+    """What a resource needs of the client."""
 
     def send(self, request: Request, /) -> Awaitable[Response]:
-        """Send through the pipeline."""
+        """Send through the pipeline; the answer is a success, otherwise a typed error is raised."""
         ...
 
 
@@ -54,7 +54,7 @@ class Resource:
 class Group(Generic[R]):
     """A resource as an attribute of a client.
 
-    On the client's class it is a class whose operations are functions: ``unittest.mock`` does not
+    On the client's class it is a class whose operations are functions, since ``unittest.mock`` does not
     support objects that are called.
     """
 
@@ -70,26 +70,12 @@ class Group(Generic[R]):
     def __get__(self, instance: Caller, owner: type) -> R: ...
     def __get__(self, instance: Caller | None, owner: type) -> type[R] | R:
         if instance is None:
-            calls: dict[str, Any] = {"__doc__": self.kind.__doc__}
-            for each in self.kind.operations():
-                calls[each.name] = staticmethod(each.__call__)  # type: ignore[operator]
-            kind: Any = type(self.kind.__name__, (self.kind,), calls)
-            return cast(type[R], kind)
+            calls = {each.name: staticmethod(each.as_function()) for each in self.kind.operations()}
+            made = type(self.kind.__name__, (self.kind,), {"__doc__": self.kind.__doc__, **calls})
+            return cast(type[R], made)
         # From now on found in the instance itself, which precedes a descriptor without __set__.
         bound = instance.__dict__[self._name] = self.kind(instance)
         return bound
-
-
-@lru_cache(maxsize=4096)
-def _encode_segment(value: str) -> str:
-    """Percent-encode a record id, which may hold any character, into one path segment."""
-    if not value and isinstance(value, str):
-        raise ValueError("the id is empty")
-    if _PLAIN_SEGMENT(value):
-        return value
-    encoded = quote(value, safe="")
-    # Whatever normalises paths on the way would read dots alone as "here" and "one up".
-    return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
 class _InstanceAttribute:
@@ -119,10 +105,12 @@ class Operation:
     may name the company and connection itself: ``/lending/companies/{companyId}/loans``."""
     ids: ClassVar[int] = 0
     """How many ids the call takes, one for each placeholder of the path."""
-    options: ClassVar[Any] = None
-    """The ``TypedDict`` of the call's keyword arguments, if several operations have the same."""
+    options: Mapping[str, Any] = {}
+    """The types of the keyword arguments that the call takes as ``**options``."""
     defaults: ClassVar[Mapping[str, object]] = {}
     """The defaults of these, if not None."""
+    options_help: str = ""
+    """What ``help()`` has of these."""
 
     resource: str = ""
     name: str = ""
@@ -135,35 +123,26 @@ class Operation:
     _caller: Caller
 
     def __init__(self, path: str, *, method: str | None = None) -> None:
-        if method is not None:
-            self.method = method
+        self.method = method or self.method
         self.path = path if "{companyId}" in path else self.base + path
         names, first = _PLACEHOLDER.findall(self.path), _PLACEHOLDER.findall(self.base)
-        template = _PLACEHOLDER.sub("%s", self.path.replace("%", "%%"))
+        self._names, self._template = names, _PLACEHOLDER.sub("%s", self.path.replace("%", "%%"))
         distinct = len(set(names)) == len(names) == self.ids
-        if not distinct or names[: len(first)] != first or re.search("[{}]", template):
-            expected = [*first, *["…"] * (self.ids - len(first))]
+        if not distinct or names[: len(first)] != first or re.search("[{}]", self._template):
+            expected = "".join(f"{{{name}}}" for name in (first + ["…"] * self.ids)[: self.ids]) or "none"
+            kind = type(self).__name__
             raise ConfigurationError(
-                f"{type(self).__name__}: the placeholders of {self.path!r} must be, each once, "
-                + ("".join(f"{{{name}}}" for name in expected) or "none")
+                f"{kind}: the placeholders of {self.path!r} must be, each once, {expected}"
             )
-        self._names, self._template = names, template
 
     def __init_subclass__(cls, **fixed: Any) -> None:
-        """Takes attributes of the class: ``method``, ``base``, ``ids`` and ``options``."""
+        """Takes attributes of the class: ``method``, ``base``…"""
         super().__init_subclass__()
+        if "__call__" in vars(cls):
+            taken = signature(cls.__call__).parameters.values()
+            cls.ids = sum(each.annotation in (str, "str") for each in taken if each.kind in _POSITIONAL)
         for name, value in fixed.items():
             setattr(cls, name, value)
-        if call := vars(cls).get("__call__"):
-            declared = signature(call)
-            shown = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-            if "ids" not in fixed:
-                cls.ids = sum(each.annotation in (str, "str") for each in shown if each.kind in _POSITIONAL)
-            if cls.options:
-                for name, hint in cls.options.__annotations__.items():
-                    default = cls.defaults.get(name)
-                    shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
-                call.__signature__ = declared.replace(parameters=shown)
         cls.__doc__ = _InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -184,14 +163,19 @@ class Operation:
         return f"<{self.label}: {self.method} {self.path}>"
 
     def _signature(self) -> Signature:
-        """The signature of the call, its type variables replaced."""
+        """The signature of the call: with its options, and the models for its type variables."""
         models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
         declared = signature(type(self).__call__)
-        _, *shown = declared.parameters.values()
-        return Signature(
-            [each.replace(annotation=_resolved(each.annotation, models)) for each in shown],
-            return_annotation=_resolved(declared.return_annotation, models),
-        )
+        _, *taken = declared.parameters.values()
+        shown = [
+            each.replace(annotation=_resolved(each.annotation, models))
+            for each in taken
+            if each.kind is not Parameter.VAR_KEYWORD
+        ]
+        for name, hint in self.options.items():
+            default = self.defaults.get(name)
+            shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
+        return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
 
     __signature__ = _InstanceAttribute(_signature)
 
@@ -202,24 +186,41 @@ class Operation:
     def _documentation(self) -> str:
         from codat_async.facts import fact  # as seldom needed as it is long
 
-        meaning, call = fact(self.label, self.model, self.body_model), type(self).__call__.__doc__
-        parts = (meaning, type(self).__doc__, call, self._subject, f"{self.method} {self.path}")
-        options = self.options and self.options.__doc__
-        return "\n\n".join(cleandoc(part) for part in (*parts, options) if part)
+        meaning = fact(self.label, self.model, self.body_model)
+        parts = (meaning, type(self).__doc__, self._subject, f"{self.method} {self.path}", self.options_help)
+        return "\n\n".join(cleandoc(part) for part in parts if part)
 
-    def _check(self, options: Mapping[str, Any]) -> None:
+    def as_function(self) -> FunctionType:
+        """A function with the operation's signature and documentation, for a mock to follow."""
+        call: Any = type(self).__call__
+        made = FunctionType(call.__code__, call.__globals__, self.name, None, call.__closure__)
+        return update_wrapper(made, self)  # type: ignore[arg-type, return-value]
+
+    def _parameters(self, options: Mapping[str, object]) -> dict[str, object]:
+        """The options and their defaults under the API's names; raises TypeError for one there is not."""
+        self._check(options)
+        return {camel_case(name): value for name, value in {**self.defaults, **options}.items()}
+
+    def _check(self, options: Iterable[str]) -> None:
         """Raise TypeError for an option that the operation does not have."""
-        known = self.options.__annotations__ if self.options else ()
         for name in options:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}"
+            if name not in self.options:
+                near = get_close_matches(name, self.options, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.options) or 'none'}"
                 raise TypeError(f"{self.label}() has no keyword argument {name!r}; {hint}")
 
     def request(
-        self, ids: tuple[str, ...], query: Mapping[str, object] | None = None, **fields: Any
+        self,
+        ids: tuple[str, ...],
+        query: Mapping[str, object] | None = None,
+        *,
+        headers: Mapping[str, str] = {},
+        body: Body | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        stream: bool = False,
     ) -> Request:
-        """The request for these ids, percent-encoded; ``fields`` are others of the request.
+        """The request for these ids, percent-encoded; what ``query`` has as None is not sent.
 
         Raises :class:`ValueError` for an empty id and :class:`TypeError` for one that is not a str.
         """
@@ -227,26 +228,39 @@ class Operation:
             path = self._template % tuple(map(_encode_segment, ids))
         except (TypeError, ValueError):
             for name, value in zip(self._names, ids, strict=True):
+                if not isinstance(value, str):
+                    wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
+                    raise TypeError(wrong_type) from None
                 try:
                     _encode_segment(value)
                 except ValueError as wrong:
                     raise ValueError(f"{self.label}: {name}: {wrong}") from None
-                except TypeError:
-                    wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
-                    raise TypeError(wrong_type) from None
             raise
-        pairs: tuple[tuple[str, str], ...] = ()
-        if query:
-            pairs = tuple((name, _query_text(value)) for name, value in query.items() if value is not None)
         return Request(
             method=self.method,
             path=path,
-            query=pairs,
+            query=tuple([(k, _query_text(v)) for k, v in query.items() if v is not None]) if query else (),
             operation=self.label,
             route=self.path,
-            company_id=ids[0] if ids and self.base else None,
-            **fields,
+            company_id=ids[0] if self.base else None,
+            headers=headers,
+            body=body,
+            timeout=timeout,
+            deadline=deadline,
+            stream=stream,
         )
+
+
+@lru_cache(maxsize=4096)
+def _encode_segment(value: str) -> str:
+    """Percent-encode a record id, which may hold any character, into one path segment."""
+    if value == "":
+        raise ValueError("the id is empty")
+    if _PLAIN_SEGMENT(value):
+        return value
+    encoded = quote(value, safe="")
+    # Whatever normalises paths on the way would read dots alone as "here" and "one up".
+    return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
 def _resolved(hint: Any, models: dict[str, Any]) -> Any:

@@ -16,15 +16,16 @@ class AccountCall(Call[T]):
     """An operation on the Codat account as a whole."""
 
     async def __call__(self) -> T:
-        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
         return await self._answer(())
 
 
 class AccountRecordCall(Call[T]):
-    """An operation on something that the Codat account has by id."""
+    """An operation on something that the Codat account has by id.
+
+    Raises :class:`~codat_async.errors.NotFound` if there is nothing with that id.
+    """
 
     async def __call__(self, record_id: str) -> T:
-        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is nothing with that id."""
         return await self._answer((record_id,))
 
 
@@ -32,15 +33,16 @@ class CompanyCall(Call[T], base=COMPANY):
     """An operation on a company as a whole, or on what it has one of."""
 
     async def __call__(self, company_id: str) -> T:
-        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
         return await self._answer((company_id,))
 
 
 class RecordCall(Call[T], base=COMPANY):
-    """An operation on one record of a company."""
+    """An operation on one record of a company.
+
+    Raises :class:`~codat_async.errors.NotFound` if there is no such record.
+    """
 
     async def __call__(self, company_id: str, record_id: str) -> T:
-        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
         return await self._answer((company_id, record_id))
 
 
@@ -48,20 +50,25 @@ class ConnectionCall(Call[T], base=CONNECTION):
     """An operation on a connection of a company, or on what it has one of."""
 
     async def __call__(self, company_id: str, connection_id: str) -> T:
-        """Send the request and return the answer; raises :class:`~codat_async.errors.StatusError`."""
         return await self._answer((company_id, connection_id))
 
 
 class ConnectionRecordCall(Call[T], base=CONNECTION):
-    """An operation on one record under a connection."""
+    """An operation on one record under a connection.
+
+    Raises :class:`~codat_async.errors.NotFound` if there is no such record.
+    """
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> T:
-        """Send the request; raises :class:`~codat_async.errors.NotFound` if there is no such record."""
         return await self._answer((company_id, connection_id, record_id))
 
 
 class FinancialStatement(Call[T], base=COMPANY):
-    """A statement computed from the books, for one period or several."""
+    """A statement computed from the books, for one period or several.
+
+    ``period_length`` is in months, ``periods_to_compare`` is a number of periods, and ``start_month``
+    is any day of the latest period's month (default: the latest available).
+    """
 
     async def __call__(
         self,
@@ -71,17 +78,15 @@ class FinancialStatement(Call[T], base=COMPANY):
         periods_to_compare: int,
         start_month: date | str | None = None,
     ) -> T:
-        """Read the statement.
-
-        ``period_length`` is in months, ``periods_to_compare`` is a number of periods, and
-        ``start_month`` is any day of the latest period's month (default: the latest available).
-        """
         periods = {"periodLength": period_length, "periodsToCompare": periods_to_compare}
         return await self._answer((company_id,), {**periods, "startMonth": start_month})
 
 
 class AgedReport(Call[T], base=COMPANY):
-    """Outstanding amounts by how long they have been due."""
+    """Outstanding amounts by how long they have been due.
+
+    As of ``report_date``, in ``number_of_periods`` of ``period_length_days`` days.
+    """
 
     async def __call__(
         self,
@@ -91,18 +96,19 @@ class AgedReport(Call[T], base=COMPANY):
         period_length_days: int | None = None,
         report_date: date | None = None,
     ) -> T:
-        """Read the report as of ``report_date``, in ``number_of_periods`` of ``period_length_days`` days."""
         periods = {"numberOfPeriods": number_of_periods, "periodLengthDays": period_length_days}
         return await self._answer((company_id,), {**periods, "reportDate": report_date})
 
 
 class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
-    """A refresh of one data type from the accounting software."""
+    """A refresh of one data type, for all the company's connections or one.
+
+    ``data_type`` is Codat's, such as ``bills``.
+    """
 
     async def __call__(
         self, company_id: str, data_type: str, *, connection_id: str | None = None
     ) -> PullOperation:
-        """Queue it for all the company's connections or one; ``data_type`` is Codat's, such as ``bills``."""
         return await self._answer((company_id, data_type), {"connectionId": connection_id})
 
 
@@ -110,8 +116,6 @@ class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
 
 
 class _Send(Call[T], Generic[B, T], method="POST"):
-    body_model: type[B]
-
     def __init__(self, body_model: type[B], model: type[T], path: str, *, method: str | None = None) -> None:
         super().__init__(model, path, method=method)
         self.body_model = body_model
@@ -121,32 +125,28 @@ class _Send(Call[T], Generic[B, T], method="POST"):
 
 
 class Send(_Send[B, T]):
-    """A change that concerns no company yet."""
+    """A change that concerns no company yet; returns the result."""
 
     async def __call__(self, body: B) -> T:
-        """Send the change and return the result."""
         return await self._send((), body)
 
 
 class CompanySend(_Send[B, T], base=COMPANY):
-    """A change to a company."""
+    """A change to a company; returns the result."""
 
     async def __call__(self, company_id: str, body: B) -> T:
-        """Send the change and return the result."""
         return await self._send((company_id,), body)
 
 
 class ConnectionSend(_Send[B, T], base=CONNECTION):
-    """A change to a connection."""
+    """A change to a connection; returns the result."""
 
     async def __call__(self, company_id: str, connection_id: str, body: B) -> T:
-        """Send the change and return the result."""
         return await self._send((company_id, connection_id), body)
 
 
 class RecordSend(_Send[B, T], base=COMPANY):
-    """A change to something that a company has by id."""
+    """A change to something that a company has by id; returns the result."""
 
     async def __call__(self, company_id: str, record_id: str, body: B) -> T:
-        """Send the change and return the result."""
         return await self._send((company_id, record_id), body)

@@ -9,10 +9,9 @@ from codat_async.streaming import Download, UploadSource, multipart
 
 
 class ListAttachments(Call[Attachments], base=CONNECTION):
-    """The files attached to a record."""
+    """All the files attached to a record; the endpoint has no pages."""
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> list[Attachment]:
-        """Return all of them; the endpoint has no pages."""
         return (await self._answer((company_id, connection_id, record_id))).attachments or []
 
 
@@ -20,27 +19,10 @@ class GetAttachment(Call[Attachment], base=CONNECTION):
     """A file's name, type and size; ``download_attachment`` reads the content."""
 
     async def __call__(
-        self, company_id: str, connection_id: str, record_id: str, attachment_id: str
+        self, company_id: str, connection_id: str, record_id: str, attachment_id: str, **options: int | None
     ) -> Attachment:
-        """Read them."""
-        return await self._answer((company_id, connection_id, record_id, attachment_id))
-
-
-class GetAttachmentWithTimeout(Call[Attachment], base=CONNECTION):
-    """A file's name, type and size, from an endpoint that takes a time-out."""
-
-    async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        record_id: str,
-        attachment_id: str,
-        *,
-        timeout_in_minutes: int | None = None,
-    ) -> Attachment:
-        """Read them; ``download_attachment`` reads the content."""
         ids = (company_id, connection_id, record_id, attachment_id)
-        return await self._answer(ids, {"timeoutInMinutes": timeout_in_minutes})
+        return await self._answer(ids, self._parameters(options))
 
 
 class _Download(Operation):
@@ -53,23 +35,26 @@ class _Download(Operation):
 
 
 class DownloadAttachment(_Download, base=CONNECTION, accept="application/octet-stream"):
-    """The content of a file attached to a record."""
+    """The content of a file attached to a record, for ``async with``, which sends the request."""
 
     def __call__(self, company_id: str, connection_id: str, record_id: str, attachment_id: str) -> Download:
-        """A download for ``async with``, which sends the request."""
         return self._download(company_id, connection_id, record_id, attachment_id)
 
 
 class DownloadPdf(_Download, base=COMPANY, accept="application/pdf"):
-    """A record as a PDF."""
+    """A record as a PDF, for ``async with``, which sends the request."""
 
     def __call__(self, company_id: str, record_id: str) -> Download:
-        """A download for ``async with``, which sends the request."""
         return self._download(company_id, record_id)
 
 
 class UploadAttachment(Operation, method="POST", base=CONNECTION):
-    """A file to attach to a record."""
+    """Send a file without holding it in memory.
+
+    ``file`` is a path, bytes, an open binary file, or a function that opens an async iterator of bytes.
+    The default ``name`` is that of the path or open file, and the default ``content_type`` is guessed
+    from the name. Returns the push operation if the platform answers with one.
+    """
 
     async def __call__(
         self,
@@ -82,24 +67,17 @@ class UploadAttachment(Operation, method="POST", base=CONNECTION):
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> PushOperation[Attachment] | None:
-        """Send a file without holding it in memory.
-
-        ``file`` is a path, bytes, an open binary file, or a function that opens an async
-        iterator of bytes. The default ``name`` is that of the path or open file, and the
-        default ``content_type`` is guessed from the name. Returns the push operation if the
-        platform answers with one.
-        """
         ids = (company_id, connection_id, record_id)
         body = await multipart(file, name=name, content_type=content_type)
         response = await self._caller.send(self.request(ids, body=body, headers=key_headers(idempotency_key)))
         return read_push(response.body, Attachment, self.label) if response.body.strip() else None
 
 
-def attachments(path: str) -> tuple[ListAttachments, GetAttachment, DownloadAttachment]:
-    """The ways to read the files attached to the record at a path."""
+def attachments(
+    path: str, *, timed: bool = False
+) -> tuple[ListAttachments, GetAttachment, DownloadAttachment]:
+    """The ways to read the files attached to the record at a path; ``timed`` if one takes a time-out."""
     of_one = path + "/attachments/{attachmentId}"
-    return (
-        ListAttachments(Attachments, path + "/attachments"),
-        GetAttachment(Attachment, of_one),
-        DownloadAttachment(of_one + "/download"),
-    )
+    get = GetAttachment(Attachment, of_one)
+    get.options = {"timeout_in_minutes": int | None} if timed else {}
+    return ListAttachments(Attachments, path + "/attachments"), get, DownloadAttachment(of_one + "/download")

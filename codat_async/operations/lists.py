@@ -4,6 +4,8 @@ import time
 from inspect import signature
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
+from msgspec.structs import replace
+
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
@@ -43,8 +45,10 @@ MAX_QUERY_LENGTH: Final = 2048
 """A query must have fewer characters (Codat's documentation of querying)."""
 
 
-class _List(Call[T], options=ListOptions):
+class _List(Call[T]):
+    options = ListOptions.__annotations__
     defaults = {name: each.default for name, each in signature(Pager).parameters.items()}
+    options_help = ListOptions.__doc__ or ""
 
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
         self._check(options)
@@ -66,7 +70,7 @@ class _List(Call[T], options=ListOptions):
             number: int, size: int, on_invalid: OnInvalid, sliced: bool
         ) -> "Page[T] | codec.SlicedPage[T]":
             place = (("page", str(number)), ("pageSize", str(size)))
-            data = (await self._caller.send(first.copy(query=place + first.query))).body
+            data = (await self._caller.send(replace(first, query=place + first.query))).body
             if sliced and len(data) > codec.SLICE:
                 return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
             return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
@@ -75,46 +79,41 @@ class _List(Call[T], options=ListOptions):
 
 
 class CompanyList(_List[T], base=COMPANY):
-    """A list of a company's records."""
+    """A list of a company's records, as a pager."""
 
     def __call__(self, company_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
-        """A pager over the company's records; see :class:`ListOptions`."""
         return self._pager((company_id,), options)
 
 
 class ConnectionList(_List[T], base=CONNECTION):
-    """A list of the records under one connection of a company."""
+    """A list of the records under one connection of a company, as a pager."""
 
     def __call__(self, company_id: str, connection_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
-        """A pager over the connection's records; see :class:`ListOptions`."""
         return self._pager((company_id, connection_id), options)
 
 
 class ParentList(_List[T], base=CONNECTION):
-    """A list of the records under a record of a connection, such as an account's transactions."""
+    """A list of the records under a record of a connection, such as an account's transactions, as a pager."""
 
     def __call__(
         self, company_id: str, connection_id: str, parent_id: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
-        """A pager over the parent's records; see :class:`ListOptions`."""
         return self._pager((company_id, connection_id, parent_id), options)
 
 
 class LinkTypeList(_List[T], base=CONNECTION, ids=2):
-    """Payments narrowed to those that settle one kind of document."""
+    """Payments narrowed to those with a link of one type (``Invoice``…), as a pager."""
 
     def __call__(
         self, company_id: str, connection_id: str, link_type: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
-        """A pager over the payments with a link of that type (``Invoice``…); see :class:`ListOptions`."""
         return self._pager((company_id, connection_id), options, linkType=link_type)
 
 
 class CompaniesList(_List[Company]):
-    """The companies of the account."""
+    """The companies of the account, as a pager; ``tags`` keeps those with these tags."""
 
     def __call__(self, *, tags: str | None = None, **options: Unpack[ListOptions]) -> Pager[Company]:
-        """A pager over the companies; ``tags`` keeps those with these tags. See :class:`ListOptions`."""
         return self._pager((), options, tags=tags)
 
 

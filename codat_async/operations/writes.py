@@ -15,8 +15,7 @@ up by what was written, after the next sync. ``docs/writes.md`` has the code for
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Final, TypedDict, TypeVar, Unpack, overload
 
 from msgspec import Raw
 
@@ -24,7 +23,7 @@ from codat_async import codec
 from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
 from codat_async.models.base import Model
-from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource, camel_case
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource
 from codat_async.operations.polling import Poll
 from codat_middleware.messages import Body
 
@@ -34,71 +33,45 @@ _log = logging.getLogger(__name__)
 
 
 class WriteOptions(TypedDict, total=False):
-    """After ``timeout_in_minutes`` Codat stops waiting for the platform."""
-
-    timeout_in_minutes: int | None
-
-
-class SyncOptions(TypedDict, total=False):
-    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
-
-    After ``timeout_in_minutes`` it stops waiting for the platform.
-    """
+    """The options of writes, of which each takes some."""
 
     allow_sync_on_push_complete: bool | None
     timeout_in_minutes: int | None
-
-
-class UpdateOptions(WriteOptions, total=False):
-    """After ``timeout_in_minutes`` Codat stops waiting for the platform.
-
-    ``force_update`` writes even if the record has changed in the source since Codat read it.
-    """
-
     force_update: bool
-
-
-class UpdateAndSyncOptions(SyncOptions, UpdateOptions, total=False):
-    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
-
-    After ``timeout_in_minutes`` it stops waiting for the platform.
-    ``force_update`` writes even if the record has changed in the source since Codat read it.
-    """
-
-
-class CreateOptions(WriteOptions, total=False):
-    """After ``timeout_in_minutes`` Codat stops waiting for the platform.
-
-    Without ``idempotency_key`` (a UUID) one is generated for each call.
-    """
-
     idempotency_key: str | None
 
 
-class CreateAndSyncOptions(SyncOptions, CreateOptions, total=False):
-    """Codat syncs the data type afterwards unless ``allow_sync_on_push_complete`` is False.
-
-    After ``timeout_in_minutes`` it stops waiting for the platform. Without
-    ``idempotency_key`` (a UUID) one is generated for each call.
-    """
+_HELP: Final = {
+    "allow_sync_on_push_complete": "Codat syncs the data type afterwards unless ``{}`` is False.",
+    "timeout_in_minutes": "After ``{}`` Codat stops waiting for the platform.",
+    "force_update": "``{}`` writes even if the record has changed in the source since Codat read it.",
+    "idempotency_key": "Without ``{}`` (a UUID) one is generated for each call.",
+}
+_OF_SYNCS: Final = frozenset({"allow_sync_on_push_complete", "timeout_in_minutes"})
 
 
 class _Write(Call[T], base=CONNECTION):
-    """A write is answered at once with a push operation, which ends seconds to minutes later, or never."""
+    """A write is answered at once with a push operation, which ends seconds to minutes later, or never.
 
-    def __init__(self, model: type[T], path: str) -> None:
+    With ``syncs`` Codat can read the record back once it is written.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Which of the options it takes in any case."""
+
+    def __init__(self, model: type[T], path: str, *, syncs: bool = False) -> None:
         super().__init__(model, path)
         self.body_model = None if self.method == "DELETE" else model
+        takes = self.takes | _OF_SYNCS if syncs else self.takes
+        self.options = {name: hint for name, hint in WriteOptions.__annotations__.items() if name in takes}
+        self.options_help = " ".join(_HELP[name].format(name) for name in self.options)
 
-    async def _push(
-        self, ids: tuple[str, ...], body: T | None, options: Mapping[str, Any] = {}
-    ) -> PushOperation[T]:
-        self._check(options)
-        values = {**self.defaults, **options}
-        query = {camel_case(name): value for name, value in values.items() if name != "idempotency_key"}
+    async def _push(self, ids: tuple[str, ...], body: T | None, options: WriteOptions) -> PushOperation[T]:
+        query = self._parameters(options)
+        headers = key_headers(options.get("idempotency_key"))
+        query.pop("idempotencyKey", None)
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
-        request = self.request(ids, query, body=sent, headers=key_headers(options.get("idempotency_key")))
-        response = await self._caller.send(request)
+        response = await self._caller.send(self.request(ids, query, body=sent, headers=headers))
         return read_push(response.body, self.model, self.label)
 
 
@@ -134,81 +107,44 @@ def _with_record(operation: PushOperation[Any], model: Any, label: str) -> PushO
     return operation
 
 
-class Create(_Write[T], method="POST", options=CreateOptions):
-    """A new record in the accounting software."""
+class Create(_Write[T], method="POST", takes=frozenset({"timeout_in_minutes", "idempotency_key"})):
+    """A new record in the accounting software.
+
+    Read-only fields of ``body`` (id, modified dates) are not sent.
+    """
 
     async def __call__(
-        self, company_id: str, connection_id: str, body: T, **options: Unpack[CreateOptions]
+        self, company_id: str, connection_id: str, body: T, **options: Unpack[WriteOptions]
     ) -> PushOperation[T]:
-        """Start the write; read-only fields of ``body`` (id, modified dates) are not sent."""
         return await self._push((company_id, connection_id), body, options)
 
 
-class CreateAndSync(_Write[T], method="POST", options=CreateAndSyncOptions):
-    """A new record in the accounting software, which Codat can read back once it is written."""
-
-    async def __call__(
-        self, company_id: str, connection_id: str, body: T, **options: Unpack[CreateAndSyncOptions]
-    ) -> PushOperation[T]:
-        """Start the write; read-only fields of ``body`` (id, modified dates) are not sent."""
-        return await self._push((company_id, connection_id), body, options)
-
-
-class CreateUnderParent(_Write[T], method="POST", options=CreateAndSyncOptions):
+class CreateUnderParent(_Write[T], method="POST", takes=Create.takes):
     """New records under a record, such as an account's transactions."""
 
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        parent_id: str,
-        body: T,
-        **options: Unpack[CreateAndSyncOptions],
+        self, company_id: str, connection_id: str, parent_id: str, body: T, **options: Unpack[WriteOptions]
     ) -> PushOperation[T]:
-        """Start the write."""
         return await self._push((company_id, connection_id, parent_id), body, options)
 
 
-class Update(_Write[T], method="PUT", options=UpdateOptions, defaults={"force_update": False}):
-    """A change to a record in the accounting software."""
+class Update(_Write[T], method="PUT", takes=frozenset({"timeout_in_minutes", "force_update"})):
+    """A change to a record in the accounting software, which is written whole."""
+
+    defaults = {"force_update": False}
 
     async def __call__(
-        self, company_id: str, connection_id: str, record_id: str, body: T, **options: Unpack[UpdateOptions]
+        self, company_id: str, connection_id: str, record_id: str, body: T, **options: Unpack[WriteOptions]
     ) -> PushOperation[T]:
-        """Start the write of the whole record."""
-        return await self._push((company_id, connection_id, record_id), body, options)
-
-
-class UpdateAndSync(_Write[T], method="PUT", options=UpdateAndSyncOptions, defaults={"force_update": False}):
-    """A change to a record in the accounting software, which Codat can read back once it is written."""
-
-    async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        record_id: str,
-        body: T,
-        **options: Unpack[UpdateAndSyncOptions],
-    ) -> PushOperation[T]:
-        """Start the write of the whole record."""
         return await self._push((company_id, connection_id, record_id), body, options)
 
 
 class Delete(_Write[T], method="DELETE"):
     """A deletion in the accounting software."""
 
-    async def __call__(self, company_id: str, connection_id: str, record_id: str) -> PushOperation[T]:
-        """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id), None)
-
-
-class DeleteAndSync(_Write[T], method="DELETE", options=SyncOptions):
-    """A deletion in the accounting software, which Codat can read back once it is done."""
-
     async def __call__(
-        self, company_id: str, connection_id: str, record_id: str, **options: Unpack[SyncOptions]
+        self, company_id: str, connection_id: str, record_id: str, **options: Unpack[WriteOptions]
     ) -> PushOperation[T]:
-        """Start the deletion."""
         return await self._push((company_id, connection_id, record_id), None, options)
 
 
@@ -218,8 +154,7 @@ class DeleteAttachment(_Write[Attachment], method="DELETE"):
     async def __call__(
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> PushOperation[Attachment]:
-        """Start the deletion."""
-        return await self._push((company_id, connection_id, record_id, attachment_id), None)
+        return await self._push((company_id, connection_id, record_id, attachment_id), None, {})
 
 
 # --- following a write ---------------------------------------------------------------------

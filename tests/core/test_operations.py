@@ -747,7 +747,7 @@ def test_operations_have_help() -> None:
     codat = client(Api({}))
     text = help_text(codat.bills.list)
     assert re.search(r" list\(company_id: str, \*, query: [^()]*\) -> \S*Pager\[\S*Bill\] ", text)
-    assert "A pager over the company's records" in text
+    assert "A list of a company's records, as a pager." in text
     assert "GET /companies/{companyId}/data/bills" in text
     for option in ListOptions.__annotations__:
         assert f"``{option}``" in text
@@ -755,7 +755,7 @@ def test_operations_have_help() -> None:
     assert "upload_attachment(company_id: str, connection_id: str, record_id: str, file: " in text
     assert "Send a file without holding it in memory." in text
     # A class of operations keeps its own docstring.
-    assert CompanyList.__doc__ == "A list of a company's records."
+    assert CompanyList.__doc__ == "A list of a company's records, as a pager."
     assert list(signature(CompanyList).parameters) == ["model", "path", "method"]
 
 
