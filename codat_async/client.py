@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Self, TypeAlias
 
 import aiohttp
@@ -14,6 +13,7 @@ import aiohttp
 from codat_async import errors
 from codat_async.resources import Resource, Resources
 from codat_async.transport import AiohttpTransport, checked_base_url
+from codat_async.version import VERSION
 from codat_middleware import (
     Auth,
     Governor,
@@ -41,11 +41,7 @@ DEFAULT_RESPONSE_SIZE: Final = 256 << 20
 DEFAULT_CONNECTIONS: Final = 100
 """Open connections at once; the rate limit allows 10 requests in flight for each company."""
 
-try:
-    _VERSION = version("codat-async")
-except PackageNotFoundError:
-    _VERSION = "0"
-_HEADERS: Final = {"Accept": "application/json", "User-Agent": f"codat-async/{_VERSION}"}
+_HEADERS: Final = {"Accept": "application/json", "User-Agent": f"codat-async/{VERSION}"}
 
 
 class Codat(Resources):
@@ -58,8 +54,8 @@ class Codat(Resources):
                 ...
 
     ``api_key``
-        The raw key, a ready ``Basic …`` header, or an async function that returns either (for
-        keys that rotate). Default: ``CODAT_API_KEY`` of the environment.
+        The raw key, a ready ``Basic …`` header, or an async function that returns either (for keys that
+        rotate). Default: ``CODAT_API_KEY`` of the environment.
     ``base_url``
         Default: ``CODAT_BASE_URL`` of the environment, then ``https://api.codat.io``.
     ``retry``, ``limits``
@@ -71,24 +67,23 @@ class Codat(Resources):
     ``middleware``
         Replaces all of the default middleware, authentication included (:func:`default_middleware`).
     ``session``
-        An ``aiohttp.ClientSession`` of your own, which the client does not close. aiohttp sends a
-        GET, PUT or DELETE of such a session again by itself if the connection breaks, outside the
-        retry policy and the rate limit; in a session of the client's own it does not.
+        An ``aiohttp.ClientSession`` of your own, which the client does not close. In it aiohttp sends a
+        GET, PUT or DELETE again by itself if the connection breaks, outside retry policy and rate limit.
     ``timeout``
-        For one attempt; a number is its total in seconds. Connecting may take four fifths of
-        the total, so that the error shows whether a connection or an answer was missing.
+        For one attempt; a number is its total in seconds. Connecting may take four fifths of the total,
+        so that the error shows whether a connection or an answer was missing.
     ``headers``
         Sent with every request.
     ``proxy``
-        The URL of an HTTP proxy, perhaps with credentials; an empty string for none. Default:
-        that of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``), unless ``NO_PROXY``
-        names the host, the API is on this machine, or the ``session`` is your own. ``~/.netrc`` is
-        never read. ``SSL_CERT_FILE`` names certificate authorities to trust, once aiohttp is imported.
+        The URL of an HTTP proxy, perhaps with credentials; an empty string for none. Default: that of the
+        environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``), unless ``NO_PROXY`` names the host,
+        the API is on this machine, or the ``session`` is your own. ``~/.netrc`` is never read.
+        ``SSL_CERT_FILE`` names certificate authorities to trust, once aiohttp is imported.
     ``source_address``
         The IP address of this machine to send from. Default: the one that the system chooses.
     ``max_connections``
-        Open connections at once. The rate limit never sends more requests than there are, here or
-        in ``session``, because waiting for a connection is not fair between companies.
+        Open connections at once. The rate limit never sends more requests than there are, here or in
+        ``session``, because waiting for a connection is not fair between companies.
     ``max_response_size``
         Bytes of an answer's body, decompressed, beyond which reading it ends with
         :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
@@ -97,8 +92,7 @@ class Codat(Resources):
         ``base_url``, all headers and the time-out. It returns an answer of any status, a stream to a
         request with ``stream``, and raises :class:`~codat_async.errors.TransportError` if there is none.
 
-    Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable
-    base URL.
+    Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable base URL.
     """
 
     _deadline: float | None = None
@@ -122,28 +116,18 @@ class Codat(Resources):
         max_response_size: int | None = DEFAULT_RESPONSE_SIZE,
         transport: Handler | None = None,
     ) -> None:
-        own = {
-            "session": session,
-            "max_connections": max_connections,
-            "proxy": proxy,
-            "source_address": source_address,
-        }
-        for name, value in own.items():
-            if transport is not None and value is not None:
-                raise errors.ConfigurationError(f"{name} has no effect on a transport of your own")
+        if transport is not None:
+            connecting = {"session": session, "max_connections": max_connections, "proxy": proxy}
+            _reject("a transport of your own", **connecting, source_address=source_address)
         _check_positive(max_connections=max_connections, max_response_size=max_response_size)
-        if governor is not None and limits is not None:
-            raise errors.ConfigurationError(
-                "pass limits or governor, not both: a governor has limits of its own"
-            )
-        self.governor = governor if governor is not None else Governor(limits)
+        if governor is not None:
+            _reject("a governor, which has limits of its own", limits=limits)
+        self.governor = Governor(limits) if governor is None else governor
         """The rate limit, with its current state."""
         if middleware is None:
             middleware = default_middleware(_credential(api_key), retry=retry, governor=self.governor)
-        elif retry is not None:
-            raise errors.ConfigurationError(
-                "retry has no effect on a middleware of your own: add Retry(policy) to it"
-            )
+        else:
+            _reject("a middleware of your own: add Retry(policy) to it", retry=retry)
         self._middleware = (*extra_middleware, *middleware)
         url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
         self._base_url = url
@@ -231,13 +215,13 @@ class Codat(Resources):
         layers: tuple[Middleware, ...] = self._middleware
         if retry is not None:
             if not any(isinstance(layer, Retry) for layer in layers):
-                raise errors.ConfigurationError("retry has no effect: there is no Retry in the middleware")
+                _reject("this client: there is no Retry in the middleware", retry=retry)
             layers = tuple(
                 layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
             )
         if timeout is not None or headers or max_response_size is not None:
-            own = _Options(None if timeout is None else Timeout.of(timeout), headers or {}, max_response_size)
-            layers = (own, *layers)
+            usual = None if timeout is None else Timeout.of(timeout)
+            layers = (_defaults(usual, headers or {}, max_response_size), *layers)
         other = copy(self)
         other._deadline = self._deadline if deadline is None else deadline
         # The resources created so far are bound to the original.
@@ -280,26 +264,22 @@ def default_middleware(
     ]
 
 
-class _Options:
-    """The time-out, headers and largest answer of :meth:`Codat.with_options`."""
+def _defaults(timeout: Timeout | None, headers: Mapping[str, str], max_size: int | None) -> Middleware:
+    """A middleware that gives requests what they do not have of their own."""
 
-    def __init__(self, timeout: Timeout | None, headers: Mapping[str, str], max_size: int | None) -> None:
-        self._timeout = timeout
-        self._headers = headers
-        self._max_size = max_size
+    def complete(request: Request, handler: Handler) -> Awaitable[Response]:
+        size = request.max_response_size or max_size
+        time, all_headers = request.timeout or timeout, _merged(headers, request.headers)
+        return handler(request.copy(timeout=time, headers=all_headers, max_response_size=size))
 
-    def __call__(self, request: Request, handler: Handler) -> Awaitable[Response]:
-        headers = _merged(self._headers, request.headers)
-        max_size = request.max_response_size or self._max_size
-        timeout = request.timeout or self._timeout
-        return handler(request.copy(timeout=timeout, headers=headers, max_response_size=max_size))
+    return complete
 
 
 def _completing(
     transport: Handler, base_url: str, headers: Mapping[str, str], timeout: Timeout, max_size: int | None
 ) -> Handler:
     """A transport of the user's own, whose requests get what the one over aiohttp knows by itself."""
-    defaults = _Options(timeout, headers, None)
+    defaults = _defaults(timeout, headers, None)
 
     def complete(request: Request) -> Awaitable[Response]:
         size = min(filter(None, (request.max_response_size, max_size)), default=None)
@@ -310,6 +290,13 @@ def _completing(
         return defaults(request.copy(base_url=base_url, max_response_size=size), transport)
 
     return complete
+
+
+def _reject(place: str, **settings: object) -> None:
+    """Raise for a setting that is given and would be ignored."""
+    for name, value in settings.items():
+        if value is not None:
+            raise errors.ConfigurationError(f"{name} has no effect on {place}")
 
 
 def _check_positive(**options: float | None) -> None:

@@ -1,7 +1,6 @@
 """Reads a sample of a company's data, and decides each assumption by it."""
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, cast
 
 import msgspec
@@ -17,6 +16,7 @@ from codat_async.client import Codat
 from codat_async.errors import ConfigurationError
 from codat_async.models import ConnectionStatus
 from codat_async.operations.base import COMPANY, Operation
+from codat_async.version import VERSION
 
 __all__ = ["run"]
 
@@ -70,7 +70,7 @@ async def run(codat: Codat, company_id: str | None = None) -> Report:
     ]
     # Last, since it is about the headers of all answers.
     found.insert(0, lines.rate_limit_headers(probe.answers))
-    return Report(version=_version(), requests=len(probe.answers), lines=found)
+    return Report(version=VERSION, requests=len(probe.answers), lines=found)
 
 
 async def _company(probe: Probe, company_id: str | None) -> _Company:
@@ -130,10 +130,3 @@ def _first_id(answer: Answer) -> str | None:
         if isinstance(tree, dict) and isinstance(tree.get("id"), str):
             return str(tree["id"])
     return None
-
-
-def _version() -> str:
-    try:
-        return version("codat-async")
-    except PackageNotFoundError:
-        return "0"

@@ -35,7 +35,7 @@ PUBLIC = {
 
 BELOW: dict[str, set[str]] = {
     "codat_async": {"client", "errors", "models", "paging", "codat_middleware"},
-    "client": {"errors", "resources", "transport", "codat_middleware", "aiohttp"},
+    "client": {"errors", "resources", "transport", "version", "codat_middleware", "aiohttp"},
     "resources": {"models", "operations"},
     "operations": {"codec", "errors", "facts", "models", "paging", "streaming", "codat_middleware"},
     "paging": {"codec", "dedup", "errors", "models", "prefetch"},
@@ -48,6 +48,7 @@ BELOW: dict[str, set[str]] = {
     "dedup": set(),
     "facts": set(),
     "models": set(),
+    "version": set(),
 }
 """For each room, the rooms it may use. Rooms that stand on top of the client are not listed."""
 
@@ -65,6 +66,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "dedup": set(),
     "facts": {"msgspec"},
     "models": {"msgspec"},
+    "version": set(),
     "codat_async": set(),
 }
 """For each room, what it may use from outside the standard library."""
