@@ -8,24 +8,20 @@ from typing import Any
 from codat_async import models
 from codat_async.models import Connection, PushOption
 from codat_async.operations import calls, files, lists, writes
-from codat_async.operations.base import Group, Operation
-from codat_async.operations.base import Resource as Resource
-from codat_async.operations.base import data_type_of as data_type_of
+from codat_async.operations.base import Group, Operation, Resource, data_type_of
 from codat_async.operations.refresh import SyncWaiter
 
 
 class AccountTransactions(Resource):
     """Movements on accounts as the ledger of a connection holds them."""
 
-    list, get = lists.connection_records(
-        models.AccountTransaction, "/data/accountTransactions/{accountTransactionId}"
-    )
+    list, get = lists.connection_records(models.AccountTransaction, "/data/accountTransactions")
 
 
 class Accounts(Resource):
     """The chart of accounts."""
 
-    list, get = lists.company_records(models.Account, "/data/accounts/{accountId}")
+    list, get = lists.company_records(models.Account, "/data/accounts")
     get_create_model = calls.ConnectionCall(PushOption, "/options/chartOfAccounts")
     create = writes.Create(models.Account, "/push/accounts", syncs=True)
 
@@ -45,38 +41,33 @@ class BankAccountTransactions(Resource):
 class BankAccounts(Resource):
     """Bank accounts as the books know them."""
 
-    list, get = lists.connection_records(models.BankAccount, "/data/bankAccounts/{accountId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/bankAccounts")
-    create = writes.Create(models.BankAccount, "/push/bankAccounts", syncs=True)
+    list = lists.ConnectionList(models.BankAccount, "/data/bankAccounts")
+    get = calls.ConnectionRecordCall(models.BankAccount, "/data/bankAccounts/{accountId}")
+    get_create_update_model, create = writes.creation(models.BankAccount, "/push/bankAccounts", syncs=True)
     update = writes.Update(models.BankAccount, "/push/bankAccounts/{bankAccountId}")
 
 
 class BillCreditNotes(Resource):
     """Credits from suppliers, to set against bills."""
 
-    list, get = lists.company_records(models.BillCreditNote, "/data/billCreditNotes/{billCreditNoteId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/billCreditNotes")
-    create = writes.Create(models.BillCreditNote, "/push/billCreditNotes")
-    update = writes.Update(models.BillCreditNote, "/push/billCreditNotes/{billCreditNoteId}")
+    list, get = lists.company_records(models.BillCreditNote, "/data/billCreditNotes")
+    get_create_update_model, create, update = writes.changes(models.BillCreditNote, "/push/billCreditNotes")
     upload_attachment = files.UploadAttachment("/push/billCreditNotes/{billCreditNoteId}/attachment")
 
 
 class BillPayments(Resource):
     """Money paid to suppliers, and the bills it settles."""
 
-    list, get = lists.company_records(models.BillPayment, "/data/billPayments/{billPaymentId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/billPayments")
-    create = writes.Create(models.BillPayment, "/push/billPayments")
+    list, get = lists.company_records(models.BillPayment, "/data/billPayments")
+    get_create_model, create = writes.creation(models.BillPayment, "/push/billPayments")
     delete = writes.Delete(models.BillPayment, "/push/billPayments/{billPaymentId}")
 
 
 class Bills(Resource):
     """What suppliers have billed: owed by the company."""
 
-    list, get = lists.company_records(models.Bill, "/data/bills/{billId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/bills")
-    create = writes.Create(models.Bill, "/push/bills")
-    update = writes.Update(models.Bill, "/push/bills/{billId}")
+    list, get = lists.company_records(models.Bill, "/data/bills")
+    get_create_update_model, create, update = writes.changes(models.Bill, "/push/bills")
     delete = writes.Delete(models.Bill, "/push/bills/{billId}")
     list_attachments, get_attachment, download_attachment = files.attachments("/data/bills/{billId}")
     upload_attachment = files.UploadAttachment("/push/bills/{billId}/attachments")
@@ -95,28 +86,23 @@ class CompanyInfo(Resource):
 class CreditNotes(Resource):
     """Credits to customers, to set against invoices."""
 
-    list, get = lists.company_records(models.CreditNote, "/data/creditNotes/{creditNoteId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/creditNotes")
-    create = writes.Create(models.CreditNote, "/push/creditNotes")
-    update = writes.Update(models.CreditNote, "/push/creditNotes/{creditNoteId}")
+    list, get = lists.company_records(models.CreditNote, "/data/creditNotes")
+    get_create_update_model, create, update = writes.changes(models.CreditNote, "/push/creditNotes")
 
 
 class Customers(Resource):
     """Those the company sells to."""
 
-    list, get = lists.company_records(models.Customer, "/data/customers/{customerId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/customers")
-    create = writes.Create(models.Customer, "/push/customers", syncs=True)
-    update = writes.Update(models.Customer, "/push/customers/{customerId}", syncs=True)
+    list, get = lists.company_records(models.Customer, "/data/customers")
+    get_create_update_model, create, update = writes.changes(models.Customer, "/push/customers", syncs=True)
     list_attachments, get_attachment, download_attachment = files.attachments("/data/customers/{customerId}")
 
 
 class DirectCosts(Resource):
     """Purchases paid on the spot, without a bill."""
 
-    list, get = lists.connection_records(models.DirectCost, "/data/directCosts/{directCostId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/directCosts")
-    create = writes.Create(models.DirectCost, "/push/directCosts", syncs=True)
+    list, get = lists.connection_records(models.DirectCost, "/data/directCosts")
+    get_create_model, create = writes.creation(models.DirectCost, "/push/directCosts", syncs=True)
     delete = writes.Delete(models.DirectCost, "/push/directCosts/{directCostId}")
     list_attachments, get_attachment, download_attachment = files.attachments(
         "/data/directCosts/{directCostId}"
@@ -127,9 +113,8 @@ class DirectCosts(Resource):
 class DirectIncomes(Resource):
     """Sales paid on the spot, without an invoice."""
 
-    list, get = lists.connection_records(models.DirectIncome, "/data/directIncomes/{directIncomeId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/directIncomes")
-    create = writes.Create(models.DirectIncome, "/push/directIncomes")
+    list, get = lists.connection_records(models.DirectIncome, "/data/directIncomes")
+    get_create_model, create = writes.creation(models.DirectIncome, "/push/directIncomes")
     list_attachments, get_attachment, download_attachment = files.attachments(
         "/data/directIncomes/{directIncomeId}", timed=True
     )
@@ -139,10 +124,8 @@ class DirectIncomes(Resource):
 class Invoices(Resource):
     """What customers were invoiced: owed to the company."""
 
-    list, get = lists.company_records(models.Invoice, "/data/invoices/{invoiceId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/invoices")
-    create = writes.Create(models.Invoice, "/push/invoices")
-    update = writes.Update(models.Invoice, "/push/invoices/{invoiceId}")
+    list, get = lists.company_records(models.Invoice, "/data/invoices")
+    get_create_update_model, create, update = writes.changes(models.Invoice, "/push/invoices")
     delete = writes.Delete(models.Invoice, "/push/invoices/{invoiceId}")
     list_attachments, get_attachment, download_attachment = files.attachments("/data/invoices/{invoiceId}")
     upload_attachment = files.UploadAttachment("/push/invoices/{invoiceId}/attachment")
@@ -152,57 +135,50 @@ class Invoices(Resource):
 class ItemReceipts(Resource):
     """Goods received against purchase orders."""
 
-    list, get = lists.connection_records(models.ItemReceipt, "/data/itemReceipts/{itemReceiptId}")
+    list, get = lists.connection_records(models.ItemReceipt, "/data/itemReceipts")
 
 
 class Items(Resource):
     """What the company buys and sells."""
 
-    list, get = lists.company_records(models.Item, "/data/items/{itemId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/items")
-    create = writes.Create(models.Item, "/push/items")
+    list, get = lists.company_records(models.Item, "/data/items")
+    get_create_model, create = writes.creation(models.Item, "/push/items")
 
 
 class JournalEntries(Resource):
     """Double entries in the general ledger."""
 
-    list, get = lists.company_records(models.JournalEntry, "/data/journalEntries/{journalEntryId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/journalEntries")
-    create = writes.Create(models.JournalEntry, "/push/journalEntries", syncs=True)
+    list, get = lists.company_records(models.JournalEntry, "/data/journalEntries")
+    get_create_model, create = writes.creation(models.JournalEntry, "/push/journalEntries", syncs=True)
     delete = writes.Delete(models.JournalEntry, "/push/journalEntries/{journalEntryId}", syncs=True)
 
 
 class Journals(Resource):
     """The books that journal entries are kept in."""
 
-    list, get = lists.company_records(models.Journal, "/data/journals/{journalId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/journals")
-    create = writes.Create(models.Journal, "/push/journals", syncs=True)
+    list, get = lists.company_records(models.Journal, "/data/journals")
+    get_create_model, create = writes.creation(models.Journal, "/push/journals", syncs=True)
 
 
 class PaymentMethods(Resource):
     """The ways that payments are made."""
 
-    list, get = lists.company_records(models.PaymentMethod, "/data/paymentMethods/{paymentMethodId}")
+    list, get = lists.company_records(models.PaymentMethod, "/data/paymentMethods")
 
 
 class Payments(Resource):
     """Money received from customers, and the invoices it settles."""
 
-    list = lists.CompanyList(models.Payment, "/data/payments")
+    list, get = lists.company_records(models.Payment, "/data/payments")
     list_by_link_type = lists.LinkTypeList(models.Payment, "/data/payments")
-    get = calls.RecordCall(models.Payment, "/data/payments/{paymentId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/payments")
-    create = writes.Create(models.Payment, "/push/payments", syncs=True)
+    get_create_model, create = writes.creation(models.Payment, "/push/payments", syncs=True)
 
 
 class PurchaseOrders(Resource):
     """Orders to suppliers."""
 
-    list, get = lists.company_records(models.PurchaseOrder, "/data/purchaseOrders/{purchaseOrderId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/purchaseOrders")
-    create = writes.Create(models.PurchaseOrder, "/push/purchaseOrders")
-    update = writes.Update(models.PurchaseOrder, "/push/purchaseOrders/{purchaseOrderId}")
+    list, get = lists.company_records(models.PurchaseOrder, "/data/purchaseOrders")
+    get_create_update_model, create, update = writes.changes(models.PurchaseOrder, "/push/purchaseOrders")
     list_attachments, get_attachment, download_attachment = files.attachments(
         "/data/purchaseOrders/{purchaseOrderId}"
     )
@@ -214,13 +190,9 @@ class Reports(Resource):
 
     get_aged_creditors_report = calls.AgedReport(models.AgedCreditorReport, "/reports/agedCreditor")
     get_aged_debtors_report = calls.AgedReport(models.AgedDebtorReport, "/reports/agedDebtor")
-    get_balance_sheet = calls.FinancialStatement(models.BalanceSheets, "/data/financials/balanceSheet")
-    get_cash_flow_statement = calls.FinancialStatement(
-        models.CashFlowStatements, "/data/financials/cashFlowStatement"
-    )
-    get_profit_and_loss = calls.FinancialStatement(
-        models.ProfitAndLossReports, "/data/financials/profitAndLoss"
-    )
+    get_balance_sheet = calls.Statement(models.BalanceSheets, "/data/financials/balanceSheet")
+    get_cash_flow_statement = calls.Statement(models.CashFlowStatements, "/data/financials/cashFlowStatement")
+    get_profit_and_loss = calls.Statement(models.ProfitAndLossReports, "/data/financials/profitAndLoss")
     is_aged_creditors_report_available = calls.CompanyCall(bool, "/reports/agedCreditor/available")
     is_aged_debtor_report_available = calls.CompanyCall(bool, "/reports/agedDebtor/available")
 
@@ -228,23 +200,21 @@ class Reports(Resource):
 class SalesOrders(Resource):
     """Orders from customers."""
 
-    list, get = lists.company_records(models.SalesOrder, "/data/salesOrders/{salesOrderId}")
+    list, get = lists.company_records(models.SalesOrder, "/data/salesOrders")
 
 
 class Suppliers(Resource):
     """Those the company buys from."""
 
-    list, get = lists.company_records(models.Supplier, "/data/suppliers/{supplierId}")
-    get_create_update_model = calls.ConnectionCall(PushOption, "/options/suppliers")
-    create = writes.Create(models.Supplier, "/push/suppliers", syncs=True)
-    update = writes.Update(models.Supplier, "/push/suppliers/{supplierId}", syncs=True)
+    list, get = lists.company_records(models.Supplier, "/data/suppliers")
+    get_create_update_model, create, update = writes.changes(models.Supplier, "/push/suppliers", syncs=True)
     list_attachments, get_attachment, download_attachment = files.attachments("/data/suppliers/{supplierId}")
 
 
 class TaxRates(Resource):
     """Rates of sales tax, VAT or GST."""
 
-    list, get = lists.company_records(models.TaxRate, "/data/taxRates/{taxRateId}")
+    list, get = lists.company_records(models.TaxRate, "/data/taxRates")
 
 
 class TrackingCategories(Resource):
@@ -257,9 +227,8 @@ class TrackingCategories(Resource):
 class Transfers(Resource):
     """Money moved between the company's own accounts."""
 
-    list, get = lists.connection_records(models.Transfer, "/data/transfers/{transferId}")
-    get_create_model = calls.ConnectionCall(PushOption, "/options/transfers")
-    create = writes.Create(models.Transfer, "/push/transfers", syncs=True)
+    list, get = lists.connection_records(models.Transfer, "/data/transfers")
+    get_create_model, create = writes.creation(models.Transfer, "/push/transfers", syncs=True)
     upload_attachment = files.UploadAttachment("/push/transfers/{transferId}/attachment")
 
 
@@ -320,9 +289,7 @@ class ReadData(Resource):
 class PushOperations(writes.PushWaiter):
     """Pending and finished writes."""
 
-    list: lists.CompanyList[models.PushOperation[object]] = lists.CompanyList(
-        models.PushOperation[Any], "/push"
-    )
+    list = lists.CompanyList(models.PushOperation[Any], "/push")
     get = writes.PushRead("/push/{pushOperationKey}")
     get_model_options = calls.ConnectionRecordCall(PushOption, "/options/{dataType}")
 

@@ -1036,6 +1036,8 @@ class Payments(Resource):
         ``date``, ``customerRef.id``, ``accountRef.id``, ``paymentMethodRef.id``, ``totalAmount``,
         ``id``, ``metadata.isDeleted``, ``reference``, and more.
         """
+    async def get(self, company_id: str, record_id: str) -> models.Payment:
+        """Read a customer's payment, by its id."""
     def list_by_link_type(
         self,
         company_id: str,
@@ -1053,8 +1055,6 @@ class Payments(Resource):
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
         """Payments that settle one kind of document, such as ``Invoice`` or ``CreditNote``."""
-    async def get(self, company_id: str, record_id: str) -> models.Payment:
-        """Read a customer's payment, by its id."""
     async def get_create_model(
         self,
         company_id: str,

@@ -305,6 +305,12 @@ def camel_case(name: str) -> str:
     return first + "".join(map(str.title, rest))
 
 
+def record_path(model: type, path: str) -> str:
+    """The path of one record in a list: ``/data/bills/{billId}`` for ``Bill`` and ``/data/bills``."""
+    name = model.__name__
+    return f"{path}/{{{name[0].lower()}{name[1:]}Id}}"
+
+
 def _query_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

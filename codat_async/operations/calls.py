@@ -63,7 +63,7 @@ class ConnectionRecordCall(Call[T], base=CONNECTION):
         return await self._answer((company_id, connection_id, record_id))
 
 
-class FinancialStatement(Call[T], base=COMPANY):
+class Statement(Call[T], base=COMPANY):
     """A statement computed from the books, for one period or several.
 
     ``period_length`` is in months, ``periods_to_compare`` is a number of periods, and ``start_month``

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
-from codat_async.operations.base import COMPANY, CONNECTION, Call
+from codat_async.operations.base import COMPANY, CONNECTION, Call, record_path
 from codat_async.operations.calls import ConnectionRecordCall, RecordCall
 from codat_async.paging import Pager
 from codat_middleware.messages import Timeout
@@ -118,10 +118,10 @@ class CompaniesList(_List[Company]):
 
 
 def company_records(model: type[T], path: str) -> tuple[CompanyList[T], RecordCall[T]]:
-    """The list of a company's records, and one of them, whose path this is."""
-    return CompanyList(model, path.rpartition("/")[0]), RecordCall(model, path)
+    """The list of a company's records, whose path this is, and one of them."""
+    return CompanyList(model, path), RecordCall(model, record_path(model, path))
 
 
 def connection_records(model: type[T], path: str) -> tuple[ConnectionList[T], ConnectionRecordCall[T]]:
-    """The list of a connection's records, and one of them, whose path this is."""
-    return ConnectionList(model, path.rpartition("/")[0]), ConnectionRecordCall(model, path)
+    """The list of a connection's records, whose path this is, and one of them."""
+    return ConnectionList(model, path), ConnectionRecordCall(model, record_path(model, path))

@@ -1,5 +1,6 @@
 """Waiting for something that ends on its own: pauses that grow, up to a time-out."""
 
+import math
 from typing import Final
 
 from codat_middleware.clock import Clock, SystemClock
@@ -16,17 +17,13 @@ class Poll:
     """The pauses between looks at one thing; ``timeout`` is in seconds, None for no limit."""
 
     def __init__(self, timeout: float | None) -> None:
-        self._until = None if timeout is None else clock.monotonic() + timeout
+        self._until = math.inf if timeout is None else clock.monotonic() + timeout
         self._interval = _FIRST
 
     async def pause(self) -> bool:
         """Sleep until the next look is due, at the latest until the time-out; False if that has passed."""
-        pause = self._interval
-        if self._until is not None:
-            left = self._until - clock.monotonic()
-            if left <= 0:
-                return False
-            pause = min(pause, left)
-        self._interval = min(self._interval * _GROWTH, _LONGEST)
-        await clock.sleep(pause)
-        return True
+        left = self._until - clock.monotonic()
+        if left > 0:
+            await clock.sleep(min(self._interval, left))
+            self._interval = min(self._interval * _GROWTH, _LONGEST)
+        return left > 0

@@ -10,16 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from codat_async import models
 from codat_async.errors import NotFound, StatusError, SyncFailed, SyncTimeout
-from codat_async.models import (
-    Connection,
-    ConnectionStatus,
-    DatasetStatus,
-    DataStatus,
-    DataType,
-    PullOperation,
-    SourceType,
-)
+from codat_async.models import DatasetStatus, DataStatus, DataType, SourceType
 from codat_async.operations.base import Resource, data_type_of
 from codat_async.operations.calls import CompanyCall, QueueRefresh, RecordCall
 from codat_async.operations.polling import Poll
@@ -54,10 +47,9 @@ class SyncWaiter(Resource):
 
     get: CompanyCall[dict[str, DataStatus]]
     by_data_type: QueueRefresh
-    get_pull_operation: RecordCall[PullOperation]
+    get_pull_operation: RecordCall[models.PullOperation]
 
-    def _connections(self, company_id: str) -> AsyncIterable[Connection]:
-        """The connections of a company."""
+    def _connections(self, company_id: str) -> AsyncIterable[models.Connection]:
         raise NotImplementedError
 
     async def wait(
@@ -70,30 +62,25 @@ class SyncWaiter(Resource):
     ) -> dict[str, DataStatus]:
         """Wait until the data types of a company are synced, and return their status by data type.
 
-        ``data_types`` are Codat's names or those of the resources (``chartOfAccounts`` or
-        ``accounts``). With ``refresh`` a sync of each is queued first, from each linked
-        connection; if one is running already, that one is waited for. Without it only running
-        syncs are waited for; a data type that was never synced has a status without
-        ``current_status``. The status is polled at growing intervals. ``timeout`` is in seconds;
-        None waits as long as the syncs take.
+        ``data_types`` are Codat's names or those of the resources (``chartOfAccounts`` or ``accounts``).
+        With ``refresh`` a sync of each is queued first, from each linked connection; if one is running
+        already, that one is waited for. Without it only running syncs are waited for; a data type that
+        was never synced has a status without ``current_status``. The status is polled at growing
+        intervals. ``timeout`` is in seconds; None waits as long as the syncs take.
 
-        A sync that ended as ``NotSupported`` is an outcome, not an error. With ``refresh`` one
-        that ended as ``RateLimitError`` or ``PrerequisiteNotMet`` is queued again, once.
+        A sync that ended as ``NotSupported`` is an outcome, not an error. With ``refresh`` one that ended
+        as ``RateLimitError`` or ``PrerequisiteNotMet`` is queued again, once.
 
-        Raises :class:`~codat_async.errors.SyncFailed` once all have ended and some not
-        successfully, or if no connection is linked, and :class:`~codat_async.errors.SyncTimeout`
-        after ``timeout``; both have the state of each data type.
+        Raises :class:`~codat_async.errors.SyncFailed` once all have ended and some not successfully, or if
+        no connection is linked, and :class:`~codat_async.errors.SyncTimeout` after ``timeout``; both have
+        the state of each data type.
         """
         if isinstance(data_types, str):
             raise TypeError(f"data_types must be a list of names, not a str; did you mean [{data_types!r}]?")
         wanted = list(dict.fromkeys(data_type_of(name) for name in data_types))
         poll = Poll(timeout)
-        found: dict[str, DataStatus] = {}
-        if refresh:
-            syncs = await self._queued(company_id, wanted)
-        else:
-            syncs = [_Sync(data_type) for data_type in wanted]
-            found = await self._look(company_id, syncs)
+        syncs = await self._queued(company_id, wanted) if refresh else [_Sync(each) for each in wanted]
+        found = {} if refresh else await self._look(company_id, syncs)
         while running := [sync for sync in syncs if sync.state not in _ENDED]:
             if not await poll.pause():
                 raise SyncTimeout(company_id, _states(syncs))
@@ -109,7 +96,7 @@ class SyncWaiter(Resource):
 
     async def _queued(self, company_id: str, data_types: list[DataType]) -> list[_Sync]:
         connections = [each async for each in self._connections(company_id)]
-        linked = [each for each in connections if each.status == ConnectionStatus.LINKED]
+        linked = [each for each in connections if each.status == models.ConnectionStatus.LINKED]
         syncs = [
             _Sync(data_type, connection.id, again=True)
             for data_type in data_types
@@ -156,7 +143,7 @@ class SyncWaiter(Resource):
         return found
 
 
-def _provides(connection: Connection, data_type: DataType) -> bool:
+def _provides(connection: models.Connection, data_type: DataType) -> bool:
     source = _OTHER_SOURCES.get(data_type.partition("-")[0])
     return connection.source_type == source if source else connection.source_type not in _NO_ACCOUNTING
 

@@ -21,9 +21,10 @@ from msgspec import Raw
 
 from codat_async import codec
 from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
-from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus
+from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus, PushOption
 from codat_async.models.base import Model
-from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource, record_path
+from codat_async.operations.calls import ConnectionCall
 from codat_async.operations.polling import Poll
 from codat_middleware.messages import Body
 
@@ -155,6 +156,21 @@ class DeleteAttachment(_Write[Attachment], method="DELETE"):
         self, company_id: str, connection_id: str, record_id: str, attachment_id: str
     ) -> PushOperation[Attachment]:
         return await self._push((company_id, connection_id, record_id, attachment_id), None, {})
+
+
+def creation(
+    model: type[T], path: str, *, syncs: bool = False
+) -> tuple[ConnectionCall[PushOption], Create[T]]:
+    """What the platform demands of a new record, and the write of one, whose path this is."""
+    demands = ConnectionCall(PushOption, path.replace("/push/", "/options/"))
+    return demands, Create(model, path, syncs=syncs)
+
+
+def changes(
+    model: type[T], path: str, *, syncs: bool = False
+) -> tuple[ConnectionCall[PushOption], Create[T], Update[T]]:
+    """What the platform demands of a record, the write of a new one, whose path this is, and of a change."""
+    return *creation(model, path, syncs=syncs), Update(model, record_path(model, path), syncs=syncs)
 
 
 # --- following a write ---------------------------------------------------------------------

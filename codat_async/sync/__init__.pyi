@@ -1085,6 +1085,8 @@ class _Payments:
         ``date``, ``customerRef.id``, ``accountRef.id``, ``paymentMethodRef.id``, ``totalAmount``,
         ``id``, ``metadata.isDeleted``, ``reference``, and more.
         """
+    def get(self, company_id: str, record_id: str) -> models.Payment:
+        """Read a customer's payment, by its id."""
     def list_by_link_type(
         self,
         company_id: str,
@@ -1102,8 +1104,6 @@ class _Payments:
         on_invalid: OnInvalid = "raise",
     ) -> Pager[models.Payment]:
         """Payments that settle one kind of document, such as ``Invoice`` or ``CreditNote``."""
-    def get(self, company_id: str, record_id: str) -> models.Payment:
-        """Read a customer's payment, by its id."""
     def get_create_model(
         self,
         company_id: str,
