@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from codat_middleware.clock import Clock, SystemClock, queued
 from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
@@ -17,6 +18,9 @@ from codat_middleware.pipeline import Handler
 
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
+
+_REFUND: Final = 0.1
+_PER_SECOND: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,18 +56,26 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 class RetryEvent(Struct, frozen=True, kw_only=True):
-    """Passed to hooks before the wait for a retry."""
+    """A failed attempt; passed to hooks before the wait for the next one."""
 
     request: Request
     """The request that failed; its ``attempt`` is the attempt's number, from 1."""
     outcome: Response | Exception
     """The response or the error that it ended with."""
-    reason: str
-    """The same in a word or two: ``status 503``, ``ConnectionLost``…"""
-    wait: float
-    """Seconds until the next attempt."""
     elapsed: float
     """Seconds since the call started, time in the governor's queue excluded."""
+    wait: float = 0.0
+    """Seconds until the next attempt."""
+
+    @property
+    def status(self) -> int | None:
+        """The response's status; ``None`` for an error."""
+        return self.outcome.status if isinstance(self.outcome, Response) else None
+
+    @property
+    def reason(self) -> str:
+        """The outcome in a word or two: ``status 503``, ``ConnectionLost``…"""
+        return type(self.outcome).__name__ if self.status is None else f"status {self.status}"
 
 
 RetryHook: TypeAlias = Callable[[RetryEvent], object]
@@ -72,31 +84,20 @@ RetryHook: TypeAlias = Callable[[RetryEvent], object]
 class RetryBudget:
     """A token bucket for retries, shared by all calls, so that they do not overload a failing API.
 
-    Each retry takes one token, but for those after a 429, which the governor limits. Each
-    success adds ``refund`` and each second ``per_second``, up to ``capacity``.
+    Each retry takes one token, but for those after a 429, which the governor limits. Each success
+    adds a tenth of one and each second one, up to ``capacity``.
     """
 
-    def __init__(
-        self,
-        capacity: float = 500.0,
-        *,
-        refund: float = 0.1,
-        per_second: float = 1.0,
-        clock: Clock | None = None,
-    ) -> None:
-        self._capacity = capacity
-        self._refund = refund
-        self._per_second = per_second
+    def __init__(self, capacity: float = 500.0, *, clock: Clock | None = None) -> None:
+        self._capacity = self.tokens = capacity
         self._now = (clock or SystemClock()).monotonic
         self._updated = self._now()
         self._exhausted = False
-        self.tokens = capacity
-        """Tokens left as of the last retry or success."""
 
     def take(self) -> bool:
         """Take a token for a retry; false if there is none. Only the first time in a row is logged."""
         before, self._updated = self._updated, self._now()
-        self.tokens = min(self._capacity, self.tokens + (self._updated - before) * self._per_second)
+        self.tokens = min(self._capacity, self.tokens + (self._updated - before) * _PER_SECOND)
         exhausted, self._exhausted = self._exhausted, self.tokens < 1.0
         if not self._exhausted:
             self.tokens -= 1.0
@@ -105,12 +106,9 @@ class RetryBudget:
         return not self._exhausted
 
     def succeeded(self) -> None:
-        """Add ``refund`` tokens after a success."""
+        """Add to the tokens after a success."""
         if self.tokens < self._capacity:
-            self.tokens = min(self._capacity, self.tokens + self._refund)
-
-
-_Outcome: TypeAlias = Response | Exception
+            self.tokens = min(self._capacity, self.tokens + _REFUND)
 
 
 @dataclass(slots=True)
@@ -123,50 +121,45 @@ class _Failures:
     unconfirmed: str | None = None
     """The first outcome of a write, no response or a 5xx, after which it may have."""
 
-    def note(self, outcome: _Outcome) -> None:
-        if isinstance(outcome, Response):
-            self.rate_limited += outcome.status == 429
-            if outcome.status < 500:
-                return
-        elif isinstance(outcome, TransportError) and outcome.outcome_unknown:
+    def note(self, event: RetryEvent) -> None:
+        outcome, status = event.outcome, event.status
+        self.rate_limited += status == 429
+        if isinstance(outcome, TransportError) and outcome.outcome_unknown:
             self.lost = self.lost or outcome
-        else:
+        elif status is None or status < 500:
             return
-        self.unconfirmed = self.unconfirmed or _reason(outcome)
+        self.unconfirmed = self.unconfirmed or event.reason
 
-    def in_progress(self, request: Request, response: Response) -> bool:
+    def in_progress(self, event: RetryEvent) -> bool:
         """Whether a 409 means that the first attempt is still running, and not that data was never synced."""
-        return response.status == 409 and self.lost is not None and not request.idempotent
+        return event.status == 409 and self.lost is not None and not event.request.idempotent
 
 
 class Retry:
     """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH only by Codat's rules.
 
-    - A wait is drawn from 0 to a bound that doubles ("full jitter"; source: Marc Brooker,
-      "Exponential Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` is waited
-      exactly; if it does not fit in the rest of ``policy.max_elapsed``, the response is
-      returned at once. A ``Retry-After`` of 0 or in the past is ignored, since it gives no
-      time at which the server will have recovered.
-    - An attempt of which nothing was sent may be retried whatever the method; a failed TLS
-      handshake and a response that is too large are never retried.
-    - POST and PATCH are retried only with an ``Idempotency-Key``: after a 429, after no
-      response, and after a 409 that follows an attempt without a response, which means that
-      the first attempt is still running. Never after a 5xx: the same key would replay it,
-      and a new key could write twice. (Source: "Idempotency" in Codat's documentation.)
-    - A PUT or DELETE that starts a push operation is not sent again after a 5xx or without a
-      response, unless ``policy.resend_pushes``: each request starts an operation of its own,
-      and no key prevents that, since ``Idempotency-Key`` is for POST and PATCH. (Source: "Push
-      data" and "Idempotency" in Codat's documentation.)
+    - A wait is drawn from 0 to a bound that doubles ("full jitter"; source: Marc Brooker, "Exponential
+      Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` is waited exactly; if it does not
+      fit in the rest of ``policy.max_elapsed``, the response is returned at once. One of 0 or in the
+      past is ignored, since it gives no time at which the server will have recovered.
+    - An attempt of which nothing was sent may be retried whatever the method; a failed TLS handshake and
+      a response that is too large are never retried.
+    - POST and PATCH are retried only with an ``Idempotency-Key``: after a 429, after no response, and
+      after a 409 that follows an attempt without a response, which is then still running. Never after a
+      5xx: the same key would replay it, and a new key could write twice. (Source: "Idempotency" in
+      Codat's documentation.)
+    - A PUT or DELETE that starts a push operation is not sent again after a 5xx or without a response,
+      unless ``policy.resend_pushes``: each request starts an operation of its own, and no key prevents
+      that. (Source: "Push data" and "Idempotency" in Codat's documentation.)
     - A body that can be read only once is not resent once any of it may have been sent.
     - A streamed response is closed before any wait, so that the wait holds no connection.
 
-    When it gives up it returns the last response or raises the last :class:`TransportError`.
-    If an earlier attempt of a write may have reached the server, that attempt's error is
-    raised instead of a last 401, 402, 403 or 429, of a 409 for a first attempt that is still
-    running, and of any other exception (which becomes its ``__cause__``), since none of them
-    shows whether the write happened. Another 4xx for a PUT or DELETE is returned with
-    ``unconfirmed``, since the earlier attempt may have caused it: a 404 after a lost DELETE
-    means that the deletion was probably done.
+    When it gives up it returns the last response or raises the last :class:`TransportError`. If an
+    earlier attempt of a write may have reached the server, that attempt's error is raised instead of a
+    last 401, 402, 403 or 429, of a 409 for a first attempt that is still running, and of any other
+    exception (which becomes its ``__cause__``), since none of them shows whether the write happened.
+    Another 4xx for a PUT or DELETE is returned with ``unconfirmed``, since the earlier attempt may have
+    caused it: a 404 after a lost DELETE means that the deletion was probably done.
     """
 
     def __init__(
@@ -178,10 +171,10 @@ class Retry:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        self.policy = policy or RetryPolicy()
         self._clock: Clock = clock or SystemClock()
         self._random = rng or random.Random()
         self._on_retry = on_retry
-        self.policy = policy or RetryPolicy()
         self.budget = budget or RetryBudget(clock=self._clock)
 
     def with_policy(self, policy: RetryPolicy) -> "Retry":
@@ -194,109 +187,100 @@ class Retry:
         begun = self._clock.monotonic() - queued.get()
         failures: _Failures | None = None
         while True:
-            outcome: _Outcome
+            outcome: Response | Exception
             try:
                 outcome = await call_next(request)
+                if outcome.status < 400:
+                    self.budget.succeeded()
+                    return outcome
             except Exception as error:
                 if not isinstance(error, TransportError) and (failures is None or failures.lost is None):
                     raise
                 outcome = error
-            else:
-                if outcome.status < 400:
-                    self.budget.succeeded()
-                    return outcome
             failures = failures or _Failures()
-            failures.note(outcome)
             elapsed = self._clock.monotonic() - queued.get() - begun
-            wait = self._wait(request, outcome, failures, elapsed)
+            event = RetryEvent(request=request, outcome=outcome, elapsed=elapsed)
+            failures.note(event)
+            wait = self._wait(event, failures)
             if wait is None:
-                final = _final(request, outcome, failures, elapsed)
-                if isinstance(final, Response):
-                    return final
+                outcome = _final(event, failures)
+                if isinstance(outcome, Response):
+                    return outcome
                 try:
-                    raise final
+                    raise outcome
                 finally:
                     # Without this the error's traceback refers to the error: a cycle for the collector.
-                    del outcome, failures, final
+                    del outcome, event, failures
             if isinstance(outcome, Response) and outcome.stream is not None:
                 await outcome.stream.aclose()
-            self._report(request, outcome, wait, elapsed)
-            del outcome
+            self._report(replace(event, wait=wait))
+            del outcome, event
             if wait > 0.0:
                 await self._clock.sleep(wait)
             request = request.copy(attempt=request.attempt + 1)
 
-    def _wait(self, request: Request, outcome: _Outcome, failures: _Failures, elapsed: float) -> float | None:
+    def _wait(self, event: RetryEvent, failures: _Failures) -> float | None:
         """Seconds until the next attempt; ``None`` if there is to be none."""
-        policy, limited = self.policy, failures.rate_limited
-        if limited >= policy.max_rate_limited or request.attempt - limited >= policy.attempts:
+        policy, limited, attempt = self.policy, failures.rate_limited, event.request.attempt
+        if limited >= policy.max_rate_limited or attempt - limited >= policy.attempts:
             return None
-        if not _safe(request, outcome, failures, policy):
+        if not _safe(event, failures, policy):
             return None
-        wait = retry_after(outcome.headers, self._clock.time()) if isinstance(outcome, Response) else None
+        wait = None
+        if isinstance(event.outcome, Response):
+            wait = retry_after(event.outcome.headers, self._clock.time())
         if not wait:
-            bound = min(policy.wait_max, policy.wait_initial * 2.0 ** min(request.attempt - 1, 60))
+            bound = min(policy.wait_max, policy.wait_initial * 2.0 ** min(attempt - 1, 60))
             wait = self._random.random() * bound
-        if elapsed + wait > policy.max_elapsed:
-            return None
-        if not (isinstance(outcome, Response) and outcome.status == 429) and not self.budget.take():
+        if event.elapsed + wait > policy.max_elapsed or (event.status != 429 and not self.budget.take()):
             return None
         return wait if policy.waits else 0.0
 
-    def _report(self, request: Request, outcome: _Outcome, wait: float, elapsed: float) -> None:
-        reason = _reason(outcome)
-        event = RetryEvent(request=request, outcome=outcome, reason=reason, wait=wait, elapsed=elapsed)
-        extra = _extra(request, outcome, elapsed) | {"wait": wait}
-        text = "%s: %s in attempt %d, retrying in %.3f s"
-        _log.info(text, request, reason, request.attempt, wait, extra=extra)
+    def _report(self, event: RetryEvent) -> None:
+        request, wait = event.request, event.wait
+        text, extra = "%s: %s in attempt %d, retrying in %.3f s", _extra(event) | {"wait": wait}
+        _log.info(text, request, event.reason, request.attempt, wait, extra=extra)
         for hook in (self._on_retry, request.extensions.get(ON_RETRY)):
             if callable(hook):
                 hook(event)
 
 
-def _safe(request: Request, outcome: _Outcome, failures: _Failures, policy: RetryPolicy) -> bool:
+def _safe(event: RetryEvent, failures: _Failures, policy: RetryPolicy) -> bool:
+    request, outcome, status = event.request, event.outcome, event.status
     if isinstance(outcome, TLSError | ResponseTooLarge):
         return False
     if isinstance(outcome, TransportError) and not outcome.sent:
         return True
     if not request.replayable:
         return False
-    repeatable = request.idempotent and (policy.resend_pushes or not request.starts_push)
-    if isinstance(outcome, Response):
-        return failures.in_progress(request, outcome) or (
-            outcome.status in policy.statuses and (repeatable or outcome.status == 429)
-        )
-    keyed = not request.idempotent and idempotency_key(request) is not None
-    return isinstance(outcome, TransportError) and (repeatable or keyed)
+    if request.idempotent:
+        repeatable = policy.resend_pushes or not request.starts_push
+    else:
+        repeatable = status is None and idempotency_key(request) is not None
+    if status is None:
+        return isinstance(outcome, TransportError) and repeatable
+    return failures.in_progress(event) or (status in policy.statuses and (repeatable or status == 429))
 
 
-def _final(request: Request, outcome: _Outcome, failures: _Failures, elapsed: float) -> _Outcome:
+def _final(event: RetryEvent, failures: _Failures) -> Response | Exception:
     """The last response, or the error that describes the outcome best."""
-    last, lost = _reason(outcome), failures.lost
-    inconclusive = (
-        not isinstance(outcome, Response)
-        or outcome.status in (401, 402, 403, 429)
-        or failures.in_progress(request, outcome)
-    )
+    request, outcome, status, lost = event.request, event.outcome, event.status, failures.lost
+    inconclusive = status in (None, 401, 402, 403, 429) or failures.in_progress(event)
     if lost is not None and lost is not outcome and inconclusive:
         if not isinstance(outcome, Response | TransportError):
             lost.__cause__ = outcome
         outcome = lost
-        outcome.add_note(f"the last attempt failed with {last}")
+        outcome.add_note(f"the last attempt failed with {event.reason}")
     elif isinstance(outcome, Response) and request.idempotent and not request.safe and outcome.status < 500:
         outcome = outcome.copy(unconfirmed=failures.unconfirmed)
     if request.attempt > 1:
-        extra = _extra(request, outcome, elapsed)
-        _log.warning("%s: gave up after attempt %d: %s", request, request.attempt, last, extra=extra)
+        text = "%s: gave up after attempt %d: %s"
+        _log.warning(text, request, request.attempt, event.reason, extra=_extra(event))
         if isinstance(outcome, Exception):
-            outcome.add_note(f"gave up after {request.attempt} attempts in {elapsed:.1f} s")
+            outcome.add_note(f"gave up after {request.attempt} attempts in {event.elapsed:.1f} s")
     return outcome
 
 
-def _reason(outcome: _Outcome) -> str:
-    return f"status {outcome.status}" if isinstance(outcome, Response) else type(outcome).__name__
-
-
-def _extra(request: Request, outcome: _Outcome, elapsed: float) -> dict[str, object]:
-    status = outcome.status if isinstance(outcome, Response) else None
-    return log_fields(request) | {"status": status, "reason": _reason(outcome), "elapsed": elapsed}
+def _extra(event: RetryEvent) -> dict[str, object]:
+    outcome = {"status": event.status, "reason": event.reason, "elapsed": event.elapsed}
+    return log_fields(event.request) | outcome

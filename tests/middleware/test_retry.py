@@ -454,7 +454,7 @@ async def test_policy_for_one_call() -> None:
 async def test_budget_stops_a_fan_out() -> None:
     """Concurrent failing calls share the budget's retries."""
     clock = SleepNoting()
-    budget = RetryBudget(10, per_second=0, clock=clock)
+    budget = RetryBudget(10, clock=FakeClock())
     script = Script(500)
     retries = [Retry(budget=budget, clock=clock) for _ in range(2)]
     await asyncio.gather(*(retries[n % 2](get(), script) for n in range(100)))
@@ -465,26 +465,27 @@ async def test_budget_stops_a_fan_out() -> None:
 async def test_budget_does_not_apply_to_429() -> None:
     """A 429 is retried even when the budget is spent."""
     clock = SleepNoting()
-    budget = RetryBudget(0, per_second=0, clock=clock)
+    budget = RetryBudget(0, clock=FakeClock())
     assert (await Retry(budget=budget, clock=clock)(get(), Script(429, 429, 200))).status == 200
 
 
 async def test_budget_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     """Successes and time refill the budget; exhaustion is logged once each time."""
     clock = FakeClock()
-    budget = RetryBudget(2, refund=0.5, per_second=0.1, clock=clock)
+    budget = RetryBudget(2, clock=clock)
     assert [budget.take() for _ in range(4)] == [True, True, False, False]
     assert len(caplog.records) == 1
-    budget.succeeded()
-    budget.succeeded()
+    for _ in range(11):
+        budget.succeeded()
     assert budget.take()
     assert not budget.take()
     assert len(caplog.records) == 2
-    clock.now += 10
+    clock.now += 1
     assert budget.take()
     clock.now += 1000
     assert budget.take()
-    for _ in range(9):
+    assert budget.tokens == 1
+    for _ in range(99):
         budget.succeeded()
     assert budget.tokens == 2
 
@@ -492,11 +493,11 @@ async def test_budget_comes_back(caplog: pytest.LogCaptureFixture) -> None:
 async def test_successes_refund_the_budget() -> None:
     """A successful call refunds the budget, a failed one does not."""
     clock = SleepNoting()
-    budget = RetryBudget(10, refund=0.5, per_second=0, clock=clock)
+    budget = RetryBudget(10, clock=clock)
     budget.tokens = 5
     await Retry(budget=budget, clock=clock)(get(), Script(200))
     await Retry(budget=budget, clock=clock)(get(), Script(404))
-    assert budget.tokens == 5.5
+    assert budget.tokens == 5.1
 
 
 async def test_retries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
