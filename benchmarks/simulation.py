@@ -233,7 +233,7 @@ async def _watch(governor: Governor, rates: list[tuple[float, float]]) -> None:
 
 
 def _note(log: Log, loop: asyncio.AbstractEventLoop, event: GovernorEvent) -> None:
-    if event.scope == "everybody":
+    if event.company_id is None:
         log.verdicts.append(loop.time())
 
 

@@ -8,24 +8,20 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from codat_middleware.adaptive import AdaptiveRate, Verdict
 from codat_middleware.clock import Clock, SystemClock, Timer, queued
-from codat_middleware.company import Company, Place, Waiter
 from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
-from codat_middleware.fair_queue import FairQueue
+from codat_middleware.fair_queue import Company, FairQueue, Place, Waiter
 from codat_middleware.headers import retry_after
 from codat_middleware.limits import EventKind, GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
-from codat_middleware.pace import Gate, Pace
+from codat_middleware.pace import AdaptiveRate, Gate, Pace, Verdict
 from codat_middleware.quota import DAY, Quota, utc
 
 _NEVER: Final = float("inf")
 _LONGEST_GHOST: Final = 30.0
-_TICK: Final = 1e-6
-"""Seconds; rounding may leave a shorter wait that does not advance the clock."""
+_TICK: Final = 1e-6  # seconds; rounding may leave a shorter wait that does not advance the clock
 _FIRST_HOLD: Final = 2.0
-_CONVINCED: Final = 4
-"""Pauses in a row, each ended by a 429, after which a long ``Retry-After`` is everybody's."""
+_CONVINCED: Final = 4  # pauses in a row, each ended by a 429, after which a long Retry-After is everybody's
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +29,14 @@ _log = logging.getLogger(__name__)
 class Governor:
     """Grants places to requests, within the limits per company, per minute and per day.
 
-    A waiting request is a future that is resolved when a place is released or the one timer
-    fires; nothing polls. A governor belongs to one event loop at a time. Use one per process,
-    since the limits apply to the IP address and the account.
+    A waiting request is a future that is resolved when a place is released or the one timer fires;
+    nothing polls. A governor belongs to one event loop at a time. Use one per process, since the limits
+    apply to the IP address and the account.
 
-    Who is next is decided by :class:`~codat_middleware.fair_queue.FairQueue`; what a 429
-    changes by :class:`~codat_middleware.company.Company` for one company, and by
-    :class:`~codat_middleware.adaptive.AdaptiveRate` (how fast) and
-    :class:`~codat_middleware.pace.Gate` (whether at all) for everybody.
+    Who is next is decided by :class:`~codat_middleware.fair_queue.FairQueue`; what a 429 changes by
+    :class:`~codat_middleware.fair_queue.Company` for one company, and for everybody by
+    :class:`~codat_middleware.pace.AdaptiveRate` (how fast) and :class:`~codat_middleware.pace.Gate`
+    (whether at all).
     """
 
     def __init__(
@@ -102,19 +98,19 @@ class Governor:
         """Take a place if one is free and no request waits for it; return ``None`` otherwise."""
         now = self._now()
         company = self._queue.company(company_id, now)
-        if not self._queue.may_send(company, now) or self._delay(now) > 0.0:
-            return None
-        return self._grant(company, now)
+        if self._queue.may_send(company, now) and not self._delay(now):
+            return self._grant(company, now)
+        return None
 
     async def acquire(
         self, company_id: str | None, *, first: bool = False, ghost: Place | None = None
     ) -> Place:
         """Wait for a place; with ``first``, ahead of others of the same company.
 
-        ``ghost`` is the place of the call's previous attempt, which timed out: this attempt
-        takes it over. Raises :class:`QuotaExhausted` or :class:`RateLimited` at once if the
-        wait would be longer than ``limits.max_quota_wait``, and :class:`QueueTimeout` after
-        ``limits.max_place_wait``. Cancelling releases the place.
+        ``ghost`` is the place of the call's previous attempt, which timed out: this attempt takes it
+        over. Raises :class:`QuotaExhausted` or :class:`RateLimited` at once if the wait would be longer
+        than ``limits.max_quota_wait``, and :class:`QueueTimeout` after ``limits.max_place_wait``.
+        Cancelling releases the place.
         """
         company = self._queue.company(company_id, self._now())
         inherited = 0.0
@@ -161,9 +157,9 @@ class Governor:
 
     def answered(self, place: Place, response: Response | None) -> None:
         """Update the limits from a response, or from its absence; the place is still held."""
-        now = self._now()
+        now, company = self._now(), place.company
         self._unanswered -= 1
-        place.company.unanswered -= 1
+        company.unanswered -= 1
         self._pace.answered(now)
         if response is not None:
             if response.status == 429:
@@ -175,14 +171,14 @@ class Governor:
                 if response.status < 500:
                     self._succeeded(place, now)
         if self._queue.queued:
-            self._queue.line_up(place.company, now)
+            self._queue.line_up(company, now)
             self._dispatch(now)
 
     def release(self, place: Place, *, timed_out: bool = False) -> None:
         """Release a place and grant it to the next request.
 
-        After a client-side time-out the server may still be working on the request, so the
-        place stays taken in its company for as long as the attempt took, at most 30 seconds.
+        After a client-side time-out the server may still be working on the request, so the place stays
+        taken in its company for as long as the attempt took, at most 30 seconds.
         """
         now, company = self._now(), place.company
         self._in_flight -= 1
@@ -225,8 +221,7 @@ class Governor:
         queue.wake(now)
         due = _NEVER
         while queue.ring:
-            wait = self._delay(now)
-            if wait > 0.0:
+            if wait := self._delay(now):
                 due = now + wait
                 break
             taken = queue.take(now, mixed=self._rate.suspicious, probe=self._gate.tries > 0)
@@ -247,7 +242,8 @@ class Governor:
         self._timer = None
         now = self._now()
         if now >= self._check_at:
-            self._check_waiters(now)
+            self._check_at = _NEVER
+            self._fail_waiters(self._queue.queued, now)
         self._dispatch(now)
 
     # --- errors ----------------------------------------------------------------------------
@@ -268,46 +264,33 @@ class Governor:
     def long_wait(self) -> bool:
         """Whether everybody waits for longer than ``limits.max_quota_wait``: for the quota or a pause."""
         longest = self.limits.max_quota_wait
-        return self._quota.spent_for() > longest or self._gate.requested_until - self._now() > longest
+        return max(self._quota.spent_for(), self._gate.requested_until - self._now()) > longest
 
     def _refusal(self, company: Company, now: float) -> CodatError | None:
         longest = self.limits.max_quota_wait
         if not self.limits.wait_for_quota:
             if self._quota.spent_for() > longest:
                 return QuotaExhausted(utc(self._quota.resets_at))
-            if self._gate.requested_until - now > longest:
-                return ApiPaused("everybody", self._gate.requested_until - now, company.id)
-        if company.requested_until - now > longest:
-            return RateLimited("company", company.requested_until - now, company.id)
-        return None
+            if (wait := self._gate.requested_until - now) > longest:
+                return ApiPaused("everybody", wait, company.id)
+        wait = company.requested_until - now
+        return RateLimited("company", wait, company.id) if wait > longest else None
 
     def _fail_waiters(self, companies: Iterable[Company], now: float) -> None:
-        for company in tuple(companies):
-            for waiter in tuple(company.queue):
-                # Each task raises an error of its own, since an error holds its traceback.
-                error = self._refusal(company, now)
-                if error is None:
-                    break
-                self._fail(company, waiter, error)
-
-    def _fail(self, company: Company, waiter: Waiter, error: CodatError) -> None:
-        self._queue.remove(company, waiter)
-        if not waiter.done():
-            waiter.set_result(error)
-
-    def _check_waiters(self, now: float) -> None:
-        """Fail those that have waited too long for a place that nobody releases."""
+        """Fail those that would wait too long, or have waited too long for a place that nobody releases."""
         longest = self.limits.max_place_wait or _NEVER
-        self._check_at = _NEVER
-        for company in tuple(self._queue.queued):
+        for company in tuple(companies):
             since = self._blocked_since(company, now)
             for waiter, begun in tuple(company.queue.items()):
-                due = max(since, begun) + longest
-                if due > now:
+                # Each task raises an error of its own, since an error holds its traceback.
+                error, due = self._refusal(company, now), max(since, begun) + longest
+                if error is None and due > now:
                     self._check_at = min(self._check_at, due)
-                else:
-                    text = f"no place for {longest:.0f} s, waiting for {self._place_text(company)}"
-                    self._fail(company, waiter, QueueTimeout(text))
+                    continue
+                text = f"no place for {longest:.0f} s, waiting for {self._place_text(company)}"
+                self._queue.remove(company, waiter)
+                if not waiter.done():
+                    waiter.set_result(error or QueueTimeout(text))
 
     def _blocked_since(self, company: Company, now: float) -> float:
         """Since when no place was released that the company's next request could have had."""
@@ -350,7 +333,8 @@ class Governor:
             verdict = self._rate.rate_limited(now, asked, probe=self._gate.tries > 0)
             if verdict is not None:
                 self._apply(verdict, now)
-        self._fail_waiters(self._queue.queued if self.long_wait() else (company,), now)
+        if self._refusal(company, now) is not None:
+            self._fail_waiters(self._queue.queued if self.long_wait() else (company,), now)
 
     def _apply(self, verdict: Verdict, now: float) -> None:
         if verdict.cut:
@@ -379,21 +363,18 @@ class Governor:
         now, unix = self._now(), self._clock.time()
         left = self._quota.left if unix < self._quota.resets_at else None
         paused = self._gate.paused_until - now
-        companies = self._queue.companies.values()
+        companies = {each.id: each for each in self._queue.companies.values() if each.id is not None}
+        held = {name: each.held_until for name, each in companies.items() if each.held_until > now}
         return GovernorState(
             in_flight=self._in_flight,
             waiting=self._queue.waiting,
             waiting_for=self._waiting_for(now),
-            companies={each.id: each.places for each in companies if each.id is not None and each.places},
-            timed_out=sum(ends > now for each in companies for ends in each.ghosts),
+            companies={name: each.places for name, each in companies.items() if each.places},
+            timed_out=sum(ends > now for each in companies.values() for ends in each.ghosts),
             per_minute=self._per_minute,
             pace=self._pace_text(),
             paused_until=utc(unix + paused) if paused > 0.0 else None,
-            held={
-                each.id: utc(unix + each.held_until - now)
-                for each in companies
-                if each.id is not None and each.held_until > now
-            },
+            held={name: utc(unix + until - now) for name, until in held.items()},
             remaining=None if left is None else max(0, left - self._unanswered),
             limit=self._quota.limit,
             resets_at=None if left is None else utc(self._quota.resets_at),
@@ -411,8 +392,7 @@ class Governor:
         if accepted is None or (limit is not None and pace >= limit):
             return text
         of = "" if limit is None else f" of {limit}"
-        accepted *= self.limits.minute
-        return f"{text}{of}: reduced after 429s, the server accepted {accepted:.0f}"
+        return f"{text}{of}: reduced after 429s, the server accepted {accepted * self.limits.minute:.0f}"
 
     def _quota_text(self) -> str:
         left, resets_at = self._quota.left, utc(self._quota.resets_at)
@@ -422,11 +402,11 @@ class Governor:
     def _place_text(self, company: Company) -> str:
         if company in self._queue.ring:
             return f"a connection: all {self._in_flight} are in use by requests and open downloads"
-        held = (
+        text = (
             f"a place of company {company.id}: {company.places} of its requests and downloads are in flight"
         )
         ghosts = len(company.ghosts)
-        return f"{held}, and {ghosts} that timed out may still run there" if ghosts else held
+        return f"{text}, and {ghosts} that timed out may still run there" if ghosts else text
 
     def _waiting_for(self, now: float) -> str | None:
         queue, paused_for = self._queue, self._gate.paused_until - now
@@ -438,12 +418,11 @@ class Governor:
             return self._quota_text()
         if not queue.ring:
             blocked = max(queue.queued, key=lambda each: each.held_until)
-            held = sum(each.held_until > now for each in queue.queued)
-            if not held:
+            others = sum(each.held_until > now for each in queue.queued) - 1
+            if others < 0:
                 return self._place_text(blocked)
-            more = f" and {held - 1} more" if held > 1 else ""
-            left = blocked.held_until - now
-            return f"the pause for company {blocked.id}{more} after 429s, {left:.1f} s left"
+            whom = f"company {blocked.id} and {others} more" if others else f"company {blocked.id}"
+            return f"the pause for {whom} after 429s, {blocked.held_until - now:.1f} s left"
         if self._in_flight >= self._max_in_flight:
             return self._place_text(next(iter(queue.ring)))
         if self._gate.delay(now, self._unanswered) > 0.0:
@@ -458,12 +437,7 @@ class Governor:
             text = f"rate limited (429): {text}"
         _log.log(logging.INFO if kind == "held" else logging.WARNING, text)
         event = GovernorEvent(
-            kind=kind,
-            text=text,
-            scope="everybody" if company_id is None else "company",
-            company_id=company_id,
-            seconds=seconds,
-            per_minute=self._per_minute,
+            kind=kind, text=text, company_id=company_id, seconds=seconds, per_minute=self._per_minute
         )
         for listener in tuple(self._listeners):
             listener(event)

@@ -6,28 +6,24 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from codat_middleware.errors import RateLimitScope
 from codat_middleware.messages import check_range
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """The API's limits; ``None`` switches one off. Source: "Rate limits" in Codat's documentation.
 
-    Raises :class:`ValueError` for a limit below 1 and for a duration that is negative or,
-    if it must be positive, 0.
+    Raises :class:`ValueError` for a limit below 1, and for a duration that is negative or must not be 0.
     """
 
     in_flight: int | None = None
-    """Requests in flight at once, in total; for ``None`` and at most, as many as the client has
-    connections. Not a limit of the API: requests then queue here, in fair order, and not in the
-    connection pool, where waiting counts as connecting."""
+    """Requests in flight at once, for ``None`` and at most as many as the client has connections: they
+    then queue here, in fair order, and not in the connection pool, where waiting counts as connecting."""
     in_flight_per_company: int | None = 10
     """Requests in flight at once for one company."""
     per_minute: int | None = 1000
     """Requests from one IP address in any minute. Divide it between processes on one address."""
     wait_for_quota: bool = False
-    """Whether to wait for the reset, possibly for hours, if the daily quota is spent or the API
-    pauses all requests, instead of raising."""
+    """Whether a spent daily quota, or a pause of the API for all, is waited for instead of raised."""
     max_quota_wait: float = 60.0
     """Seconds until the quota's reset, or of a ``Retry-After``, that are always waited."""
     max_place_wait: float | None = 300.0
@@ -85,8 +81,8 @@ class GovernorEvent(Struct, frozen=True, kw_only=True):
     kind: EventKind
     text: str
     """The event in plain words, as it is logged."""
-    scope: RateLimitScope
     company_id: str | None = None
+    """The company it concerns; ``None`` for everybody."""
     seconds: float | None = None
     """How long it lasts, if that is known."""
     per_minute: float | None = None

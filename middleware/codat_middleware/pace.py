@@ -1,30 +1,37 @@
-"""When the next request may be sent: the gate, for pauses and slow starts, and the pace."""
+"""When the next request may be sent: the gate, the pace, and the rate that 429s adapt.
+
+All times are seconds of a monotonic clock; ``second`` and ``minute`` scale the constants for tests.
+"""
 
 from collections import deque
 from typing import Final
+
+from msgspec import Struct
 
 _NEVER: Final = float("inf")
 _START: Final = 2
 _UNRESTRICTED_FROM: Final = 200
 _LONGEST_PAUSE: Final = 15.0
 _CATCH_UP: Final = 0.25
+_GROWTH: Final = 1.0e-6  # growth away from the peak per second cubed, as a part of the limit
+_FLOOR: Final = 1 / 200  # the lowest rate, as a part of the limit
+_WINDOW: Final = 60.0  # seconds over which the accepted rate is measured at most
+_SCORE: Final = 3.5
+_LEAK: Final = 0.1
+_NOISE_WEIGHT: Final = 1 / 200
 
 
 class Gate:
-    """Limits unanswered requests to a few at first, and to one more with each success.
+    """Limits unanswered requests to a few at first, and to one more with each success: TCP's slow start.
 
-    That is TCP's slow start: 2, 4, 8… per round trip. After a pause a single request is the
-    probe; the next ones follow its success. Without a ``Retry-After`` the pause lasts 2, 4,
-    8… up to 15 seconds until a probe succeeds. All times are seconds of a monotonic clock;
-    ``second`` scales the constants.
+    After a pause a single request is the probe; the next ones follow its success. Without a
+    ``Retry-After`` the pause lasts 2, 4, 8… up to 15 seconds until a probe succeeds.
     """
 
     def __init__(self, *, second: float = 1.0) -> None:
         self._second = second
-        self.allowance: float = _START
-        """How many requests may be unanswered; infinity for any number."""
-        self.tries = 0
-        """Pauses since the last success."""
+        self.allowance: float = _START  # how many requests may be unanswered; infinity for any number
+        self.tries = 0  # pauses since the last success
         self.paused_until = self.requested_until = -_NEVER
         """The end of the pause, and of the part of it that the server asked for."""
 
@@ -52,11 +59,9 @@ class Gate:
 class Pace:
     """At most ``limit`` requests (infinity for any number) in ``minute`` seconds, evenly spaced.
 
-    A request that is late, because a timer was or nothing was to be sent, is made up for
-    within a quarter of a second. A request counts from when it is sent until a minute after
-    its response. Whenever it reached the server in between, the server never sees more than
-    the limit in any minute, however much the latency varies. Times are seconds of a
-    monotonic clock.
+    What a late timer or idleness delayed is made up for within a quarter of a second. A request
+    counts from when it is sent until a minute after its response: whenever it reached the server
+    in between, no minute there has more than the limit, however much the latency varies.
     """
 
     def __init__(self, limit: float, *, minute: float = 60.0) -> None:
@@ -65,8 +70,7 @@ class Pace:
         self._catch_up = _CATCH_UP * minute / 60.0
         self._due = -_NEVER
         self._answers: deque[float] = deque()
-        self.interval = minute / limit
-        """Seconds between two requests."""
+        self.interval = minute / limit  # seconds between two requests
 
     def change(self, limit: float, now: float) -> None:
         """Change the limit; earlier requests still count, and nothing is made up for."""
@@ -82,7 +86,7 @@ class Pace:
             answers.popleft()
         if unanswered + len(answers) >= self._limit:
             return answers[0] - horizon if answers else _NEVER
-        return max(0.0, self._due - now)
+        return self._due - now if self._due > now else 0.0
 
     def sent(self, now: float) -> None:
         """Record that a request was sent."""
@@ -96,3 +100,147 @@ class Pace:
         """Record that a request was answered or failed."""
         if self._limit != _NEVER:
             self._answers.append(now)
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """Enough 429s to act on."""
+
+    overloaded: bool  # whether at least half of the responses were 429s, so that all requests should pause
+    retry_after: float  # seconds; the shortest Retry-After among them, 0 if none had one
+    cut: bool  # whether the rate was reduced
+
+
+class AdaptiveRate:
+    """The rate at which to send, in requests per second, at most ``limit``.
+
+    Single 429s do not change it. Each adds 1 to a score and each success subtracts 0.1, and only a
+    score of 3.5 is a verdict: gRPC's retry throttling (proposal A6) turned round. Above the rate
+    last known to be accepted, where 429s are expected, 1.5 is enough. 429s well below it are noise,
+    which says nothing about the rate; the more of them, the higher the score that is needed.
+
+    A verdict reduces the rate to the accepted rate times the accepted share, at least by 0.9 and at
+    most by 0.7 (as the AWS SDKs' adaptive retry mode). From there it follows CUBIC's curve (RFC
+    9438) back to a remembered peak, rests there, and grows beyond it. Unlike CUBIC's, the peak is
+    the rate *accepted* before the cut: the rate at which 429s began is above the server's limit.
+    After a minute at ``limit`` the past is forgotten.
+
+    Responses to requests sent before the last verdict are not evidence: compare ``epoch``. The
+    curve's time passes only with requests sent, so the rate does not grow in a pause or while idle.
+    """
+
+    def __init__(self, limit: float = _NEVER, *, second: float = 1.0, epoch: int = 0) -> None:
+        self._limit = limit
+        self._second = second
+        self._scale = limit  # the limit, or without one the rate accepted before the first cut
+        self._growth = self._cut_at = 0.0
+        self._t = self._turn = self._settled = self._last = 0.0
+        """The curve's time, where it reaches the peak, where it ends, and when it was advanced."""
+        self._accepted: deque[float] = deque()
+        self._noise = 0.0
+        self._reset()
+        self.epoch = epoch  # incremented by each verdict
+        self.peak: float | None = None
+        """The accepted rate that is remembered; ``None`` if there was no cut, or long ago."""
+        self.rate = limit  # requests per second; infinity if there is no limit and none was found
+
+    def _reset(self) -> None:
+        self._score = 0.0
+        self._rate_limited = self._seen = 0
+        self._retry_after = _NEVER
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether there are recent 429s that may or may not become a verdict."""
+        return self._score > 0.0
+
+    @property
+    def probing(self) -> bool:
+        """Whether the rate is above the one last known to be accepted, where 429s are expected."""
+        return self.peak is not None and self.rate > self.peak
+
+    def sent(self, now: float) -> None:
+        """Record a request, and move the rate along its curve; not needed without a ``peak``."""
+        if self.peak is None:
+            return
+        self._t += min(now - self._last, 2.0 / self.rate)
+        self._last = now
+        self.rate = min(self._limit, self.peak + self._growth * (self._t - self._turn) ** 3)
+        if self._t > self._settled:
+            self.peak = None
+
+    def accepted(self, now: float) -> None:
+        """Record a success."""
+        if self.peak is not None or self._limit == _NEVER:
+            if self._below_peak():
+                self._noise -= self._noise * _NOISE_WEIGHT
+            accepted = self._accepted
+            accepted.append(now)
+            while accepted[0] <= now - _WINDOW * self._second:
+                accepted.popleft()
+        if self._score > 0.0:
+            self._seen += 1
+            self._score -= _LEAK
+            if self._score <= 0.0:
+                self._reset()
+        elif self._score < 0.0:
+            self._score += _LEAK
+
+    def rate_limited(self, now: float, retry_after: float | None, *, probe: bool) -> Verdict | None:
+        """Record a 429; return what to do about it once there is enough evidence.
+
+        ``probe`` is true for a request sent alone after a pause, which is evidence by itself.
+        """
+        self._rate_limited += 1
+        self._seen += 1
+        self._score += 1.0
+        if retry_after is not None:
+            self._retry_after = min(retry_after, self._retry_after)
+        if probe:
+            needed = 1.0
+        elif self.probing:
+            needed = max(1.5, 1.0 + 50.0 * self._noise)
+        else:
+            needed = _SCORE + 20.0 * self._noise
+            if self._below_peak():
+                self._noise += (1.0 - self._noise) * _NOISE_WEIGHT
+        if self._score < needed:
+            return None
+        share = self._rate_limited / self._seen
+        retry_after = 0.0 if self._retry_after == _NEVER else self._retry_after
+        cut = self._cut(now, 1.0 - share)
+        self._reset()
+        self.epoch += 1
+        return Verdict(share >= 0.5, retry_after, cut)
+
+    def retract(self) -> None:
+        """Take back a 429 that turned out to concern only its company."""
+        self._score = max(self._score - 1.0, -_SCORE)
+        if self._score <= 0.0:
+            self._seen = self._rate_limited = 0
+
+    def _below_peak(self) -> bool:
+        return self.peak is not None and self.rate < 0.95 * self.peak
+
+    def _cut(self, now: float, accepted_share: float) -> bool:
+        if self.peak is None and self._limit != _NEVER:
+            accepted = self._limit
+        elif not self._accepted:
+            return False
+        else:
+            since = self._accepted[0] if self.peak is None else self._cut_at
+            horizon = max(since, now - _WINDOW * self._second)
+            count = max(1, sum(at >= horizon for at in self._accepted))
+            accepted = min(self.rate, count / max(now - horizon, self._second))
+            self._scale = accepted if self._scale == _NEVER else self._scale
+        before = min(self.rate, self._scale)
+        low = max(accepted, before / 8) * min(max(accepted_share, 0.7), 0.9)
+        low = max(low, _FLOOR * self._scale, 0.5 * before if accepted_share > 0.5 else 0.0)
+        self.rate = low
+        self.peak = peak = max(accepted, 1.02 * low)
+        self._growth = _GROWTH * self._scale / self._second**3
+        self._turn = ((peak - low) / self._growth) ** (1 / 3)
+        rest = max(0.0, self._limit - peak) / self._growth
+        self._settled = self._turn + rest ** (1 / 3) + _WINDOW * self._second
+        self._t, self._last, self._cut_at = 0.0, now, now
+        self._accepted.clear()
+        return True

@@ -8,8 +8,7 @@ from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_reset, whole_number
 
 _NEVER: Final = float("inf")
-DAY: Final = 86_400.0
-"""Seconds; a quota lasts no longer than this."""
+DAY: Final = 86_400.0  # seconds; a quota lasts no longer than this
 _SAME_RESET: Final = 60.0
 """Seconds; resets given as seconds from now vary a little, within this they are the same."""
 
@@ -17,21 +16,18 @@ _SAME_RESET: Final = 60.0
 class Quota:
     """What is left of the daily quota.
 
-    A response reports what was left when the server counted its request; that may or may
-    not include the requests in flight, so all of them are deducted. Responses overtake each
-    other, so the lowest number of a day counts. Source: "Rate limits" in Codat's
-    documentation: the quota is daily and resets at 00:00 UTC, which is assumed if no
-    response gives the reset.
+    A response reports what was left when the server counted its request; that may or may not include
+    the requests in flight, so all of them are deducted. Responses overtake each other, so the lowest
+    number of a day counts. Source: "Rate limits" in Codat's documentation: the quota is daily and
+    resets at 00:00 UTC, which is assumed if no response gives the reset.
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._time = clock.time
         self._day: tuple[str | None, str | None] | None = None
-        self.left: int | None = None
-        """Requests left, without deducting those in flight; ``None`` while unknown."""
+        self.left: int | None = None  # requests left, without deducting those in flight; None while unknown
         self.limit: int | None = None
-        self.resets_at = 0.0
-        """Unix time in seconds; meaningless while ``left`` is ``None``."""
+        self.resets_at = 0.0  # unix time in seconds; meaningless while left is None
 
     def note(self, headers: Mapping[str, str], retry_after: float | None = None) -> None:
         """Update from a response's headers; ``retry_after`` (seconds) replaces a missing reset."""
@@ -44,7 +40,7 @@ class Quota:
             return
         day = headers.get("X-Rate-Limit-Limit"), headers.get("X-Rate-Limit-Reset")
         if self.left is None or day != self._day:
-            now, limit = self._clock.time(), whole_number(day[0])
+            now, limit = self._time(), whole_number(day[0])
             resets_at = parse_reset(day[1], now)
             if resets_at is None:
                 resets_at = now - now % DAY + DAY if retry_after is None else now + retry_after
@@ -61,7 +57,7 @@ class Quota:
         """Seconds until another request may be sent: 0 is now, infinity after a response."""
         if self.left is None or self.left > unanswered:
             return 0.0
-        wait = self.resets_at - self._clock.time()
+        wait = self.resets_at - self._time()
         if wait <= 0:
             self.left = None
             return 0.0

@@ -6,15 +6,13 @@ from contextvars import ContextVar
 from typing import Final
 
 from codat_middleware.clock import queued
-from codat_middleware.company import Place
 from codat_middleware.errors import RequestTimeout
+from codat_middleware.fair_queue import Place
 from codat_middleware.governor import Governor
 from codat_middleware.messages import ByteStream, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 
-_LOGGED_FROM: Final = 1.0
-"""Seconds; shorter waits are ordinary pacing and are not logged."""
-
+_LOGGED_FROM: Final = 1.0  # seconds; shorter waits are ordinary pacing
 _ghost: Final[ContextVar[Place | None]] = ContextVar("codat_middleware.ghost", default=None)
 """The place of this task's last attempt, if that timed out; the call's next attempt takes it over."""
 
@@ -24,12 +22,12 @@ _log = logging.getLogger(__name__)
 class RateLimit:
     """Holds a place in the governor for as long as a request is in flight.
 
-    The place of a streamed response is held until its stream is closed. Placed inside the
-    retry middleware: a 429 first closes the gate for all others, then the retry middleware
-    waits for ``Retry-After`` and finds the gate opening at that time, so no call waits twice.
+    The place of a streamed response is held until its stream is closed. Placed inside the retry
+    middleware: a 429 first closes the gate for all others, then the retry middleware waits for
+    ``Retry-After`` and finds the gate opening at that time, so no call waits twice.
 
-    Raises what :meth:`Governor.acquire` does. With ``Limits.wait_for_quota`` a request that
-    was rejected for a spent quota is sent again after the reset.
+    Raises what :meth:`Governor.acquire` does. With ``Limits.wait_for_quota`` a request that was rejected
+    for a spent quota is sent again after the reset.
     """
 
     def __init__(self, governor: Governor | None = None) -> None:
@@ -38,21 +36,19 @@ class RateLimit:
     async def __call__(self, request: Request, call_next: Handler) -> Response:
         """Wait for a place, send the request, and release the place."""
         governor = self.governor
-        ghost = _ghost.get()
-        if ghost is not None:
+        if (ghost := _ghost.get()) is not None:
             _ghost.set(None)
-            if request.attempt == 1:
-                ghost = None
+            ghost = ghost if request.attempt > 1 else None
         while True:
-            place = None if ghost is not None else governor.try_acquire(request.company_id)
+            place = governor.try_acquire(request.company_id) if ghost is None else None
             if place is None:
                 place = await self._wait(request, ghost)
-            received: Response | None = None
+            response: Response | None = None
             try:
                 try:
-                    response = received = await call_next(request)
+                    response = await call_next(request)
                 finally:
-                    governor.answered(place, received)
+                    governor.answered(place, response)
             except BaseException as error:
                 if isinstance(error, RequestTimeout):
                     _ghost.set(place)
@@ -81,18 +77,16 @@ class RateLimit:
 
 
 class _PlacedStream:
-    """A stream that releases its place when it is closed."""
+    """A stream that releases its place when it is closed, which may happen twice."""
 
     def __init__(self, stream: ByteStream, governor: Governor, place: Place) -> None:
-        self._stream = stream
+        self._stream, self._place = stream, place
         self._governor: Governor | None = governor
-        self._place = place
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._stream.__aiter__()
 
     async def aclose(self) -> None:
-        """Close the stream, then release its place; calling it twice is allowed."""
         try:
             await self._stream.aclose()
         finally:

@@ -9,7 +9,7 @@ from itertools import count
 
 from codat_middleware import Governor, GovernorEvent, GovernorState, Limits, Request, Response
 from codat_middleware.clock import Timer
-from codat_middleware.company import Place
+from codat_middleware.fair_queue import Place
 
 START = 1_800_000_000.0
 """2027-01-15 08:00:00 UTC."""

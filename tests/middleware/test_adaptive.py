@@ -2,9 +2,8 @@
 
 import pytest
 
-from codat_middleware.adaptive import AdaptiveRate, Verdict
-from codat_middleware.company import Company
-from codat_middleware.pace import Gate
+from codat_middleware.fair_queue import Company
+from codat_middleware.pace import AdaptiveRate, Gate, Verdict
 
 
 def refuse(rate: AdaptiveRate, now: float, times: int = 4, hint: float | None = None) -> Verdict:

@@ -352,7 +352,7 @@ async def test_spent_quota_fails_all(reset: str, caplog: pytest.LogCaptureFixtur
     with pytest.raises(QuotaExhausted):
         await bench.governor.acquire("d")
     (event,) = bench.events
-    assert (event.kind, event.scope, event.seconds) == ("quota", "everybody", pytest.approx(57_600))
+    assert (event.kind, event.company_id, event.seconds) == ("quota", None, pytest.approx(57_600))
     assert caplog.messages == [event.text]
     assert event.text == (
         "waiting for the daily quota, which is spent; it resets at 2027-01-16 00:00 UTC; 2 queued"
