@@ -1,4 +1,4 @@
-"""The clock that the middleware reads and sleeps on; tests pass one of their own."""
+"""The clock that the middleware reads and sleeps on; tests pass one of their own. Durations are seconds."""
 
 import asyncio
 import time
@@ -18,22 +18,19 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Reads the time, sleeps and schedules callbacks. All durations are seconds."""
+    """Reads the time, sleeps and schedules callbacks."""
 
     def monotonic(self) -> float:
         """Seconds since an arbitrary point; never decreases."""
-        ...
 
     def time(self) -> float:
         """Seconds since 1970-01-01 UTC."""
-        ...
 
     async def sleep(self, seconds: float, /) -> None:
         """Return after this many seconds."""
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
-        ...
 
 
 class SystemClock:

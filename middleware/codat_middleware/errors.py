@@ -19,21 +19,15 @@ class CodatError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Pickle would call the class with ``args``, which are not those of every constructor.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
-
-
-def _rebuild(kind: type[CodatError], args: tuple[object, ...], state: dict[str, object]) -> CodatError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(state)
-    return error
+        return type(self).__new__, (type(self), *self.args), self.__dict__.copy()
 
 
 @dataclass(eq=False, repr=False)
 class TransportError(CodatError):
     """No complete response arrived.
 
-    ``method`` and ``path`` name the request (no query, no credential). ``sent`` is true if
-    any of it may have reached the server; the outcome of a write is then unknown.
+    ``method`` and ``path`` name the request (no query, no credential). ``sent`` is true if any of it may
+    have reached the server; the outcome of a write is then unknown.
     """
 
     reason: str
@@ -81,10 +75,9 @@ RateLimitScope: TypeAlias = Literal["call", "company", "everybody"]
 
 @dataclass(eq=False, repr=False)
 class RateLimited(CodatError):
-    """The API asks to wait longer than ``Limits.max_quota_wait``.
+    """The API asks to wait ``retry_after`` seconds, longer than ``Limits.max_quota_wait``.
 
-    ``retry_after`` is the seconds to wait, ``scope`` whom it concerns: ``call``, ``company``
-    or ``everybody``. ``company_id`` is the call's company. Calls within the scope raise this
+    ``scope`` is whom it concerns, ``company_id`` the call's company. Calls within the scope raise this
     without being sent until the rest of the wait is short enough.
     """
 
@@ -105,8 +98,8 @@ class ApiPaused(RateLimited):
 class QueueTimeout(CodatError):
     """No place in the rate limit became free for ``Limits.max_place_wait`` seconds.
 
-    The message names what holds the places. Usually that is a call made while its own
-    company's downloads, or as many as there are connections, are open.
+    The message names what holds the places. Usually that is a call made while its own company's
+    downloads, or as many as there are connections, are open.
     """
 
 

@@ -13,9 +13,9 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 class Idempotency:
     """Sets ``Idempotency-Key`` to a new UUID on POST and PATCH, unless the caller set one.
 
-    Placed outside the retry middleware, so that all attempts of a call carry the same key.
-    Source: "Idempotency" in Codat's documentation: the first response to a key is replayed
-    for 90 minutes, and only POST and PATCH accept one.
+    Placed outside the retry middleware, so that all attempts of a call carry the same key. Source:
+    "Idempotency" in Codat's documentation: the first response to a key is replayed for 90 minutes, and
+    only POST and PATCH accept one.
     """
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
@@ -27,7 +27,5 @@ class Idempotency:
 
 def idempotency_key(request: Request) -> str | None:
     """The request's key, or ``None``; a blank one counts as none, since the API ignores it."""
-    for name, value in request.headers.items():
-        if name.lower() == "idempotency-key":
-            return value if value.strip() else None
-    return None
+    keys = [value for name, value in request.headers.items() if name.lower() == "idempotency-key"]
+    return keys[0] if keys and keys[0].strip() else None

@@ -19,8 +19,8 @@ SENSITIVE: Final = frozenset(
 )
 """Field names, in lower case, whose values never appear in a logged body."""
 
-_PARSED_UP_TO: Final = 1_000_000
-"""Bytes; of a longer body only the size is logged."""
+_BODY: Final = 2000  # characters logged of a body
+_PARSED_UP_TO: Final = 1_000_000  # bytes; of a longer body only the size is logged
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -34,18 +34,14 @@ class _ErrorBody(msgspec.Struct, rename="camel"):
 class Logging:
     """Logs each attempt to ``codat_middleware.logging`` at DEBUG; at higher levels it adds no work.
 
-    The record carries ``operation``, ``company_id``, ``method``, ``path``, ``attempt``,
-    ``status``, ``duration`` (seconds), ``bytes``, ``correlation_id`` and
-    ``idempotency_key``. Headers and queries are never logged. Bodies are logged only with
-    ``bodies=True``: JSON only, the values of ``sensitive`` names replaced, truncated to
-    ``body_limit`` characters.
+    The record carries ``operation``, ``company_id``, ``method``, ``path``, ``attempt``, ``status``,
+    ``duration`` (seconds), ``bytes``, ``correlation_id`` and ``idempotency_key``. Headers and queries are
+    never logged. Bodies are logged only with ``bodies=True``: JSON only, the values of ``sensitive``
+    names replaced, truncated to 2,000 characters.
     """
 
-    def __init__(
-        self, *, bodies: bool = False, body_limit: int = 2000, sensitive: Collection[str] = SENSITIVE
-    ) -> None:
+    def __init__(self, *, bodies: bool = False, sensitive: Collection[str] = SENSITIVE) -> None:
         self._bodies = bodies
-        self._body_limit = body_limit
         self._sensitive = frozenset(name.lower() for name in sensitive)
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
@@ -79,9 +75,8 @@ class Logging:
             extra["request_body"] = sent = request.body and self._text(request.body)
             extra["response_body"] = received = response and self._text(Body(response.body))
             bodies = f"\n> {sent}\n< {received}"
-        _log.debug(
-            "%s: %s in %.3f s, attempt %d%s", request, outcome, duration, request.attempt, bodies, extra=extra
-        )
+        text = "%s: %s in %.3f s, attempt %d%s"
+        _log.debug(text, request, outcome, duration, request.attempt, bodies, extra=extra)
 
     def _text(self, body: Body) -> str:
         content = body.content
@@ -93,15 +88,13 @@ class Logging:
             text = _encoder.encode(self._redacted(_decoder.decode(content))).decode()
         except DECODE_ERRORS:
             return f"<{len(content)} bytes, not valid JSON>"
-        shown = one_line(text, self._body_limit)
-        return shown if len(text) <= self._body_limit else f"{shown} ({len(text)} characters)"
+        shown = one_line(text, _BODY)
+        return shown if len(text) <= _BODY else f"{shown} ({len(text)} characters)"
 
     def _redacted(self, value: object) -> object:
         if isinstance(value, dict):
-            return {
-                name: "***" if name.lower() in self._sensitive else self._redacted(field)
-                for name, field in value.items()
-            }
+            pairs = value.items()
+            return {key: "***" if key.lower() in self._sensitive else self._redacted(v) for key, v in pairs}
         return [self._redacted(item) for item in value] if isinstance(value, list) else value
 
 

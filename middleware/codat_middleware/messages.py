@@ -14,10 +14,7 @@ _IDEMPOTENT_METHODS: Final = SAFE_METHODS | {"PUT", "DELETE"}
 
 
 def check_range(settings: Struct, *names: str, least: int | None = None, no_limit: bool = False) -> None:
-    """Raise :class:`ValueError` for a field below ``least``, or if that is ``None`` not above 0, and for NaN.
-
-    With ``no_limit`` a field may be ``None``.
-    """
+    """Raise :class:`ValueError` for a field below ``least``, or if that is ``None`` not above 0; also for NaN."""
     for name in names:
         value = getattr(settings, name)
         if no_limit and value is None:
@@ -31,9 +28,8 @@ def check_range(settings: Struct, *names: str, least: int | None = None, no_limi
 class Timeout(Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; ``None`` is no limit.
 
-    Waits between attempts and in the rate limit's queue are not counted: the retry policy
-    and the governor bound those. Raises :class:`ValueError` for a time-out that is not
-    greater than zero.
+    Waits between attempts and in the rate limit's queue are not counted: the retry policy and the
+    governor bound those. Raises :class:`ValueError` for a time-out that is not greater than zero.
     """
 
     connect: float | None = 10.0
@@ -56,8 +52,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
 class Body(Struct, frozen=True):
     """A request's payload: bytes, or a function that opens a fresh stream for each attempt.
 
-    An async generator would be exhausted after the first attempt and send nothing on the
-    second, so a stream is always passed as the function that opens it.
+    A stream itself would be exhausted after the first attempt and send nothing on the second.
     """
 
     content: bytes | Callable[[], AsyncIterable[bytes]]
@@ -75,7 +70,7 @@ class Request(Struct, frozen=True, kw_only=True):
     path: str
     """Percent-encoded, relative to the base URL, starting with ``/``; without the query."""
     base_url: str = ""
-    """Without a slash at its end; set for a transport of your own alone."""
+    """Without a slash at its end; set only for a transport of your own."""
     query: tuple[tuple[str, str], ...] = ()
     """Names and values, not encoded; the transport encodes them."""
     headers: Mapping[str, str] = _NO_HEADERS
@@ -127,10 +122,9 @@ class Request(Struct, frozen=True, kw_only=True):
 
     @property
     def starts_push(self) -> bool:
-        """Whether it starts a push operation: a write to the accounting software, carried out later.
+        """Whether it starts a push operation of its own: a write to the accounting software, done later.
 
-        Each such request starts an operation of its own, whatever its method. Source: "Push
-        data" in Codat's documentation; all their paths, and no others, have ``/push/`` in them.
+        Source: "Push data" in Codat's documentation; all their paths, and no others, have ``/push/``.
         """
         return self.method not in SAFE_METHODS and "/push/" in self.path
 

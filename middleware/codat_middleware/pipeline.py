@@ -20,7 +20,4 @@ def compose(middleware: Iterable[Middleware], handler: Handler) -> Handler:
 
 
 def _wrap(layer: Middleware, handler: Handler) -> Handler:
-    def call(request: Request) -> Awaitable[Response]:
-        return layer(request, handler)
-
-    return call
+    return lambda request: layer(request, handler)

@@ -1,6 +1,7 @@
 """Records one OpenTelemetry span and its metrics per call; needs the extra ``otel``."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,14 +20,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 class Tracing:
     """Records a client span per call, following the HTTP semantic conventions.
 
-    Placed outermost, so a span covers the whole call, including the waits in the governor
-    and between attempts. Each retry is an event on the span. The metrics are
-    ``http.client.request.duration`` (seconds, of the whole call) and
-    ``codat.client.queue.duration`` (seconds waited in the governor). Paths are recorded as
-    templates, so no record id leaves the process; the company's id does, as
-    ``codat.company_id``.
-
-    Raises :class:`ImportError` if opentelemetry-api is not installed.
+    Placed outermost, so a span covers the whole call, including the waits in the governor and between
+    attempts. Each retry is an event on the span. The metrics are ``http.client.request.duration``
+    (seconds, of the whole call) and ``codat.client.queue.duration`` (seconds waited in the governor).
+    Paths are recorded as templates, so no record id leaves the process; the company's id does, as
+    ``codat.company_id``. Raises :class:`ImportError` if opentelemetry-api is not installed.
     """
 
     def __init__(
@@ -41,18 +39,19 @@ class Tracing:
         except ImportError as error:
             raise ImportError("Tracing needs OpenTelemetry: pip install 'codat-async[otel]'") from error
         self._error = trace.Status(trace.StatusCode.ERROR)
-        self._kind = trace.SpanKind.CLIENT
-        self._tracer = trace.get_tracer("codat_middleware", tracer_provider=tracer_provider)
-        meter = metrics.get_meter("codat_middleware", meter_provider=meter_provider)
-        self._duration, self._queue = (
-            meter.create_histogram(
-                name, unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS
-            )
-            for name, description in (
-                ("http.client.request.duration", "Duration of HTTP client requests."),
-                ("codat.client.queue.duration", "Time that calls waited in the rate limit's queue."),
-            )
+        tracer = trace.get_tracer("codat_middleware", tracer_provider=tracer_provider)
+        self._span = partial(
+            tracer.start_as_current_span,
+            kind=trace.SpanKind.CLIENT,
+            record_exception=False,
+            set_status_on_exception=False,
         )
+        meter = metrics.get_meter("codat_middleware", meter_provider=meter_provider)
+        histogram = partial(meter.create_histogram, unit="s", explicit_bucket_boundaries_advisory=_SECONDS)
+        self._duration = histogram(
+            "http.client.request.duration", description="Whole calls, with their waits."
+        )
+        self._queue = histogram("codat.client.queue.duration", description="Waits in the rate limit's queue.")
         parts = urlsplit(base_url)
         self._server: dict[str, str | int] = {
             "server.address": parts.hostname or "",
@@ -66,14 +65,9 @@ class Tracing:
         if request.route:
             common["url.template"] = request.route
         about = {"codat.operation": request.operation or None, "codat.company_id": request.company_id}
+        attributes = common | {name: value for name, value in about.items() if value is not None}
         begun, waited = time.monotonic(), queued.get()
-        with self._tracer.start_as_current_span(
-            f"{request.method} {request.route}".rstrip(),
-            kind=self._kind,
-            attributes=common | {name: value for name, value in about.items() if value is not None},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with self._span(f"{request.method} {request.route}".rstrip(), attributes=attributes) as span:
             try:
                 response = await call_next(_observed(request, span))
                 common["http.response.status_code"] = response.status
@@ -95,10 +89,9 @@ def _observed(request: Request, span: "Span") -> Request:
     earlier = request.extensions.get(ON_RETRY)
 
     def note(event: RetryEvent) -> None:
-        attempt = event.request.attempt
+        attempt, times = event.request.attempt, {"wait": event.wait, "elapsed": event.elapsed}
         span.set_attribute("http.request.resend_count", attempt)
-        waits = {"wait": event.wait, "elapsed": event.elapsed}
-        span.add_event("retry", {"attempt": attempt, "reason": event.reason, **waits})
+        span.add_event("retry", {"attempt": attempt, "reason": event.reason, **times})
         if callable(earlier):
             earlier(event)
 

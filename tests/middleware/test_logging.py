@@ -122,9 +122,9 @@ async def test_own_list_of_sensitive_names(debug: pytest.LogCaptureFixture) -> N
 
 async def test_bodies_cut(debug: pytest.LogCaptureFixture) -> None:
     """A long body is truncated and its length logged."""
-    body = b'{"memo":"' + b"x" * 100 + b'"}'
-    await Logging(bodies=True, body_limit=20)(get(), Script(Response(status=200, body=body)))
-    assert debug.records[0].__dict__["response_body"] == '{"memo":"xxxxxxxxxx… (111 characters)'
+    body = b'{"memo":"' + b"x" * 3000 + b'"}'
+    await Logging(bodies=True)(get(), Script(Response(status=200, body=body)))
+    assert debug.records[0].__dict__["response_body"] == '{"memo":"' + "x" * 1990 + "… (3011 characters)"
 
 
 @pytest.mark.parametrize(
