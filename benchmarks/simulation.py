@@ -198,7 +198,7 @@ async def _simulate(situation: Situation, seed: int) -> Log:
         log.by_client[client], log.wire[client] = [], []
         log.rates.append([])
         governor = Governor(Limits(in_flight=100), clock=(clock := LoopClock()), rng=random.Random(seed + 1))
-        governor.add_listener(partial(_note, log, loop))
+        governor.listeners.append(partial(_note, log, loop))
         retry = Retry(RetryPolicy(), clock=clock, rng=random.Random(seed + 2))
         handler = compose([retry, RateLimit(governor)], server)
         others.append(asyncio.ensure_future(_watch(governor, log.rates[client])))

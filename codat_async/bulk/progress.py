@@ -274,7 +274,7 @@ class Monitor:
         offset = max(last, (datetime.now(UTC) - self.timeline.began).total_seconds())
         self._timeline_zero = time.monotonic() - offset
         self.timeline.resume(offset)
-        self._governor.add_listener(self._hear)
+        self._governor.listeners.append(self._hear)
         self._look(last=True)
         total = self.total
         self._before = (total.rows, total.requests)
@@ -283,7 +283,7 @@ class Monitor:
     def end(self) -> Timeline:
         """Complete the timeline and return it."""
         if self._due != float("inf"):
-            self._governor.remove_listener(self._hear)
+            self._governor.listeners.remove(self._hear)
             self._look(last=True)
             self.timeline.end(time.monotonic() - self._timeline_zero)
             self._due = float("inf")

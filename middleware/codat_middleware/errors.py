@@ -1,7 +1,4 @@
-"""The errors that can be raised inside the pipeline, and the root of all this client's errors.
-
-``codat_async.errors`` draws the whole tree.
-"""
+"""The errors raised inside the pipeline, and the root of the tree that ``codat_async.errors`` draws."""
 
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -24,10 +21,9 @@ class CodatError(Exception):
 
 @dataclass(eq=False, repr=False)
 class TransportError(CodatError):
-    """No complete response arrived.
+    """No complete response arrived to the request of ``method`` and ``path``.
 
-    ``method`` and ``path`` name the request (no query, no credential). ``sent`` is true if any of it may
-    have reached the server; the outcome of a write is then unknown.
+    ``sent`` is true if any of it may have reached the server; the outcome of a write is then unknown.
     """
 
     reason: str
@@ -98,17 +94,13 @@ class ApiPaused(RateLimited):
 class QueueTimeout(CodatError):
     """No place in the rate limit became free for ``Limits.max_place_wait`` seconds.
 
-    The message names what holds the places. Usually that is a call made while its own company's
-    downloads, or as many as there are connections, are open.
+    The message names what holds the places: usually open downloads, inside which the call was made.
     """
 
 
 @dataclass(eq=False, repr=False)
 class QuotaExhausted(CodatError):
-    """The daily quota of requests is spent; ``resets_at`` is when the next one starts.
-
-    Source: "Rate limits" in Codat's documentation (a quota per day, reset at 00:00 UTC).
-    """
+    """The daily quota of requests is spent; ``resets_at`` is when the next one starts, usually 00:00 UTC."""
 
     resets_at: datetime
 

@@ -1,7 +1,4 @@
-"""The companies: their places, their 429s, and their requests that wait to be sent in turn.
-
-All times are seconds of a monotonic clock.
-"""
+"""The companies: their places, 429s and waiting requests. All times are seconds of a monotonic clock."""
 
 import asyncio
 import random
@@ -17,8 +14,7 @@ from codat_middleware.errors import CodatError
 
 _NEVER: Final = float("inf")
 _LONGEST_HOLD: Final = 60.0
-_PRUNED_FROM: Final = 1000
-"""Companies; idle ones are forgotten when there are so many, and then each time they double."""
+_PRUNED_FROM: Final = 1000  # companies; idle ones are then forgotten, and again each time they double
 _MIXED: Final = 256
 
 
@@ -38,16 +34,14 @@ Waiter: TypeAlias = "asyncio.Future[Place | CodatError]"
 class Company:
     """Counts a company's requests, and holds it back after repeated 429s.
 
-    Its first 429 concerns only the call that received it. From the second in a row, sent after the
-    previous one arrived, the company is held for its ``Retry-After``, and at least for 2, 4… up to
-    60 seconds (± 20 %), then sends one request at a time until one succeeds.
+    From the second in a row, sent after the previous one arrived, it is held for its ``Retry-After``, at
+    least for 2, 4… up to 60 seconds (± 20 %), and then sends one request at a time until one succeeds.
     """
 
     id: str | None  # None for requests without a company; they share no limit and are never held
     places: int = 0  # requests in flight, open streams included
     unanswered: int = 0
-    ghosts: list[float] = field(default_factory=list)
-    """When the places end of requests that timed out here and may still run at the server."""
+    ghosts: list[float] = field(default_factory=list)  # ends of places whose requests timed out here
     queue: OrderedDict[Waiter, float] = field(default_factory=OrderedDict)  # who waits, and since when
     urgent: bool = False  # whether its next request should not wait for the company's turn
     in_a_row: int = 0  # consecutive 429s
@@ -81,9 +75,8 @@ class Company:
     ) -> float:
         """Record a 429; return how much it is evidence of a limit for everybody: 1, 0 or -1.
 
-        If it is the second in a row and other companies succeed, the company has a limit of its own:
-        then neither this 429 is evidence nor was the first. ``succeeded_at`` is when the latest
-        successful request of all was sent; ``hold`` the seconds of the first hold, doubled by each.
+        The second in a row while other companies succeed is a limit of its own, as the first was then.
+        ``succeeded_at``: when the latest success of all was sent; ``hold``: seconds of the first hold.
         """
         others_succeed = self.id is not None and succeeded_at > self.rate_limited_at
         if self.in_a_row and sent_at < self.rate_limited_at:
@@ -108,13 +101,12 @@ class Company:
 class FairQueue:
     """Keeps the companies, and the ring of those that may send their next request.
 
-    Each company in the ring is served once per turn, and its own requests first come, first served.
-    A company that is full leaves the ring until a response, or until a hold or a ghost ends.
-    ``limit`` is the requests in flight per company.
+    Each company in the ring is served once per turn, its own requests first come, first served. One that
+    has ``limit`` requests in flight leaves the ring until a response, or until a hold or a ghost ends.
     """
 
     def __init__(self, limit: float, rng: random.Random) -> None:
-        self._limit = limit
+        self.limit = limit
         self._random = rng
         self._prune_at = _PRUNED_FROM
         self._wakes: list[tuple[float, int, Company]] = []
@@ -122,11 +114,6 @@ class FairQueue:
         self.companies: dict[str | None, Company] = {}
         self.queued: dict[Company, None] = {}  # companies with a request waiting
         self.ring: OrderedDict[Company, None] = OrderedDict()  # those of them that may send it
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait."""
-        return sum(len(company.queue) for company in self.queued)
 
     @property
     def wakes_at(self) -> float:
@@ -145,10 +132,6 @@ class FairQueue:
             company = companies[company_id] = Company(company_id)
         return company
 
-    def may_send(self, company: Company, now: float) -> bool:
-        """Whether a new request of the company need not wait for others, or for its own limit."""
-        return not (self.ring or company.queue or company.opens_at(now, self._limit) > now)
-
     def add(self, company: Company, waiter: Waiter, now: float, *, first: bool, urgent: bool) -> None:
         """Queue a request: ``first`` in its company, ``urgent`` ahead of other companies too."""
         company.queue[waiter] = now
@@ -164,7 +147,7 @@ class FairQueue:
         """Put a company in the ring if a request of it waits and may be sent."""
         if not company.queue or company in self.ring:
             return
-        opens_at = company.opens_at(now, self._limit)
+        opens_at = company.opens_at(now, self.limit)
         if opens_at <= now:
             self.ring[company] = None
         elif opens_at < company.wakes_at:
@@ -189,7 +172,7 @@ class FairQueue:
             company = next(islice(self.ring, self._random.randrange(min(len(self.ring), _MIXED)), None))
         company.urgent = False
         del self.ring[company]
-        if company.opens_at(now, self._limit) > now:
+        if company.opens_at(now, self.limit) > now:
             self.line_up(company, now)
             return None
         waiter = next(iter(company.queue))

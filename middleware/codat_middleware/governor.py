@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import asdict
 
@@ -29,14 +29,11 @@ _log = logging.getLogger(__name__)
 class Governor:
     """Grants places to requests, within the limits per company, per minute and per day.
 
-    A waiting request is a future that is resolved when a place is released or the one timer fires;
-    nothing polls. A governor belongs to one event loop at a time. Use one per process, since the limits
-    apply to the IP address and the account.
+    A waiting request is a future that is resolved when a place is released or the one timer fires. Use
+    one governor per process and event loop, since the limits apply to the IP address and the account.
 
-    Who is next is decided by :class:`~codat_middleware.fair_queue.FairQueue`; what a 429 changes by
-    :class:`~codat_middleware.fair_queue.Company` for one company, and for everybody by
-    :class:`~codat_middleware.pace.AdaptiveRate` (how fast) and :class:`~codat_middleware.pace.Gate`
-    (whether at all).
+    ``FairQueue`` decides who is next. What a 429 changes is decided by ``Company`` for one company, and
+    for everybody by ``AdaptiveRate`` (how fast) and ``Gate`` (whether at all).
     """
 
     def __init__(
@@ -59,19 +56,12 @@ class Governor:
         self._check_at = self._timer_due = _NEVER
         self._timer: Timer | None = None
         self._reported_reset = 0.0
-        self._listeners: list[Callable[[GovernorEvent], object]] = []
+        self.listeners: list[Callable[[GovernorEvent], object]] = []
+        """Called with each :class:`GovernorEvent`."""
 
     def bound_in_flight(self, connections: float) -> None:
         """Keep the requests in flight within the number of connections, whatever ``limits`` say."""
         self._max_in_flight = min(self._max_in_flight, connections)
-
-    def add_listener(self, listener: Callable[[GovernorEvent], object]) -> None:
-        """Call ``listener`` with each :class:`GovernorEvent` from now on."""
-        self._listeners.append(listener)
-
-    def remove_listener(self, listener: Callable[[GovernorEvent], object]) -> None:
-        """Stop calling a listener."""
-        self._listeners.remove(listener)
 
     def limit_per_minute(self, per_minute: int) -> None:
         """Change ``limits.per_minute``, when processes that share an address come or go.
@@ -79,8 +69,7 @@ class Governor:
         What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
         """
         # A new one, since msgspec 0.20's replace() does not check.
-        changed: dict[str, Any] = {**asdict(self.limits), "per_minute": per_minute}
-        self.limits = limits = Limits(**changed)
+        self.limits = limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
         epoch = self._rate.epoch + 1
         self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second, epoch=epoch)
         self._pace.change(per_minute, self._now())
@@ -92,25 +81,22 @@ class Governor:
         self._reported_reset = 0.0
         self._dispatch(self._now())
 
-    # --- places ----------------------------------------------------------------------------
-
     def try_acquire(self, company_id: str | None) -> Place | None:
         """Take a place if one is free and no request waits for it; return ``None`` otherwise."""
-        now = self._now()
-        company = self._queue.company(company_id, now)
-        if self._queue.may_send(company, now) and not self._delay(now):
-            return self._grant(company, now)
-        return None
+        now, queue = self._now(), self._queue
+        company = queue.companies.get(company_id) or queue.company(company_id, now)
+        if queue.ring or company.queue or company.opens_at(now, queue.limit) > now or self._delay(now):
+            return None
+        return self._grant(company, now)
 
     async def acquire(
         self, company_id: str | None, *, first: bool = False, ghost: Place | None = None
     ) -> Place:
         """Wait for a place; with ``first``, ahead of others of the same company.
 
-        ``ghost`` is the place of the call's previous attempt, which timed out: this attempt takes it
-        over. Raises :class:`QuotaExhausted` or :class:`RateLimited` at once if the wait would be longer
-        than ``limits.max_quota_wait``, and :class:`QueueTimeout` after ``limits.max_place_wait``.
-        Cancelling releases the place.
+        ``ghost`` is the place of the call's previous attempt, which timed out, to be taken over. Raises
+        :class:`QuotaExhausted` or :class:`RateLimited` at once if the wait would be longer than
+        ``limits.max_quota_wait``, and :class:`QueueTimeout` after ``limits.max_place_wait``.
         """
         company = self._queue.company(company_id, self._now())
         inherited = 0.0
@@ -161,15 +147,19 @@ class Governor:
         self._unanswered -= 1
         company.unanswered -= 1
         self._pace.answered(now)
-        if response is not None:
-            if response.status == 429:
-                self._rate_limited(place, response, now)
-            else:
-                self._quota.note(response.headers)
-                if self._quota.left == 0:
-                    self._quota_spent(now)
-                if response.status < 500:
-                    self._succeeded(place, now)
+        if response is not None and response.status == 429:
+            self._rate_limited(place, response, now)
+        elif response is not None:
+            self._quota.note(response.headers)
+            if self._quota.left == 0:
+                self._quota_spent(now)
+            if response.status < 500:
+                self._succeeded_at = max(self._succeeded_at, place.sent_at)
+                if company.in_a_row:
+                    company.succeeded()
+                if place.epoch == self._rate.epoch:
+                    self._rate.accepted(now)
+                    self._gate.succeeded()
         if self._queue.queued:
             self._queue.line_up(company, now)
             self._dispatch(now)
@@ -177,8 +167,8 @@ class Governor:
     def release(self, place: Place, *, timed_out: bool = False) -> None:
         """Release a place and grant it to the next request.
 
-        After a client-side time-out the server may still be working on the request, so the place stays
-        taken in its company for as long as the attempt took, at most 30 seconds.
+        After a time-out here the server may still work on the request, so the place stays taken in its
+        company for as long as the attempt took, at most 30 seconds.
         """
         now, company = self._now(), place.company
         self._in_flight -= 1
@@ -224,7 +214,7 @@ class Governor:
             if wait := self._delay(now):
                 due = now + wait
                 break
-            taken = queue.take(now, mixed=self._rate.suspicious, probe=self._gate.tries > 0)
+            taken = queue.take(now, mixed=self._rate.score > 0.0, probe=self._gate.tries > 0)
             if taken is not None:
                 company, waiter = taken
                 if not waiter.done():
@@ -246,25 +236,24 @@ class Governor:
             self._fail_waiters(self._queue.queued, now)
         self._dispatch(now)
 
-    # --- errors ----------------------------------------------------------------------------
+    def waits(self, place: Place, response: Response) -> bool:
+        """Whether a 429 is answered by waiting here, for the quota or for everybody's pause.
 
-    def rejection(self, place: Place, response: Response) -> CodatError | None:
-        """The error that a call is to raise after a 429, or ``None`` if it may be retried.
-
-        :class:`QuotaExhausted` or :class:`RateLimited`, if the wait is longer than
-        ``limits.max_quota_wait``.
+        Raises :class:`QuotaExhausted` or :class:`RateLimited` for a wait over ``limits.max_quota_wait``.
         """
-        error = self._refusal(place.company, self._now())
-        if error is None and not self.long_wait():
-            wait = retry_after(response.headers, self._clock.time())
-            if wait is not None and wait > self.limits.max_quota_wait:
-                error = RateLimited("call", wait, place.company.id)
-        return error
+        now = self._now()
+        if (error := self._refusal(place.company, now)) is not None:
+            raise error
+        if self._long_wait(now):
+            return True
+        wait = retry_after(response.headers, self._clock.time())
+        if wait is not None and wait > self.limits.max_quota_wait:
+            raise RateLimited("call", wait, place.company.id)
+        return False
 
-    def long_wait(self) -> bool:
-        """Whether everybody waits for longer than ``limits.max_quota_wait``: for the quota or a pause."""
+    def _long_wait(self, now: float) -> bool:
         longest = self.limits.max_quota_wait
-        return max(self._quota.spent_for(), self._gate.requested_until - self._now()) > longest
+        return max(self._quota.spent_for(), self._gate.requested_until - now) > longest
 
     def _refusal(self, company: Company, now: float) -> CodatError | None:
         longest = self.limits.max_quota_wait
@@ -301,16 +290,6 @@ class Governor:
             return max(company.moved_at, company.held_until, paused_until)
         return max(self._moved_at, paused_until) if self._in_flight >= self._max_in_flight else now
 
-    # --- what responses change -------------------------------------------------------------
-
-    def _succeeded(self, place: Place, now: float) -> None:
-        self._succeeded_at = max(self._succeeded_at, place.sent_at)
-        if place.company.in_a_row:
-            place.company.succeeded()
-        if place.epoch == self._rate.epoch:
-            self._rate.accepted(now)
-            self._gate.succeeded()
-
     def _rate_limited(self, place: Place, response: Response, now: float) -> None:
         asked = retry_after(response.headers, self._clock.time())
         if asked is not None:
@@ -334,7 +313,7 @@ class Governor:
             if verdict is not None:
                 self._apply(verdict, now)
         if self._refusal(company, now) is not None:
-            self._fail_waiters(self._queue.queued if self.long_wait() else (company,), now)
+            self._fail_waiters(self._queue.queued if self._long_wait(now) else (company,), now)
 
     def _apply(self, verdict: Verdict, now: float) -> None:
         if verdict.cut:
@@ -346,35 +325,32 @@ class Governor:
             believed = asked <= self.limits.max_quota_wait or self._gate.tries >= _CONVINCED
             self._gate.pause(now, asked if believed else 0.0, self._rate.rate)
             seconds = self._gate.paused_until - now
-            text = f"pausing all requests for {seconds:.1f} s, {self._queue.waiting} queued"
+            text = f"pausing all requests for {seconds:.1f} s, {self._waiting} queued"
             self._report("paused", text, seconds)
 
     def _quota_spent(self, now: float) -> None:
         if abs(self._quota.resets_at - self._reported_reset) > 60.0:
             self._reported_reset = self._quota.resets_at
-            text = f"waiting for {self._quota_text()}; {self._queue.waiting} queued"
+            text = f"waiting for {self._quota_text()}; {self._waiting} queued"
             self._report("quota", text, self._quota.spent_for())
         self._fail_waiters(self._queue.queued, now)
 
-    # --- in words --------------------------------------------------------------------------
+    @property
+    def _waiting(self) -> int:
+        return sum(len(company.queue) for company in self._queue.queued)
 
     def state(self) -> GovernorState:
         """Return a snapshot of the limits and what is in flight."""
         now, unix = self._now(), self._clock.time()
         left = self._quota.left if unix < self._quota.resets_at else None
         paused = self._gate.paused_until - now
-        companies = {each.id: each for each in self._queue.companies.values() if each.id is not None}
-        held = {name: each.held_until for name, each in companies.items() if each.held_until > now}
         return GovernorState(
             in_flight=self._in_flight,
-            waiting=self._queue.waiting,
+            waiting=self._waiting,
             waiting_for=self._waiting_for(now),
-            companies={name: each.places for name, each in companies.items() if each.places},
-            timed_out=sum(ends > now for each in companies.values() for ends in each.ghosts),
             per_minute=self._per_minute,
             pace=self._pace_text(),
             paused_until=utc(unix + paused) if paused > 0.0 else None,
-            held={name: utc(unix + until - now) for name, until in held.items()},
             remaining=None if left is None else max(0, left - self._unanswered),
             limit=self._quota.limit,
             resets_at=None if left is None else utc(self._quota.resets_at),
@@ -436,8 +412,6 @@ class Governor:
         if kind != "quota":
             text = f"rate limited (429): {text}"
         _log.log(logging.INFO if kind == "held" else logging.WARNING, text)
-        event = GovernorEvent(
-            kind=kind, text=text, company_id=company_id, seconds=seconds, per_minute=self._per_minute
-        )
-        for listener in tuple(self._listeners):
+        event = GovernorEvent(kind=kind, text=text, company_id=company_id, seconds=seconds)
+        for listener in tuple(self.listeners):
             listener(event)

@@ -6,18 +6,15 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-_EPOCH_FROM: Final = 1_000_000_000  # A bare number from here on is a Unix time; below it is seconds from now
-_MILLISECONDS_FROM: Final = 100_000_000_000  # A bare number from here on is a Unix time in milliseconds
-_FARTHEST: Final = 3 * 86_400.0
-"""Seconds from now; the quota is daily, so a later reset is treated as unreadable."""
+_FARTHEST: Final = 3 * 86_400.0  # seconds; the quota is daily, so a later reset is unreadable
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from a response's ``Retry-After``; ``None`` if missing or unreadable.
 
-    Accepts seconds and HTTP dates (RFC 9110, section 10.2.3) and, since Codat documents no format,
-    ISO dates too. A date is relative to the response's own ``Date``, since the server's clock may
-    differ from ours, or without one to ``now`` (Unix time in seconds); a date in the past is 0.
+    Accepts seconds, HTTP dates (RFC 9110, section 10.2.3) and ISO dates, since Codat documents no form. A
+    date is relative to the response's own ``Date``, since the server's clock may differ from ours, or
+    without one to ``now`` (Unix time in seconds); a date in the past is 0.
     """
     value = headers.get("Retry-After", "")
     seconds = _number(value)
@@ -30,16 +27,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def parse_reset(value: str | None, now: float) -> float | None:
     """The Unix time in seconds meant by ``X-Rate-Limit-Reset``; ``None`` if missing or unreadable.
 
-    Codat documents "a date"; ISO and HTTP dates, Unix times (also in milliseconds) and seconds from
-    ``now`` are accepted. A reset more than three days ahead is unreadable.
+    Codat documents "a date"; ISO and HTTP dates and seconds from ``now`` are accepted.
     """
-    moment = _number(value or "")
-    if moment is None:
-        moment = _moment(value or "")
-    elif moment >= _MILLISECONDS_FROM:
-        moment /= 1000.0
-    elif moment < _EPOCH_FROM:
-        moment += now
+    seconds = _number(value or "")
+    moment = _moment(value or "") if seconds is None else now + seconds
     return None if moment is None or moment - now > _FARTHEST else moment
 
 

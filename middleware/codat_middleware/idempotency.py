@@ -13,9 +13,8 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 class Idempotency:
     """Sets ``Idempotency-Key`` to a new UUID on POST and PATCH, unless the caller set one.
 
-    Placed outside the retry middleware, so that all attempts of a call carry the same key. Source:
-    "Idempotency" in Codat's documentation: the first response to a key is replayed for 90 minutes, and
-    only POST and PATCH accept one.
+    Placed outside the retry middleware, so that all attempts of a call carry the same key. Source, also for
+    the methods: "Idempotency" in Codat's documentation.
     """
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:

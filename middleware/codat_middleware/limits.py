@@ -1,6 +1,5 @@
 """The governor's settings, the snapshot of its state, and the events it reports."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -12,7 +11,7 @@ from codat_middleware.messages import check_range
 class Limits(Struct, frozen=True, kw_only=True):
     """The API's limits; ``None`` switches one off. Source: "Rate limits" in Codat's documentation.
 
-    Raises :class:`ValueError` for a limit below 1, and for a duration that is negative or must not be 0.
+    Raises :class:`ValueError` for a limit below 1, and a duration of 0 or less (but for ``max_quota_wait``).
     """
 
     in_flight: int | None = None
@@ -27,19 +26,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_quota_wait: float = 60.0
     """Seconds until the quota's reset, or of a ``Retry-After``, that are always waited."""
     max_place_wait: float | None = 300.0
-    """Seconds a call waits while no place is released that it could have had. Waiting for the pace, a
-    pause, the quota or in a queue that moves does not count."""
+    """Seconds without a released place that a waiting call could have had; pace, pauses and quota aside."""
     minute: float = 60.0
-    """Length of the limit's minute in seconds, for tests against a server with a shorter one.
-    Every constant of the rate's adaptation is scaled with it."""
+    """Seconds of the limit's minute, for tests; the constants of the rate's adaptation scale with it."""
 
     def __post_init__(self) -> None:
-        check_range(self, "in_flight", "in_flight_per_company", "per_minute", least=1, no_limit=True)
+        check_range(self, "in_flight", "in_flight_per_company", "per_minute", least=1)
         check_range(self, "max_quota_wait", least=0)
-        check_range(self, "max_place_wait", no_limit=True)
-        check_range(self, "minute")
-        if self.minute > 60.0:
-            raise ValueError(f"minute is {self.minute}; it must be at most 60 seconds")
+        check_range(self, "max_place_wait", "minute")
 
 
 class GovernorState(Struct, frozen=True, kw_only=True):
@@ -51,18 +45,12 @@ class GovernorState(Struct, frozen=True, kw_only=True):
     """Tasks waiting for a place."""
     waiting_for: str | None
     """What they wait for, whose it is and how long it lasts, in plain words; ``None`` for nothing."""
-    companies: Mapping[str, int]
-    """Requests in flight by company, for companies that have any."""
-    timed_out: int
-    """Places still taken by requests that timed out here and may still run at the server."""
     per_minute: float | None
     """The pace in force, in requests per minute; ``None`` for none."""
     pace: str
     """The pace and its reason, in plain words."""
     paused_until: datetime | None
     """Until when no request is sent, after 429s; ``None`` if not paused."""
-    held: Mapping[str, datetime]
-    """Companies that send nothing for now, after repeated 429s, and until when."""
     remaining: int | None
     """What is left of the daily quota, requests in flight deducted; ``None`` while unknown."""
     limit: int | None
@@ -85,5 +73,3 @@ class GovernorEvent(Struct, frozen=True, kw_only=True):
     """The company it concerns; ``None`` for everybody."""
     seconds: float | None = None
     """How long it lasts, if that is known."""
-    per_minute: float | None = None
-    """The pace in force, in requests per minute; ``None`` for none."""

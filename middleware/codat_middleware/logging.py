@@ -35,9 +35,8 @@ class Logging:
     """Logs each attempt to ``codat_middleware.logging`` at DEBUG; at higher levels it adds no work.
 
     The record carries ``operation``, ``company_id``, ``method``, ``path``, ``attempt``, ``status``,
-    ``duration`` (seconds), ``bytes``, ``correlation_id`` and ``idempotency_key``. Headers and queries are
-    never logged. Bodies are logged only with ``bodies=True``: JSON only, the values of ``sensitive``
-    names replaced, truncated to 2,000 characters.
+    ``duration`` (seconds), ``bytes``, ``correlation_id`` and ``idempotency_key``, never headers or queries.
+    With ``bodies=True`` also JSON bodies, the values of ``sensitive`` names replaced, of 2,000 characters.
     """
 
     def __init__(self, *, bodies: bool = False, sensitive: Collection[str] = SENSITIVE) -> None:

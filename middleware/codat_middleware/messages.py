@@ -13,16 +13,13 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT_METHODS: Final = SAFE_METHODS | {"PUT", "DELETE"}
 
 
-def check_range(settings: Struct, *names: str, least: int | None = None, no_limit: bool = False) -> None:
-    """Raise :class:`ValueError` for a field below ``least``, or if that is ``None`` not above 0; also for NaN."""
+def check_range(settings: Struct, *names: str, least: int | None = None) -> None:
+    """Raise :class:`ValueError` for a field below ``least``, or not above 0, or NaN; ``None`` is in order."""
     for name in names:
         value = getattr(settings, name)
-        if no_limit and value is None:
-            continue
-        if not (value > 0 if least is None else value >= least):
+        if value is not None and not (value > 0 if least is None else value >= least):
             bound = "greater than 0" if least is None else f"at least {least}"
-            hint = ", or None for no limit" if no_limit else ""
-            raise ValueError(f"{name} is {value}; it must be {bound}{hint}")
+            raise ValueError(f"{name} is {value}; it must be {bound}")
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
@@ -46,7 +43,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
         return value if isinstance(value, Timeout) else cls(total=float(value))
 
     def __post_init__(self) -> None:
-        check_range(self, "connect", "read", "total", no_limit=True)
+        check_range(self, "connect", "read", "total")
 
 
 class Body(Struct, frozen=True):

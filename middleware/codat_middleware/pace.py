@@ -1,6 +1,7 @@
-"""When the next request may be sent: the gate, the pace, and the rate that 429s adapt.
+"""When the next request may be sent: the gate, the pace, and the rate, adapted to 429s.
 
-All times are seconds of a monotonic clock; ``second`` and ``minute`` scale the constants for tests.
+Times are seconds of a monotonic clock; ``second`` and ``minute`` scale the constants for tests. A ``delay``
+is the seconds until another request may be sent: 0 for now, infinity for after a response.
 """
 
 from collections import deque
@@ -24,19 +25,18 @@ _NOISE_WEIGHT: Final = 1 / 200
 class Gate:
     """Limits unanswered requests to a few at first, and to one more with each success: TCP's slow start.
 
-    After a pause a single request is the probe; the next ones follow its success. Without a
-    ``Retry-After`` the pause lasts 2, 4, 8… up to 15 seconds until a probe succeeds.
+    After a pause one request is the probe. Without a ``Retry-After`` pauses last 2, 4, 8… up to 15 seconds
+    until one succeeds.
     """
 
     def __init__(self, *, second: float = 1.0) -> None:
         self._second = second
         self.allowance: float = _START  # how many requests may be unanswered; infinity for any number
         self.tries = 0  # pauses since the last success
-        self.paused_until = self.requested_until = -_NEVER
-        """The end of the pause, and of the part of it that the server asked for."""
+        self.paused_until = self.requested_until = -_NEVER  # requested by the server, at most as long
 
     def delay(self, now: float, unanswered: int) -> float:
-        """Seconds until another request may be sent: 0 is now, infinity after a response."""
+        """The delay of the next request."""
         if now < self.paused_until:
             return self.paused_until - now
         return _NEVER if unanswered >= self.allowance else 0.0
@@ -59,9 +59,8 @@ class Gate:
 class Pace:
     """At most ``limit`` requests (infinity for any number) in ``minute`` seconds, evenly spaced.
 
-    What a late timer or idleness delayed is made up for within a quarter of a second. A request
-    counts from when it is sent until a minute after its response: whenever it reached the server
-    in between, no minute there has more than the limit, however much the latency varies.
+    A late request is made up for within a quarter of a second. One counts from when it is sent until a
+    minute after its response, so no minute at the server has more than the limit, whatever the latency.
     """
 
     def __init__(self, limit: float, *, minute: float = 60.0) -> None:
@@ -79,7 +78,7 @@ class Pace:
         self._due = max(self._due, now)
 
     def delay(self, now: float, unanswered: int) -> float:
-        """Seconds until another request may be sent: 0 is now, infinity after a response."""
+        """The delay of the next request."""
         answers = self._answers
         horizon = now - self._minute
         while answers and answers[0] <= horizon:
@@ -113,19 +112,17 @@ class Verdict(Struct, frozen=True, gc=False):
 class AdaptiveRate:
     """The rate at which to send, in requests per second, at most ``limit``.
 
-    Single 429s do not change it. Each adds 1 to a score and each success subtracts 0.1, and only a
-    score of 3.5 is a verdict: gRPC's retry throttling (proposal A6) turned round. Above the rate
-    last known to be accepted, where 429s are expected, 1.5 is enough. 429s well below it are noise,
-    which says nothing about the rate; the more of them, the higher the score that is needed.
+    Single 429s do not change it. Each adds 1 to a score and each success subtracts 0.1; a score of 3.5 is a
+    verdict: gRPC's retry throttling (proposal A6) turned round. Above the rate last known to be accepted,
+    where 429s are expected, 1.5 is enough. 429s well below it are noise, and raise what is needed.
 
-    A verdict reduces the rate to the accepted rate times the accepted share, at least by 0.9 and at
-    most by 0.7 (as the AWS SDKs' adaptive retry mode). From there it follows CUBIC's curve (RFC
-    9438) back to a remembered peak, rests there, and grows beyond it. Unlike CUBIC's, the peak is
-    the rate *accepted* before the cut: the rate at which 429s began is above the server's limit.
-    After a minute at ``limit`` the past is forgotten.
+    A verdict multiplies the accepted rate by the accepted share, within 0.7 (as the AWS SDKs' adaptive
+    retry mode) and 0.9. From there the rate follows CUBIC's curve (RFC 9438) back to a peak, rests there,
+    and grows beyond it. Unlike CUBIC's, the peak is the rate *accepted* before the cut: that at which 429s
+    began is above the server's limit. After a minute at ``limit`` the past is forgotten.
 
-    Responses to requests sent before the last verdict are not evidence: compare ``epoch``. The
-    curve's time passes only with requests sent, so the rate does not grow in a pause or while idle.
+    Responses to requests sent before the last verdict are not evidence: compare ``epoch``. The curve's
+    time passes only with requests sent, so that the rate does not grow in a pause or while idle.
     """
 
     def __init__(self, limit: float = _NEVER, *, second: float = 1.0, epoch: int = 0) -> None:
@@ -133,25 +130,19 @@ class AdaptiveRate:
         self._second = second
         self._scale = limit  # the limit, or without one the rate accepted before the first cut
         self._growth = self._cut_at = 0.0
+        # The curve's time, where it reaches the peak, where it ends, and when it was advanced.
         self._t = self._turn = self._settled = self._last = 0.0
-        """The curve's time, where it reaches the peak, where it ends, and when it was advanced."""
         self._accepted: deque[float] = deque()
         self._noise = 0.0
         self._reset()
         self.epoch = epoch  # incremented by each verdict
-        self.peak: float | None = None
-        """The accepted rate that is remembered; ``None`` if there was no cut, or long ago."""
+        self.peak: float | None = None  # the accepted rate before the last cut, until it is forgotten
         self.rate = limit  # requests per second; infinity if there is no limit and none was found
 
     def _reset(self) -> None:
-        self._score = 0.0
+        self.score = 0.0  # above 0 if there are recent 429s that may become a verdict
         self._rate_limited = self._seen = 0
         self._retry_after = _NEVER
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether there are recent 429s that may or may not become a verdict."""
-        return self._score > 0.0
 
     @property
     def probing(self) -> bool:
@@ -177,22 +168,19 @@ class AdaptiveRate:
             accepted.append(now)
             while accepted[0] <= now - _WINDOW * self._second:
                 accepted.popleft()
-        if self._score > 0.0:
+        if self.score > 0.0:
             self._seen += 1
-            self._score -= _LEAK
-            if self._score <= 0.0:
+            self.score -= _LEAK
+            if self.score <= 0.0:
                 self._reset()
-        elif self._score < 0.0:
-            self._score += _LEAK
+        elif self.score < 0.0:
+            self.score += _LEAK
 
     def rate_limited(self, now: float, retry_after: float | None, *, probe: bool) -> Verdict | None:
-        """Record a 429; return what to do about it once there is enough evidence.
-
-        ``probe`` is true for a request sent alone after a pause, which is evidence by itself.
-        """
+        """Record a 429; return a verdict once there is enough evidence: of a ``probe`` one is enough."""
         self._rate_limited += 1
         self._seen += 1
-        self._score += 1.0
+        self.score += 1.0
         if retry_after is not None:
             self._retry_after = min(retry_after, self._retry_after)
         if probe:
@@ -203,7 +191,7 @@ class AdaptiveRate:
             needed = _SCORE + 20.0 * self._noise
             if self._below_peak():
                 self._noise += (1.0 - self._noise) * _NOISE_WEIGHT
-        if self._score < needed:
+        if self.score < needed:
             return None
         share = self._rate_limited / self._seen
         retry_after = 0.0 if self._retry_after == _NEVER else self._retry_after
@@ -214,8 +202,8 @@ class AdaptiveRate:
 
     def retract(self) -> None:
         """Take back a 429 that turned out to concern only its company."""
-        self._score = max(self._score - 1.0, -_SCORE)
-        if self._score <= 0.0:
+        self.score = max(self.score - 1.0, -_SCORE)
+        if self.score <= 0.0:
             self._seen = self._rate_limited = 0
 
     def _below_peak(self) -> bool:

@@ -9,17 +9,15 @@ from codat_middleware.headers import parse_reset, whole_number
 
 _NEVER: Final = float("inf")
 DAY: Final = 86_400.0  # seconds; a quota lasts no longer than this
-_SAME_RESET: Final = 60.0
-"""Seconds; resets given as seconds from now vary a little, within this they are the same."""
+_SAME_RESET: Final = 60.0  # seconds; resets given as seconds from now vary a little
 
 
 class Quota:
     """What is left of the daily quota.
 
-    A response reports what was left when the server counted its request; that may or may not include
-    the requests in flight, so all of them are deducted. Responses overtake each other, so the lowest
-    number of a day counts. Source: "Rate limits" in Codat's documentation: the quota is daily and
-    resets at 00:00 UTC, which is assumed if no response gives the reset.
+    What a response reports may not include the requests in flight, so all of them are deducted; as
+    responses overtake each other, the lowest number of a day counts. Source: "Rate limits" in Codat's
+    documentation: daily, reset at 00:00 UTC, which is assumed if no response gives the reset.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -22,12 +22,9 @@ _log = logging.getLogger(__name__)
 class RateLimit:
     """Holds a place in the governor for as long as a request is in flight.
 
-    The place of a streamed response is held until its stream is closed. Placed inside the retry
-    middleware: a 429 first closes the gate for all others, then the retry middleware waits for
-    ``Retry-After`` and finds the gate opening at that time, so no call waits twice.
-
-    Raises what :meth:`Governor.acquire` does. With ``Limits.wait_for_quota`` a request that was rejected
-    for a spent quota is sent again after the reset.
+    A streamed response holds it until its stream is closed. Placed inside the retry middleware: a 429
+    first closes the gate for all others, then the retry middleware waits for ``Retry-After`` and finds
+    the gate opening at that time, so no call waits twice. Raises what :meth:`Governor.acquire` does.
     """
 
     def __init__(self, governor: Governor | None = None) -> None:
@@ -57,12 +54,7 @@ class RateLimit:
             if response.stream is not None:
                 return response.copy(stream=_PlacedStream(response.stream, governor, place))
             governor.release(place)
-            if response.status != 429:
-                return response
-            rejection = governor.rejection(place, response)
-            if rejection is not None:
-                raise rejection
-            if not governor.long_wait() or not request.replayable:
+            if response.status != 429 or not (governor.waits(place, response) and request.replayable):
                 return response
 
     async def _wait(self, request: Request, ghost: Place | None) -> Place:

@@ -36,8 +36,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     max_rate_limited: int = 20
     """Attempts per call that may be answered with 429."""
     max_elapsed: float = 90.0
-    """No attempt starts later than this after the call did, time in the governor's queue excluded. The
-    default leaves room for a ``Retry-After`` of a minute, since the API limits requests per minute."""
+    """No attempt starts later after the call did, time in the governor's queue excluded. The default leaves
+    room for a ``Retry-After`` of a minute."""
     wait_initial: float = 0.5
     """The first wait is drawn from 0 to this; the bound doubles with each wait."""
     wait_max: float = 20.0
@@ -45,8 +45,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     statuses: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504})
     """Statuses to retry. Only 429 applies to POST, PATCH and the start of a push operation."""
     resend_pushes: bool = False
-    """Whether a PUT or DELETE that starts a push operation is sent again after a 5xx or without a
-    response, although that may start a second operation."""
+    """Whether a PUT or DELETE that starts a push operation is retried, which may start a second one."""
     waits: bool = True
     """False for tests: attempts follow without a wait; nothing else changes."""
 
@@ -84,8 +83,7 @@ RetryHook: TypeAlias = Callable[[RetryEvent], object]
 class RetryBudget:
     """A token bucket for retries, shared by all calls, so that they do not overload a failing API.
 
-    Each retry takes one token, but for those after a 429, which the governor limits. Each success
-    adds a tenth of one and each second one, up to ``capacity``.
+    A retry takes one token, except after a 429. A success adds a tenth, a second one, up to ``capacity``.
     """
 
     def __init__(self, capacity: float = 500.0, *, clock: Clock | None = None) -> None:
@@ -116,10 +114,8 @@ class _Failures:
     """The failed attempts of one call; created after its first failure."""
 
     rate_limited: int = 0
-    lost: TransportError | None = None
-    """The first failure of a write without a response that the server may have processed."""
-    unconfirmed: str | None = None
-    """The first outcome of a write, no response or a 5xx, after which it may have."""
+    lost: TransportError | None = None  # the first of a write that the server may have processed
+    unconfirmed: str | None = None  # the first reason, no response or a 5xx, after which it may have
 
     def note(self, event: RetryEvent) -> None:
         outcome, status = event.outcome, event.status
@@ -139,27 +135,21 @@ class Retry:
     """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH only by Codat's rules.
 
     - A wait is drawn from 0 to a bound that doubles ("full jitter"; source: Marc Brooker, "Exponential
-      Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` is waited exactly; if it does not
-      fit in the rest of ``policy.max_elapsed``, the response is returned at once. One of 0 or in the
-      past is ignored, since it gives no time at which the server will have recovered.
-    - An attempt of which nothing was sent may be retried whatever the method; a failed TLS handshake and
-      a response that is too large are never retried.
-    - POST and PATCH are retried only with an ``Idempotency-Key``: after a 429, after no response, and
-      after a 409 that follows an attempt without a response, which is then still running. Never after a
-      5xx: the same key would replay it, and a new key could write twice. (Source: "Idempotency" in
-      Codat's documentation.)
-    - A PUT or DELETE that starts a push operation is not sent again after a 5xx or without a response,
-      unless ``policy.resend_pushes``: each request starts an operation of its own, and no key prevents
-      that. (Source: "Push data" and "Idempotency" in Codat's documentation.)
-    - A body that can be read only once is not resent once any of it may have been sent.
-    - A streamed response is closed before any wait, so that the wait holds no connection.
+      Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` above 0 is waited exactly; if it does
+      not fit in the rest of ``policy.max_elapsed``, the response is returned at once.
+    - An attempt of which nothing was sent may be retried whatever the method. A failed TLS handshake and a
+      response that is too large are never retried, nor is a sent body that can be read only once.
+    - POST and PATCH are retried after a 429, and with an ``Idempotency-Key`` after no response and after a
+      409 that follows it, whose first attempt is still running. Never after a 5xx: the same key would
+      replay it, and a new one could write twice. (Source: "Idempotency" in Codat's documentation.)
+    - A PUT or DELETE that starts a push operation is not sent again after a 5xx or no response, unless
+      ``policy.resend_pushes``: it would start a second one. (Source: "Push data", likewise.)
 
     When it gives up it returns the last response or raises the last :class:`TransportError`. If an
     earlier attempt of a write may have reached the server, that attempt's error is raised instead of a
-    last 401, 402, 403 or 429, of a 409 for a first attempt that is still running, and of any other
-    exception (which becomes its ``__cause__``), since none of them shows whether the write happened.
-    Another 4xx for a PUT or DELETE is returned with ``unconfirmed``, since the earlier attempt may have
-    caused it: a 404 after a lost DELETE means that the deletion was probably done.
+    last 401, 402, 403 or 429, of that 409, and of any other exception (which becomes its ``__cause__``),
+    since none of them shows whether the write happened. Another 4xx for a PUT or DELETE is returned with
+    ``unconfirmed``: a 404 after a lost DELETE means that the deletion was probably done.
     """
 
     def __init__(

@@ -16,8 +16,7 @@ PATH: Final = 2 * PART  # characters kept of a path, which has several ids
 def one_line(text: str, limit: int = PART) -> str:
     """The text as one line of at most ``limit`` characters.
 
-    Control and format characters (a terminal would obey ESC and U+009B), lone surrogates and line ends
-    become spaces.
+    Control and format characters (a terminal obeys some), lone surrogates and line ends become spaces.
     """
     # A slice first, since the text may have megabytes.
     start = "".join(each if each.isprintable() else " " for each in text[: 4 * limit])
@@ -34,8 +33,7 @@ _accept = msgspec.json.Decoder(msgspec.Raw).decode
 def well_formed(document: bytes) -> bytes:
     """JSON without a byte order mark, and with spaces for raw control characters inside strings.
 
-    A mark must not be sent (RFC 8259, section 8.1), and such characters must be escaped; some servers
-    know neither. Returns the same object if there is nothing to change.
+    RFC 8259 forbids both, which some servers do not know. The same object if there is nothing to change.
     """
     text = document.removeprefix(_MARK)
     try:

@@ -20,11 +20,10 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.
 class Tracing:
     """Records a client span per call, following the HTTP semantic conventions.
 
-    Placed outermost, so a span covers the whole call, including the waits in the governor and between
-    attempts. Each retry is an event on the span. The metrics are ``http.client.request.duration``
-    (seconds, of the whole call) and ``codat.client.queue.duration`` (seconds waited in the governor).
-    Paths are recorded as templates, so no record id leaves the process; the company's id does, as
-    ``codat.company_id``. Raises :class:`ImportError` if opentelemetry-api is not installed.
+    Placed outermost, so a span covers the whole call with its waits; each retry is an event on it. The
+    metrics are ``http.client.request.duration`` (of the whole call) and ``codat.client.queue.duration``
+    (in the governor), in seconds. Paths are recorded as templates, so that no record id leaves the process;
+    the company's does, as ``codat.company_id``. Raises :class:`ImportError` without opentelemetry-api.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ async def assert_nothing_left(codat: Codat) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     state = codat.governor.state()
-    assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
+    assert (state.in_flight, state.waiting) == (0, 0)
     assert connections_in_use(codat) == 0
 
 

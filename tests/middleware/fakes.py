@@ -183,6 +183,24 @@ def rate_limited(retry_after: str | None = None) -> Response:
     return Response(status=429, headers={} if retry_after is None else {"Retry-After": retry_after})
 
 
+def places(governor: Governor) -> dict[str, int]:
+    """Requests in flight by company, for companies that have any."""
+    companies = governor._queue.companies.values()
+    return {each.id: each.places for each in companies if each.id is not None and each.places}
+
+
+def ghosts(governor: Governor) -> int:
+    """Places still taken by requests that timed out."""
+    now = governor._now()
+    return sum(ends > now for each in governor._queue.companies.values() for ends in each.ghosts)
+
+
+def held(governor: Governor) -> list[str | None]:
+    """Companies that send nothing for now, after repeated 429s."""
+    now = governor._now()
+    return [each.id for each in governor._queue.companies.values() if each.held_until > now]
+
+
 class Bench:
     """A governor on a fake clock, and tasks that queue in it.
 
@@ -197,7 +215,7 @@ class Bench:
         self.order: list[str | None] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.events: list[GovernorEvent] = []
-        self.governor.add_listener(self.events.append)
+        self.governor.listeners.append(self.events.append)
         self._places: dict[str | None, list[Place]] = defaultdict(list)
 
     @property
@@ -242,5 +260,5 @@ class Bench:
     def assert_idle(self) -> None:
         """Nothing in flight, nothing queued, no timer set."""
         state = self.state
-        assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
+        assert (state.in_flight, state.waiting, places(self.governor)) == (0, 0, {})
         assert self.clock.armed == 0

@@ -29,10 +29,10 @@ def test_single_429s_change_nothing() -> None:
     rate = AdaptiveRate(10.0)
     for _ in range(500):
         assert rate.rate_limited(0.0, None, probe=False) is None
-        assert rate.suspicious
+        assert rate.score > 0.0
         for _ in range(19):
             rate.accepted(0.0)
-        assert not rate.suspicious
+        assert rate.score <= 0.0
     assert (rate.rate, rate.peak, rate.epoch) == (10.0, None, 0)
 
 
@@ -173,9 +173,9 @@ def test_retracted() -> None:
     rate.rate_limited(0.0, None, probe=False)
     rate.rate_limited(0.0, None, probe=False)
     rate.retract()
-    assert rate.suspicious
+    assert rate.score > 0.0
     rate.retract()
-    assert not rate.suspicious
+    assert rate.score <= 0.0
     rate.retract()
     for _ in range(4):
         assert rate.rate_limited(0.0, None, probe=False) is None
@@ -183,7 +183,7 @@ def test_retracted() -> None:
     rate.retract()
     for _ in range(30):
         rate.accepted(0.0)
-    assert rate._score >= 0.0
+    assert rate.score >= 0.0
 
 
 # --- one company, and everybody ------------------------------------------------------------------

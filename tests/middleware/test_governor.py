@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_middleware import GovernorState, Limits, QuotaExhausted, Response
-from tests.middleware.fakes import START, Bench, quota_headers, rate_limited, settle
+from tests.middleware.fakes import START, Bench, places, quota_headers, rate_limited, settle
 
 WIDE = Limits(in_flight_per_company=None, per_minute=None)
 MIDNIGHT = datetime(2027, 1, 16, tzinfo=UTC)
@@ -22,12 +22,9 @@ async def test_fresh_state() -> None:
         in_flight=0,
         waiting=0,
         waiting_for=None,
-        companies={},
-        timed_out=0,
         per_minute=1000.0,
         pace="the pace of 1000 requests a minute",
         paused_until=None,
-        held={},
         remaining=None,
         limit=None,
         resets_at=None,
@@ -67,7 +64,7 @@ async def test_places_per_company() -> None:
     bench = Bench(Limits(per_minute=None))
     await bench.queue(*["a"] * 12, "b")
     assert bench.order == ["a"] * 10 + ["b"]
-    assert bench.state.companies == {"a": 10, "b": 1}
+    assert places(bench.governor) == {"a": 10, "b": 1}
     assert (bench.state.in_flight, bench.state.waiting) == (11, 2)
     bench.done("a")
     await settle()
@@ -270,7 +267,7 @@ async def test_turns_are_even(
         served.update(bench.order[before:])
         state = bench.state
         assert state.in_flight == len(under_way) <= in_flight
-        assert max(state.companies.values(), default=0) <= per_company
+        assert max(places(bench.governor).values(), default=0) <= per_company
         turns = [served[name] for name in asked if served[name] < asked[name]]
         if even and turns:
             assert max(turns) - min(turns) <= 1

@@ -54,10 +54,10 @@ def test_retry_after_by_the_clock_of_the_server(headers: dict[str, str], seconds
     [
         ("2027-01-16T00:00:00Z", 1_800_057_600.0),
         ("Sat, 16 Jan 2027 00:00:00 GMT", 1_800_057_600.0),
-        ("1800057600", 1_800_057_600.0),
+        ("1800057600", None),
         ("57600", 1_800_057_600.0),
-        ("1800057600000", 1_800_057_600.0),
-        ("1799900000", 1_799_900_000.0),
+        ("1800057600000", None),
+        ("1799900000", None),
         ("259200", 1_800_259_200.0),
         ("259201", None),
         ("1800259201", None),
@@ -70,7 +70,7 @@ def test_retry_after_by_the_clock_of_the_server(headers: dict[str, str], seconds
     ],
 )
 def test_reset(value: str | None, unix: float | None) -> None:
-    """Dates, Unix times and seconds from now are parsed; a reset days away is unreadable."""
+    """Dates and seconds from now are parsed; a reset days away is unreadable."""
     assert parse_reset(value, NOW) == unix
 
 

@@ -23,7 +23,7 @@ from codat_middleware import (
     RetryPolicy,
     compose,
 )
-from tests.middleware.fakes import FakeClock, FakeStream, Held, Script, get, quota_headers, settle
+from tests.middleware.fakes import FakeClock, FakeStream, Held, Script, get, places, quota_headers, settle
 
 
 class Bench:
@@ -41,7 +41,7 @@ class Bench:
     def assert_idle(self) -> None:
         """Nothing in flight, nothing queued, no timer set."""
         state = self.governor.state()
-        assert (state.in_flight, state.waiting, state.companies) == (0, 0, {})
+        assert (state.in_flight, state.waiting, places(self.governor)) == (0, 0, {})
         assert self.clock.armed == 0
 
 
