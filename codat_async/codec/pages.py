@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -29,6 +29,14 @@ _MOST_RECORDS: Final = 50_000
 """Records on a page beyond which it is rejected: three bytes each would become kilobytes of objects."""
 _BETWEEN_PAUSES: Final = 256 * 1024
 """Bytes decoded before other tasks of the event loop get their turn: 1 to 3 ms."""
+_ALIKE: Final = len(b'{"id":"')
+"""Bytes with which all records of a page start, as the first does."""
+_ATTEMPTS: Final = 64
+"""Places inside of lists that are passed over in the search for the end of a slice."""
+_BEGIN: Final = re.compile(rb'\s*\{(?:[^][{}]*,)?\s*"results"\s*:\s*\[\s*(?=\{)').match
+"""Matches a page up to its first record."""
+_NAMES: Final = (b'"pageNumber"', b'"pageSize"', b'"totalResults"', b'"_links"')
+"""What is always sent beside the records."""
 
 
 def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
@@ -100,8 +108,12 @@ def _check(page: Page[Any], data: bytes, operation: str) -> None:
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
     if len(page.results) > _MOST_RECORDS:
-        reason = f"the page has {len(page.results):,} records; at most 5,000 can be requested"
-        raise DecodingError(reason, path="$.results", raw=data, operation=operation)
+        raise _too_many(len(page.results), data, operation)
+
+
+def _too_many(count: int, data: bytes, operation: str) -> DecodingError:
+    reason = f"the page has {count:,} records; at most 5,000 can be requested"
+    return DecodingError(reason, path="$.results", raw=data, operation=operation)
 
 
 async def decode_page(
@@ -132,49 +144,91 @@ class SlicedPage(Generic[T]):
     """A page whose records are decoded in slices, with the event loop running in between.
 
     Slices are cut by their bytes. Records that are released one by one are decoded in less
-    time this way than as a whole page, whose memory is new each time; records that are kept
-    cost a fifth more, since the page is split first. The constructor raises
-    :class:`~codat_async.errors.DecodingError` if the body is not a page; iterating raises
-    :class:`~codat_async.errors.InvalidRecord` if ``on_invalid`` is ``"raise"``.
+    time this way than as a whole page, whose memory is new each time. The constructor raises
+    :class:`~codat_async.errors.DecodingError` if the body is not a page; iterating raises it
+    for what is wrong further inside, and :class:`~codat_async.errors.InvalidRecord` if
+    ``on_invalid`` is ``"raise"``.
     """
 
     def __init__(
         self, data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
     ) -> None:
-        page: Page[Any] = split_page(data, operation=operation)
-        self._raws: list[Raw] = page.results
         self._data = data
         self._kind = kind
         self._on_invalid: OnInvalid = on_invalid
         self._operation = operation
-        self.empty = not self._raws
-        page.results = []
-        self.head: Page[T] = page
+        found = _BEGIN(data)
+        self._begin, self._end = found.end() if found else 0, data.rfind(b"]")
+        self._raws: list[Raw] = []
+        self.head: Page[T]
         """The page without its records."""
+        text = data[: self._begin] + data[self._end :]
+        try:
+            if not all(name in text for name in _NAMES):
+                raise msgspec.DecodeError("the list that ends last is another one")
+            self.head = page_decoder(kind).plain(text)
+        except DECODE_ERRORS:
+            page: Page[Any] = split_page(data, operation=operation)
+            self._raws, page.results = page.results, []
+            self.head = page
+            self._begin = self._end
+        self.empty = self._begin == self._end and not self._raws
 
     async def __aiter__(self) -> AsyncGenerator[list[T], None]:
         """Yield the records, a slice at a time."""
-        one, decoded = decoder(self._kind), 0
-        if len(self._data) >= _LARGE_PAGE:
-            # Splitting a large page took the time of several slices, and so does finding out whether
-            # there are times to be cut.
-            await asyncio.sleep(0)
-            decoded = _BETWEEN_PAUSES
-        decode_one = one.decode if one.rounds(self._data) else one.plain
-        start = size = 0
-        for end, raw in enumerate(self._raws, 1):
-            size += len(raw)
-            if size >= SLICE or end == len(self._raws):
-                if decoded >= _BETWEEN_PAUSES:
-                    await asyncio.sleep(0)
-                    decoded = 0
-                yield self._decoded(self._raws[start:end], decode_one)
-                decoded += size
-                start, size = end, 0
+        decoded = 0
+        for records, size in self._slices():
+            if records:
+                yield records
+            decoded += size
+            if decoded >= _BETWEEN_PAUSES:
+                await asyncio.sleep(0)
+                decoded = 0
 
-    def _decoded(self, raws: Sequence[Raw], decode_one: Callable[[Raw], T]) -> list[T]:
+    def _slices(self) -> Iterator[tuple[list[T], int]]:
+        """Decode slices of the text, and from the first that is rejected on, slices of single records."""
+        start, done, raws = self._begin, 0, self._raws
+        if raws and len(self._data) >= _LARGE_PAGE:
+            # Splitting it took the time of several slices.
+            yield [], _BETWEEN_PAUSES
+        separator, decode = b"}," + self._data[start : start + _ALIKE], decoder(list[self._kind]).decode  # type: ignore[name-defined]
+        while start < self._end:
+            cut = self._cut(start, separator)
+            try:
+                # Only a cut between two records leaves JSON on both its sides.
+                records = decode(b"[%b]" % self._data[start:cut])
+            except DECODE_ERRORS:
+                raws = split_page(self._data, operation=self._operation).results[done:]
+                records, cut = [], self._end
+            yield records, cut - start
+            start, done = cut + 1, done + len(records)
+            if done > _MOST_RECORDS:
+                raise _too_many(done, self._data, self._operation)
+        first = size = 0
+        for last, raw in enumerate(raws, 1):
+            size += len(raw)
+            if size >= SLICE or last == len(raws):
+                yield self._decoded(raws[first:last]), size
+                first, size = last, 0
+
+    def _cut(self, start: int, separator: bytes) -> int:
+        """Where a slice that starts here can end: the next record starts alike, and no list is open.
+
+        If no such place is near, it is where no slice can end.
+        """
+        data, at = self._data, start + SLICE
+        for _ in range(_ATTEMPTS):
+            at = data.find(separator, at, start + _BETWEEN_PAUSES) + 1
+            if not at:
+                return self._end if self._end - start <= _BETWEEN_PAUSES else start + 1
+            if data.rfind(b"[", start, at) <= data.rfind(b"]", start, at):
+                return at
+        return start + 1
+
+    def _decoded(self, raws: Sequence[Raw]) -> list[T]:
+        decode = decoder(self._kind).decode
         try:
-            return [decode_one(raw) for raw in raws]
+            return [decode(raw) for raw in raws]
         except DECODE_ERRORS:
             pass
         # A platform that sends one bare date sends more, so that the whole slice needs the same steps.

@@ -21,6 +21,7 @@ from codat_async.models import (
     DataStatus,
     Invoice,
     JournalEntry,
+    Links,
     PushOperation,
 )
 
@@ -55,7 +56,8 @@ def a_bill(**fields: Any) -> Bill:
 
 def page(*records: Any, **changes: Any) -> bytes:
     """A page of records as the API sends it."""
-    whole = {"results": records, "pageNumber": 1, "pageSize": 100, "totalResults": len(records), **changes}
+    rest = {"pageNumber": 1, "pageSize": 100, "totalResults": len(records), "_links": {}}
+    whole = {"results": records, **rest, **changes}
     return json.dumps(whole, separators=(",", ":")).encode()
 
 
@@ -355,11 +357,19 @@ READABLE = {
 @pytest.mark.parametrize("body", READABLE.values(), ids=READABLE)
 async def test_every_way_of_reading_a_page_has_the_same_checks(body: bytes) -> None:
     """An object without records is no page, and a page has at most so many records."""
-    for split in (codec.split_page, lambda text: codec.SlicedPage(text, Invoice)):
-        with pytest.raises(DecodingError, match="not a page"):
-            split(body % b"")
-        with pytest.raises(DecodingError, match="50,001 records"):
-            split(body % (b',"results":[' + b"{}," * 50_000 + b"{}]"))
+
+    async def in_slices(text: bytes) -> None:
+        async for _ in codec.SlicedPage(text, Links):
+            pass
+
+    for text, match in (
+        (body % b"", "not a page"),
+        (body % (b',"results":[' + b"{}," * 50_000 + b"{}]"), r"5\d,\d+ records"),
+    ):
+        with pytest.raises(DecodingError, match=match):
+            codec.split_page(text)
+        with pytest.raises(DecodingError, match=match):
+            await in_slices(text)
     found = codec.split_page(body % b',"results":[{}]').results
     assert [bytes(each) for each in found or ()] == [b"{}"]
     with pytest.raises(DecodingError, match="not a page"):
@@ -497,9 +507,10 @@ async def test_large_page_with_a_bad_record() -> None:
     assert [error.record_id for error in reported] == ["7"]
 
 
-async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tasks get a turn after it is split and searched for times, and for each quarter of a megabyte."""
-    text = page(*(invoice(id=str(number), note="x" * 1000) for number in range(5000)))
+@pytest.mark.parametrize("issued", ["2022-10-23T00:00:00", "2022-10-23"])
+async def test_a_large_page_lets_the_event_loop_run(issued: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tasks get a turn for each quarter of a megabyte, and after a page is split into its records."""
+    text = page(*(invoice(id=str(number), note="x" * 1000, issueDate=issued) for number in range(5000)))
     turns = 0
 
     async def other() -> None:
@@ -511,14 +522,13 @@ async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPa
     seen: dict[str, int] = {}
 
     def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
             seen.setdefault(name, turns)
-            return function(*args)
+            return function(*args, **options)
 
         return call
 
-    decoder = codec.decoder(Invoice)
-    monkeypatch.setattr(decoder, "rounds", noted("search", decoder.rounds))
+    monkeypatch.setattr(pages, "split_page", noted("split", pages.split_page))
     monkeypatch.setattr(pages.SlicedPage, "_decoded", noted("decode", pages.SlicedPage._decoded))
     task = asyncio.create_task(other())
     await asyncio.sleep(0)
@@ -527,16 +537,87 @@ async def test_a_large_page_lets_the_event_loop_run(monkeypatch: pytest.MonkeyPa
         sliced.head.results += records
     read = sliced.head
     task.cancel()
-    assert 0 < seen["search"] < seen["decode"]
+    assert ("split" in seen) is (issued == "2022-10-23")
+    assert not seen or seen["split"] < seen["decode"]
     assert len(read.results) == 5000
     assert turns >= len(text) // (pages._BETWEEN_PAUSES + pages.SLICE) > 5
 
 
-async def test_slices_are_cut_by_bytes() -> None:
-    """Each ends with the record that fills it, whatever the others are like."""
+NESTED = [{"id": "r", "name": "} ] [ {"}, {"id": "s"}, {"id": "t"}]
+"""Records inside of a record that start as it does."""
+
+
+def nested(number: int, repeat: int = 1) -> dict[str, Any]:
+    """An invoice that contains lists of what looks like the start of another."""
+    line = {"description": '},{"id":"', "trackingCategoryRefs": NESTED * repeat, "isDirectIncome": False}
+    return invoice(id=str(number), lineItems=[line, {"id": "line", **line}])
+
+
+@pytest.mark.parametrize("repeat", [1, 40])
+@pytest.mark.parametrize("size", [1, 300, 1_000, 5_000])
+async def test_slices_end_between_records(size: int, repeat: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they contain; if no end is found, the page is split into its records first."""
+    monkeypatch.setattr(pages, "SLICE", size)
+    monkeypatch.setattr(pages, "_BETWEEN_PAUSES", 20_000)
+    text = page(*(nested(number, repeat) for number in range(30)))
+    whole = (await codec.decode_page(text, Invoice)).results
+    assert [each async for part in codec.SlicedPage(text, Invoice) for each in part] == whole
+
+
+RECORDS = b'{"id":"a"},{"id":"b"}'
+REST = b'"pageNumber":1,"pageSize":9,"totalResults":2,"_links":{"next":{"href":"/?page=2"}}'
+SHAPES = {
+    "records first": b'{"results":[%b],%b}',
+    "a list behind": b'{"results":[%b],"tags":[],%b}',
+    "a list at the end": b'{"results":[%b],%b,"tags":[{}]}',
+    "a list before": b'{"tags":[],"results":[%b],%b}',
+    "an object before": b'{"meta":{},"results":[%b],%b}',
+    "brackets in texts": b'{"note":"{\\"results\\":[","results":[%b],%b,"end":"]"}',
+    "white space": b' {\n "note" : 1 ,\n "results" : [ %b ] , %b } ',
+    "the same name inside": b'{"x":{"results":[{"id":"x"}]},"results":[%b],%b}',
+    "only inside": b'{"x":{"results":[%b]},%b}',
+    "in a list": b'{"x":[{"results":[%b]}],%b}',
+    "a number that is null": b'{"results":[%b],%b,"pageSize":null}',
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+async def test_pages_of_any_shape(shape: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of a page are the same in slices and at once, wherever they are in its text."""
+    monkeypatch.setattr(pages, "SLICE", 1)
+    for records in (RECORDS, b'{"id":"a"}', b""):
+        text = shape % (records, REST)
+        whole = await codec.decode_page(text, Account)
+        sliced = codec.SlicedPage(text, Account)
+        assert sliced.empty is not bool(whole.results)
+        assert [each async for part in sliced for each in part] == whole.results
+        whole.results = []
+        assert sliced.head == whole
+        assert whole.has_next
+
+
+async def test_what_is_wrong_after_the_first_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records before it are yielded, whether it is a record or the page that is malformed."""
+    monkeypatch.setattr(pages, "SLICE", 1)
+    found: list[str | None] = []
+
+    async def read(text: bytes) -> None:
+        found.clear()
+        async for part in codec.SlicedPage(text, Account):
+            found.extend(each.id for each in part)
+
+    for second, error in ((b'{"id":"b","name":[]}', InvalidRecord), (b'{"id":"b",]}', DecodingError)):
+        with pytest.raises(error):
+            await read(b'{"results":[{"id":"a"},%b,{"id":"c"}],%b}' % (second, REST))
+        assert found == ["a"]
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+async def test_slices_are_cut_by_bytes(numbers: bool) -> None:
+    """Each ends with the record that fills it, whatever the others are like, and whatever the records are."""
     sizes = [*[pages.SLICE // 4] * 5, 3 * pages.SLICE, 10, 10, pages.SLICE - 20, 5, pages.SLICE, 7]
-    raws = [b"1" * size for size in sizes]
-    slices = [each async for each in codec.SlicedPage(b'{"results":[%b]}' % b",".join(raws), Raw)]
+    raws = [b"1" * size for size in sizes] if numbers else [b'{"id":"%b"}' % (b"1" * size) for size in sizes]
+    slices = [each async for each in codec.SlicedPage(b'{"results":[%b],%b}' % (b",".join(raws), REST), Raw)]
     assert [len(each) for each in slices] == [4, 2, 3, 2, 1]
     assert [bytes(raw) for each in slices for raw in each] == raws
     assert [each async for each in codec.SlicedPage(page(), Raw)] == []
@@ -547,8 +628,14 @@ async def test_which_pages_are_sliced(size: int, monkeypatch: pytest.MonkeyPatch
     """Those from a fixed size on, in every run and for every type."""
     text = page(invoice())
     monkeypatch.setattr(pages, "_LARGE_PAGE", len(text) + size)
+    empty = codec.SlicedPage(page(), Invoice)
     sliced: list[int] = []
-    monkeypatch.setattr(pages.SlicedPage, "_decoded", lambda self, raws, _: sliced.append(len(raws)) or [])
+
+    def made(data: bytes, kind: Any, **_: Any) -> codec.SlicedPage[Invoice]:
+        sliced.append(len(data))
+        return empty
+
+    monkeypatch.setattr(pages, "SlicedPage", made)
     for _ in range(3):
         await codec.decode_page(text, Invoice)
-    assert sliced == ([] if size > 0 else [1, 1, 1])
+    assert sliced == ([] if size > 0 else [len(text)] * 3)

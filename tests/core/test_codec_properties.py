@@ -132,10 +132,11 @@ def test_decoding_and_encoding_is_the_identity(kind: type[Model]) -> None:
 @given(st.lists(record(Invoice, DEPTH, False), max_size=4))
 def test_page_is_its_records(values: list[dict[str, Any]]) -> None:
     """A page decoded at once, a page in slices and single records are equal."""
-    text = ENCODER.encode({"results": values, "pageNumber": 1, "totalResults": len(values)})
+    rest = {"pageNumber": 1, "pageSize": 9, "totalResults": len(values), "_links": {}}
+    text = ENCODER.encode({"results": values, **rest})
     single = [codec.read(ENCODER.encode(value), Invoice) for value in values]
-    for limit in (pages._LARGE_PAGE, 0):
-        with patch.object(pages, "_LARGE_PAGE", limit):
+    for limit, cut in ((pages._LARGE_PAGE, 0), (0, pages.SLICE), (0, 1)):
+        with patch.object(pages, "_LARGE_PAGE", limit), patch.object(pages, "SLICE", cut):
             page = finished(codec.decode_page(text, Invoice))
         assert [codec.encode(record) for record in page.results] == [
             codec.encode(record) for record in single
