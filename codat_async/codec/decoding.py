@@ -1,14 +1,14 @@
-"""Strict decoders, one per type. Times with more digits than a datetime holds are cut, never rounded.
+"""Decoders, one per type: strict, but for corrections of a text that can have only one meaning.
 
-Codat ends a period at ``2023-02-28T23:59:59.9999999``. msgspec rounds by the seventh digit, which
-would move that into March.
+Times with more digits than a datetime holds are cut. Codat ends a period at ``2023-02-28T23:59:59.9999999``,
+and msgspec rounds by the seventh digit, which would move that into March.
 """
 
 import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from threading import RLock
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
 
@@ -16,7 +16,9 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
+from codat_async.errors import DECODE_ERRORS
 from codat_async.models import Page, SupplementalData
+from codat_middleware.text import well_formed
 
 T = TypeVar("T")
 
@@ -31,12 +33,12 @@ UNTYPED: Final[Any] = Any
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
-    """The strict decoder of a type, constructed once."""
+    """The decoder of a type, constructed once."""
     return _decoders.get(kind) or _construct(kind, kind, _decoders)
 
 
 def page_decoder(kind: type[T]) -> "Decoder[Page[T]]":
-    """The strict decoder of pages of a type."""
+    """The decoder of pages of a type."""
     return _page_decoders.get(kind) or _construct(kind, Page[kind], _page_decoders)  # type: ignore[valid-type]
 
 
@@ -45,31 +47,82 @@ def _construct(key: object, kind: Any, made: dict[object, "Decoder[Any]"]) -> "D
         return made.setdefault(key, Decoder(kind))
 
 
-_INEXACT: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search
+class Decoder(Generic[T]):
+    """Decodes JSON as one type."""
+
+    def __init__(self, kind: Any) -> None:
+        # Numbers in untyped places (supplemental data) keep their digits too.
+        self.plain: Callable[[bytes | Raw], T] = msgspec.json.Decoder(kind, float_hook=Decimal).decode
+        """msgspec's own, which rounds times."""
+        self._kind = kind
+        # A fraction that msgspec rounds up, to its seventh digit.
+        time = rb"[Tt ]\d\d:\d\d:\d\d\.\d{7}"
+        self._rounded_up = self._dates(rb"(\.(?<=:\d\d\.)\d{6})[5-9]", time)
+
+    def _dates(self, begin: bytes, time: bytes) -> re.Pattern[bytes] | None:
+        """A pattern of this at the end of a date with this time; None if the type has no dates."""
+        # The dates that every record has come first, which are then found soonest.
+        names = sorted(dates_of(self._kind).names, key=lambda name: (b"odifiedDate" not in name, name))
+        field = rb'(?<=[^\\]%b%b"\d{4}-\d\d-\d\d%b)'
+        either = b"|".join(field % (name, colon, time) for name in names for colon in (b":", b": "))
+        return re.compile(b"%b(?:%b)" % (begin, either)) if names else None
+
+    def rounds(self, data: bytes | Raw) -> bool:
+        """Whether :attr:`plain` would round up a time in this text."""
+        return self._rounded_up is not None and self._rounded_up.search(data) is not None
+
+    def decode(self, data: bytes | Raw) -> T:
+        """Decode a text, with its times cut to microseconds; raises one of ``DECODE_ERRORS``."""
+        if self._rounded_up is None or self._rounded_up.search(data) is None:
+            return self.plain(data)
+        # As if the seventh digit were 0.
+        record = self.plain(_append(self._rounded_up, data, b"0"))
+        _restore_untyped(record, data, self._kind)
+        return record
+
+    @cached_property
+    def _bare(self) -> re.Pattern[bytes] | None:
+        # A month and a day before a quote are rare and found fast; only then is the field's name checked.
+        return self._dates(rb'(-\d\d-\d\d)(?=")', b"")
+
+    def correct(self, data: bytes) -> tuple[T, bytes] | None:
+        """Decode what :meth:`decode` rejected, without lone surrogates and with midnight on bare dates.
+
+        Codat documents the bare form (``2022-10-23``) beside the full one. Returns the record and its
+        source, which is the text before times were added; None if that is not enough.
+        """
+        source = corrected(data)
+        text = source if self._bare is None else _append(self._bare, source, b"T00:00:00")
+        if text is data:
+            return None
+        try:
+            record = self.decode(text)
+        except DECODE_ERRORS:
+            return None
+        _restore_untyped(record, source, self._kind)
+        return record, source
 
 
-def holds_inexact(text: bytes | Raw) -> bool:
-    """Whether there is a date in a text that a datetime cannot hold: without a time, or of seven digits."""
-    return _INEXACT(text) is not None
+def _append(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> bytes | Raw:
+    """Append to each match's group, which replaces it; return the same object if there is no match."""
+    pieces = pattern.split(data)
+    if len(pieces) == 1:
+        return data
+    pieces[1::2] = [group + addition for group in pieces[1::2]]
+    return b"".join(pieces)
 
 
-def is_text_of(text: Raw, value: object) -> bool:
-    """Whether a JSON string is the date that was read as this value."""
-    if not isinstance(value, datetime):
-        return False
-    return datetime.fromisoformat(msgspec.json.decode(text, type=str).upper()) == value
+# --- which fields are dates, and which have no type -----------------------------------------
 
 
-class Dates(NamedTuple):
-    """The wire names, in quotes, of a type's dates, and of its content that has no type."""
-
+class _Dates(NamedTuple):
     names: frozenset[bytes]
     untyped: frozenset[bytes]
 
 
 @cache
-def dates_of(kind: Any) -> Dates:
-    """The dates of a type, at any depth."""
+def dates_of(kind: Any) -> _Dates:
+    """The wire names, in quotes, of a type's dates at any depth, and of its content that has no type."""
     names: set[bytes] = set()
     untyped: set[bytes] = set()
     todo, seen = [kind], set()
@@ -84,14 +137,14 @@ def dates_of(kind: Any) -> Dates:
             todo += get_args(hint)
             continue
         for field in below:
-            name = b'"%b"' % field.encode_name.encode()
-            if datetime in (field.type, *get_args(field.type)):
+            name, parts = b'"%b"' % field.encode_name.encode(), (field.type, *get_args(field.type))
+            if datetime in parts:
                 names.add(name)
-            if SupplementalData in (field.type, *get_args(field.type)) or _is_untyped(field.type):
+            if SupplementalData in parts or _is_untyped(field.type):
                 untyped.add(name)
             elif field.name != "unknown_fields":
                 todo.append(field.type)
-    return Dates(frozenset(names), frozenset(untyped))
+    return _Dates(frozenset(names), frozenset(untyped))
 
 
 def _is_untyped(hint: Any) -> bool:
@@ -102,51 +155,7 @@ def _is_untyped(hint: Any) -> bool:
     return not is_model and any(map(_is_untyped, get_args(hint)))
 
 
-def append_to_matches(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> bytes | Raw:
-    """Append to each match's group, which replaces it; return the same object if there is no match."""
-    pieces = pattern.split(data)
-    if len(pieces) == 1:
-        return data
-    pieces[1::2] = [group + addition for group in pieces[1::2]]
-    return b"".join(pieces)
-
-
-def date_field(names: frozenset[bytes], value: bytes) -> bytes:
-    """A pattern for the place behind the value of one of these fields, or behind a part of it."""
-    # The dates that every record has come first, which are then found soonest.
-    ordered = sorted(names, key=lambda name: (b"odifiedDate" not in name, name))
-    either = (rb'(?<=[^\\]%b%b"%b)' % (name, colon, value) for name in ordered for colon in (b":", b": "))
-    return b"(?:" + b"|".join(either) + b")"
-
-
-class Decoder(Generic[T]):
-    """Decodes JSON as one type."""
-
-    def __init__(self, kind: Any) -> None:
-        # Numbers in untyped places (supplemental data) keep their digits too.
-        self.plain: Callable[[bytes | Raw], T] = msgspec.json.Decoder(kind, float_hook=Decimal).decode
-        """msgspec's own, which rounds."""
-        # A fraction that msgspec rounds up, to its seventh digit.
-        names = dates_of(kind).names
-        time = date_field(names, rb"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d\.\d{7}")
-        self._rounded_up = re.compile(rb"(\.(?<=:\d\d\.)\d{6})[5-9]" + time) if names else None
-        self._kind = kind
-
-    def rounds(self, data: bytes | Raw) -> bool:
-        """Whether :attr:`plain` would round up a time in this text."""
-        return self._rounded_up is not None and self._rounded_up.search(data) is not None
-
-    def decode(self, data: bytes | Raw) -> T:
-        """Decode a text, with its times cut to microseconds."""
-        if self._rounded_up is None or self._rounded_up.search(data) is None:
-            return self.plain(data)
-        # As if the seventh digit were 0.
-        record = self.plain(append_to_matches(self._rounded_up, data, b"0"))
-        restore_untyped(record, data, self._kind)
-        return record
-
-
-def restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
+def _restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
     """Undo corrections of dates in a record's untyped content, which may use the same names."""
     text, names = bytes(received), dates_of(kind).untyped
     if any(name in text for name in names) and re.search(rb"(?:%b)\s*:\s*[\[{]" % b"|".join(names), text):
@@ -176,3 +185,29 @@ def _restore(value: Any, received: bytes | Raw) -> None:
 def _holds_models(value: object) -> bool:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
     return any(isinstance(part, Struct) for part in parts)
+
+
+# --- lone surrogates ---------------------------------------------------------------------
+
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+
+
+def replace_lone_surrogates(data: bytes) -> bytes:
+    """Replace each half of a surrogate pair that is alone by U+FFFD; return the same object if there is none.
+
+    JSON's grammar allows such an escape, and a source that cuts strings in the middle of a
+    character sends it; no decoder accepts it. The length does not change.
+    """
+    if b"\\u" not in data:
+        return data
+    replaced = _ESCAPES.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], data)
+    return data if replaced == data else replaced
+
+
+def corrected(data: bytes) -> bytes:
+    """A text without what no decoder accepts and may be anywhere in it; the same object if it has none."""
+    return replace_lone_surrogates(well_formed(data))

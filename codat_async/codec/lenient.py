@@ -1,102 +1,18 @@
-"""The lenient steps of reading: malformed values that have only one meaning are coerced to it."""
+"""The lenient step of reading: malformed values that have only one meaning are coerced to it."""
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from codat_async.codec.decoding import (
-    UNTYPED,
-    append_to_matches,
-    date_field,
-    dates_of,
-    decoder,
-    restore_untyped,
-)
+from codat_async.codec.decoding import UNTYPED, decoder
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
-from codat_middleware.text import well_formed
 
 T = TypeVar("T")
-
-
-def read_leniently(
-    data: bytes, kind: type[T], decode: Callable[[bytes], T], operation: str
-) -> tuple[T, bytes]:
-    """Read what the strict ``decode`` rejected; return it and the bytes that it holds.
-
-    Whole texts come first, value by value second. Raises as :func:`codat_async.codec.read` does.
-    """
-    found = decode_leniently(data, kind, decode)
-    if found is not None:
-        restore_untyped(*found, kind)
-        return found
-    source = replace_lone_surrogates(well_formed(data))
-    return _coerce(data, source, decode, operation), source
-
-
-def decode_leniently(data: bytes, kind: Any, decode: Callable[[bytes], T]) -> tuple[T, bytes] | None:
-    """Decode a record or a page of ``kind`` with what is malformed in its text corrected.
-
-    Returns it and its source, which is the text before dates were expanded, in untyped content
-    too; ``None`` if that is not enough for ``decode``.
-    """
-    source = replace_lone_surrogates(well_formed(data))
-    for text, before in ((source, data), (expand_bare_dates(source, kind), source)):
-        if text is not before:
-            with suppress(*DECODE_ERRORS):
-                return decode(text), source
-    return None
-
-
-# --- lone surrogates ---------------------------------------------------------------------
-
-_ESCAPES: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\."
-)
-
-
-def replace_lone_surrogates(data: bytes) -> bytes:
-    """Replace each half of a surrogate pair that is alone by U+FFFD; return the same object if there is none.
-
-    JSON's grammar allows such an escape, and a source that cuts strings in the middle of a
-    character sends it; no decoder accepts it. The length does not change.
-    """
-    if b"\\u" not in data:
-        return data
-    replaced = _ESCAPES.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], data)
-    return data if replaced == data else replaced
-
-
-# --- bare dates --------------------------------------------------------------------------
-
-
-def expand_bare_dates(data: bytes, kind: Any) -> bytes:
-    """Add midnight to a record's dates without a time; return the same object if there is none.
-
-    Codat documents the bare form (``2022-10-23``) beside the full one; a ``datetime``
-    decoder accepts only the latter.
-    """
-    pattern = _bare_dates(kind)
-    return data if pattern is None else bytes(append_to_matches(pattern, data, b"T00:00:00"))
-
-
-@cache
-def _bare_dates(kind: Any) -> re.Pattern[bytes] | None:
-    names = dates_of(kind).names
-    # A month and a day before a quote are rare and found fast; only then is the name of the field checked.
-    time = date_field(names, rb"\d{4}-\d\d-\d\d")
-    return re.compile(rb'(-\d\d-\d\d)(?=")' + time) if names else None
-
-
-# --- value by value ----------------------------------------------------------------------
 
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _MAX_COERCED: Final = 100
@@ -112,7 +28,17 @@ def explain(failure: Exception) -> tuple[str, str]:
     return reason, path.removesuffix("`") or "$"
 
 
-def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: str) -> T:
+def unreadable(failure: Exception, data: bytes, operation: str) -> DecodingError:
+    """The error for a text that is not JSON, or not of the shape that is expected."""
+    reason, path = explain(failure)
+    return DecodingError(reason, path=path, raw=data, operation=operation)
+
+
+def coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: str) -> T:
+    """Decode ``source`` with the values coerced that ``decode`` rejects, one after the other.
+
+    Raises as :func:`codat_async.codec.read` does; the errors have the ``data`` that was received.
+    """
     tree: Any = None
     reason, path, cause = "", "$", None
     try:
@@ -122,8 +48,7 @@ def _coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation:
         try:
             decoder(Raw).plain(source)
         except DECODE_ERRORS:
-            reason, path = explain(failure)
-            raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
+            raise unreadable(failure, data, operation) from failure
     else:
         text = source
         for _ in range(_MAX_COERCED):

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
+from msgspec.structs import fields
 
-from codat_async.codec.decoding import decoder, page_decoder, restore_untyped
-from codat_async.codec.lenient import decode_leniently, explain, replace_lone_surrogates
+from codat_async.codec.decoding import decoder, page_decoder, replace_lone_surrogates
+from codat_async.codec.lenient import unreadable
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 from codat_async.models import HalRef, Links, Page
@@ -29,14 +30,6 @@ _MOST_RECORDS: Final = 50_000
 """Records on a page beyond which it is rejected: three bytes each would become kilobytes of objects."""
 _BETWEEN_PAUSES: Final = 256 * 1024
 """Bytes decoded before other tasks of the event loop get their turn: 1 to 3 ms."""
-_ALIKE: Final = len(b'{"id":"')
-"""Bytes with which all records of a page start, as the first does."""
-_ATTEMPTS: Final = 64
-"""Places inside of lists that are passed over in the search for the end of a slice."""
-_BEGIN: Final = re.compile(rb'\s*\{(?:[^][{}]*,)?\s*"results"\s*:\s*\[\s*(?=\{)').match
-"""Matches a page up to its first record."""
-_NAMES: Final = (b'"pageNumber"', b'"pageSize"', b'"totalResults"', b'"_links"')
-"""What is always sent beside the records."""
 
 
 def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
@@ -52,44 +45,27 @@ def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
     return page
 
 
-class _Received(Struct, rename="camel", gc=False):
-    results: list[Raw] | None = None
-    page_number: Raw = Raw()
-    page_size: Raw = Raw()
-    total_results: Raw = Raw()
-    links: Raw = msgspec.field(default=Raw(), name="_links")
-
-
 def _split_leniently(data: bytes, operation: str) -> Page[Raw]:
     sound = well_formed(data)
     readable = replace_lone_surrogates(sound)
     try:
-        received = decoder(_Received).plain(readable)
+        parts = decoder(dict[str, Raw]).plain(readable)
+        results = bytes(parts.pop("results", b"null"))
+        records = [] if results == b"null" else decoder(list[Raw]).plain(results)
     except DECODE_ERRORS as failure:
-        reason, path = explain(failure)
-        raise DecodingError(reason, path=path, raw=data, operation=operation) from failure
-    records = received.results or []
-    if readable is not sound:
-        records = _same_places(records, readable, sound)
-    number, size, total = map(_number, (received.page_number, received.page_size, received.total_results))
-    page = Page(results=records, page_number=number, page_size=size, total_results=total)
-    if bytes(received.links) not in (b"", b"null", b"[]"):
+        raise unreadable(failure, data, operation) from failure
+    page = Page(results=records if readable is sound else _same_places(records, readable, sound))
+    for each in fields(page):
+        if each.encode_name not in parts:
+            continue
+        text = b'{"%b":%b}' % (each.encode_name.encode(), parts[each.encode_name])
         try:
-            page.links = decoder(Links).decode(received.links)
-        except DECODE_ERRORS:
-            if not 0 < total <= number * size:
+            setattr(page, each.name, getattr(read(text, Page[Raw]), each.name))
+        except DecodingError:
+            if each.name == "links" and not 0 < page.total_results <= page.page_number * page.page_size:
                 # A link that leads nowhere, so that the list does not seem to end here.
                 page.links = Links(next=HalRef())
     return page
-
-
-_WHOLE: Final = re.compile(rb'"?\s*([0-9]{1,15})(?:\.0*)?\s*"?')
-
-
-def _number(raw: Raw) -> int:
-    """The whole number, which may be in quotes or have zeros after the point."""
-    found = _WHOLE.fullmatch(raw)
-    return int(found[1]) if found else 0
 
 
 def _same_places(raws: Sequence[Raw], text: bytes, other: bytes) -> list[Raw]:
@@ -107,13 +83,13 @@ def _check(page: Page[Any], data: bytes, operation: str) -> None:
     # Every field of a page may be absent, so any object would pass for an empty one.
     if not page.results and page.page_number == 0 and b'"results"' not in data:
         raise DecodingError("the body is not a page of a list", raw=data, operation=operation)
-    if len(page.results) > _MOST_RECORDS:
-        raise _too_many(len(page.results), data, operation)
+    _check_count(len(page.results), data, operation)
 
 
-def _too_many(count: int, data: bytes, operation: str) -> DecodingError:
-    reason = f"the page has {count:,} records; at most 5,000 can be requested"
-    return DecodingError(reason, path="$.results", raw=data, operation=operation)
+def _check_count(count: int, data: bytes, operation: str) -> None:
+    if count > _MOST_RECORDS:
+        reason = f"the page has {count:,} records; at most 5,000 can be requested"
+        raise DecodingError(reason, path="$.results", raw=data, operation=operation)
 
 
 async def decode_page(
@@ -121,10 +97,9 @@ async def decode_page(
 ) -> Page[T]:
     """Decode a page of records.
 
-    A page of less than 1 MB is decoded at once if the strict decoder accepts it, any other
-    one in slices (see :class:`SlicedPage`). A record that the strict decoder rejects is read
-    leniently, or becomes an :class:`~codat_async.errors.InvalidRecord` without harm to the
-    others.
+    A page of less than 1 MB is decoded at once if the strict decoder accepts it, any other one
+    in slices (see :class:`SlicedPage`). A record that the strict decoder rejects is read leniently,
+    or becomes an :class:`~codat_async.errors.InvalidRecord` without harm to the others.
     """
     if len(data) < _LARGE_PAGE:
         try:
@@ -140,14 +115,26 @@ async def decode_page(
     return sliced.head
 
 
+_BEGIN: Final = re.compile(rb'\s*\{(?:[^][{}]*,)?\s*"results"\s*:\s*\[\s*(?=\{)').match
+"""Matches a page up to its first record."""
+_NAMES: Final = (b'"pageNumber"', b'"pageSize"', b'"totalResults"', b'"_links"')
+"""What is always sent beside the records."""
+_ALIKE: Final = len(b'{"id":"')
+"""Bytes with which all records of a page start, as the first does."""
+_ATTEMPTS: Final = 64
+"""Places inside of lists that are passed over in the search for the end of a slice."""
+
+
 class SlicedPage(Generic[T]):
     """A page whose records are decoded in slices, with the event loop running in between.
 
-    Slices are cut by their bytes. Records that are released one by one are decoded in less
-    time this way than as a whole page, whose memory is new each time. The constructor raises
-    :class:`~codat_async.errors.DecodingError` if the body is not a page; iterating raises it
-    for what is wrong further inside, and :class:`~codat_async.errors.InvalidRecord` if
-    ``on_invalid`` is ``"raise"``.
+    Records that are released one by one are decoded in less time this way than as a whole page,
+    whose memory is new each time. Slices are cut out of the text where a record seems to end, which
+    the decoder confirms; only if it does not, the page is split into its records first.
+
+    The constructor raises :class:`~codat_async.errors.DecodingError` if the body is not a page;
+    iterating raises it for what is malformed further inside, and
+    :class:`~codat_async.errors.InvalidRecord` if ``on_invalid`` is ``"raise"``.
     """
 
     def __init__(
@@ -186,29 +173,28 @@ class SlicedPage(Generic[T]):
                 decoded = 0
 
     def _slices(self) -> Iterator[tuple[list[T], int]]:
-        """Decode slices of the text, and from the first that is rejected on, slices of single records."""
+        """Decode slices, with the bytes that were read for each."""
         start, done, raws = self._begin, 0, self._raws
-        if raws and len(self._data) >= _LARGE_PAGE:
-            # Splitting it took the time of several slices.
-            yield [], _BETWEEN_PAUSES
-        separator, decode = b"}," + self._data[start : start + _ALIKE], decoder(list[self._kind]).decode  # type: ignore[name-defined]
+        if raws:
+            # The constructor has split them.
+            yield [], len(self._data)
+        separator = b"}," + self._data[start : start + _ALIKE]
         while start < self._end:
             cut = self._cut(start, separator)
-            try:
-                # Only a cut between two records leaves JSON on both its sides.
-                records = decode(b"[%b]" % self._data[start:cut])
-            except DECODE_ERRORS:
+            # Only a cut between two records leaves JSON on both its sides.
+            records = self._decode(self._data[start:cut])
+            if records is None:
                 raws = split_page(self._data, operation=self._operation).results[done:]
                 records, cut = [], self._end
             yield records, cut - start
             start, done = cut + 1, done + len(records)
-            if done > _MOST_RECORDS:
-                raise _too_many(done, self._data, self._operation)
+            _check_count(done, self._data, self._operation)
         first = size = 0
         for last, raw in enumerate(raws, 1):
             size += len(raw)
             if size >= SLICE or last == len(raws):
-                yield self._decoded(raws[first:last]), size
+                records = self._decode(b",".join(raws[first:last]))
+                yield self._one_by_one(raws[first:last]) if records is None else records, size
                 first, size = last, 0
 
     def _cut(self, start: int, separator: bytes) -> int:
@@ -225,18 +211,17 @@ class SlicedPage(Generic[T]):
                 return at
         return start + 1
 
-    def _decoded(self, raws: Sequence[Raw]) -> list[T]:
-        decode = decoder(self._kind).decode
+    def _decode(self, text: bytes) -> list[T] | None:
+        """Records between commas; None if some are not even accepted with their text corrected."""
+        text, records = b"[%b]" % text, decoder(list[self._kind])  # type: ignore[name-defined]
         try:
-            return [decode(raw) for raw in raws]
+            return records.decode(text)
         except DECODE_ERRORS:
-            pass
-        # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
-        text = b'{"results":[%b]}' % b",".join(raws)
-        found = decode_leniently(text, self._kind, page_decoder(self._kind).decode)
-        if found is not None:
-            restore_untyped(*found, self._kind)
-            return found[0].results
+            # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
+            found = records.correct(text)
+        return None if found is None else found[0]
+
+    def _one_by_one(self, raws: Sequence[Raw]) -> list[T]:
         records: list[T] = []
         on_invalid = self._on_invalid
         for raw in raws:

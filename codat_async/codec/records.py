@@ -3,6 +3,7 @@
 Unknown fields are kept when reading, and sent again.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -15,64 +16,51 @@ import msgspec
 from msgspec import Raw, Struct, defstruct, field
 from msgspec.structs import fields, replace
 
-from codat_async.codec.decoding import decoder, holds_inexact, is_text_of
-from codat_async.codec.lenient import explain, read_leniently
-from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
+from codat_async.codec.decoding import corrected, decoder
+from codat_async.codec.lenient import coerce, unreadable
+from codat_async.errors import DECODE_ERRORS
 from codat_async.models.base import Model, Null
 
 T = TypeVar("T")
 
 _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
+_inexact: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search
+"""Finds a date that a datetime does not hold as it was received: without a time, or of seven digits."""
+_finer: Final = re.compile(rb"\.(?<=:\d\d\.)\d{7}").search
+"""Finds a time of seven digits, as those that :attr:`Decoder.plain` rounds have."""
 
 
 def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_fields: bool = True) -> T:
     """Decode one JSON document: a record, or a map or list of them.
 
-    The strict decoder comes first. What it rejects is read leniently: values that are
-    malformed and have only one meaning are coerced. With ``unknown_fields``, what the model
-    has no place for is kept in the attribute of that name, at every depth: fields without a
-    name, and dates in a form that a datetime cannot hold.
+    What the strict decoder rejects is read leniently: values that are malformed and have only
+    one meaning are coerced. With ``unknown_fields``, what the model has no place for is kept in
+    the attribute of that name, at every depth: fields without a name, and dates in a form that a
+    datetime cannot hold.
 
     Raises :class:`~codat_async.errors.InvalidRecord` for JSON that does not fit the type,
     with the path and the reason, and :class:`~codat_async.errors.DecodingError` for bytes
     that are not JSON. ``operation`` names the call in the error's message.
     """
     strict = decoder(kind)
-    source, exact = data, unknown_fields and not holds_inexact(data)
+    source: bytes | Raw = data
+    exact = _finer(data) is None
     try:
-        # Only times that are not exact would be rounded.
         record = (strict.plain if exact else strict.decode)(data)
     except DECODE_ERRORS:
-        record, source = read_leniently(bytes(data), kind, strict.decode, operation)
-        exact = unknown_fields and not holds_inexact(source)
+        received, exact = bytes(data), False
+        if found := strict.correct(received):
+            record, source = found
+        else:
+            source = corrected(received)
+            record = coerce(received, source, strict.decode, operation)
     if unknown_fields and isinstance(record, Model | dict) and not (exact and _fits_exactly(kind, source)):
         try:
             _keep_unknown(record, source)
         except DECODE_ERRORS as failure:
             # The strict decoder passes over what has no place, also if it is not UTF-8.
-            reason, path = explain(failure)
-            raise DecodingError(reason, path=path, raw=bytes(data), operation=operation) from failure
+            raise unreadable(failure, bytes(data), operation) from failure
     return record
-
-
-class RecordKey(Struct, rename="camel", gc=False, frozen=True):
-    """What identifies a version of a record."""
-
-    id: str | None = None
-    modified_date: datetime | None = None
-    """Rounded to the microsecond, by the decoder that is fastest."""
-
-
-def read_key(record: bytes | Raw) -> RecordKey:
-    """Read a record's key, as far as it can be read; an empty one if the record is not an object."""
-    try:
-        return decoder(RecordKey).plain(record)
-    except DECODE_ERRORS:
-        pass
-    try:
-        return read(record, RecordKey)
-    except DecodingError as failure:
-        return RecordKey(failure.record_id if isinstance(failure, InvalidRecord) else None)
 
 
 def encode(body: object, *, omit_read_only: bool = False) -> bytes:
@@ -90,18 +78,6 @@ def encode(body: object, *, omit_read_only: bool = False) -> bytes:
     return _encoder.encode(_wire(body))
 
 
-def on_one_line(record: bytes | Raw) -> bytes | Raw:
-    """Return JSON without line breaks, as received if it has none; it need not be readable."""
-    text = bytes(record)
-    if b"\n" not in text and b"\r" not in text:
-        return record
-    try:
-        return msgspec.json.format(text, indent=-1)
-    except DECODE_ERRORS:
-        # JSON has no line breaks inside strings.
-        return text.translate(None, b"\r\n")
-
-
 # --- unknown fields ----------------------------------------------------------------------
 
 
@@ -117,7 +93,7 @@ def _keep_unknown(value: object, raw: bytes | Raw) -> None:
         for wire_name, part in decoder(dict[str, Raw]).decode(raw).items():
             name = names.get(wire_name)
             held = None if name is None else getattr(value, name)
-            if name is None or (isinstance(held, datetime) and holds_inexact(part)):
+            if name is None or (isinstance(held, datetime) and _inexact(part)):
                 # A copy, so that it does not keep the whole body in memory.
                 value.unknown_fields = (value.unknown_fields or {}) | {wire_name: part.copy()}
             else:
@@ -131,6 +107,11 @@ def _keep_unknown(value: object, raw: bytes | Raw) -> None:
             _keep_unknown(held, parts[key])
 
 
+def _is_text_of(text: Raw, value: object) -> bool:
+    """Whether a JSON string is the date that was read as this value."""
+    return isinstance(value, datetime) and datetime.fromisoformat(decoder(str).plain(text).upper()) == value
+
+
 def _wire(value: object) -> object:
     """The value with unknown fields merged back in and every number checked."""
     if isinstance(value, Model):
@@ -141,7 +122,8 @@ def _wire(value: object) -> object:
         }
         for name, raw in (value.unknown_fields or {}).items():
             # A date that was changed or removed is not sent as it was received.
-            if is_text_of(raw, wire[name]) if name in wire else name not in _attribute_names(type(value)):
+            kept = _is_text_of(raw, wire[name]) if name in wire else name not in _attribute_names(type(value))
+            if kept:
                 wire[name] = raw
         return wire
     if isinstance(value, Decimal | float):

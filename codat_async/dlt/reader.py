@@ -25,7 +25,7 @@ from codat_async.bulk.sinks.schema import LOCAL, shape_of
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.store.state import UnitState, from_microseconds
 from codat_async.bulk.stream import PartialFailure
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units import Unit, on_one_line, read_key
 from codat_async.client import Codat
 from codat_async.dlt.passes import Passes
 from codat_async.dlt.tables import for_dlt, tabulated, takes_structs
@@ -186,7 +186,7 @@ class Reader:
                 records = [record] if kind.name == "companies" else company.data_connections or []
                 listed = True if kind.name == "companies" else None
                 head = head_of(Unit(kind.name, company.id), 0, whole=True, read_at=now, listed=listed)
-                lines += lines_of(head, map(codec.on_one_line, records))
+                lines += lines_of(head, map(on_one_line, records))
                 held += records
             yield tabulated(bytes(lines), kind, held, counts)[0]
 
@@ -225,7 +225,7 @@ class Reader:
         now = datetime.now(UTC).replace(microsecond=0)
         # What is not JSON is a failure of the report.
         codec.read(response.body, Raw, operation=kind.name)
-        record = codec.on_one_line(response.body.strip())
+        record = on_one_line(response.body.strip())
         head = head_of(unit, 0, whole=True, read_at=now)
         return tabulated(lines_of(head, [record]), kind, [record], Counter())[0]
 
@@ -249,12 +249,12 @@ class Reader:
             passes.begin()
             async with aclosing(self._pages(codat, kind, unit, since)) as pages:
                 async for page in pages:
-                    keys = [codec.read_key(record) for record in page.records]
+                    keys = [read_key(record) for record in page.records]
                     moments = [_plain(key.modified_date) for key in keys]
                     # What has no id or no date could not be matched with the changes of the next run.
                     matched = matched and None not in moments and all(key.id for key in keys)
                     latest = max((each for each in (*moments, latest) if each is not None), default=None)
-                    text = lines_of(head, map(codec.on_one_line, page.records))
+                    text = lines_of(head, map(on_one_line, page.records))
                     table, names = await asyncio.to_thread(
                         tabulated, text, kind, page.records, passes.without_id
                     )

@@ -8,7 +8,7 @@ import pytest
 
 from codat_async import codec, models
 from codat_async.codec import pages
-from codat_async.codec.lenient import replace_lone_surrogates
+from codat_async.codec.decoding import replace_lone_surrogates
 from codat_async.errors import DecodingError, InvalidRecord
 
 PAYMENT = {"id": "p1", "date": "2024-01-01T00:00:00Z", "totalAmount": 1}

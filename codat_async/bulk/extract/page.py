@@ -15,7 +15,7 @@ from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
 from codat_async.bulk.store.state import Invalid, microseconds
 from codat_async.bulk.store.versions import version_hash
-from codat_async.codec import RecordKey
+from codat_async.bulk.units import RecordKey, on_one_line, read_key
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Step
@@ -48,7 +48,7 @@ class Keys(Struct):
         """Read the keys of the records on lines of a raw file."""
         keys = cls()
         for record in _records_of(lines):
-            keys.add(codec.read_key(record))
+            keys.add(read_key(record))
         return keys
 
     def add(self, key: RecordKey) -> None:
@@ -163,7 +163,7 @@ def prepare_document(body: bytes, how: Preparation, *, compress: bool) -> Prepar
 def _payload(body: bytes, raws: Sequence[Raw], how: Preparation, *, compress: bool) -> bytes:
     """The records as received, one a line; only white space between their tokens is ever left out."""
     broken = b"\n" in body or b"\r" in body
-    lines = lines_of(how.head, map(codec.on_one_line, raws) if broken else raws)
+    lines = lines_of(how.head, map(on_one_line, raws) if broken else raws)
     return how.compress(lines) if compress and lines else lines
 
 
@@ -174,7 +174,7 @@ def _cut(raws: Sequence[Raw], moments: Sequence[datetime | None]) -> Sequence[da
     except TypeError:
         # Some have an offset from UTC and some do not, so any may be the latest.
         latest = None
-    rounds, cut = codec.decoder(codec.RecordKey).rounds, [*moments]
+    rounds, cut = codec.decoder(RecordKey).rounds, [*moments]
     for row, moment in enumerate(moments):
         if moment is None or (latest is not None and moment != latest):
             continue
@@ -232,13 +232,13 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
     """Read the key of each record and, with a model, find those that do not fit it."""
     # One record at a time, since a page's worth of values takes twice as long to construct: its
     # memory is new each time, where a single record's stays in the processor's cache.
-    read = codec.read_key if how.model is None else validator(how.model, operation=how.name)
+    read = read_key if how.model is None else validator(how.model, operation=how.name)
     found = _Read([], Keys(), [], [])
     for row, raw in enumerate(raws):
         try:
             key = read(raw)
         except InvalidRecord as failure:
-            key = codec.read_key(raw)
+            key = read_key(raw)
             found.invalid.append(
                 Invalid(
                     row=row,
@@ -277,7 +277,7 @@ def selected(page: PreparedPage, rows: Iterable[int], compress: Callable[[bytes]
 
 def stable_hashes(lines: Iterable[bytes]) -> Iterator[int]:
     """Yield the ``stable`` hash of each record with an id on lines of a raw file."""
-    keys = map(codec.read_key, _records_of(lines))
+    keys = map(read_key, _records_of(lines))
     return filter(None, (version_hash(key.id, _version(key.modified_date)) for key in keys))
 
 

@@ -10,7 +10,8 @@ from msgspec import Raw, defstruct, field
 from msgspec.structs import fields
 
 from codat_async import codec
-from codat_async.codec import DECODE_ERRORS, RecordKey
+from codat_async.bulk.units import RecordKey, read_key
+from codat_async.codec import DECODE_ERRORS
 
 __all__ = ["keyed_mirror", "validator"]
 
@@ -22,17 +23,17 @@ def validator(model: Any, *, operation: str = "") -> Callable[[Raw], RecordKey]:
     What they reject is read as the model itself, which has the last word.
     """
     mirror = keyed_mirror(model)
-    quick = codec.decoder(mirror).plain
+    quick = codec.decoder(mirror)
 
     def validate(record: Raw) -> RecordKey:
         try:
-            key: RecordKey = quick(record)
+            key: RecordKey = quick.plain(record)
             return key
         except DECODE_ERRORS:
             pass
-        if codec.decode_leniently(bytes(record), model, quick) is None:
+        if quick.correct(bytes(record)) is None:
             codec.read(record, model, operation=operation, unknown_fields=False)
-        return codec.read_key(record)
+        return read_key(record)
 
     return validate
 

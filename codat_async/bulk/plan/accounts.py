@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from codat_async import codec
 from codat_async.bulk.plan.data_types import pull_types
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units import Unit, read_key
 from codat_async.client import Codat
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_middleware import Request, Response
@@ -44,7 +44,7 @@ async def account_ids(
         response = await (send or codat.send)(request)
         page = codec.split_page(response.body, operation=accounts.name)
         # An account without an id is left out: an empty id in a path would name the list itself.
-        ids = [each for key in map(codec.read_key, page.results or ()) if (each := key.id)]
+        ids = [each for key in map(read_key, page.results or ()) if (each := key.id)]
         step = Step(page, number, accounts.name, empty=not page.results)
         return _AccountPage(number, ids, page.total_results, step.checked())
 

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct, structs
 
 from codat_async import codec
 from codat_async.bulk.failures import Failure, classified
+from codat_async.bulk.units import on_one_line
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType
@@ -51,7 +52,7 @@ class Found(Struct):
 
     def keep(self, records: Iterable[bytes | Raw]) -> None:
         """Keep the records of companies as they were received."""
-        lines = b"\n".join(map(codec.on_one_line, records))
+        lines = b"\n".join(map(on_one_line, records))
         if lines:
             self.packed.append(zlib.compress(lines, 1))
 

@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 
 from msgspec import Raw
 
-from codat_async import codec
 from codat_async.bulk.store.lines import Line, read_line
 from codat_async.bulk.store.state import microseconds
+from codat_async.bulk.units import read_key
 
 __all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
@@ -51,7 +51,7 @@ def current_lines(batches: Iterable[list[bytes]]) -> Iterator[Line]:
 
 
 def _key_of(record: Raw) -> tuple[str | None, int]:
-    key = codec.read_key(record)
+    key = read_key(record)
     return key.id or None, _UNDATED if key.modified_date is None else _in_microseconds(key.modified_date)
 
 
