@@ -25,15 +25,14 @@ _PARTS: Final = 64
 class SeenRecords:
     """The records of one list that were already read, known by their ids.
 
-    A record that comes again in the same or an older version is to be dropped; in a newer
-    version it is to be handed on. Versions are kept for the latest 1,024 records at least:
-    so many rows may be inserted between two requests. A record that comes again later is
-    handed on in any version, since losing a change is worse than handing on an unchanged
-    record twice. Records without an id are never duplicates.
+    A record that comes again in the same or an older version is to be dropped; in a newer version it is to be
+    handed on. Versions are kept for the latest 1,024 records at least: so many rows may be inserted between
+    two requests. A record that comes again later is handed on in any version, since losing a change is worse
+    than handing on an unchanged record twice. Records without an id are never duplicates.
 
-    Every id counts, however long ago it came. Of more than 16,384 ids the older take 8 bytes
-    each, as 64-bit hashes that are valid in this process only; two of a million ids share a
-    hash once in some thirty million lists.
+    Every id counts, however long ago it came. Of more than 16,384 ids the older take 8 bytes each, as 64-bit
+    hashes that are valid in this process only; two of a million ids share a hash once in some thirty million
+    lists.
     """
 
     rows = 0

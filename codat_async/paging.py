@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 class Drift(Struct, frozen=True):
     """How a list that was read to its end differs from what the API reported.
 
-    Pages are requested by number, so rows that appear, vanish or move between two requests
-    shift the rest: some are then read twice, others not at all.
+    Pages are requested by number, so rows that appear, vanish or move between two requests shift the rest:
+    some are then read twice, others not at all.
     """
 
     total: int
@@ -52,19 +52,16 @@ class Drift(Struct, frozen=True):
 class Pager(Generic[T]):
     """A list of the API; nothing is requested before it is used.
 
-    ``async for record in pager`` iterates over records, ``async for page in pager.pages()``
-    over pages; :meth:`first` and :meth:`collect` return one record and all. Every iteration
-    starts from the beginning, so a pager can be used more than once. ``total`` and ``drift``
-    describe the latest iteration.
+    ``async for record in pager`` iterates over records, ``async for page in pager.pages()`` over pages. Every
+    iteration starts from the beginning; ``total`` and ``drift`` describe the latest.
 
-    A record that is read twice is handed on once, unless it changed in between: a newer
-    version is handed on too, and :meth:`collect` keeps only the newest. One that comes again
-    more than 1,024 records later may be taken for a newer version, see
-    :class:`~codat_async.dedup.SeenRecords`.
+    A record that is read twice is handed on once, unless it changed in between: a newer version is handed on
+    too, and :meth:`collect` keeps only the newest. One that comes again more than 1,024 records later may be
+    taken for a newer version, see :class:`~codat_async.dedup.SeenRecords`.
 
-    Errors are raised while iterating: those of a request, :class:`~codat_async.errors.PagingError`
-    for a list that does not advance, :class:`~codat_async.errors.InvalidRecord` for a record
-    that does not fit its model (unless ``on_invalid`` is something else than ``"raise"``).
+    Iterating raises the errors of requests, :class:`~codat_async.errors.PagingError` for a list that does not
+    advance, and :class:`~codat_async.errors.InvalidRecord` for a record that does not fit its model (unless
+    ``on_invalid`` is something else than ``"raise"``).
     """
 
     def __init__(
@@ -153,12 +150,10 @@ class Pager(Generic[T]):
         seen = SeenRecords()
         records: list[T] = []
         first = await self._first(seen)
-        if first is None:
-            return records
-        if first.only:
+        if first and first.only:
             # Most lists have one page, for which a generator costs as much as the middleware.
             records = (await self._only(first.head, seen)).results
-        else:
+        elif first:
             async with aclosing(self._pages(seen, first)) as pages:
                 async for page in pages:
                     records += page.results
@@ -183,19 +178,19 @@ class Pager(Generic[T]):
         if first.only:
             yield await self._only(first.head, seen)
             return
-        left = self._limit
-        read = first
-
-        async def fetch(number: int) -> _Read[T]:
-            nonlocal first
-            read, first = first, None
-            return read or await self._read(number, seen, sliced)
-
+        left, read = self._limit, first
+        reading = read_pages(
+            lambda number: self._read(number, seen, sliced),
+            self._page,
+            ahead=lambda: self._prefetch,
+            last=self._last,
+            begun=first,
+        )
+        first = None
         advance = Advance(self._name, (self._page - 1) * self._page_size)
-        reading = read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last)
         async with aclosing(reading) as pages:
             async for read in pages:
-                before, new = seen.rows + seen.dropped, seen.rows
+                dropped, new = seen.dropped, seen.rows
                 self.total = read.head.total_results
                 async with aclosing(read.parts()) as parts:
                     async for page in parts:
@@ -204,9 +199,9 @@ class Pager(Generic[T]):
                         if left == 0:
                             return
                 # Only now, so that no record is lost to a link that leads nowhere.
-                following = read.checked()
-                rows = seen.rows + seen.dropped - before
-                advance.check(read.number, following, rows=rows, new=seen.rows - new, total=self.total)
+                following, new = read.checked(), seen.rows - new
+                rows = new + seen.dropped - dropped
+                advance.check(read.number, following, rows=rows, new=new, total=self.total)
         await self._reconcile(read.head, seen)
 
     async def _only(self, page: Page[T], seen: SeenRecords) -> Page[T]:

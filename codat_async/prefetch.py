@@ -34,8 +34,8 @@ class PageHead(Protocol):
 class Step:
     """Where a page leads; computed before the page is handed out, since its user may change it.
 
-    Raises :class:`~codat_async.errors.PagingError` if it has another number than was requested; 0
-    is a page without a number.
+    Raises :class:`~codat_async.errors.PagingError` if it has another number than was requested; 0 is a page
+    without a number.
     """
 
     def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
@@ -128,26 +128,24 @@ async def read_pages(
 ) -> AsyncGenerator[P, None]:
     """Yield the pages from number ``first`` on, which is ``begun`` if it was fetched already.
 
-    ``ahead`` returns how many pages to request ahead of their turn; it is called before each
-    request. ``last`` returns the number of the list's last page according to a page: pages
-    beyond it are requested only after the page that links to them was handled. ``drop`` is
-    called with each page that was received and is not yielded, since the list skipped it or
-    the iteration was left.
+    ``ahead`` returns how many pages to request ahead of their turn; it is called before each request.
+    ``last`` returns the number of the list's last page according to a page: pages beyond it are requested
+    only after the page that links to them was handled. ``drop`` is called with each page that was received
+    and is not yielded, since the list skipped it or the iteration was left.
     """
     tasks: deque[asyncio.Task[P]] = deque()
 
     async def cancel() -> None:
-        if not tasks:
-            return
         for task in tasks:
             task.cancel()
-        for page in await asyncio.gather(*tasks, return_exceptions=True):
+        for page in await asyncio.gather(*tasks, return_exceptions=True) if tasks else ():
             if not isinstance(page, BaseException):
                 drop(page)
         tasks.clear()
 
     number = unrequested = first
-    page = await fetch(first) if begun is None else begun
+    page = begun or await fetch(first)
+    begun = None
     try:
         while True:
             following = page.following

@@ -23,8 +23,8 @@ from codat_middleware.text import well_formed
 T = TypeVar("T")
 
 decoder_lock: Final = RLock()
-"""Held while a decoder is constructed: msgspec then prepares all types inside it, and the process
-crashes if another thread prepares one of them at the same time."""
+"""Held while a decoder is constructed: msgspec then prepares all types inside it, and the process crashes if
+another thread prepares one of them at the same time."""
 
 _decoders: dict[object, "Decoder[Any]"] = {}
 _page_decoders: dict[object, "Decoder[Any]"] = {}
@@ -88,8 +88,8 @@ class Decoder(Generic[T]):
     def correct(self, data: bytes) -> tuple[T, bytes] | None:
         """Decode what :meth:`decode` rejected, without lone surrogates and with midnight on bare dates.
 
-        Codat documents the bare form (``2022-10-23``) beside the full one. Returns the record and its
-        source, which is the text before times were added; None if that is not enough.
+        Codat documents the bare form (``2022-10-23``) beside the full one. Returns the record and its source,
+        which is the text before times were added; None if that is not enough.
         """
         source = corrected(data)
         text = source if self._bare is None else _append(self._bare, source, b"T00:00:00")
@@ -199,8 +199,8 @@ _ESCAPES: Final = re.compile(
 def replace_lone_surrogates(data: bytes) -> bytes:
     """Replace each half of a surrogate pair that is alone by U+FFFD; return the same object if there is none.
 
-    JSON's grammar allows such an escape, and a source that cuts strings in the middle of a
-    character sends it; no decoder accepts it. The length does not change.
+    JSON's grammar allows such an escape, and a source that cuts strings in the middle of a character sends
+    it; no decoder accepts it. The length does not change.
     """
     if b"\\u" not in data:
         return data

@@ -97,9 +97,9 @@ async def decode_page(
 ) -> Page[T]:
     """Decode a page of records.
 
-    A page of less than 1 MB is decoded at once if the strict decoder accepts it, any other one
-    in slices (see :class:`SlicedPage`). A record that the strict decoder rejects is read leniently,
-    or becomes an :class:`~codat_async.errors.InvalidRecord` without harm to the others.
+    A page of less than 1 MB is decoded at once if the strict decoder accepts it, any other one in slices (see
+    :class:`SlicedPage`). A record that the strict decoder rejects is read leniently, or becomes an
+    :class:`~codat_async.errors.InvalidRecord` without harm to the others.
     """
     if len(data) < _LARGE_PAGE:
         try:
@@ -128,13 +128,13 @@ _ATTEMPTS: Final = 64
 class SlicedPage(Generic[T]):
     """A page whose records are decoded in slices, with the event loop running in between.
 
-    Records that are released one by one are decoded in less time this way than as a whole page,
-    whose memory is new each time. Slices are cut out of the text where a record seems to end, which
-    the decoder confirms; only if it does not, the page is split into its records first.
+    Records that are released one by one are decoded in less time this way than as a whole page, whose memory
+    is new each time. Slices are cut out of the text where a record seems to end, which the decoder confirms;
+    only if it does not, the page is split into its records first.
 
-    The constructor raises :class:`~codat_async.errors.DecodingError` if the body is not a page;
-    iterating raises it for what is malformed further inside, and
-    :class:`~codat_async.errors.InvalidRecord` if ``on_invalid`` is ``"raise"``.
+    The constructor raises :class:`~codat_async.errors.DecodingError` if the body is not a page; iterating
+    raises it for what is malformed further inside, and :class:`~codat_async.errors.InvalidRecord` if
+    ``on_invalid`` is ``"raise"``.
     """
 
     def __init__(

@@ -33,14 +33,13 @@ _finer: Final = re.compile(rb"\.(?<=:\d\d\.)\d{7}").search
 def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_fields: bool = True) -> T:
     """Decode one JSON document: a record, or a map or list of them.
 
-    What the strict decoder rejects is read leniently: values that are malformed and have only
-    one meaning are coerced. With ``unknown_fields``, what the model has no place for is kept in
-    the attribute of that name, at every depth: fields without a name, and dates in a form that a
-    datetime cannot hold.
+    What the strict decoder rejects is read leniently: values that are malformed and have only one meaning are
+    coerced. With ``unknown_fields``, what the model has no place for is kept in the attribute of that name,
+    at every depth: fields without a name, and dates in a form that a datetime cannot hold.
 
-    Raises :class:`~codat_async.errors.InvalidRecord` for JSON that does not fit the type,
-    with the path and the reason, and :class:`~codat_async.errors.DecodingError` for bytes
-    that are not JSON. ``operation`` names the call in the error's message.
+    Raises :class:`~codat_async.errors.InvalidRecord` for JSON that does not fit the type, with the path and
+    the reason, and :class:`~codat_async.errors.DecodingError` for bytes that are not JSON. ``operation``
+    names the call in the error's message.
     """
     strict = decoder(kind)
     source: bytes | Raw = data
@@ -66,10 +65,9 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
 def encode(body: object, *, omit_read_only: bool = False) -> bytes:
     """Encode a model as the API expects it.
 
-    ``None`` is left out, ``NULL`` becomes ``null``, a ``Decimal`` keeps its digits. With
-    ``omit_read_only`` the fields that only the API sets (``id``, ``modifiedDate``,
-    ``sourceModifiedDate``) are left out, as a create requires.
-    Raises :class:`ValueError` for a number that JSON cannot hold (NaN, infinity).
+    ``None`` is left out, ``NULL`` becomes ``null``, a ``Decimal`` keeps its digits. With ``omit_read_only``
+    the fields that only the API sets (``id``, ``modifiedDate``, ``sourceModifiedDate``) are left out, as a
+    create requires. Raises :class:`ValueError` for a number that JSON cannot hold (NaN, infinity).
     """
     if omit_read_only and isinstance(body, Model):
         held = {name: None for name in _READ_ONLY if getattr(body, name, None) is not None}
@@ -153,9 +151,9 @@ def mirror_maker(
 ) -> Callable[[Any], Any]:
     """Return a function that makes the mirror of a type.
 
-    ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model
-    that contains itself. The field for unknown fields is left out; with ``strict`` a
-    decoder rejects an object that has any.
+    ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model that contains
+    itself. The field for unknown fields is left out; with ``strict`` a decoder rejects an object that has
+    any.
     """
     made: dict[Any, Any] = {}
 
