@@ -5,30 +5,21 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from codat_async.errors import PagingError
-from codat_async.models import Links
+from codat_async.models import Page
 from codat_middleware.text import one_line
 
-__all__ = ["Advance", "Leading", "PageHead", "Step", "page_count", "read_pages"]
+__all__ = ["Advance", "Leading", "Step", "page_count", "read_pages"]
 
 _IDLE: Final = 5
 """Pages in a row without anything new, after which a list is taken for one without end. So many may repeat
 known records if that many pages of records are inserted between two requests."""
 _HREF: Final = 4096
 """Characters of a link in which the page number is looked for."""
+_PAGE: Final = re.compile("[?&]page=([0-9]{1,9})(?:[&#]|$)").search
 _UNSTATED: Final = 1000
 """Pages of a list that does not state its total."""
-
-
-class PageHead(Protocol):
-    """A page without its records, in whatever form those are."""
-
-    page_number: int
-    page_size: int
-    total_results: int
-    links: Links | None
 
 
 class Step:
@@ -38,7 +29,7 @@ class Step:
     without a number.
     """
 
-    def __init__(self, page: PageHead, number: int, name: str, *, empty: bool) -> None:
+    def __init__(self, page: Page[Any], number: int, name: str, *, empty: bool) -> None:
         if page.page_number not in (number, 0):
             received = page.page_number
             why = "the server ignores the page number" if received == 1 else "the list does not advance"
@@ -53,8 +44,9 @@ class Step:
         href = link.href or ""
         # An empty page that does not state its size could lead on for ever.
         past = empty and not 0 < number * page.page_size < page.total_results
-        if not past and (found := _page_number(href)) > number:
-            self.following = found
+        found = _PAGE(href[:_HREF])
+        if found and int(found[1]) > number and not past:
+            self.following = int(found[1])
             return
         why = "which is past the end" if past else "the list does not advance"
         # Without the query, which may hold credentials.
@@ -66,15 +58,6 @@ class Step:
         if self._failure:
             raise PagingError(self._failure)
         return self.following
-
-
-def _page_number(href: str) -> int:
-    """The number of the page that a link leads to; 0 if it is not usable."""
-    try:
-        numbers = parse_qs(urlsplit(href[:_HREF]).query).get("page", [])
-    except ValueError:
-        return 0
-    return int(numbers[0]) if numbers and re.fullmatch("[0-9]{1,9}", numbers[0]) else 0
 
 
 class Advance:

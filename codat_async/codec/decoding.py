@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache, cached_property
 from threading import RLock
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
@@ -57,12 +57,12 @@ class Decoder(Generic[T]):
         self._kind = kind
         # A fraction that msgspec rounds up, to its seventh digit.
         time = rb"[Tt ]\d\d:\d\d:\d\d\.\d{7}"
-        self._rounded_up = self._dates(rb"(\.(?<=:\d\d\.)\d{6})[5-9]", time)
+        self._rounded_up = self._dates(rb"(\.(?<=:[0-9][0-9]\.)[0-9]{6})[5-9]", time)
 
     def _dates(self, begin: bytes, time: bytes) -> re.Pattern[bytes] | None:
         """A pattern of this at the end of a date with this time; None if the type has no dates."""
         # The dates that every record has come first, which are then found soonest.
-        names = sorted(dates_of(self._kind).names, key=lambda name: (b"odifiedDate" not in name, name))
+        names = sorted(_dates_of(self._kind)[0], key=lambda name: (b"odifiedDate" not in name, name))
         field = rb'(?<=[^\\]%b%b"\d{4}-\d\d-\d\d%b)'
         either = b"|".join(field % (name, colon, time) for name in names for colon in (b":", b": "))
         return re.compile(b"%b(?:%b)" % (begin, either)) if names else None
@@ -115,13 +115,8 @@ def _append(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> b
 # --- which fields are dates, and which have no type -----------------------------------------
 
 
-class _Dates(NamedTuple):
-    names: frozenset[bytes]
-    untyped: frozenset[bytes]
-
-
 @cache
-def dates_of(kind: Any) -> _Dates:
+def _dates_of(kind: Any) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """The wire names, in quotes, of a type's dates at any depth, and of its content that has no type."""
     names: set[bytes] = set()
     untyped: set[bytes] = set()
@@ -144,7 +139,7 @@ def dates_of(kind: Any) -> _Dates:
                 untyped.add(name)
             elif field.name != "unknown_fields":
                 todo.append(field.type)
-    return _Dates(frozenset(names), frozenset(untyped))
+    return frozenset(names), frozenset(untyped)
 
 
 def _is_untyped(hint: Any) -> bool:
@@ -157,7 +152,7 @@ def _is_untyped(hint: Any) -> bool:
 
 def _restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
     """Undo corrections of dates in a record's untyped content, which may use the same names."""
-    text, names = bytes(received), dates_of(kind).untyped
+    text, (_, names) = bytes(received), _dates_of(kind)
     if any(name in text for name in names) and re.search(rb"(?:%b)\s*:\s*[\[{]" % b"|".join(names), text):
         # What has no place in the record need not be UTF-8.
         _restore(record, text.decode(errors="replace").encode())

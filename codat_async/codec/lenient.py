@@ -39,26 +39,24 @@ def coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: 
 
     Raises as :func:`codat_async.codec.read` does; the errors have the ``data`` that was received.
     """
-    tree: Any = None
-    reason, path, cause = "", "$", None
     try:
         tree = decoder(UNTYPED).plain(source)
     except DECODE_ERRORS as failure:
-        reason, path, cause = f"a value cannot be decoded ({failure})", "$", failure
         try:
             decoder(Raw).plain(source)
         except DECODE_ERRORS:
             raise unreadable(failure, data, operation) from failure
-    else:
-        text = source
-        for _ in range(_MAX_COERCED):
-            try:
-                return decode(text)
-            except DECODE_ERRORS as failure:
-                (reason, path), cause = explain(failure), failure
-            if not _coerce_at(tree, _STEP.findall(path), reason):
-                break
-            text = _tree_encoder.encode(tree)
+        reason = f"a value cannot be decoded ({failure})"
+        raise InvalidRecord(reason, record_id=None, path="$", raw=data, operation=operation) from failure
+    text = source
+    for _ in range(_MAX_COERCED):
+        try:
+            return decode(text)
+        except DECODE_ERRORS as failure:
+            (reason, path), cause = explain(failure), failure
+        if not _coerce_at(tree, _STEP.findall(path), reason):
+            break
+        text = _tree_encoder.encode(tree)
     found = tree.get("id") if isinstance(tree, dict) else None
     name = None if found is None else str(found)
     raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation) from cause

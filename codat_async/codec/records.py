@@ -188,13 +188,9 @@ def _contains_models(hint: Any) -> bool:
     return is_model or any(map(_contains_models, get_args(hint)))
 
 
-def _undecidable(model: type[Struct]) -> Any:
-    raise TypeError(f"{model} contains itself")
-
-
-# A decoder of these types rejects unknown fields and looks at nothing else, in a fraction of
-# the time that it takes to look for them in Python.
-_names_only = mirror_maker(lambda hint: Raw, recursive=_undecidable, strict=True)
+# A decoder of these types rejects unknown fields, and models in themselves, and looks at nothing else, in a
+# fraction of the time that it takes to look for them in Python.
+_names_only = mirror_maker(lambda hint: Raw, recursive=lambda model: None, strict=True)
 
 
 @cache
@@ -202,7 +198,7 @@ def _names_decoder(kind: Any) -> Callable[[bytes | Raw], object] | None:
     try:
         return decoder(_names_only(kind)).plain
     except TypeError:
-        # A model that contains itself, or a union of a model and something else.
+        # A union of a model and something else.
         return None
 
 

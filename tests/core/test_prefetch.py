@@ -1,11 +1,12 @@
 """The loop that reads pages: in order, some ahead of their turn, and only those that are linked to."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from codat_async.errors import PagingError
-from codat_async.models import HalRef, Links
+from codat_async.models import HalRef, Links, Page
 from codat_async.prefetch import Advance, Step, read_pages
 
 
@@ -98,26 +99,22 @@ async def test_leaving_early_cancels_requests() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-class Head:
-    """A page without its records."""
-
-    def __init__(self, page_size: int, total: int, to: int | None) -> None:
-        self.page_number = 0
-        self.page_size = page_size
-        self.total_results = total
-        self.links = None if to is None else Links(next=HalRef(href=f"/list?page={to}"))
+def head(page_size: int, total: int, to: int) -> Page[Any]:
+    """A page without records, and a link."""
+    links = Links(next=HalRef(href=f"/list?page={to}"))
+    return Page(page_size=page_size, total_results=total, links=links)
 
 
 @pytest.mark.parametrize(("page_size", "past"), [(10, False), (50, True), (0, True)])
 def test_an_empty_page_has_a_next_one_only_before_the_end(page_size: int, past: bool) -> None:
     """One that does not state its size could continue for ever."""
-    step = Step(Head(page_size, 100, 3), 2, "list", empty=True)
+    step = Step(head(page_size, 100, 3), 2, "list", empty=True)
     if past:
         with pytest.raises(PagingError, match="past the end"):
             step.checked()
     else:
         assert step.checked() == 3
-    assert Step(Head(0, 0, 3), 2, "list", empty=False).checked() == 3
+    assert Step(head(0, 0, 3), 2, "list", empty=False).checked() == 3
 
 
 def test_a_list_with_nothing_new() -> None:
