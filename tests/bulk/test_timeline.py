@@ -166,4 +166,4 @@ async def test_pause_after_429s_is_recorded(server: Server, tmp_path: Path) -> N
     assert (paused[0]["kind"], paused[0]["company"]) == ("rate_limited", COMPANY)
     assert paused[0]["seconds"] > 0
     assert COMPANY in paused[0]["reason"]
-    assert codat.governor._listeners == []
+    assert codat.governor.listeners == []
