@@ -182,14 +182,16 @@ def in_force(root: Path) -> dict[str, list[bytes]]:
 
     A pull that is killed before it has confirmed a reading by the data status reads the list again.
     """
-    lines: dict[str, list[Line]] = {}
+    lists: dict[tuple[object, ...], list[Line]] = {}
     for path in files(root):
         for line in map(read_line, content(path).splitlines()):
-            lines.setdefault(f"{path.parent.name}/{line.company_id}", []).append(line)
-    found = {}
-    for key, several in lines.items():
-        first = max((line.n for line in several if line.whole), default=0)
-        found[key] = sorted(bytes(line.record) for line in several if line.n >= first and len(line.record))
+            lists.setdefault((path.parent.name, *line.source), []).append(line)
+    found: dict[str, list[bytes]] = {}
+    for (kind, company, *_), lines in lists.items():
+        key = f"{kind}/{company}"
+        first = max((line.n for line in lines if line.whole), default=0)
+        records = [bytes(line.record) for line in lines if line.n >= first and len(line.record)]
+        found[key] = sorted([*found.get(key, []), *records])
     return found
 
 
