@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from codat_async.bulk.store.checkpoint import Checkpoint
-from codat_async.bulk.store.compression import compressor, decompress, read_ranges
+from codat_async.bulk.store.compression import Buffer, compressor, decompress, read_ranges
 from codat_async.bulk.store.disk import open_private, publish
 from codat_async.bulk.store.files import FileKind, FileRow, JournalRow
 from codat_async.bulk.store.journal import read_blocks
@@ -48,7 +48,7 @@ _SMALL: Final = 16 * 1024 * 1024
 """Bytes up to which a segment counts as small."""
 _FRAME: Final = 1024 * 1024
 """Bytes of lines in a frame: much smaller ones compress worse, larger ones take more memory to write."""
-_HELD: Final = 8 * 1024 * 1024
+_HELD: Final = 4 * 1024 * 1024
 """Bytes of lines of all files that are written at once: of many types the frames are smaller."""
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """Bytes of pages that are read in one request from elsewhere."""
@@ -116,19 +116,21 @@ class _Output:
         self.written = Written(row.id)
         self._part = layout.part(self.path)
         self._compress = _compressor(row)
-        self._buffer: list[bytes] = []
-        self.buffered = 0
-        """Bytes that are not in a frame yet."""
+        self._buffer = bytearray()
         self._file = open_private(self._part, os.O_WRONLY | os.O_TRUNC)
 
     def add(self, data: bytes, *, lines: int, rows: int) -> None:
         """Append lines."""
-        self._buffer.append(data)
-        self.buffered += len(data)
+        self._buffer += data
         self.written.lines += lines
         self.written.rows += rows
         if self.buffered >= _FRAME:
             self.flush()
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are not in a frame yet."""
+        return len(self._buffer)
 
     def note(self, n: int, company: int) -> None:
         """Note the reading and the company that lines are of."""
@@ -140,9 +142,8 @@ class _Output:
     def flush(self) -> None:
         """Write what is buffered as a frame."""
         if self._buffer:
-            frame = self._compress(b"".join(self._buffer))
-            self._buffer.clear()
-            self.buffered = 0
+            frame = self._compress(self._buffer)
+            self._buffer = bytearray()
             write_at(self._file, frame, self.written.size)
             self.written.size += len(frame)
             self.written.crc = zlib.crc32(frame, self.written.crc)
@@ -159,7 +160,7 @@ class _Output:
             publish(self._part, self.path)
 
 
-def _compressor(row: FileRow) -> Callable[[bytes], bytes]:
+def _compressor(row: FileRow) -> Callable[[Buffer], Buffer]:
     if row.kind == FileKind.LISTING:
         return lambda data: data
     return compressor(row.compression)

@@ -21,7 +21,7 @@ _position: Final = threading.Lock()
 """Held from a seek to the write after it, since all threads share a file's position."""
 
 
-def write_at(file: int, data: bytes, offset: int) -> None:
+def write_at(file: int, data: bytes | bytearray, offset: int) -> None:
     """Write all of the data at an offset of a file."""
     view = memoryview(data)
     while view:
