@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Feed, queued_units, unit_counts
@@ -21,7 +22,7 @@ from codat_async.bulk.extract.gate import Gate
 from codat_async.bulk.extract.listing import write_listing
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.window import Window
-from codat_async.bulk.plan.companies import Found, find_companies
+from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import Scope, resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
 from codat_async.bulk.progress import DATA_STATUS, Event, Monitor, Tally
@@ -120,6 +121,8 @@ class Pull:
         ]
         self._chosen: set[str] = set()
         """The companies whose records are written."""
+        self._companies = self._connections = 0
+        """How many are pulled."""
         self._fatal: Exception | None = None
         """The error that ends the pull early."""
         self._stopped = asyncio.Event()
@@ -150,6 +153,7 @@ class Pull:
             await asyncio.to_thread(directory.recover)
             for damage in directory.damages:
                 self.monitor.emit("file_damaged", path=str(damage.path), reason=damage.reason)
+            await asyncio.to_thread(self._want, directory, found)
             resumable = True
             while True:
                 report, again = await self._once(directory, found, began, resumable=resumable)
@@ -167,7 +171,7 @@ class Pull:
         the data types of each; then the run is a part of following, and leaves ``report.json`` as it is.
         Raises as :meth:`run` does; what ended the run early is in :attr:`fatal`.
         """
-        began, self._parts = time.monotonic(), types
+        began, self._parts, found = time.monotonic(), types, replace(found)
         try:
             self._check_source(directory)
             if types is None:
@@ -175,6 +179,7 @@ class Pull:
             self._note_companies(directory, found)
             if types is None and not found.subjects:
                 raise NothingToPull(_nothing_to_pull(found, self._options.companies))
+            await asyncio.to_thread(self._want, directory, found)
             report, _ = await self._once(directory, found, began, resumable=False)
         except (OSError, sqlite3.Error) as error:
             raise write_error(error) from error
@@ -189,12 +194,10 @@ class Pull:
         self, directory: Directory, found: Found, began: float, *, resumable: bool
     ) -> tuple[Report, bool]:
         """Resume a run or start one; returns its report, and whether an incremental run is to follow."""
-        run, resumed = await asyncio.to_thread(self._choose_run, directory, found, resumable)
-        connections = sum(len(subject.connections) for subject in found.subjects)
-        units = sum(unit_counts(len(found.subjects), connections, self._kinds).values())
+        run, resumed = await asyncio.to_thread(self._choose_run, directory, resumable)
         if not resumed and not self._options.allow_partial:
-            await self._check_quota(found, units, run)
-        run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed, found)
+            await self._check_quota(directory, run)
+        run, tally = await asyncio.to_thread(self._prepare_run, directory, run, resumed)
         report = await self._execute(directory, run, resumed, found, tally, began)
         age = datetime.now(UTC) - datetime.fromisoformat(run.began)
         return report, resumed and self._fatal is None and age >= _STALE
@@ -213,7 +216,8 @@ class Pull:
                 include_unlinked=self._options.include_unlinked,
             )
         if shard is None:
-            return found, False
+            # The caller's stays as it is.
+            return replace(found), False
         others = found.subjects if wanted is None else wanted
         return found.part(shard.has), bool(others)
 
@@ -265,37 +269,47 @@ class Pull:
             elif each.reason == "unlisted":
                 _log.warning("company %s is no longer listed under this API key", company)
 
-    async def _check_quota(self, found: Found, units: int, run: Run) -> None:
+    def _want(self, directory: Directory, found: Found) -> None:
+        """Leave the companies to the checkpoint: what would be held of each, all pull long, adds up."""
+        checkpoint, parts = directory.checkpoint, self._parts
+        self._companies = len(found.subjects)
+        self._connections = sum(len(each.connections) for each in found.subjects)
+        with checkpoint.transaction():
+            masks = None if parts is None else {each: checkpoint.keys.types(parts[each]) for each in parts}
+            checkpoint.work.want(((each.id, each.connections) for each in found.subjects), masks)
+            checkpoint.roster.name((each.id, each.name) for each in found.subjects)
+        found.subjects, found.unlinked, found.visible = [], [], set()
+
+    async def _check_quota(self, directory: Directory, run: Run) -> None:
+        units = sum(unit_counts(self._companies, self._connections, self._kinds).values())
         if run.mode == "incremental" and self._options.freshness:
             # A night on which nothing changed takes one request a company.
-            units = len(found.subjects)
+            units = self._companies
         fits = fits_without_totals(self._codat, units)
         # An incremental run takes little more than one request a list.
         if fits or (fits is None and run.mode == "incremental"):
             return
         left = self._codat.governor.state().remaining
-        wanted = f"at least {units}"
+        takes = f"at least {units}"
         if fits is None:
+            wanted = [Subject(company, "", ids) for company, ids in directory.checkpoint.work.wanted()]
             plan = await make_plan(
-                self._codat, found.subjects, self._kinds, page_size=self._options.page_size, full=True
+                self._codat, wanted, self._kinds, page_size=self._options.page_size, full=True
             )
             if plan.fits:
                 return
-            left, wanted = plan.quota_left, f"about {plan.requests}"
+            left, takes = plan.quota_left, f"about {plan.requests}"
         raise QuotaTooSmall(
-            f"this pull takes {wanted} requests and {left} are left of today's quota; "
+            f"this pull takes {takes} requests and {left} are left of today's quota; "
             "nothing was pulled (--allow-partial starts it anyway)"
         )
 
     # --- the run -------------------------------------------------------------------------
 
-    def _choose_run(self, directory: Directory, found: Found, resumable: bool) -> tuple[Run, bool]:
+    def _choose_run(self, directory: Directory, resumable: bool) -> tuple[Run, bool]:
         """An interrupted run to resume, or else a new one; and whether it is resumed."""
         checkpoint, options = directory.checkpoint, self._options
         with checkpoint.transaction():
-            parts = self._parts
-            masks = None if parts is None else {each: checkpoint.keys.types(parts[each]) for each in parts}
-            checkpoint.work.want(((each.id, len(each.connections)) for each in found.subjects), masks)
             mask = checkpoint.keys.types(kind.name for kind in self._kinds)
             interrupted = self._interrupted(checkpoint, mask) if resumable else None
         if interrupted is not None:
@@ -329,7 +343,7 @@ class Pull:
         run = None if key is None else checkpoint.run(key)
         return run if run is not None and (run.mode == "full" or not full) else None
 
-    def _prepare_run(self, directory: Directory, run: Run, resumed: bool, found: Found) -> tuple[Run, Tally]:
+    def _prepare_run(self, directory: Directory, run: Run, resumed: bool) -> tuple[Run, Tally]:
         """Store the run, and queue the companies."""
         checkpoint = directory.checkpoint
         compressor(run.compression)  # type: ignore[arg-type]
@@ -352,7 +366,6 @@ class Pull:
                         tally.plan(name, units)
             if (packed := tally.packed()) is not None:
                 checkpoint.save_counts(run, packed)
-            checkpoint.roster.name((subject.id, subject.name) for subject in found.subjects)
         self._run_mode = run.mode
         return run, tally
 
@@ -379,7 +392,7 @@ class Pull:
             "run_resumed" if resumed else "run_started",
             run=run.id,
             mode=run.mode,
-            companies=len(found.subjects),
+            companies=self._companies,
             units=self.monitor.total.units,
             open=opened,
         )
@@ -395,7 +408,8 @@ class Pull:
                 except WriteError as error:
                     self._fatal = self._fatal or error
                 else:
-                    await self._pull_units(writer, directory, run, found, tally)
+                    found.packed, self._chosen = [], set()
+                    await self._pull_units(writer, directory, run, tally)
             if directory.mirror is not None:
                 self.monitor.phase = "uploading"
                 self._fatal = await keeper.upload() or self._fatal
@@ -428,9 +442,7 @@ class Pull:
         # The running workers may all be waiting for the quota, until tomorrow.
         self._stopped.set()
 
-    async def _pull_units(
-        self, writer: Writer, directory: Directory, run: Run, found: Found, tally: Tally
-    ) -> None:
+    async def _pull_units(self, writer: Writer, directory: Directory, run: Run, tally: Tally) -> None:
         options = self._options
         mask = directory.checkpoint.keys.types(kind.name for kind in self._kinds)
         reader = PageReader(options.memory, on_wait=writer.flush)
@@ -453,10 +465,7 @@ class Pull:
                 check=options.check,
                 units_at_once=options.units_at_once,
             )
-            connections = {subject.id: subject.connections for subject in found.subjects}
-            gate = Gate(
-                context, self._options.gate(full=run.mode == "full"), self._kinds, connections, self._since
-            )
+            gate = Gate(context, self._options.gate(full=run.mode == "full"), self._kinds, self._since)
             feed = Feed(writer, run, mask)
             window = Window(context, gate, feed, self._stopped)
             self._fatal = await window.drain() or self._fatal
@@ -482,7 +491,7 @@ class Pull:
             checkpoint,
             run,
             types=[kind.name for kind in self._kinds],
-            companies=len(found.subjects),
+            companies=self._companies,
             counts=tally.types,
             missing_companies=found.failures,
             damaged=[str(each) for each in directory.damages],

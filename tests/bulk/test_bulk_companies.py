@@ -1,15 +1,18 @@
 """The companies and their connections, which every pull writes."""
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from bulk_server import COMPANY, CONNECTION, Server, customer, error_response, raw_lines, written_lines
 from sinks_tools import rows
 
 from codat_async import Codat, bulk
+from codat_async.bulk.plan import companies
 from codat_async.bulk.plan.companies import find_companies
 from codat_async.bulk.plan.data_types import known_types
 from codat_async.errors import BadRequest
@@ -107,6 +110,32 @@ async def test_an_unlinked_company_is_absent_only_if_it_was_pulled(
     three.unlinked = {OTHER, "c" * 8}
     report = await pull(caller, tmp_path / "pull")
     assert [(each.company, each.reason) for each in report.absent] == [(OTHER, "unlinked")]
+
+
+async def test_companies_do_not_stay_in_memory(three: Server, caller: Codat, tmp_path: Path) -> None:
+    """Once they are queued the checkpoint has them; what a caller found for several pulls stays as it is."""
+    found = await find_companies(caller)
+    before = msgspec.json.encode(found)
+    await bulk.pull(caller, tmp_path / "given", options=OPTIONS, found=found)
+    assert msgspec.json.encode(found) == before
+    three.companies = [f"company-{number}" for number in range(300)]
+    held: list[int] = []
+
+    def on_event(event: bulk.Event) -> None:
+        if event.event == "company_checked" and not held:
+            here = tracemalloc.Filter(True, companies.__file__, all_frames=True)
+            traces = tracemalloc.take_snapshot().filter_traces([here]).traces
+            held.append(sum(trace.size for trace in traces))
+            tracemalloc.stop()
+
+    tracemalloc.start(8)
+    try:
+        report = await bulk.pull(caller, tmp_path / "pull", options=OPTIONS, on_event=on_event)
+    finally:
+        tracemalloc.stop()
+    assert report.companies == 300
+    # As objects they take more than 100 kB.
+    assert held[0] < 20_000
 
 
 async def test_the_case_of_a_named_company_does_not_matter(server: Server, caller: Codat) -> None:

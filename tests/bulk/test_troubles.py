@@ -66,7 +66,7 @@ def test_queued_companies_are_unread(tmp_path: Path) -> None:
         checkpoint = directory.checkpoint
         work = getattr(checkpoint, "work", checkpoint.lists)
         with checkpoint.transaction():
-            work.want([("never", 1)])
+            work.want([("never", ["connection"])])
             work.queue(begin(directory), checkpoint.keys.types(["bills", "items"]))
     assert found(tmp_path) == {"never": {"bills": "open", "items": "open"}}
     assert troubled_companies(tmp_path, DAY_AGO)[0].oldest is None

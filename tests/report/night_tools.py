@@ -108,7 +108,7 @@ def make_night(
             [(company_id(number), names.get(number, ""), link) for number, link in gone.items()],
             complete=True,
         )
-        want = [(company_id(number), 1) for number in range(companies)]
+        want = [(company_id(number), ["connection"]) for number in range(companies)]
         checkpoint.work.want(want)
         report = make_report(
             checkpoint,

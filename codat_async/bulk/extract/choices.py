@@ -71,8 +71,8 @@ class Chooser:
         """The last answer; None if there is none."""
         self.kinds = kinds
         """The data types by name."""
+        self.connections = connections
         self._options = options
-        self._connections = connections
         self._today = today
         self._last = last
 
@@ -83,7 +83,7 @@ class Chooser:
         statuses, synced = self._syncs_of(unit, self.answer)
         decision = decide(
             statuses,
-            self._connections,
+            self.connections,
             KnownList(token=known.token, complete=known.complete, has_records=known.rows > 0),
             period=self._period(unit),
             recheck=self._recheck_due(unit, known),
@@ -95,7 +95,7 @@ class Chooser:
             return Choice(skip=decision.value, later=decision is Decision.SYNCING and not self._last)
         return replace(
             self._stamp(unit),
-            whole=known.token is not None and not same_connections(known.token, self._connections),
+            whole=known.token is not None and not same_connections(known.token, self.connections),
             recheck=decision is Decision.RECHECK,
         )
 
@@ -128,11 +128,11 @@ class Chooser:
         statuses = [None if answer is None else answer.statuses.get(key) for key in keys]
         if answer is None or answer.history is None:
             return statuses, []
-        return statuses, [answer.history.of(each, self._connections) for each in statuses]
+        return statuses, [answer.history.of(each, self.connections) for each in statuses]
 
     def _token(self, unit: Unit, answer: Answer | None) -> bytes | None:
         statuses, synced = self._syncs_of(unit, answer)
-        return settled_token(statuses, self._connections, period=self._period(unit), synced=synced)
+        return settled_token(statuses, self.connections, period=self._period(unit), synced=synced)
 
     def _period(self, unit: Unit) -> str:
         return period_of(unit.type, self._today, self._options.aged)

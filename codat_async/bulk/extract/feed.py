@@ -18,6 +18,7 @@ class Entry(Struct):
     """A company to be visited."""
 
     company: str
+    connections: tuple[str, ...]
     types: int
     """The data types that are queued, a bit for each key."""
     opened: list[Opened]
@@ -50,25 +51,26 @@ class Feed:
         """The next company; None if nothing is left."""
         while not self._entries:
             if self._after is not None:
-                opened = await self._writer.commit(self._open)
-                for company, lists in groupby(opened, lambda each: each.unit.company):
-                    self._entries.append(Entry(company, 0, [*lists]))
+                self._entries.extend(await self._writer.commit(self._open))
             elif self._after_queued is not None:
-                queued = await self._writer.commit(self._queued)
-                self._entries.extend(Entry(company, types, []) for company, types in queued)
+                self._entries.extend(await self._writer.commit(self._queued))
             else:
                 return None
         return self._entries.popleft()
 
-    def _open(self, batch: WriteBatch) -> list[Opened]:
+    def _open(self, batch: WriteBatch) -> list[Entry]:
         assert self._after is not None
-        found, self._after = batch.checkpoint.work.opened(self._run, self._types, self._states, self._after)
-        return found
+        work = batch.checkpoint.work
+        opened, self._after = work.opened(self._run, self._types, self._states, self._after)
+        return [
+            Entry(company, work.connections(company), 0, [*lists])
+            for company, lists in groupby(opened, lambda each: each.unit.company)
+        ]
 
-    def _queued(self, batch: WriteBatch) -> list[tuple[str, int]]:
+    def _queued(self, batch: WriteBatch) -> list[Entry]:
         assert self._after_queued is not None
         found, self._after_queued = batch.checkpoint.work.queued(self._run, self._types, self._after_queued)
-        return found
+        return [Entry(company, connections, types, []) for company, connections, types in found]
 
 
 def unit_counts(companies: int, connections: int, kinds: Iterable[PullType]) -> dict[str, int]:

@@ -6,7 +6,7 @@ adds is the token, and how far the list has been read.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Final, TypeAlias
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.context import Context
+from codat_async.bulk.extract.feed import Entry
 from codat_async.bulk.failures import classified
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
@@ -59,7 +60,7 @@ class Visit(Chooser):
     async def retake(self, unit: Unit, state: UnitState) -> None:
         """Ask again for a reading that begins again at page 1."""
         if self._gate.options.enabled:
-            self.answer = await self._gate.ask(self.company)
+            self.answer = await self._gate.ask(self)
             self.stamp(unit, state)
 
     def tally(self, expanded: Expanded) -> None:
@@ -87,7 +88,7 @@ class Visit(Chooser):
         if self.open or not self._pending:
             return
         pending, self._pending = self._pending, []
-        answer = await self._gate.ask(self.company)
+        answer = await self._gate.ask(self)
         results = [(each, self.confirms(each.unit, each.token, answer)) for each in pending]
 
         def job(batch: WriteBatch) -> None:
@@ -110,13 +111,11 @@ class Gate:
         context: Context,
         options: GateOptions,
         kinds: Sequence[PullType],
-        connections: Mapping[str, Sequence[str]],
         since: Callable[[str, int], str | None],
     ) -> None:
         self.context = context
         self.options = options
         self.kinds = {kind.name: kind for kind in kinds}
-        self._connections = connections
         self._since = since
         self.enqueue: Callable[[Opened, Visit], None]
         """Adds a list to those to be read. The window's."""
@@ -127,24 +126,22 @@ class Gate:
         """The day in UTC, which rechecks and the periods of reports go by."""
         return datetime.now(UTC).date()
 
-    async def enter(
-        self, company: str, types: int, opened: Sequence[Opened], *, last: bool
-    ) -> tuple[Visit, list[Opened]]:
+    async def enter(self, entry: Entry, *, last: bool) -> tuple[Visit, list[Opened]]:
         """Visit a company: ask its status, then open the lists among its queued types that are to be read.
 
-        ``opened`` are lists that an earlier process or attempt opened. ``last`` is whether what is
-        syncing is not asked about again.
+        ``last`` is whether what is syncing is not asked about again.
         """
-        visit = Visit(self, company, self._connections[company], last=last)
+        company, types = entry.company, entry.types
+        visit = Visit(self, company, entry.connections, last=last)
         if self.options.enabled:
             if self.options.refresh and types:
                 await self._refresh(company, types)
-            visit.answer = await self.ask(company)
-        for each in opened:
+            visit.answer = await self.ask(visit)
+        for each in entry.opened:
             if not each.state.file:
                 # What an earlier attempt had in memory is gone: it begins at page 1.
                 visit.stamp(each.unit, each.state)
-        found = [*opened]
+        found = [*entry.opened]
         if types:
             expanded = await self._expand(visit, types)
             self.show(expanded)
@@ -159,7 +156,7 @@ class Gate:
 
         def places(type_name: str) -> Sequence[tuple[str, str]]:
             if self.kinds[type_name].scope in (Scope.CONNECTION, Scope.ACCOUNT):
-                return [(connection, "") for connection in self._connections[company]]
+                return [(connection, "") for connection in visit.connections]
             return [("", "")]
 
         def job(batch: WriteBatch) -> Expanded:
@@ -207,10 +204,11 @@ class Gate:
 
     # --- requests --------------------------------------------------------------------------
 
-    async def ask(self, company: str) -> Answer | None:
+    async def ask(self, visit: Visit) -> Answer | None:
         """The data status of a company; None if it is not answered."""
+        company = visit.company
         try:
-            return await ask_status(self.context.codat, company, self._connections[company], self._send)
+            return await ask_status(self.context.codat, company, visit.connections, self._send)
         except (Unauthorized, QuotaExhausted, ApiPaused):
             raise
         except CodatError as error:

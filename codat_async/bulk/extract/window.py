@@ -97,6 +97,6 @@ class Window:
         return fatal
 
     async def _visit(self, entry: Entry) -> None:
-        visit, opened = await self._gate.enter(entry.company, entry.types, entry.opened, last=self._feed.last)
+        visit, opened = await self._gate.enter(entry, last=self._feed.last)
         for each in opened:
             self._ring.add(each, visit)

@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from codat_async.bulk.store.keys import Keys, types_in
@@ -60,23 +61,42 @@ class Work:
         self._db = db
         self._keys = keys
 
-    def want(self, companies: Iterable[tuple[str, int]], types: Mapping[str, int] | None = None) -> None:
-        """Restrict what follows to these companies, given with how many connections they have; not stored.
+    def want(
+        self, companies: Iterable[tuple[str, Sequence[str]]], types: Mapping[str, int] | None = None
+    ) -> None:
+        """Restrict what follows to these companies, given with their connections; not stored.
 
         ``types`` are those of each company that :meth:`queue` is restricted to, a bit for each key.
         """
         self._db.execute(
-            "create temp table if not exists wanted"
-            " (company integer primary key, types integer not null, connections integer not null)"
+            "create temp table if not exists wanted (company integer primary key, types integer not null,"
+            " connections integer not null, ids text not null)"
         )
         self._db.execute("delete from wanted")
         self._db.executemany(
-            "insert or ignore into wanted values (?, ?, ?)",
+            "insert or ignore into wanted values (?, ?, ?, ?)",
             (
-                (self._keys.company(each), -1 if types is None else types.get(each, 0), connections)
+                (
+                    self._keys.company(each),
+                    -1 if types is None else types.get(each, 0),
+                    len(connections),
+                    msgspec.json.encode(connections).decode(),
+                )
                 for each, connections in companies
             ),
         )
+
+    def wanted(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The wanted companies, with their connections."""
+        for company, ids in self._db.execute(
+            "select c.id, w.ids from wanted w join companies c on c.key = w.company"
+        ).fetchall():
+            yield company, _ids(ids)
+
+    def connections(self, company: str) -> tuple[str, ...]:
+        """The connections of a wanted company."""
+        query = "select ids from wanted where company = ?"
+        return _ids(*self._db.execute(query, (self._keys.company(company),)).fetchone())
 
     # --- what is to be read --------------------------------------------------------------
 
@@ -122,18 +142,22 @@ class Work:
         ).fetchall()
         return Counter(self._keys.type_name(key) for (key,) in rows)
 
-    def queued(self, run: Run, types: int, after: int = -1) -> tuple[list[tuple[str, int]], int | None]:
-        """Some of the wanted companies that have types queued, with those types; ``after`` is a key.
+    def queued(
+        self, run: Run, types: int, after: int = -1
+    ) -> tuple[list[tuple[str, tuple[str, ...], int]], int | None]:
+        """Some wanted companies that have types queued, with their connections and those types.
 
-        Also returns after which key the next ones are; None at the end.
+        ``after`` is a key; also returns after which the next ones are, None at the end.
         """
         rows = self._db.execute(
-            "select c.id, a.queued & :types, a.company from asked a join companies c on c.key = a.company"
+            "select c.id, w.ids, a.queued & :types, a.company from asked a"
+            " join companies c on c.key = a.company join wanted w on w.company = a.company"
             " where a.run = :run and a.queued <> 0 and a.queued & :types <> 0 and a.company > :after"
-            " and a.company in (select company from wanted) order by a.company limit :limit",
+            " order by a.company limit :limit",
             {"types": types, "run": run.key, "after": after, "limit": _PAGE},
         ).fetchall()
-        return [(company, mask) for company, mask, _ in rows], rows[-1][2] if len(rows) == _PAGE else None
+        found = [(company, _ids(ids), mask) for company, ids, mask, _ in rows]
+        return found, rows[-1][3] if len(rows) == _PAGE else None
 
     def unfinished_run(self, types: int, *, failed: bool) -> int | None:
         """The latest run with work left on the wanted companies, if it is not one of events.
@@ -370,6 +394,10 @@ class Work:
             {"run": run.key},
         ).fetchone()
         return bool(row[0])
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
 
 
 def _known(row: Mapping[str, Any] | None) -> Known:
