@@ -114,7 +114,9 @@ class ParquetWriter:
     def add(self, block: Block) -> None:
         """Add the records of a block; they are written a group of rows at a time."""
         if self._ids:
-            self._empty += ([*(getattr(line, name) for name in self._ids), line.n] for line in block.empty)
+            self._empty += (
+                [*(getattr(line, name) for name in self._ids), line.n] for line in block.empty if line.whole
+            )
         table = self._rows_of(block.table)
         self._group.append(table)
         self._rows += table.num_rows
