@@ -12,8 +12,8 @@ import pyarrow as pa
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.arrow import Block
 from codat_async.bulk.sinks.duckdb_file import close_database, open_database, private_files
+from codat_async.bulk.sinks.duckdb_tables import make_tables
 from codat_async.bulk.sinks.errors import SinkError, first_line
-from codat_async.bulk.sinks.nested import nested_tables, view_of
 from codat_async.bulk.sinks.schema import Shape, shape_of
 from codat_async.bulk.sinks.sql import quoted
 from codat_async.bulk.sinks.statements import STATEMENT_LINES, is_statement, statement_lines
@@ -38,6 +38,10 @@ class Database:
             raise
         rows = self._db.execute("select directory, id from codat_async_files").fetchall()
         self._merged = {(str(directory), int(number)) for directory, number in rows}
+        self._prepared: set[PullType] = set()
+        if not self._merged:
+            # Everything is new, and need not be written to the log before it is written to the file.
+            self._db.execute("set wal_autocheckpoint = '0B'")
 
     def _check_moment(self, wanted: str | None) -> None:
         """Raise SinkError if the file has the state of another moment; note that of a new one."""
@@ -71,8 +75,20 @@ class Database:
         """Whether some of the files that it replaces are merged already."""
         return any((file.directory, each) in self._merged for each in file.replaces)
 
+    def prepare(self, kind: PullType) -> None:
+        """Make the table and the views of a type, if that is not done yet; raises SinkError.
+
+        DuckDB writes what is merged to its log first if the catalogue has changed in the meantime: merges at
+        the same time are faster if all their types are prepared before.
+        """
+        if kind not in self._prepared:
+            with private_files():
+                make_tables(self._db, self.path, kind)
+            self._prepared.add(kind)
+
     def merge(self, kind: PullType) -> "Merge":
-        """A merge of files of one type, in one transaction."""
+        """A merge of files of one type, in one transaction; raises SinkError."""
+        self.prepare(kind)
         return Merge(self, self._db.cursor(), kind)
 
     def record(self, files: Sequence[SealedFile]) -> None:
@@ -98,7 +114,6 @@ class Merge:
         self._readings: list[pa.Table] = []
         self._again: list[pa.Table] | None = None
         self._is_new = True
-        self._is_altered = False
         self._rereads = False
         self.records = 0
         """Merged so far."""
@@ -107,12 +122,12 @@ class Merge:
         try:
             with self._failing():
                 self._db.execute("begin")
-                self._make_table()
                 self._is_new = self._db.execute(f"select 1 from {self._table} limit 1").fetchone() is None
-                keys = ", ".join(self._key)
-                self._db.execute(
-                    f"create or replace temp table fresh as select {keys} from {self._table} limit 0"
-                )
+                if not self._is_new:
+                    keys = ", ".join(self._key)
+                    self._db.execute(
+                        f"create or replace temp table fresh as select {keys} from {self._table} limit 0"
+                    )
         except BaseException:
             self._db.close()
             raise
@@ -185,33 +200,6 @@ class Merge:
                 f"cannot merge {self._kind.name} into {self._database.path}: {first_line(error)}"
             ) from error
 
-    # --- the table ---------------------------------------------------------------------------
-
-    def _make_table(self) -> None:
-        """Create the table, or add the fields that the models have gained to an older one."""
-        db, table = self._db, self._table
-        db.register("wanted", self._shape.schema.empty_table())
-        db.execute(f"create table if not exists {table} as select * from wanted")
-        try:
-            held = _columns(db, f"from {table}")
-            # By name the fields of structs are merged too; an insert alone would drop the new ones.
-            for column, its_type in _columns(db, f"from {table} union all by name from wanted").items():
-                if held.get(column) != its_type:
-                    self._is_altered = True
-                if column not in held:
-                    db.execute(f"alter table {table} add column {quoted(column)} {its_type}")
-                elif held[column] != its_type:
-                    db.execute(f"alter table {table} alter {quoted(column)} set data type {its_type}")
-        except duckdb.Error as error:
-            raise SinkError(
-                f"the table {self._kind.name} in {self._database.path} is of an earlier version and cannot be"
-                f" changed ({first_line(error)}): remove the file, or in it `drop table {table} cascade;"
-                f" delete from codat_async_files where type = '{self._kind.name}';"
-                f" delete from codat_async_lists where type = '{self._kind.name}'`,"
-                " and codat-async convert makes it again from the raw files"
-            ) from error
-        db.unregister("wanted")
-
     # --- which versions stay -----------------------------------------------------------------
 
     def _finish(self) -> None:
@@ -222,7 +210,6 @@ class Merge:
             "insert into codat_async_files select unnest($1::varchar[]), unnest($2::bigint[]), $3",
             [[each.directory for each in self._files], [each.id for each in self._files], self._kind.name],
         )
-        self._make_views()
         with private_files():
             self._db.execute("commit")
 
@@ -236,15 +223,18 @@ class Merge:
             f" select {names}, max(n) filter (where whole) as whole_n from readings group by {names}"
         )
         db.unregister("readings")
-        known = " and ".join(f"k.{name} = l.{name}" for name in ids)
-        db.execute(
-            f"update lists l set whole_n = greatest(l.whole_n, k.whole_n) from codat_async_lists k"
-            f" where k.type = $1 and {known}",
-            [self._kind.name],
-        )
-        db.execute(
-            f"delete from codat_async_lists k using lists l where k.type = $1 and {known}", [self._kind.name]
-        )
+        known_of_type = "select 1 from codat_async_lists where type = $1 limit 1"
+        if db.execute(known_of_type, [self._kind.name]).fetchone():
+            known = " and ".join(f"k.{name} = l.{name}" for name in ids)
+            db.execute(
+                f"update lists l set whole_n = greatest(l.whole_n, k.whole_n) from codat_async_lists k"
+                f" where k.type = $1 and {known}",
+                [self._kind.name],
+            )
+            db.execute(
+                f"delete from codat_async_lists k using lists l where k.type = $1 and {known}",
+                [self._kind.name],
+            )
         every = ", ".join(name if name in ids else "''" for name in _IDS)
         db.execute(
             f"insert into codat_async_lists select $1, {every}, whole_n from lists where whole_n is not null",
@@ -261,17 +251,18 @@ class Merge:
         # Records without an id never replace each other.
         named = _NAMED if "id" in self._shape.key else "true"
         fresh = "" if self._is_new else f"semi join fresh using ({key})"
-        db.execute(
+        (twice,) = db.execute(
             f"create or replace temp table twice as select {key} from {table} {fresh}"
             f" where {named} group by {key} having count(*) > 1"
-        )
-        newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
-        db.execute(
-            f"delete from {table} where rowid in (select row from (select t.rowid as row, row_number() over"
-            f" (partition by {key} order by {newest} n desc, t.rowid desc) as place"
-            f" from {table} t join twice using ({key})) where place > 1)"
-        )
-        db.execute("drop table fresh; drop table twice; drop table lists")
+        ).fetchone() or (0,)
+        if twice:
+            newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
+            db.execute(
+                f"delete from {table} where rowid in (select row from (select t.rowid as row, row_number()"
+                f" over (partition by {key} order by {newest} n desc, t.rowid desc) as place"
+                f" from {table} t join twice using ({key})) where place > 1)"
+            )
+        db.execute("drop table if exists fresh; drop table twice; drop table lists")
         if self._again and "id" in self._shape.key:
             # A reading is in one file: what was merged of it from an earlier file is there again.
             db.register("again", pa.concat_tables(self._again))
@@ -280,29 +271,6 @@ class Merge:
                 " (select row from nameless where n in (select n from again))"
             )
             db.unregister("again")
-
-    def _make_views(self) -> None:
-        """Create ``current_TYPE``: without deleted records, and the last reading of each report.
-
-        The lists within records have a view each, of all records and of the current ones.
-        """
-        deletable = "metadata" in self._shape.schema.names
-        where = " where not coalesce(metadata.is_deleted, false)" if deletable else ""
-        if self._shape.keeps_readings:
-            where = f" qualify n = max(n) over (partition by {', '.join(self._shape.ids)})"
-        view = quoted(f"current_{self._kind.name}")
-        self._db.execute(f"create or replace view {view} as select * from {self._table}{where}")
-        wanted = {
-            f"{prefix}{nested.name}": view_of(nested, f"{prefix}{self._kind.name}")
-            for nested in nested_tables(self._kind)
-            for prefix in ("", "current_")
-        }
-        if not self._is_altered:
-            rows = self._db.execute("select view_name from duckdb_views() where not internal").fetchall()
-            for (name,) in rows:
-                wanted.pop(name, None)
-        for name, query in wanted.items():
-            self._db.execute(f"create or replace view {quoted(name)} as {query}")
 
 
 def _readings(block: Block, shape: Shape) -> pa.Table:
@@ -314,8 +282,3 @@ def _readings(block: Block, shape: Shape) -> pa.Table:
     )
     found = block.table.select(columns).group_by(columns).aggregate([])
     return pa.concat_tables([found.select(columns).cast(schema), empty])
-
-
-def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
-    described = db.execute(f"select column_name, column_type from (describe {query})").fetchall()
-    return {str(name): str(its_type) for name, its_type in described}

@@ -53,6 +53,8 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
                 shutil.rmtree(_spill(path), ignore_errors=True)
                 make_folder(_spill(path))
                 db.execute(f"set temp_directory = {literal(str(_spill(path)))}")
+                # Types are merged in a thread each; more threads for a block only wait for each other.
+                db.execute("set threads = 1")
                 _prepare(db, path)
             except BaseException:
                 close_database(db, path)

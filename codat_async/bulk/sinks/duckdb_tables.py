@@ -1,0 +1,96 @@
+"""The tables of a DuckDB file, one a type, and the views of them."""
+
+import contextlib
+from pathlib import Path
+
+import duckdb
+
+from codat_async.bulk.plan.data_types import PullType
+from codat_async.bulk.sinks.errors import SinkError, first_line
+from codat_async.bulk.sinks.nested import nested_tables, view_of
+from codat_async.bulk.sinks.schema import Shape, shape_of
+from codat_async.bulk.sinks.sql import quoted
+
+__all__ = ["make_tables"]
+
+
+def make_tables(db: duckdb.DuckDBPyConnection, path: Path, kind: PullType) -> None:
+    """Make the table of a type and its views, or add the fields that the models have gained to older ones.
+
+    Raises SinkError, and has then changed nothing.
+    """
+    cursor = db.cursor()
+    try:
+        shape, table = shape_of(kind), quoted(kind.name)
+        cursor.execute("begin")
+        cursor.register("wanted", shape.schema.empty_table())
+        if _exists(cursor, kind.name):
+            _make_views(cursor, kind, shape, is_altered=_add_fields(cursor, path, kind))
+        else:
+            cursor.execute(f"create table {table} as select * from wanted")
+            _make_views(cursor, kind, shape, is_altered=False)
+        cursor.unregister("wanted")
+        cursor.execute("commit")
+    except duckdb.Error as error:
+        raise SinkError(f"cannot make the table {kind.name} in {path}: {first_line(error)}") from error
+    finally:
+        with contextlib.suppress(duckdb.Error):
+            cursor.execute("rollback")
+        cursor.close()
+
+
+def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
+    found = db.execute("select 1 from duckdb_tables() where not internal and table_name = ?", [table])
+    return found.fetchone() is not None
+
+
+def _add_fields(db: duckdb.DuckDBPyConnection, path: Path, kind: PullType) -> bool:
+    """Add what the table lacks, within structs too; returns whether anything was."""
+    table = quoted(kind.name)
+    is_altered = False
+    try:
+        held = _columns(db, f"from {table}")
+        # By name the fields of structs are merged too; an insert alone would drop the new ones.
+        for column, its_type in _columns(db, f"from {table} union all by name from wanted").items():
+            if column not in held:
+                db.execute(f"alter table {table} add column {quoted(column)} {its_type}")
+            elif held[column] != its_type:
+                db.execute(f"alter table {table} alter {quoted(column)} set data type {its_type}")
+            is_altered = is_altered or held.get(column) != its_type
+    except duckdb.Error as error:
+        raise SinkError(
+            f"the table {kind.name} in {path} is of an earlier version and cannot be"
+            f" changed ({first_line(error)}): remove the file, or in it `drop table {table} cascade;"
+            f" delete from codat_async_files where type = '{kind.name}';"
+            f" delete from codat_async_lists where type = '{kind.name}'`,"
+            " and codat-async convert makes it again from the raw files"
+        ) from error
+    return is_altered
+
+
+def _make_views(db: duckdb.DuckDBPyConnection, kind: PullType, shape: Shape, *, is_altered: bool) -> None:
+    """Create ``current_TYPE``: without deleted records, and the last reading of each report.
+
+    The lists within records have a view each, of all records and of the current ones.
+    """
+    where = " where not coalesce(metadata.is_deleted, false)" if "metadata" in shape.schema.names else ""
+    if shape.keeps_readings:
+        where = f" qualify n = max(n) over (partition by {', '.join(shape.ids)})"
+    view = quoted(f"current_{kind.name}")
+    db.execute(f"create or replace view {view} as select * from {quoted(kind.name)}{where}")
+    wanted = {
+        f"{prefix}{nested.name}": view_of(nested, f"{prefix}{kind.name}")
+        for nested in nested_tables(kind)
+        for prefix in ("", "current_")
+    }
+    if wanted and not is_altered:
+        rows = db.execute("select view_name from duckdb_views() where not internal").fetchall()
+        for (name,) in rows:
+            wanted.pop(name, None)
+    for name, query in wanted.items():
+        db.execute(f"create or replace view {quoted(name)} as {query}")
+
+
+def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    described = db.execute(f"select column_name, column_type from (describe {query})").fetchall()
+    return {str(name): str(its_type) for name, its_type in described}
