@@ -1,5 +1,6 @@
 """Lines of JSON into Arrow tables: a block at once, and alone only the records that do not fit."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -69,7 +70,10 @@ def tabulate(text: bytes, shape: Shape) -> Block:
 
 
 def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
-    if _matching([text], _MISREAD)[0].as_py():
+    names = {each.json_name: each.column for each in shape.fields if each.is_json}
+    # The text is searched once: most have neither such a number nor such a field.
+    unusual = _matching([text], "|".join([_MISREAD, *(rf'"{re.escape(name)}"' for name in names)]))[0].as_py()
+    if unusual and _matching([text], _MISREAD)[0].as_py():
         raise pa.ArrowInvalid("a number that the reader misreads")
     parsed = pj.read_json(
         pa.BufferReader(text),
@@ -84,7 +88,7 @@ def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
         _finished(parsed.column(name).combine_chunks(), shape.schema.field(name).type)
         for name in shape.heads[2:]
     )
-    json_columns = _json_columns(text, shape)
+    json_columns = _json_columns(text, names) if unusual else {}
     for each in shape.fields:
         if each.is_json:
             arrays.append(json_columns.get(each.column) or pa.nulls(parsed.num_rows, pa.string()))
@@ -118,9 +122,8 @@ def _without_empty(table: pa.Table, record: pa.Array, text: bytes, block: Block)
     return table.filter(record.is_valid())
 
 
-def _json_columns(text: bytes, shape: Shape) -> dict[str, pa.Array]:
+def _json_columns(text: bytes, names: dict[str, str]) -> dict[str, pa.Array]:
     """What has no fixed shape, as JSON text, by column; those that no record has are left out."""
-    names = {each.json_name: each.column for each in shape.fields if each.is_json}
     wanted = tuple(name for name in names if f'"{name}"'.encode() in text)
     if not wanted:
         return {}
