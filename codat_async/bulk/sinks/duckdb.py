@@ -39,9 +39,6 @@ class Database:
         rows = self._db.execute("select directory, id from codat_async_files").fetchall()
         self._merged = {(str(directory), int(number)) for directory, number in rows}
         self._prepared: set[PullType] = set()
-        if not self._merged:
-            # Everything is new, and need not be written to the log before it is written to the file.
-            self._db.execute("set wal_autocheckpoint = '0B'")
 
     def _check_moment(self, wanted: str | None) -> None:
         """Raise SinkError if the file has the state of another moment; note that of a new one."""

@@ -55,6 +55,8 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
                 db.execute(f"set temp_directory = {literal(str(_spill(path)))}")
                 # Types are merged in a thread each; more threads for a block only wait for each other.
                 db.execute("set threads = 1")
+                # More than this is written to the file at once, and not to the log before.
+                db.execute("set wal_autocheckpoint = '1MB'")
                 _prepare(db, path)
             except BaseException:
                 close_database(db, path)

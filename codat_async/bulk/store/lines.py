@@ -84,7 +84,7 @@ def lines_of(head: bytes, records: Iterable[bytes | Raw]) -> bytes:
     if not texts:
         return b""
     start, end = head + _RECORD, b"}\n"
-    # Added to a record, since added to the lines they would copy all of them, which takes longer than joining.
+    # Added to a record: adding them to the lines would copy all of those twice.
     texts[0] = start + texts[0]
     texts[-1] = bytes(texts[-1]) + end
     return (end + start).join(texts)
