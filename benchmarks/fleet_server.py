@@ -33,6 +33,33 @@ def changes(kind: str, company: int, per_cent: int) -> bool:
     return (company * 31 + len(kind)) % 100 < per_cent
 
 
+_RECORD = json.dumps(
+    {
+        "id": "%(company)08x-%(number)04x-%(length)04x",
+        "modifiedDate": "%(modified)s",
+        "sourceModifiedDate": "%(modified)s",
+        "name": "%(kind)s %(number)d of company %(company)d",
+        "description": "A record of some four hundred bytes, as small lists have them: " + "text " * 20,
+        "metadata": {"isDeleted": False},
+        "status": "Active",
+        "type": "Unknown",
+        "date": "%(modified)s",
+        "issueDate": "%(modified)s",
+        "discountPercentage": 0,
+        "totalDiscount": 0,
+        "subTotal": 10.5,
+        "totalTaxAmount": 1.25,
+        "totalAmount": 11.75,
+        "remainingCredit": 0,
+        "taxAmount": 1.25,
+        "amountDue": 0,
+        "itemStatus": "Active",
+        "isBillItem": True,
+        "isInvoiceItem": True,
+    }
+)
+
+
 class Lists(asyncio.Protocol):
     """One connection to the server; requests have no bodies."""
 
@@ -125,31 +152,9 @@ def _company(number: int) -> bytes:
 def _record(kind: str, company: int, number: int, night: int) -> tuple[str, bytes]:
     # Later for higher numbers, so that a list is in the order of modification.
     minute, second = divmod(number, 60)
-    modified = f"{_day(night)}T{minute // 60 % 24:02}:{minute % 60:02}:{second:02}Z"
-    record = {
-        "id": f"{company:08x}-{number:04x}-{len(kind):04x}",
-        "modifiedDate": modified,
-        "sourceModifiedDate": modified,
-        "name": f"{kind} {number} of company {company}",
-        "description": "A record of some four hundred bytes, as small lists have them: " + "text " * 20,
-        "metadata": {"isDeleted": False},
-        "status": "Active",
-        "type": "Unknown",
-        "date": modified,
-        "issueDate": modified,
-        "discountPercentage": 0,
-        "totalDiscount": 0,
-        "subTotal": 10.5,
-        "totalTaxAmount": 1.25,
-        "totalAmount": 11.75,
-        "remainingCredit": 0,
-        "taxAmount": 1.25,
-        "amountDue": 0,
-        "itemStatus": "Active",
-        "isBillItem": True,
-        "isInvoiceItem": True,
-    }
-    return modified, json.dumps(record).encode()
+    modified = f"{_day(night + minute // 1440)}T{minute // 60 % 24:02}:{minute % 60:02}:{second:02}Z"
+    values = {"kind": kind, "company": company, "number": number, "length": len(kind), "modified": modified}
+    return modified, (_RECORD % values).encode()
 
 
 async def _serve(companies: int, records: int, changed: int) -> None:

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from benchmarks import machine
 
 
@@ -33,19 +35,35 @@ class Syncs:
         return sync
 
 
-def _pull(root: Path, base_url: str) -> Callable[[], dict[str, float]]:
+def _pull(root: Path, base_url: str, lists: int = 10, page_size: int | None = None) -> dict[str, float]:
+    """Pull so many lists of each company; without a size of page they grow with the lists."""
     from benchmarks.fleet_server import TYPES
     from codat_async import Codat, Limits
     from codat_async.bulk import PullOptions, pull
 
+    options = PullOptions(types=TYPES[:lists], source="fleet")
+    if page_size is not None:
+        options = replace(options, page_size=page_size)
+
     async def night() -> dict[str, float]:
         async with Codat("key", base_url=base_url, limits=Limits(per_minute=None)) as codat:
-            report = await pull(codat, root, options=PullOptions(types=TYPES, source="fleet"))
+            report = await pull(codat, root, options=options)
         assert report.outcome == "done", report
         total = report.total
         return {"units": total.units, "records": total.rows, "requests": total.requests}
 
-    return lambda: asyncio.run(night())
+    return asyncio.run(night())
+
+
+def _pull_warm(
+    root: Path, base_url: str, short_url: str, lists: int, page_size: int
+) -> Callable[[], dict[str, float]]:
+    """Pull after as many lists of a few records: once to load everything, once to find what a run costs."""
+    _pull(root / "first", short_url, lists, page_size)
+    began = time.process_time()
+    _pull(root / "short", short_url, lists, page_size)
+    own = time.process_time() - began
+    return lambda: {**_pull(root / "pull", base_url, lists, page_size), "own CPU": own}
 
 
 def _convert(root: Path, sink: str) -> Callable[[], dict[str, float]]:
@@ -110,7 +128,10 @@ def _skip(root: Path, nights: str) -> Callable[[], dict[str, float]]:
 
 
 STEPS: dict[str, Callable[..., Callable[[], dict[str, float]]]] = {
-    "pull": lambda root, url: _pull(Path(root), url),
+    "pull": lambda root, url: lambda: _pull(Path(root), url),
+    "pull-warm": lambda root, url, short, lists, size: _pull_warm(
+        Path(root), url, short, int(lists), int(size)
+    ),
     "convert": lambda root, sink: _convert(Path(root), sink),
     "command": _command,
     "skip": lambda root, nights: _skip(Path(root), nights),

@@ -87,6 +87,7 @@ STEP_MARK = ": "
 PER_SECOND = "per second"
 CPU = "CPU each"
 PEAK = "peak memory"
+PROCESS_PEAK = "peak of the process"
 
 THROUGHPUT = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"))
 

@@ -1,13 +1,14 @@
 """The page of results: a sentence to quote, tables, plots, goals, and what each case is."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from benchmarks import cases, plots, report
-from benchmarks.cases import fleet
-from benchmarks.measure import CPU, PEAK
+from benchmarks.cases import fleet, growth
+from benchmarks.measure import CPU, OURS, PEAK, PROCESS_PEAK
 from benchmarks.runner import Outcome
 from benchmarks.store import Stored, load
 
@@ -85,11 +86,12 @@ def _demoted(text: str, demote: bool) -> Iterator[str]:
 def _growth(outcomes: Sequence[Outcome]) -> Iterator[str]:
     found = [
         *report.exponents(outcomes, CPU, each=True),
+        *report.exponents(outcomes, PROCESS_PEAK, each=False),
         *report.exponents(outcomes, PEAK, each=False),
     ]
     if found:
         yield from ("## Exponents of growth", "")
-        head = ["what grows", "from", "to", "side", "figure", "exponent"]
+        head = ["what grows", "from", "to", "side", "figure", "exponent", "aim"]
         cells = [
             [
                 each.grown,
@@ -98,10 +100,19 @@ def _growth(outcomes: Sequence[Outcome]) -> Iterator[str]:
                 each.side,
                 "CPU in all" if each.figure == CPU else each.figure,
                 f"{each.value:.2f}",
+                _aim(each),
             ]
             for each in found
         ]
         yield from _table([head, *cells])
+
+
+def _aim(found: report.Exponent) -> str:
+    if found.side != OURS or (found.grown, found.figure) not in growth.AIMS:
+        return ""
+    least, most = growth.AIMS[found.grown, found.figure]
+    aim = f"{least:g} to {most:g}" if math.isfinite(least) else f"at most {most:g}"
+    return f"{aim}: {'reached' if least <= round(found.value, 2) <= most else 'missed'}"
 
 
 def _table(cells: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import matplotlib
 
 from benchmarks.cases import fleet, machines
 from benchmarks.cases.growth import CONCURRENCY, LISTS, PULLED, RECORDS
-from benchmarks.measure import CPU, OURS, PEAK, PER_SECOND, STEP_MARK
+from benchmarks.measure import CPU, OURS, PEAK, PER_SECOND, PROCESS_PEAK, STEP_MARK
 from benchmarks.runner import Outcome
 
 matplotlib.use("svg")
@@ -19,9 +19,9 @@ _PLOTS: Final = (
     (RECORDS, PER_SECOND, "records per second", True),
     (RECORDS, PEAK, "additional memory, MB", False),
     (PULLED, CPU, "processor time per record of a pull, µs", False),
-    (PULLED, PEAK, "additional memory of a pull, MB", False),
+    (PULLED, PROCESS_PEAK, "memory of the process of a pull, MB", False),
     (LISTS, CPU, "processor time per list of a pull, µs", False),
-    (LISTS, PEAK, "additional memory of a pull, MB", False),
+    (LISTS, PROCESS_PEAK, "memory of the process of a pull, MB", False),
     (CONCURRENCY, PER_SECOND, "small GETs per second", True),
     (CONCURRENCY, CPU, "processor time per GET, µs", True),
 )

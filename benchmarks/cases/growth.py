@@ -1,9 +1,14 @@
 """Growth of time and memory with the records of a list or a pull and the lists of a pull, and of rates.
 
-Pulls are from a server in memory, each in a process of its own: ten companies of ten lists that grow, or
-more and more companies of ten lists with a record each.
+Pulls are from a server in memory, each in a process of its own. That of records has four lists of one
+company, of 2,500 records each at the least and in pages of 500 whatever their length, so that a record
+always takes the same work. What a run and its lists take in themselves is that of a pull of the same lists
+of five records just before, in the same process; it is a figure of its own, and not part of the CPU of the
+records. That of lists has more and more companies of ten lists with one record each, and nothing is taken
+from it. The memory of a pull is that of the whole process at its peak, and what it has added since it began.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +21,7 @@ from benchmarks.measure import (
     OURS,
     PEAK,
     PER_SECOND,
+    PROCESS_PEAK,
     SDK,
     THROUGHPUT,
     Measure,
@@ -28,7 +34,20 @@ from benchmarks.measure import (
 
 RECORDS, CONCURRENCY = "records", "concurrent calls"
 PULLED, LISTS = "records of a pull", "lists of a pull"
-MEASURES = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"), Measure(PEAK, "MB"))
+FEW_LISTS, PAGE_SIZE = 4, 500
+OWN = "of the run and its lists"
+MEASURES = (
+    Measure(PER_SECOND, "/s", more_is_better=True),
+    Measure(CPU, "µs"),
+    Measure(PROCESS_PEAK, "MB"),
+    Measure(PEAK, "MB"),
+)
+AIMS: dict[tuple[str, str], tuple[float, float]] = {
+    (PULLED, CPU): (0.95, 1.05),
+    (LISTS, CPU): (0.95, 1.05),
+    (PULLED, PROCESS_PEAK): (-math.inf, 0.1),
+}
+"""Between which exponents the growth of a figure should be."""
 
 
 def rows(short: bool) -> list[Row]:
@@ -36,18 +55,19 @@ def rows(short: bool) -> list[Row]:
     return [*_records(short), *_pulls(short), *_concurrency(short)]
 
 
-def pulling(companies: int, records: int, units: int) -> Side:
-    """Pull everything into a new directory, in a process of its own."""
+def pulling_records(records: int) -> Side:
+    """Pull a few lists of so many records in all."""
 
     @asynccontextmanager
     async def side(setting: Setting) -> AsyncIterator[Round]:
         async def pull() -> Sample:
-            with fleet(companies, records, changed=0) as running:
-                found = running.night(1)
+            with fleet(1, records // FEW_LISTS, changed=0) as running, fleet(1, 5, changed=0) as short:
+                options = (running.base_url, short.base_url, str(FEW_LISTS), str(PAGE_SIZE))
+                found = running.step("pull-warm", str(running.root), *options)
             return {
-                PER_SECOND: units / found["seconds"],
-                CPU: 1e6 * found["CPU"] / units,
-                PEAK: found["added MB"],
+                **_sample(found, records),
+                CPU: 1e6 * (found["CPU"] - found["own CPU"]) / records,
+                OWN: 1e3 * found["own CPU"],
             }
 
         yield pull
@@ -55,24 +75,45 @@ def pulling(companies: int, records: int, units: int) -> Side:
     return side
 
 
+def pulling_lists(lists: int) -> Side:
+    """Pull so many lists of one record."""
+
+    @asynccontextmanager
+    async def side(setting: Setting) -> AsyncIterator[Round]:
+        async def pull() -> Sample:
+            with fleet(lists // len(TYPES), 1, changed=0) as running:
+                return _sample(running.night(1), lists)
+
+        yield pull
+
+    return side
+
+
+def _sample(found: Sample, units: int) -> Sample:
+    return {
+        PER_SECOND: units / found["seconds"],
+        CPU: 1e6 * found["CPU"] / units,
+        PROCESS_PEAK: found["peak MB"],
+        PEAK: found["added MB"],
+    }
+
+
 def _pulls(short: bool) -> list[Row]:
     pulled = (1000,) if short else (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000)
     counts = (100,) if short else (1000, 3000, 10_000, 30_000, 100_000, 300_000)
-    sizes = [
-        *((PULLED, count, 10, count // 10 // len(TYPES)) for count in pulled),
-        *((LISTS, count, count // len(TYPES), 1) for count in counts),
-    ]
+    records = [(PULLED, count, pulling_records(count), (*MEASURES, Measure(OWN, "ms"))) for count in pulled]
+    lists = [(LISTS, count, pulling_lists(count), MEASURES) for count in counts]
     return [
         Row(
             case="growth",
             title=f"a pull of {count:,} {'records' if grown == PULLED else 'lists'}",
-            sides={OURS: pulling(companies, records, count)},
-            measures=MEASURES,
-            rounds=1 if count > 30_000 else 3,
+            sides={OURS: side},
+            measures=measures,
+            rounds=1 if count > 300_000 or (grown == LISTS and count > 30_000) else 3,
             warm_up=False,
             point=(grown, count),
         )
-        for grown, count, companies, records in sizes
+        for grown, count, side, measures in [*records, *lists]
     ]
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.measure import CPU, OURS, Goal, Measure, Round, Row, Sample, Setting, Side
+from benchmarks.measure import CPU, OURS, PROCESS_PEAK, Goal, Measure, Round, Row, Sample, Setting, Side
 from benchmarks.peers import environments
 from benchmarks.sandbox_server import API_KEY
 from codat_async.sandbox import run_in_background
 
 CASE: Final = "peers"
-START_UP, MEMORY = "start-up", "peak of the process"
-MEASURES = (Measure(CPU, "µs"), Measure(START_UP, "s"), Measure(MEMORY, "MB"))
+START_UP = "start-up"
+MEASURES = (Measure(CPU, "µs"), Measure(START_UP, "s"), Measure(PROCESS_PEAK, "MB"))
 DLT, HTTPX = "dlt, nesting 0", "httpx + pydantic"
 
 _SCRIPTS: Final = Path(__file__).parents[1] / "peers"
@@ -78,7 +78,7 @@ def side(peer: Peer, records: int) -> Side:
                 if found["records"] != records:
                     raise RuntimeError(f"{peer.script}: {found['records']} of {records} records")
                 cpu = 1e6 * found["CPU"] / records
-                return {CPU: cpu, START_UP: found["start-up"], MEMORY: found["peak MB"]}
+                return {CPU: cpu, START_UP: found["start-up"], PROCESS_PEAK: found["peak MB"]}
 
             yield once
 
