@@ -179,17 +179,7 @@ class AiohttpTransport:
         )
         try:
             if shared is not None:
-                task = shared.begin(loop)
-                cancelling = task.cancelling()
-                try:
-                    return await self._answer(await sending, request, None)
-                except BaseException as error:
-                    ours = shared.passed(task) and task.uncancel() <= cancelling
-                    if ours and isinstance(error, asyncio.CancelledError):
-                        raise TimeoutError from None
-                    raise
-                finally:
-                    shared.end(task)
+                return await shared.wait_for(self._whole_answer(sending, request), loop)
             async with asyncio.timeout(timeout.total if content is None else None) as deadline:
                 response = await (sending if content is None else content.answered(sending, deadline))
                 if request.stream and response.status < 300:
@@ -205,6 +195,9 @@ class AiohttpTransport:
                 if isinstance(error, TimeoutError) and content.unread:
                     error = aiohttp.SocketTimeoutError()
             raise _mapped(error, request) from error
+
+    async def _whole_answer(self, sending: Awaitable[aiohttp.ClientResponse], request: Request) -> Response:
+        return await self._answer(await sending, request, None)
 
     async def _answer(
         self, response: aiohttp.ClientResponse, request: Request, silence: float | None
@@ -245,9 +238,9 @@ class AiohttpTransport:
 
 
 class _Deadlines:
-    """Cancels tasks whose attempts have not ended in so many seconds, as :func:`asyncio.timeout` does.
+    """Cancels attempts that have not ended in so many seconds, as :func:`asyncio.timeout` does.
 
-    Since all may take as long, they are due in the order in which they began, and share one timer.
+    All may take as long, so they are due in the order in which they began, and share one timer.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -255,29 +248,22 @@ class _Deadlines:
         self._due: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[Any]":
-        """Note that the attempt of the current task begins."""
+    async def wait_for(self, attempt: Awaitable[Response], loop: asyncio.AbstractEventLoop) -> Response:
         task = asyncio.current_task(loop)
-        if task is None:
-            raise RuntimeError("requests are sent by a task")
+        assert task is not None
+        cancelling = task.cancelling()
         self._due[task] = due = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_at(due, self._expire, loop)
-        return task
-
-    def passed(self, task: "asyncio.Task[Any]") -> bool:
-        """Whether the task was cancelled here."""
-        return task not in self._due
-
-    def end(self, task: "asyncio.Task[Any]") -> None:
-        """Note that the attempt has ended."""
-        self._due.pop(task, None)
-
-    def stop(self) -> None:
-        """Cancel the timer, unless attempts are under way."""
-        if self._timer is not None and not self._due:
-            self._timer.cancel()
-            self._timer = None
+        try:
+            return await attempt
+        except BaseException as error:
+            expired = task not in self._due and task.uncancel() <= cancelling
+            if expired and isinstance(error, asyncio.CancelledError):
+                raise TimeoutError from None
+            raise
+        finally:
+            self._due.pop(task, None)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -287,6 +273,12 @@ class _Deadlines:
                 break
             del self._due[task]
             task.cancel()
+
+    def stop(self) -> None:
+        """Cancel the timer, unless attempts are under way."""
+        if self._timer is not None and not self._due:
+            self._timer.cancel()
+            self._timer = None
 
 
 async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
