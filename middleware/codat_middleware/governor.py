@@ -70,15 +70,14 @@ class Governor:
         """
         # A new one, since msgspec 0.20's replace() does not check.
         self.limits = limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
-        epoch = self._rate.epoch + 1
+        epoch, now = self._rate.epoch + 1, self._now()
         self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second, epoch=epoch)
-        self._pace.change(per_minute, self._now())
-        self._dispatch(self._now())
+        self._pace.change(per_minute, now)
+        self._dispatch(now)
 
     def renew_quota(self) -> None:
         """Forget what is left of the day's quota, when it is known to have been renewed before its time."""
-        self._quota.left = None
-        self._reported_reset = 0.0
+        self._quota.left, self._reported_reset = None, 0.0
         self._dispatch(self._now())
 
     def try_acquire(self, company_id: str | None) -> Place | None:
@@ -114,8 +113,7 @@ class Governor:
 
     async def _wait(self, company: Company, first: bool) -> Place:
         begun = self._now()
-        error = self._refusal(company, begun)
-        if error is not None:
+        if (error := self._refusal(company, begun)) is not None:
             raise error
         waiter: Waiter = asyncio.get_running_loop().create_future()
         # The next answer of a company that was rate limited shows whether it alone is.
@@ -130,9 +128,7 @@ class Governor:
                 self._queue.remove(company, waiter)
                 self._dispatch(self._now())
             elif isinstance(granted := waiter.result(), Place):
-                self._unanswered -= 1
-                company.unanswered -= 1
-                self._pace.withdrawn()
+                self.answered(granted, None)
                 self.release(granted)
             raise
         finally:
@@ -283,12 +279,11 @@ class Governor:
 
     def _blocked_since(self, company: Company, now: float) -> float:
         """Since when no place was released that the company's next request could have had."""
-        paused_until = self._gate.paused_until
-        if now < max(paused_until, company.held_until):
-            return now
-        if company not in self._queue.ring:
-            return max(company.moved_at, company.held_until, paused_until)
-        return max(self._moved_at, paused_until) if self._in_flight >= self._max_in_flight else now
+        if company in self._queue.ring:
+            moved_at = self._moved_at if self._in_flight >= self._max_in_flight else now
+        else:
+            moved_at = company.moved_at
+        return min(now, max(moved_at, company.held_until, self._gate.paused_until))
 
     def _rate_limited(self, place: Place, response: Response, now: float) -> None:
         asked = retry_after(response.headers, self._clock.time())

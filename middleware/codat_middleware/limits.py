@@ -15,8 +15,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """
 
     in_flight: int | None = None
-    """Requests in flight at once, for ``None`` and at most as many as the client has connections: they
-    then queue here, in fair order, and not in the connection pool, where waiting counts as connecting."""
+    """Requests in flight at once; for ``None`` and at most, as many as the client has connections."""
     in_flight_per_company: int | None = 10
     """Requests in flight at once for one company."""
     per_minute: int | None = 1000
@@ -52,7 +51,7 @@ class GovernorState(Struct, frozen=True, kw_only=True):
     paused_until: datetime | None
     """Until when no request is sent, after 429s; ``None`` if not paused."""
     remaining: int | None
-    """What is left of the daily quota, requests in flight deducted; ``None`` while unknown."""
+    """What is left of the daily quota after the requests in flight; ``None`` while unknown."""
     limit: int | None
     """The daily quota; ``None`` while unknown."""
     resets_at: datetime | None

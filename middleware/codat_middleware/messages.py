@@ -23,10 +23,9 @@ def check_range(settings: Struct, *names: str, least: int | None = None) -> None
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
-    """How long one attempt may take, in seconds; ``None`` is no limit.
+    """How long one attempt may take, in seconds, without the waits before it; ``None`` is no limit.
 
-    Waits between attempts and in the rate limit's queue are not counted: the retry policy and the
-    governor bound those. Raises :class:`ValueError` for a time-out that is not greater than zero.
+    Raises :class:`ValueError` for a time-out that is not greater than zero.
     """
 
     connect: float | None = 10.0
@@ -34,8 +33,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
     read: float | None = 60.0
     """Between two reads, while waiting for the headers or for more of the body."""
     total: float | None = 60.0
-    """For the whole attempt. The size of a streamed download or upload is unbounded: there it applies
-    to the headers of the answer, and to the answer itself unless that is the download."""
+    """For the whole attempt; of a streamed upload the answer, of a streamed download its headers."""
 
     @classmethod
     def of(cls, value: "Timeout | float") -> "Timeout":
@@ -47,10 +45,7 @@ class Timeout(Struct, frozen=True, kw_only=True):
 
 
 class Body(Struct, frozen=True):
-    """A request's payload: bytes, or a function that opens a fresh stream for each attempt.
-
-    A stream itself would be exhausted after the first attempt and send nothing on the second.
-    """
+    """A request's payload: bytes, or a function that opens a stream for each attempt, which exhausts it."""
 
     content: bytes | Callable[[], AsyncIterable[bytes]]
     content_type: str = "application/json"
@@ -160,8 +155,7 @@ class Response(Struct, frozen=True, kw_only=True):
     stream: ByteStream | None = None
     """Set only on a success of a request with ``stream=True``; ``body`` is then empty."""
     unconfirmed: str | None = None
-    """How an earlier attempt of a write failed (``ConnectionLost``, ``status 503``), if it may have been
-    carried out all the same and have caused this response; set by the retry middleware."""
+    """How an earlier attempt of a write failed (``status 503``, say) that may have caused this response."""
 
     def copy(self, **changes: object) -> "Response":
         """Return a copy with some fields replaced."""

@@ -91,10 +91,6 @@ class Pace:
         """Record that a request was sent."""
         self._due = max(now - self._catch_up, self._due) + self.interval
 
-    def withdrawn(self) -> None:
-        """Record that the last one was not sent after all."""
-        self._due -= self.interval
-
     def answered(self, now: float) -> None:
         """Record that a request was answered or failed."""
         if self._limit != _NEVER:

@@ -29,11 +29,8 @@ class Quota:
 
     def note(self, headers: Mapping[str, str], retry_after: float | None = None) -> None:
         """Update from a response's headers; ``retry_after`` (seconds) replaces a missing reset."""
-        remaining = headers.get("X-Rate-Limit-Remaining")
-        if remaining is None:
-            return
         try:
-            left = int(remaining)
+            left = int(headers.get("X-Rate-Limit-Remaining", ""))
         except ValueError:
             return
         day = headers.get("X-Rate-Limit-Limit"), headers.get("X-Rate-Limit-Reset")

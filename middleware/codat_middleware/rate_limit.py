@@ -13,8 +13,8 @@ from codat_middleware.messages import ByteStream, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 
 _LOGGED_FROM: Final = 1.0  # seconds; shorter waits are ordinary pacing
+# The place of this task's last attempt, if that timed out; the call's next attempt takes it over.
 _ghost: Final[ContextVar[Place | None]] = ContextVar("codat_middleware.ghost", default=None)
-"""The place of this task's last attempt, if that timed out; the call's next attempt takes it over."""
 
 _log = logging.getLogger(__name__)
 

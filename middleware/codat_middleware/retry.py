@@ -4,7 +4,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,25 +19,18 @@ from codat_middleware.pipeline import Handler
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
 
-_REFUND: Final = 0.1
-_PER_SECOND: Final = 1.0
-
 _log = logging.getLogger(__name__)
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often, how long and after what to retry. Durations are seconds.
-
-    Raises :class:`ValueError` for fewer attempts than one and for a negative duration.
-    """
+    """How often, how long (in seconds) and after what to retry. Raises :class:`ValueError` out of range."""
 
     attempts: int = 5
     """Attempts per call, including the first; those answered with 429 are not counted."""
     max_rate_limited: int = 20
     """Attempts per call that may be answered with 429."""
     max_elapsed: float = 90.0
-    """No attempt starts later after the call did, time in the governor's queue excluded. The default leaves
-    room for a ``Retry-After`` of a minute."""
+    """No attempt starts later than this after the call did, time in the governor's queue excluded."""
     wait_initial: float = 0.5
     """The first wait is drawn from 0 to this; the bound doubles with each wait."""
     wait_max: float = 20.0
@@ -77,9 +70,6 @@ class RetryEvent(Struct, frozen=True, kw_only=True):
         return type(self.outcome).__name__ if self.status is None else f"status {self.status}"
 
 
-RetryHook: TypeAlias = Callable[[RetryEvent], object]
-
-
 class RetryBudget:
     """A token bucket for retries, shared by all calls, so that they do not overload a failing API.
 
@@ -95,7 +85,7 @@ class RetryBudget:
     def take(self) -> bool:
         """Take a token for a retry; false if there is none. Only the first time in a row is logged."""
         before, self._updated = self._updated, self._now()
-        self.tokens = min(self._capacity, self.tokens + (self._updated - before) * _PER_SECOND)
+        self.tokens = min(self._capacity, self.tokens + self._updated - before)
         exhausted, self._exhausted = self._exhausted, self.tokens < 1.0
         if not self._exhausted:
             self.tokens -= 1.0
@@ -106,7 +96,7 @@ class RetryBudget:
     def succeeded(self) -> None:
         """Add to the tokens after a success."""
         if self.tokens < self._capacity:
-            self.tokens = min(self._capacity, self.tokens + _REFUND)
+            self.tokens = min(self._capacity, self.tokens + 0.1)
 
 
 @dataclass(slots=True)
@@ -157,7 +147,7 @@ class Retry:
         policy: RetryPolicy | None = None,
         *,
         budget: RetryBudget | None = None,
-        on_retry: RetryHook | None = None,
+        on_retry: Callable[[RetryEvent], object] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:

@@ -513,17 +513,6 @@ async def test_response_of_an_open_stream_updates_the_quota() -> None:
     assert bench.order == ["a", "a", "b", "c"]
 
 
-async def test_withdrawn_place_in_the_minute() -> None:
-    """A place that was not used does not delay the next request."""
-    bench = Bench(Limits(in_flight=1, per_minute=20))
-    await bench.queue("a", "b")
-    bench.clock.now += 10
-    bench.done("a")
-    bench.tasks[1].cancel()
-    await settle()
-    assert bench.governor.try_acquire("c")
-
-
 async def test_yesterdays_answer_comes_late() -> None:
     """A response in transit over midnight does not change the new day's count."""
     bench = Bench()
