@@ -150,12 +150,14 @@ class Governor:
             if self._quota.left == 0:
                 self._quota_spent(now)
             if response.status < 500:
-                self._succeeded_at = max(self._succeeded_at, place.sent_at)
+                if place.sent_at > self._succeeded_at:
+                    self._succeeded_at = place.sent_at
                 if company.in_a_row:
                     company.succeeded()
                 if place.epoch == self._rate.epoch:
                     self._rate.accepted(now)
-                    self._gate.succeeded()
+                    if self._gate.allowance != _NEVER:
+                        self._gate.succeeded()
         if self._queue.queued:
             self._queue.line_up(company, now)
             self._dispatch(now)
@@ -183,12 +185,8 @@ class Governor:
     def _delay(self, now: float) -> float:
         if self._in_flight >= self._max_in_flight:
             return _NEVER
-        unanswered = self._unanswered
-        return (
-            self._gate.delay(now, unanswered)
-            or self._quota.delay(unanswered)
-            or self._pace.delay(now, unanswered)
-        )
+        count = self._unanswered
+        return self._gate.delay(now, count) or self._quota.delay(count) or self._pace.delay(now, count)
 
     def _grant(self, company: Company, now: float) -> Place:
         self._in_flight += 1
@@ -313,7 +311,7 @@ class Governor:
     def _apply(self, verdict: Verdict, now: float) -> None:
         if verdict.cut:
             self._pace.interval = 1.0 / self._rate.rate
-            self._report("slowed", f"now at {self._pace_text()}")
+            self._report("slowed", f"now at {self._pace_text()}", None)
         if verdict.overloaded:
             # A platform that asks for hours must not stop the others, so ask more companies first.
             asked = verdict.retry_after
@@ -401,12 +399,10 @@ class Governor:
             return f"the responses to {self._unanswered} requests: few are sent at once {when}"
         return self._pace_text()
 
-    def _report(
-        self, kind: EventKind, text: str, seconds: float | None = None, company_id: str | None = None
-    ) -> None:
+    def _report(self, kind: EventKind, text: str, seconds: float | None, company: str | None = None) -> None:
         if kind != "quota":
             text = f"rate limited (429): {text}"
         _log.log(logging.INFO if kind == "held" else logging.WARNING, text)
-        event = GovernorEvent(kind=kind, text=text, company_id=company_id, seconds=seconds)
+        event = GovernorEvent(kind=kind, text=text, company_id=company, seconds=seconds)
         for listener in tuple(self.listeners):
             listener(event)
