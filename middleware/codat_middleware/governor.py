@@ -310,7 +310,6 @@ class Governor:
 
     def _apply(self, verdict: Verdict, now: float) -> None:
         if verdict.cut:
-            self._pace.interval = 1.0 / self._rate.rate
             self._report("slowed", f"now at {self._pace_text()}", None)
         if verdict.overloaded:
             # A platform that asks for hours must not stop the others, so ask more companies first.

@@ -101,12 +101,13 @@ def test_transport_errors_pickle(error: TransportError) -> None:
 
 
 def test_quota_error() -> None:
-    """The error carries the reset time and can be pickled."""
+    """The error carries and shows the reset time, and can be pickled."""
     from codat_middleware.quota import utc
 
     error = pickle.loads(pickle.dumps(QuotaExhausted(utc(START))))
     assert error.resets_at == utc(START)
     assert str(error) == "the daily quota is spent; it resets at 2027-01-15T08:00:00+00:00"
+    assert repr(error) == f"QuotaExhausted({str(error)!r})"
 
 
 def test_public_names() -> None:
