@@ -89,7 +89,9 @@ class Pace:
 
     def sent(self, now: float) -> None:
         """Record that a request was sent."""
-        self._due = max(now - self._catch_up, self._due) + self.interval
+        if self._due < now - self._catch_up:
+            self._due = now - self._catch_up
+        self._due += self.interval
 
     def answered(self, now: float) -> None:
         """Record that a request was answered or failed."""
