@@ -64,10 +64,7 @@ class Governor:
         self._max_in_flight = min(self._max_in_flight, connections)
 
     def limit_per_minute(self, per_minute: int) -> None:
-        """Change ``limits.per_minute``, when processes that share an address come or go.
-
-        What 429s have shown of the rate is forgotten. Raises :class:`ValueError` for a limit below 1.
-        """
+        """Change ``limits.per_minute``, and forget what 429s have shown; :class:`ValueError` below 1."""
         # A new one, since msgspec 0.20's replace() does not check.
         self.limits = limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
         epoch, now = self._rate.epoch + 1, self._now()

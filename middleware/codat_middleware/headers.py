@@ -12,9 +12,8 @@ _FARTHEST: Final = 3 * 86_400.0  # seconds; the quota is daily, so a later reset
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from a response's ``Retry-After``; ``None`` if missing or unreadable.
 
-    Accepts seconds, HTTP dates (RFC 9110, section 10.2.3) and ISO dates, since Codat documents no form. A
-    date is relative to the response's own ``Date``, since the server's clock may differ from ours, or
-    without one to ``now`` (Unix time in seconds); a date in the past is 0.
+    It may be seconds, an HTTP date (RFC 9110, section 10.2.3) or an ISO date, since Codat documents no form:
+    relative to the response's ``Date``, as clocks differ, or to ``now`` (Unix time); in the past it is 0.
     """
     value = headers.get("Retry-After", "")
     seconds = _number(value)
@@ -25,10 +24,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def parse_reset(value: str | None, now: float) -> float | None:
-    """The Unix time in seconds meant by ``X-Rate-Limit-Reset``; ``None`` if missing or unreadable.
-
-    Codat documents "a date"; ISO and HTTP dates and seconds from ``now`` are accepted.
-    """
+    """The Unix time of ``X-Rate-Limit-Reset``, a date or seconds from ``now``; ``None`` if unreadable."""
     seconds = _number(value or "")
     moment = _moment(value or "") if seconds is None else now + seconds
     return None if moment is None or moment - now > _FARTHEST else moment

@@ -13,8 +13,7 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 class Idempotency:
     """Sets ``Idempotency-Key`` to a new UUID on POST and PATCH, unless the caller set one.
 
-    Placed outside the retry middleware, so that all attempts of a call carry the same key. Source, also for
-    the methods: "Idempotency" in Codat's documentation.
+    Placed outside Retry, so that all attempts carry the same. Source: "Idempotency" in Codat's documentation.
     """
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:

@@ -23,10 +23,7 @@ def check_range(settings: Struct, *names: str, least: int | None = None) -> None
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
-    """How long one attempt may take, in seconds, without the waits before it; ``None`` is no limit.
-
-    Raises :class:`ValueError` for a time-out that is not greater than zero.
-    """
+    """Seconds that an attempt may take, waits before it aside; ``None`` for no limit, never 0 or less."""
 
     connect: float | None = 10.0
     """To get a connection from the pool or open one, TLS included."""

@@ -25,8 +25,7 @@ _NOISE_WEIGHT: Final = 1 / 200
 class Gate:
     """Limits unanswered requests to a few at first, and to one more with each success: TCP's slow start.
 
-    After a pause one request is the probe. Without a ``Retry-After`` pauses last 2, 4, 8… up to 15 seconds
-    until one succeeds.
+    After a pause one request is the probe. Unless the server asks for more, it lasts 2, 4, 8… 15 seconds.
     """
 
     def __init__(self, *, second: float = 1.0) -> None:

@@ -14,10 +14,7 @@ PATH: Final = 2 * PART  # characters kept of a path, which has several ids
 
 
 def one_line(text: str, limit: int = PART) -> str:
-    """The text as one line of at most ``limit`` characters.
-
-    Control and format characters (a terminal obeys some), lone surrogates and line ends become spaces.
-    """
+    """The text as one line of at most ``limit`` characters, those that a terminal may obey as spaces."""
     # A slice first, since the text may have megabytes.
     start = "".join(each if each.isprintable() else " " for each in text[: 4 * limit])
     line = " ".join(start.split())
