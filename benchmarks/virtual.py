@@ -5,7 +5,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from codat_middleware.clock import Timer
+from codat_middleware.clock import Clock
 
 T = TypeVar("T")
 START = 1_800_000_000.0
@@ -41,13 +41,11 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(main())
 
 
-class LoopClock:
+class LoopClock(Clock):
     """The running loop's time."""
 
     def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.monotonic = loop.time
-        self.call_later: Callable[[float, Callable[[], object]], Timer] = loop.call_later
+        self.monotonic = asyncio.get_running_loop().time
 
     def time(self) -> float:
         return START + self.monotonic()

@@ -35,7 +35,7 @@ from codat_async import codec, models
 from codat_async.models import PushOperation, PushOperationChange, PushOperationStatus, RecordReference
 from codat_async.resources import Resources, catalogue
 from codat_middleware import Request, Response
-from codat_middleware.clock import Timer
+from codat_middleware.clock import Clock, Timer
 
 if TYPE_CHECKING:
     from aioresponses import aioresponses
@@ -261,7 +261,7 @@ def mocked_responses() -> "Iterator[aioresponses]":
 # --- time ----------------------------------------------------------------------------------------
 
 
-class InstantClock:
+class InstantClock(Clock):
     """A clock for tests: its waits return at once, and its time advances by as much.
 
     Pass the same one to :class:`~codat_middleware.Retry` and

@@ -3,9 +3,9 @@
 import math
 from typing import Final
 
-from codat_middleware.clock import Clock, SystemClock
+from codat_middleware.clock import Clock
 
-clock: Clock = SystemClock()
+clock = Clock()
 """The time, and waiting for it; a test may replace it."""
 
 _FIRST: Final = 1.0

@@ -1,7 +1,7 @@
 """The request pipeline of codat-async and the middleware it ships with."""
 
 from codat_middleware.auth import AUTHORIZATION, Auth, CredentialProvider, authorization
-from codat_middleware.clock import Clock, SystemClock
+from codat_middleware.clock import Clock
 from codat_middleware.errors import (
     ApiPaused,
     CodatError,
@@ -60,7 +60,6 @@ __all__ = [
     "RetryBudget",
     "RetryEvent",
     "RetryPolicy",
-    "SystemClock",
     "TLSError",
     "Timeout",
     "Tracing",

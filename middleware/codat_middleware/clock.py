@@ -1,4 +1,4 @@
-"""The clock that the middleware reads and sleeps on; tests pass one of their own. Durations are seconds."""
+"""The clock that the middleware reads and sleeps on, in seconds; tests pass one of their own."""
 
 import asyncio
 import time
@@ -17,30 +17,13 @@ class Timer(Protocol):
         """Prevent the callback from being called."""
 
 
-class Clock(Protocol):
-    """Reads the time, sleeps and schedules callbacks."""
-
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary point; never decreases."""
-
-    def time(self) -> float:
-        """Seconds since 1970-01-01 UTC."""
-
-    async def sleep(self, seconds: float, /) -> None:
-        """Return after this many seconds."""
-
-    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
-
-
-class SystemClock:
-    """The machine's clock and the running event loop's timers."""
+class Clock:
+    """The machine's clock and the running event loop's timers; a subclass may replace any of its methods."""
 
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)
     sleep = staticmethod(asyncio.sleep)
 
-    @staticmethod
-    def call_later(seconds: float, callback: Callable[[], object]) -> Timer:
-        """Use the event loop's own timer."""
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call ``callback`` once after this many seconds, unless the timer is cancelled first."""
         return asyncio.get_running_loop().call_later(seconds, callback)

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
-from codat_middleware.clock import Clock, SystemClock, Timer, queued
+from codat_middleware.clock import Clock, Timer, queued
 from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
 from codat_middleware.fair_queue import Company, FairQueue, Place, Waiter
 from codat_middleware.headers import retry_after
@@ -40,7 +40,7 @@ class Governor:
         self, limits: Limits | None = None, *, clock: Clock | None = None, rng: random.Random | None = None
     ) -> None:
         self.limits = limits = limits or Limits()
-        self._clock: Clock = clock or SystemClock()
+        self._clock: Clock = clock or Clock()
         self._now = self._clock.monotonic
         self._random = rng or random.Random()
         self._second = limits.minute / 60.0

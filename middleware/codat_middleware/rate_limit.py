@@ -40,12 +40,12 @@ class RateLimit:
             place = governor.try_acquire(request.company_id) if ghost is None else None
             if place is None:
                 place = await self._wait(request, ghost)
-            response: Response | None = None
+            received: Response | None = None
             try:
                 try:
-                    response = await call_next(request)
+                    response = received = await call_next(request)
                 finally:
-                    governor.answered(place, response)
+                    governor.answered(place, received)
             except BaseException as error:
                 if isinstance(error, RequestTimeout):
                     _ghost.set(place)

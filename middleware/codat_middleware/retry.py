@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from codat_middleware.clock import Clock, SystemClock, queued
+from codat_middleware.clock import Clock, queued
 from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
 from codat_middleware.headers import retry_after
 from codat_middleware.idempotency import idempotency_key
@@ -78,7 +78,7 @@ class RetryBudget:
 
     def __init__(self, capacity: float = 500.0, *, clock: Clock | None = None) -> None:
         self._capacity = self.tokens = capacity
-        self._now = (clock or SystemClock()).monotonic
+        self._now = (clock or Clock()).monotonic
         self._updated = self._now()
         self._exhausted = False
 
@@ -152,7 +152,7 @@ class Retry:
         rng: random.Random | None = None,
     ) -> None:
         self.policy = policy or RetryPolicy()
-        self._clock: Clock = clock or SystemClock()
+        self._clock: Clock = clock or Clock()
         self._random = rng or random.Random()
         self._on_retry = on_retry
         self.budget = budget or RetryBudget(clock=self._clock)

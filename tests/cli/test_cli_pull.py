@@ -237,7 +237,7 @@ def test_unreachable_server(
         return None
 
     monkeypatch.setenv("CODAT_API_KEY", "key")
-    monkeypatch.setattr("codat_middleware.clock.SystemClock.sleep", no_sleep)
+    monkeypatch.setattr("codat_middleware.clock.Clock.sleep", no_sleep)
     assert command("pull", "--into", tmp_path / "books", "--base-url", "http://127.0.0.1:9") == 4
     assert "127.0.0.1:9" in error_line(capsys)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from itertools import count
 
 from codat_middleware import Governor, GovernorEvent, GovernorState, Limits, Request, Response
-from codat_middleware.clock import Timer
+from codat_middleware.clock import Clock, Timer
 from codat_middleware.fair_queue import Place
 
 START = 1_800_000_000.0
@@ -26,7 +26,7 @@ class FakeTimer:
         self.cancelled = True
 
 
-class FakeClock:
+class FakeClock(Clock):
     """Time passes only in :meth:`advance`; it starts at 1000 s, and at 2027-01-15 08:00 UTC."""
 
     def __init__(self) -> None:

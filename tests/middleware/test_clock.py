@@ -4,13 +4,13 @@ import asyncio
 import time
 
 from codat_async.testing import InstantClock
-from codat_middleware import SystemClock
+from codat_middleware import Clock
 from tests.middleware.fakes import settle
 
 
 async def test_system_clock() -> None:
     """It reads the system clock and uses the event loop's timers."""
-    clock, fired = SystemClock(), asyncio.Event()
+    clock, fired = Clock(), asyncio.Event()
     assert abs(clock.monotonic() - time.monotonic()) < 5
     assert abs(clock.time() - time.time()) < 5
     clock.call_later(3600, fired.set).cancel()
