@@ -178,19 +178,18 @@ class Codat(Resources):
 
     async def _send_until(self, until: float, request: Request) -> Response:
         left = until - time.monotonic()
+        where = {"method": request.method, "path": request.path}
+        passed = errors.RequestTimeout("the deadline has passed", phase="deadline", sent=left > 0, **where)
+        if left <= 0:
+            raise passed
         deadline = asyncio.timeout(left)
         try:
-            if left <= 0:
-                raise TimeoutError
             async with deadline:
                 return await self._handler(request.copy(deadline=until))
         except TimeoutError:
-            if left > 0 and not deadline.expired():
+            if not deadline.expired():
                 raise
-            where = {"method": request.method, "path": request.path}
-            raise errors.RequestTimeout(
-                "the deadline has passed", phase="deadline", sent=left > 0, **where
-            ) from None
+            raise passed from None
 
     def with_options(
         self,
@@ -206,10 +205,9 @@ class Codat(Resources):
 
         ``deadline`` is in how many seconds each call must have its answer, retries and waiting in the
         rate limit's queue included; otherwise it raises :class:`~codat_async.errors.RequestTimeout`.
-        ``timeout``, ``headers`` and ``max_response_size`` (not above the client's) apply to requests
-        that have none of their own, ``retry`` replaces the policy, ``extra_middleware`` is added
-        outside the rest. Attributes of a subclass are copied as they are. Closing either closes
-        the session of both.
+        ``timeout``, ``headers`` and ``max_response_size`` (not above the client's) apply to requests that
+        have none of their own, ``retry`` replaces the policy, ``extra_middleware`` is added outside the
+        rest. Attributes of a subclass are copied as they are. Closing either closes the session of both.
         """
         _check_positive(deadline=deadline, max_response_size=max_response_size)
         layers: tuple[Middleware, ...] = self._middleware
@@ -244,16 +242,12 @@ class Codat(Resources):
 
 
 def default_middleware(
-    credential: Credential,
-    *,
-    retry: RetryPolicy | None = None,
-    governor: Governor | None = None,
+    credential: Credential, *, retry: RetryPolicy | None = None, governor: Governor | None = None
 ) -> list[Middleware]:
     """The default middleware, outermost first, as a list to change and pass as ``middleware``.
 
-    The idempotency key is generated once a call and kept by its attempts. Retry is outside
-    the rest, so that every attempt takes a place in the rate limit, has a fresh credential
-    and is logged.
+    The idempotency key is generated once a call and kept by its attempts. Retry is outside the rest, so
+    that every attempt takes a place in the rate limit, has a fresh credential and is logged.
     """
     return [
         Idempotency(),
@@ -313,16 +307,16 @@ def _merged(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str
 
 
 def _credential(api_key: Credential | None) -> Credential:
-    found = api_key if api_key is not None else os.environ.get("CODAT_API_KEY")
-    if found is None or (isinstance(found, str) and not found.strip()):
+    found = os.environ.get("CODAT_API_KEY", "") if api_key is None else api_key
+    if callable(found):
+        return found
+    if not isinstance(found, str):
+        kind = type(found).__name__
+        raise errors.ConfigurationError(f"api_key must be a str or an async function, not {kind}")
+    if not found.strip():
         raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
-    if isinstance(found, str):
-        try:
-            authorization(found)
-        except ValueError as wrong:
-            raise errors.ConfigurationError(str(wrong)) from None
-    elif not callable(found):
-        raise errors.ConfigurationError(
-            f"api_key must be a str or an async function, not {type(found).__name__}"
-        )
+    try:
+        authorization(found)
+    except ValueError as wrong:
+        raise errors.ConfigurationError(str(wrong)) from None
     return found

@@ -52,11 +52,7 @@ class Resource:
 
 
 class Group(Generic[R]):
-    """A resource as an attribute of a client.
-
-    On the client's class it is a class whose operations are functions, since ``unittest.mock`` does not
-    support objects that are called.
-    """
+    """A resource as an attribute of a client; on the client's class, one of functions that a mock follows."""
 
     def __init__(self, kind: type[R]) -> None:
         self.kind = kind
@@ -78,18 +74,14 @@ class Group(Generic[R]):
         return bound
 
 
-class _InstanceAttribute:
-    """A descriptor computed for each instance; the class has a value of its own.
+class _OfInstance:
+    """Computed for an instance: a class has its own ``__doc__``, and no property for a ``__signature__``."""
 
-    ``inspect`` accepts no property as ``__signature__``, and a class needs its own ``__doc__``.
-    """
-
-    def __init__(self, compute: Callable[[Any], object], class_value: object = None) -> None:
-        self._compute = compute
-        self._class_value = class_value
+    def __init__(self, compute: Callable[[Any], object], of_class: object = None) -> None:
+        self._compute, self._of_class = compute, of_class
 
     def __get__(self, instance: object, owner: type) -> Any:
-        return self._class_value if instance is None else self._compute(instance)
+        return self._of_class if instance is None else self._compute(instance)
 
 
 class Operation:
@@ -143,7 +135,7 @@ class Operation:
             cls.ids = sum(each.annotation in (str, "str") for each in taken if each.kind in _POSITIONAL)
         for name, value in fixed.items():
             setattr(cls, name, value)
-        cls.__doc__ = _InstanceAttribute(cls._documentation, cls.__doc__)  # type: ignore[assignment]
+        cls.__doc__ = _OfInstance(cls._documentation, cls.__doc__)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
@@ -177,7 +169,7 @@ class Operation:
             shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
         return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
 
-    __signature__ = _InstanceAttribute(_signature)
+    __signature__ = _OfInstance(_signature)
 
     @property
     def __name__(self) -> str:
@@ -196,10 +188,11 @@ class Operation:
         made = FunctionType(call.__code__, call.__globals__, self.name, None, call.__closure__)
         return update_wrapper(made, self)  # type: ignore[arg-type, return-value]
 
-    def _parameters(self, options: Mapping[str, object]) -> dict[str, object]:
+    def _parameters(self, options: Mapping[str, object]) -> dict[str, Any]:
         """The options and their defaults under the API's names; raises TypeError for one there is not."""
         self._check(options)
-        return {camel_case(name): value for name, value in {**self.defaults, **options}.items()}
+        values = {**self.defaults, **options}
+        return {camel_case(name): values.get(name) for name in self.options}
 
     def _check(self, options: Iterable[str]) -> None:
         """Raise TypeError for an option that the operation does not have."""
@@ -299,6 +292,7 @@ def data_type_of(resource: str) -> DataType:
     return _DATA_TYPES.get(resource) or DataType(camel_case(resource))
 
 
+@lru_cache
 def camel_case(name: str) -> str:
     """A name as the API spells it: ``billPayments`` for ``bill_payments``; one that has no ``_`` is kept."""
     first, *rest = name.split("_")

@@ -20,10 +20,7 @@ class AccountCall(Call[T]):
 
 
 class AccountRecordCall(Call[T]):
-    """An operation on something that the Codat account has by id.
-
-    Raises :class:`~codat_async.errors.NotFound` if there is nothing with that id.
-    """
+    """An operation on what the account has by id; raises :class:`~codat_async.errors.NotFound` without it."""
 
     async def __call__(self, record_id: str) -> T:
         return await self._answer((record_id,))
@@ -37,10 +34,7 @@ class CompanyCall(Call[T], base=COMPANY):
 
 
 class RecordCall(Call[T], base=COMPANY):
-    """An operation on one record of a company.
-
-    Raises :class:`~codat_async.errors.NotFound` if there is no such record.
-    """
+    """An operation on one record of a company; raises :class:`~codat_async.errors.NotFound` without it."""
 
     async def __call__(self, company_id: str, record_id: str) -> T:
         return await self._answer((company_id, record_id))
@@ -54,10 +48,7 @@ class ConnectionCall(Call[T], base=CONNECTION):
 
 
 class ConnectionRecordCall(Call[T], base=CONNECTION):
-    """An operation on one record under a connection.
-
-    Raises :class:`~codat_async.errors.NotFound` if there is no such record.
-    """
+    """An operation on a connection's record; raises :class:`~codat_async.errors.NotFound` without it."""
 
     async def __call__(self, company_id: str, connection_id: str, record_id: str) -> T:
         return await self._answer((company_id, connection_id, record_id))
@@ -88,28 +79,19 @@ class AgedReport(Call[T], base=COMPANY):
     As of ``report_date``, in ``number_of_periods`` of ``period_length_days`` days.
     """
 
-    async def __call__(
-        self,
-        company_id: str,
-        *,
-        number_of_periods: int | None = None,
-        period_length_days: int | None = None,
-        report_date: date | None = None,
-    ) -> T:
-        periods = {"numberOfPeriods": number_of_periods, "periodLengthDays": period_length_days}
-        return await self._answer((company_id,), {**periods, "reportDate": report_date})
+    options = {"number_of_periods": int | None, "period_length_days": int | None, "report_date": date | None}
+
+    async def __call__(self, company_id: str, **options: int | date | None) -> T:
+        return await self._answer((company_id,), self._parameters(options))
 
 
 class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
-    """A refresh of one data type, for all the company's connections or one.
+    """A refresh of one data type (Codat's name, such as ``bills``), for all connections or one."""
 
-    ``data_type`` is Codat's, such as ``bills``.
-    """
+    options = {"connection_id": str | None}
 
-    async def __call__(
-        self, company_id: str, data_type: str, *, connection_id: str | None = None
-    ) -> PullOperation:
-        return await self._answer((company_id, data_type), {"connectionId": connection_id})
+    async def __call__(self, company_id: str, data_type: str, **options: str | None) -> PullOperation:
+        return await self._answer((company_id, data_type), self._parameters(options))
 
 
 # --- with a body ---------------------------------------------------------------------------

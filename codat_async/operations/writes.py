@@ -1,21 +1,16 @@
 """Writes to the accounting software, and waiting for their outcome.
 
-A write ends seconds or minutes after its request, or never. Its answers carry no record: once it has
-succeeded, ``operation.record_id`` is the id of what was written. Codat does not keep it, so that it
-can be read only after the next sync of its data type::
-
-    operation = await codat.customers.create(company_id, connection_id, customer)
-    operation = await codat.push_operations.wait(operation)
-    await codat.refresh_data.wait(company_id, ["customers"], refresh=True)
-    customer = await codat.customers.get(company_id, operation.record_id)
+A write ends seconds or minutes after its request, or never. Its answers carry no record: once
+``push_operations.wait`` returns, ``operation.record_id`` is the id of what was written, which can be read
+only after the next sync of its data type (``refresh_data.wait`` with ``refresh=True``).
 
 After an error with ``outcome_unknown`` the write may have happened: after a lost connection or a
 time-out, call again within 90 minutes with the same ``idempotency_key``; after a 5xx, look the record
-up by what was written, after the next sync. ``docs/writes.md`` has the code for both.
+up by what was written, after the next sync. ``docs/writes.md`` has the code.
 """
 
 import logging
-from typing import Any, ClassVar, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 
 from msgspec import Raw
 
@@ -33,44 +28,35 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class WriteOptions(TypedDict, total=False):
-    """The options of writes, of which each takes some."""
-
-    allow_sync_on_push_complete: bool | None
-    timeout_in_minutes: int | None
-    force_update: bool
-    idempotency_key: str | None
-
-
-_HELP: Final = {
-    "allow_sync_on_push_complete": "Codat syncs the data type afterwards unless ``{}`` is False.",
-    "timeout_in_minutes": "After ``{}`` Codat stops waiting for the platform.",
-    "force_update": "``{}`` writes even if the record has changed in the source since Codat read it.",
-    "idempotency_key": "Without ``{}`` (a UUID) one is generated for each call.",
+_OPTIONS: Final = {
+    "allow_sync_on_push_complete": (bool | None, "Codat then syncs the data type unless ``{}`` is False."),
+    "timeout_in_minutes": (int | None, "After ``{}`` Codat stops waiting for the platform."),
+    "force_update": (bool, "``{}`` writes even if the source has changed the record since Codat read it."),
+    "idempotency_key": (str | None, "Without ``{}`` (a UUID) one is generated for each call."),
 }
-_OF_SYNCS: Final = frozenset({"allow_sync_on_push_complete", "timeout_in_minutes"})
+"""The type and meaning of the options of writes, of which each takes some."""
+_OF_SYNCS: Final = ("allow_sync_on_push_complete", "timeout_in_minutes")
 
 
 class _Write(Call[T], base=CONNECTION):
     """A write is answered at once with a push operation, which ends seconds to minutes later, or never.
 
-    With ``syncs`` Codat can read the record back once it is written.
+    ``takes`` are its options; with ``syncs`` it also takes those of a sync that follows it.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset()
-    """Which of the options it takes in any case."""
+    takes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: type[T], path: str, *, syncs: bool = False) -> None:
         super().__init__(model, path)
         self.body_model = None if self.method == "DELETE" else model
-        takes = self.takes | _OF_SYNCS if syncs else self.takes
-        self.options = {name: hint for name, hint in WriteOptions.__annotations__.items() if name in takes}
-        self.options_help = " ".join(_HELP[name].format(name) for name in self.options)
+        takes = (*self.takes, *(_OF_SYNCS if syncs else ()))
+        known = {name: option for name, option in _OPTIONS.items() if name in takes}
+        self.options = {name: hint for name, (hint, _) in known.items()}
+        self.options_help = " ".join(meaning.format(name) for name, (_, meaning) in known.items())
 
-    async def _push(self, ids: tuple[str, ...], body: T | None, options: WriteOptions) -> PushOperation[T]:
+    async def _push(self, ids: tuple[str, ...], body: T | None, options: dict[str, Any]) -> PushOperation[T]:
         query = self._parameters(options)
-        headers = key_headers(options.get("idempotency_key"))
-        query.pop("idempotencyKey", None)
+        headers = key_headers(query.pop("idempotencyKey", None))
         sent = None if body is None else Body(codec.encode(body, omit_read_only=self.method == "POST"))
         response = await self._caller.send(self.request(ids, query, body=sent, headers=headers))
         return read_push(response.body, self.model, self.label)
@@ -108,14 +94,11 @@ def _with_record(operation: PushOperation[Any], model: Any, label: str) -> PushO
     return operation
 
 
-class Create(_Write[T], method="POST", takes=frozenset({"timeout_in_minutes", "idempotency_key"})):
-    """A new record in the accounting software.
-
-    Read-only fields of ``body`` (id, modified dates) are not sent.
-    """
+class Create(_Write[T], method="POST", takes=("timeout_in_minutes", "idempotency_key")):
+    """A new record; read-only fields of ``body`` (id, modified dates) are not sent."""
 
     async def __call__(
-        self, company_id: str, connection_id: str, body: T, **options: Unpack[WriteOptions]
+        self, company_id: str, connection_id: str, body: T, **options: object
     ) -> PushOperation[T]:
         return await self._push((company_id, connection_id), body, options)
 
@@ -124,18 +107,18 @@ class CreateUnderParent(_Write[T], method="POST", takes=Create.takes):
     """New records under a record, such as an account's transactions."""
 
     async def __call__(
-        self, company_id: str, connection_id: str, parent_id: str, body: T, **options: Unpack[WriteOptions]
+        self, company_id: str, connection_id: str, parent_id: str, body: T, **options: object
     ) -> PushOperation[T]:
         return await self._push((company_id, connection_id, parent_id), body, options)
 
 
-class Update(_Write[T], method="PUT", takes=frozenset({"timeout_in_minutes", "force_update"})):
+class Update(_Write[T], method="PUT", takes=("timeout_in_minutes", "force_update")):
     """A change to a record in the accounting software, which is written whole."""
 
     defaults = {"force_update": False}
 
     async def __call__(
-        self, company_id: str, connection_id: str, record_id: str, body: T, **options: Unpack[WriteOptions]
+        self, company_id: str, connection_id: str, record_id: str, body: T, **options: object
     ) -> PushOperation[T]:
         return await self._push((company_id, connection_id, record_id), body, options)
 
@@ -144,7 +127,7 @@ class Delete(_Write[T], method="DELETE"):
     """A deletion in the accounting software."""
 
     async def __call__(
-        self, company_id: str, connection_id: str, record_id: str, **options: Unpack[WriteOptions]
+        self, company_id: str, connection_id: str, record_id: str, **options: object
     ) -> PushOperation[T]:
         return await self._push((company_id, connection_id, record_id), None, options)
 
@@ -169,7 +152,7 @@ def creation(
 def changes(
     model: type[T], path: str, *, syncs: bool = False
 ) -> tuple[ConnectionCall[PushOption], Create[T], Update[T]]:
-    """What the platform demands of a record, the write of a new one, whose path this is, and of a change."""
+    """The same, and the write of a change."""
     return *creation(model, path, syncs=syncs), Update(model, record_path(model, path), syncs=syncs)
 
 
@@ -203,7 +186,7 @@ class PushWaiter(Resource):
     get: PushRead
 
     def _written_model(self, data_type: str) -> Any:
-        """The model of the records that are written for a data type; None if that is unknown."""
+        """The model of what is written for a data type; None if that is unknown."""
         raise NotImplementedError
 
     @overload
@@ -229,9 +212,8 @@ class PushWaiter(Resource):
     ) -> PushOperation[Any]:
         """Poll, at growing intervals, until a write has succeeded, and return its final state.
 
-        Takes the operation that a write returned, or the company's id and the operation's
-        key, so that a restarted worker can resume. ``timeout`` is in seconds; None waits as
-        long as the platform takes.
+        Takes the operation that a write returned, or the company's id and the operation's key, so that
+        a restarted worker can resume. ``timeout`` is in seconds; None waits as long as the platform takes.
 
         Raises :class:`~codat_async.errors.PushFailed` if the platform rejected the write,
         :class:`~codat_async.errors.PushTimedOut` if it or ``timeout`` gave up, and
