@@ -294,7 +294,7 @@ class PushOperations(writes.PushWaiter):
     get_model_options = calls.ConnectionRecordCall(PushOption, "/options/{dataType}")
 
     def _written_model(self, data_type: str) -> Any:
-        return _written_models().get(data_type)
+        return _written_models().get(data_type, Any)
 
 
 class Webhooks(Resource):

@@ -56,21 +56,17 @@ class UploadAttachment(Operation, method="POST", base=CONNECTION):
     from the name. Returns the push operation if the platform answers with one.
     """
 
+    options = {"name": str | None, "content_type": str | None, "idempotency_key": str | None}
+
     async def __call__(
-        self,
-        company_id: str,
-        connection_id: str,
-        record_id: str,
-        file: UploadSource,
-        *,
-        name: str | None = None,
-        content_type: str | None = None,
-        idempotency_key: str | None = None,
+        self, company_id: str, connection_id: str, record_id: str, file: UploadSource, **options: str | None
     ) -> PushOperation[Attachment] | None:
-        ids = (company_id, connection_id, record_id)
-        body = await multipart(file, name=name, content_type=content_type)
-        response = await self._caller.send(self.request(ids, body=body, headers=key_headers(idempotency_key)))
-        return read_push(response.body, Attachment, self.label) if response.body.strip() else None
+        self._check(options)
+        headers = key_headers(options.get("idempotency_key"))
+        body = await multipart(file, name=options.get("name"), content_type=options.get("content_type"))
+        request = self.request((company_id, connection_id, record_id), body=body, headers=headers)
+        answer = (await self._caller.send(request)).body
+        return read_push(answer, Attachment, self.label) if answer.strip() else None
 
 
 def attachments(

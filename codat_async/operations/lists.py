@@ -59,9 +59,10 @@ class _List(Call[T]):
         query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
+        filters = {**parameters, "orderBy": paging.pop("order_by", None), "query": query}
         first = self.request(
             ids,
-            {**parameters, "orderBy": paging.pop("order_by", None), "query": query},
+            filters if options or parameters else None,
             timeout=None if timeout is None else Timeout.of(timeout),
             deadline=None if deadline is None else time.monotonic() + deadline,
         )

@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-
 _OPTIONS: Final = {
     "allow_sync_on_push_complete": (bool | None, "Codat then syncs the data type unless ``{}`` is False."),
     "timeout_in_minutes": (int | None, "After ``{}`` Codat stops waiting for the platform."),
@@ -49,10 +48,9 @@ class _Write(Call[T], base=CONNECTION):
     def __init__(self, model: type[T], path: str, *, syncs: bool = False) -> None:
         super().__init__(model, path)
         self.body_model = None if self.method == "DELETE" else model
-        takes = (*self.takes, *(_OF_SYNCS if syncs else ()))
-        known = {name: option for name, option in _OPTIONS.items() if name in takes}
-        self.options = {name: hint for name, (hint, _) in known.items()}
-        self.options_help = " ".join(meaning.format(name) for name, (_, meaning) in known.items())
+        takes = (*_OF_SYNCS, *self.takes) if syncs else self.takes
+        self.options = {name: _OPTIONS[name][0] for name in takes}
+        self.options_help = " ".join(_OPTIONS[name][1].format(name) for name in self.options)
 
     async def _push(self, ids: tuple[str, ...], body: T | None, options: dict[str, Any]) -> PushOperation[T]:
         query = self._parameters(options)
@@ -73,17 +71,16 @@ def key_headers(idempotency_key: str | None) -> dict[str, str]:
 
 def read_push(body: bytes, model: Any, label: str) -> PushOperation[Any]:
     """Decode a push operation whose record is of this model (``Any`` for plain JSON)."""
-    operation: PushOperation[Any] = codec.read(body, PushOperation[Any], operation=label)
-    return operation if model is Any else _with_record(operation, model, label)
+    return _with_record(codec.read(body, PushOperation[Any], operation=label), model, label)
 
 
 def _with_record(operation: PushOperation[Any], model: Any, label: str) -> PushOperation[Any]:
     """The operation with its plain ``data`` decoded as the model.
 
-    A record that does not fit must not hide the outcome of the write: ``data`` is then None,
-    and the JSON is kept in ``unknown_fields``.
+    A record that does not fit must not hide the outcome of the write: ``data`` is then None, and the
+    JSON is kept in ``unknown_fields``.
     """
-    if operation.data is not None:
+    if operation.data is not None and model is not Any:
         raw = codec.encode(operation.data)
         try:
             operation.data = codec.read(raw, model, operation=label)
@@ -186,7 +183,7 @@ class PushWaiter(Resource):
     get: PushRead
 
     def _written_model(self, data_type: str) -> Any:
-        """The model of what is written for a data type; None if that is unknown."""
+        """The model of what is written for a data type; Any if that is unknown."""
         raise NotImplementedError
 
     @overload
@@ -221,8 +218,7 @@ class PushWaiter(Resource):
         """
         kind: Any = model
         if isinstance(operation, PushOperation):
-            state = operation
-            company_id, key = operation.company_id, operation.push_operation_key
+            state, company_id, key = operation, operation.company_id, operation.push_operation_key
             if not (company_id and key):
                 raise DecodingError("the push operation has no company or no key", operation=self.get.label)
             if kind is None and isinstance(operation.data, Model):
@@ -230,17 +226,15 @@ class PushWaiter(Resource):
         elif push_operation_key is None:
             raise TypeError("wait() takes a push operation, or a company id and a push operation key")
         else:
-            company_id, key = operation, push_operation_key
-            kind = kind or Any
+            company_id, key, kind = operation, push_operation_key, kind or Any
             state = await self.get(company_id, key)
         poll = Poll(timeout)
         while state.status not in _FINAL:
             if not await poll.pause():
                 raise PushTimedOut(state, f"still {state.status} after {timeout:g} s")
             state = await self.get(company_id, key)
-        if state is not operation and kind is not Any:
-            kind = kind or self._model_of(state)
-            state = _with_record(state, kind, self.get.label) if kind else state
+        if state is not operation:
+            state = _with_record(state, kind or self._model_of(state), self.get.label)
         if state.status == PushOperationStatus.FAILED:
             raise PushFailed(state, _reason(state))
         if state.status == PushOperationStatus.TIMED_OUT:
@@ -254,7 +248,5 @@ class PushWaiter(Resource):
 
 
 def _reason(operation: PushOperation[Any]) -> str:
-    reasons = validation_errors(operation.validation)
-    if operation.error_message:
-        reasons.insert(0, operation.error_message)
+    reasons = filter(None, [operation.error_message, *validation_errors(operation.validation)])
     return "; ".join(reasons) or "the platform rejected the write without giving a reason"
