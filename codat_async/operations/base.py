@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from copy import copy
 from datetime import date
-from difflib import get_close_matches
 from functools import lru_cache, update_wrapper
 from inspect import Parameter, Signature, cleandoc, signature
 from types import FunctionType, NoneType
@@ -198,6 +197,8 @@ class Operation:
         """Raise TypeError for an option that the operation does not have."""
         for name in options:
             if name not in self.options:
+                from difflib import get_close_matches  # seldom needed
+
                 near = get_close_matches(name, self.options, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.options) or 'none'}"
                 raise TypeError(f"{self.label}() has no keyword argument {name!r}; {hint}")

@@ -794,4 +794,10 @@ async def test_unknown_options_are_rejected() -> None:
         await codat.bills.create("c", "n", None, allow_sync_on_push_complete=True)
     with pytest.raises(TypeError, match="'sort'"):
         codat.bills.list("c", sort="id")
+    with pytest.raises(TypeError, match=r"reports\.get_aged_debtors_report\(\) .*did you mean 'report_date'"):
+        await codat.reports.get_aged_debtors_report("c", report_dat=date(2022, 10, 23))
+    with pytest.raises(TypeError, match=r"bills\.upload_attachment\(\) .*'names'"):
+        await codat.bills.upload_attachment("c", "n", "b", b"x", names="x.pdf")
+    with pytest.raises(TypeError, match=r"bills\.get_attachment\(\) .*'timeout_in_minutes'; it has none"):
+        await codat.bills.get_attachment("c", "n", "b", "a", timeout_in_minutes=5)
     assert api.requests == []

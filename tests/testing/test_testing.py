@@ -183,6 +183,14 @@ async def test_mock_of_the_client() -> None:
     for wrong in (lambda: codat.bills.get("c"), lambda: codat.invoices.list()):
         with pytest.raises(TypeError, match="missing a required argument"):
             wrong()
+    bill = make(models.Bill, id="b")
+    for unknown in (
+        lambda: codat.invoices.list("c", pagesize=7),
+        lambda: codat.bills.create("c", "n", bill, allow_sync_on_push_complete=True),
+    ):
+        with pytest.raises(TypeError, match="unexpected keyword argument"):
+            unknown()
+    await codat.customers.create("c", "n", make(models.Customer), allow_sync_on_push_complete=True)
 
 
 def test_mock_of_every_operation() -> None:
