@@ -5,11 +5,10 @@ from typing import Generic, TypeVar
 
 from codat_async import codec
 from codat_async.models import PullOperation
-from codat_async.operations.base import COMPANY, CONNECTION, Call
+from codat_async.operations.base import COMPANY, CONNECTION, Call, T
 from codat_middleware.messages import Body
 
 B = TypeVar("B")
-T = TypeVar("T")
 
 
 class AccountCall(Call[T]):

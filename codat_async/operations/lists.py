@@ -2,19 +2,17 @@
 
 import time
 from inspect import signature
-from typing import Any, Final, TypedDict, TypeVar, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from msgspec.structs import replace
 
 from codat_async import codec
 from codat_async.codec import OnInvalid
 from codat_async.models import Company, Page
-from codat_async.operations.base import COMPANY, CONNECTION, Call, record_path
+from codat_async.operations.base import COMPANY, CONNECTION, Call, T, record_path
 from codat_async.operations.calls import ConnectionRecordCall, RecordCall
 from codat_async.paging import Pager
 from codat_middleware.messages import Timeout
-
-T = TypeVar("T")
 
 
 class ListOptions(TypedDict, total=False):

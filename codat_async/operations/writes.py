@@ -10,7 +10,7 @@ up by what was written, after the next sync. ``docs/writes.md`` has the code.
 """
 
 import logging
-from typing import Any, ClassVar, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, overload
 
 from msgspec import Raw
 
@@ -18,12 +18,10 @@ from codat_async import codec
 from codat_async.errors import DecodingError, InvalidRecord, PushFailed, PushTimedOut, validation_errors
 from codat_async.models import Attachment, PushChangeType, PushOperation, PushOperationStatus, PushOption
 from codat_async.models.base import Model
-from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource, record_path
+from codat_async.operations.base import COMPANY, CONNECTION, Call, Operation, Resource, T, record_path
 from codat_async.operations.calls import ConnectionCall
 from codat_async.operations.polling import Poll
 from codat_middleware.messages import Body
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
