@@ -13,7 +13,7 @@ from urllib.parse import quote
 from codat_async import codec
 from codat_async.errors import ConfigurationError
 from codat_async.models import DataType
-from codat_middleware.messages import Body, Request, Response, Timeout
+from codat_middleware.messages import Body, Request, Response
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Resource")
@@ -210,9 +210,6 @@ class Operation:
         *,
         headers: Mapping[str, str] = {},
         body: Body | None = None,
-        timeout: Timeout | None = None,
-        deadline: float | None = None,
-        stream: bool = False,
     ) -> Request:
         """The request for these ids, percent-encoded; what ``query`` has as None is not sent.
 
@@ -239,9 +236,6 @@ class Operation:
             company_id=ids[0] if self.base else None,
             headers=headers,
             body=body,
-            timeout=timeout,
-            deadline=deadline,
-            stream=stream,
         )
 
 

@@ -31,7 +31,7 @@ class _Download(Operation):
     def _download(self, *ids: str) -> Download:
         # Not compressed, so that the size is known and a broken download can be resumed.
         headers = {"Accept": self.accept, "Accept-Encoding": "identity"}
-        return Download(self._caller.send, self.request(ids, stream=True, headers=headers))
+        return Download(self._caller.send, self.request(ids, headers=headers).copy(stream=True))
 
 
 class DownloadAttachment(_Download, base=CONNECTION, accept="application/octet-stream"):

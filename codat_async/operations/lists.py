@@ -18,13 +18,12 @@ from codat_middleware.messages import Timeout
 class ListOptions(TypedDict, total=False):
     """The options of every list.
 
-    ``query`` and ``order_by`` are Codat's (``status=Paid``, ``-issueDate``), not encoded;
-    ``page_size`` is 1 to 5,000 (default 100, which Codat recommends for latency); ``page``
-    is the page to begin with; ``limit`` is the most records wanted; ``prefetch`` is how many
-    pages to read ahead; ``timeout`` is for each attempt of a request (see :meth:`Codat.with_options`);
-    ``deadline`` is in how many seconds from this call all pages must be read, retries and waiting
-    included; ``on_invalid`` is what to do with a record that no model accepts:
-    ``"raise"`` (the default), ``"skip"``, or a function that takes the
+    ``query`` and ``order_by`` are Codat's (``status=Paid``, ``-issueDate``), not encoded; ``page_size``
+    is 1 to 5,000 (default 100, which Codat recommends for latency); ``page`` is the page to begin with;
+    ``limit`` is the most records wanted; ``prefetch`` is how many pages to read ahead; ``timeout`` is for
+    each attempt of a request (see :meth:`Codat.with_options`); ``deadline`` is in how many seconds from
+    this call all pages must be read, retries and waiting included; ``on_invalid`` is what to do with a
+    record that no model accepts: ``"raise"`` (the default), ``"skip"``, or a function that takes the
     :class:`~codat_async.errors.InvalidRecord`.
     """
 
@@ -51,19 +50,18 @@ class _List(Call[T]):
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
         self._check(options)
         paging: dict[str, Any] = {**options}
+        query, order_by = paging.pop("query", None), paging.pop("order_by", None)
         timeout, deadline = paging.pop("timeout", None), paging.pop("deadline", None)
-        if deadline is not None and not deadline > 0:
-            raise ValueError(f"deadline must be greater than 0 seconds, not {deadline}")
-        query = paging.pop("query", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
-        filters = {**parameters, "orderBy": paging.pop("order_by", None), "query": query}
-        first = self.request(
-            ids,
-            filters if options or parameters else None,
-            timeout=None if timeout is None else Timeout.of(timeout),
-            deadline=None if deadline is None else time.monotonic() + deadline,
-        )
+        filters = {**parameters, "orderBy": order_by, "query": query} if options or parameters else None
+        first = self.request(ids, filters)
+        if timeout is not None:
+            first = first.copy(timeout=Timeout.of(timeout))
+        if deadline is not None:
+            if not deadline > 0:
+                raise ValueError(f"deadline must be greater than 0 seconds, not {deadline}")
+            first = first.copy(deadline=time.monotonic() + deadline)
 
         async def fetch(
             number: int, size: int, on_invalid: OnInvalid, sliced: bool
