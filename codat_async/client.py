@@ -54,8 +54,8 @@ class Codat(Resources):
                 ...
 
     ``api_key``
-        The raw key, a ready ``Basic …`` header, or an async function that returns either (for keys that
-        rotate). Default: ``CODAT_API_KEY`` of the environment.
+        The raw key, a ready ``Basic …`` header, or an async function that returns either (for keys
+        that rotate). Default: ``CODAT_API_KEY`` of the environment.
     ``base_url``
         Default: ``CODAT_BASE_URL`` of the environment, then ``https://api.codat.io``.
     ``retry``, ``limits``
@@ -214,9 +214,7 @@ class Codat(Resources):
         if retry is not None:
             if not any(isinstance(layer, Retry) for layer in layers):
                 _reject("this client: there is no Retry in the middleware", retry=retry)
-            layers = tuple(
-                layer.with_policy(retry) if isinstance(layer, Retry) else layer for layer in layers
-            )
+            layers = tuple(each.with_policy(retry) if isinstance(each, Retry) else each for each in layers)
         if timeout is not None or headers or max_response_size is not None:
             usual = None if timeout is None else Timeout.of(timeout)
             layers = (_defaults(usual, headers or {}, max_response_size), *layers)
@@ -249,13 +247,8 @@ def default_middleware(
     The idempotency key is generated once a call and kept by its attempts. Retry is outside the rest, so
     that every attempt takes a place in the rate limit, has a fresh credential and is logged.
     """
-    return [
-        Idempotency(),
-        Retry(retry or RetryPolicy()),
-        RateLimit(governor or Governor()),
-        Auth(credential),
-        Logging(),
-    ]
+    retrying, rate_limit = Retry(retry or RetryPolicy()), RateLimit(governor or Governor())
+    return [Idempotency(), retrying, rate_limit, Auth(credential), Logging()]
 
 
 def _defaults(timeout: Timeout | None, headers: Mapping[str, str], max_size: int | None) -> Middleware:

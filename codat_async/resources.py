@@ -1,7 +1,6 @@
 """The catalogue: what the API can do, resource by resource, an endpoint a line."""
 
 from collections.abc import AsyncIterable, Iterator
-from functools import cache
 from types import NoneType
 from typing import Any
 
@@ -294,7 +293,9 @@ class PushOperations(writes.PushWaiter):
     get_model_options = calls.ConnectionRecordCall(PushOption, "/options/{dataType}")
 
     def _written_model(self, data_type: str) -> Any:
-        return _written_models().get(data_type, Any)
+        # Deletions and answers without a record name only the data type.
+        creates = (each for each in catalogue() if each.name == "create" and "/push/" in each.path)
+        return next((each.model for each in creates if data_type_of(each.resource) == data_type), Any)
 
 
 class Webhooks(Resource):
@@ -354,13 +355,3 @@ def catalogue(client: type[Resources] = Resources) -> Iterator[Operation]:
         for group in vars(kind).values():
             if isinstance(group, Group):
                 yield from group.kind.operations()
-
-
-@cache
-def _written_models() -> dict[str, Any]:
-    """The model that is written, by data type: deletions and answers without a record name only the type."""
-    return {
-        data_type_of(operation.resource): operation.model
-        for operation in catalogue()
-        if operation.name == "create" and "/push/" in operation.path
-    }

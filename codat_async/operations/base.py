@@ -121,10 +121,8 @@ class Operation:
         distinct = len(set(names)) == len(names) == self.ids
         if not distinct or names[: len(first)] != first or re.search("[{}]", self._template):
             expected = "".join(f"{{{name}}}" for name in (first + ["…"] * self.ids)[: self.ids]) or "none"
-            kind = type(self).__name__
-            raise ConfigurationError(
-                f"{kind}: the placeholders of {self.path!r} must be, each once, {expected}"
-            )
+            what = f"{type(self).__name__}: the placeholders of {self.path!r}"
+            raise ConfigurationError(f"{what} must be, each once, {expected}")
 
     def __init_subclass__(cls, **fixed: Any) -> None:
         """Takes attributes of the class: ``method``, ``base``…"""

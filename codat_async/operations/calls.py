@@ -60,16 +60,13 @@ class Statement(Call[T], base=COMPANY):
     is any day of the latest period's month (default: the latest available).
     """
 
+    options = {"start_month": date | str | None}
+
     async def __call__(
-        self,
-        company_id: str,
-        *,
-        period_length: int,
-        periods_to_compare: int,
-        start_month: date | str | None = None,
+        self, company_id: str, *, period_length: int, periods_to_compare: int, **options: date | str | None
     ) -> T:
         periods = {"periodLength": period_length, "periodsToCompare": periods_to_compare}
-        return await self._answer((company_id,), {**periods, "startMonth": start_month})
+        return await self._answer((company_id,), {**periods, **self._parameters(options)})
 
 
 class AgedReport(Call[T], base=COMPANY):
