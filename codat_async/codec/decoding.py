@@ -56,16 +56,16 @@ class Decoder(Generic[T]):
         """msgspec's own, which rounds times."""
         self._kind = kind
         # A fraction that msgspec rounds up, to its seventh digit.
-        time = rb"[Tt ]\d\d:\d\d:\d\d\.\d{7}"
-        self._rounded_up = self._dates(rb"(\.(?<=:[0-9][0-9]\.)[0-9]{6})[5-9]", time)
+        fraction = rb"(\.(?<=:[0-9][0-9]\.)[0-9]{6})[5-9]"
+        self._rounded_up = self._dates(fraction, len("2023-02-28T23:59:59.9999999"))
 
-    def _dates(self, begin: bytes, time: bytes) -> re.Pattern[bytes] | None:
-        """A pattern of this at the end of a date with this time; None if the type has no dates."""
+    def _dates(self, end: bytes, length: int) -> re.Pattern[bytes] | None:
+        """A pattern of the ``end`` of the type's dates, or of their first ``length`` bytes; None without any."""
         # The dates that every record has come first, which are then found soonest.
         names = sorted(_dates_of(self._kind)[0], key=lambda name: (b"odifiedDate" not in name, name))
-        field = rb'(?<=[^\\]%b%b"\d{4}-\d\d-\d\d%b)'
-        either = b"|".join(field % (name, colon, time) for name in names for colon in (b":", b": "))
-        return re.compile(b"%b(?:%b)" % (begin, either)) if names else None
+        field = rb'(?<=[^\\]%b%b"[^"]{%d})'
+        either = b"|".join(field % (name, colon, length) for name in names for colon in (b":", b": "))
+        return re.compile(b"%b(?:%b)" % (end, either)) if names else None
 
     def rounds(self, data: bytes | Raw) -> bool:
         """Whether :attr:`plain` would round up a time in this text."""
@@ -83,7 +83,7 @@ class Decoder(Generic[T]):
     @cached_property
     def _bare(self) -> re.Pattern[bytes] | None:
         # A month and a day before a quote are rare and found fast; only then is the field's name checked.
-        return self._dates(rb'(-\d\d-\d\d)(?=")', b"")
+        return self._dates(rb'(-\d\d-\d\d)(?=")', len("2023-02-28"))
 
     def correct(self, data: bytes) -> tuple[T, bytes] | None:
         """Decode what :meth:`decode` rejected, without lone surrogates and with midnight on bare dates.
