@@ -17,22 +17,20 @@ Version: TypeAlias = datetime | float | None
 _EXACT: Final = 16_384
 """Ids that are kept, 2 MB of them, before all but the latest are reduced to hashes."""
 _KEPT: Final = 1_024
-"""The latest rows, whose versions are known. A row that shifts comes again after as many as were inserted
-before it."""
+"""The latest rows, whose versions are known: a row comes again after as many as were inserted before it."""
 _PARTS: Final = 64
 
 
 class SeenRecords:
     """The records of one list that were already read, known by their ids.
 
-    A record that comes again in the same or an older version is to be dropped; in a newer version it is to be
-    handed on. Versions are kept for the latest 1,024 records at least: so many rows may be inserted between
-    two requests. A record that comes again later is handed on in any version, since losing a change is worse
-    than handing on an unchanged record twice. Records without an id are never duplicates.
+    A record that comes again in the same or an older version is to be dropped, in a newer one to be handed
+    on. Versions are kept for the latest 1,024 records at least; one that comes again later is handed on in
+    any version, since losing a change is worse than handing on a record twice. Records without an id are
+    never duplicates.
 
-    Every id counts, however long ago it came. Of more than 16,384 ids the older take 8 bytes each, as 64-bit
-    hashes that are valid in this process only; two of a million ids share a hash once in some thirty million
-    lists.
+    Every id counts, however long ago it came. Of more than 16,384 ids the older are 64-bit hashes, valid in
+    this process only; two of a million ids share one once in some thirty million lists.
     """
 
     rows = 0
@@ -80,10 +78,7 @@ class SeenRecords:
         self.without_id += count
 
     def counts(self) -> Iterator[int]:
-        """Count the different records in parts, to be summed; this forgets all versions.
-
-        A part takes about a millisecond for a million records.
-        """
+        """Count the different records in parts, 1 ms each for a million in all; this forgets versions."""
         yield self.without_id
         if not self._older:
             yield len(self._ids)
@@ -146,8 +141,8 @@ class SeenRecords:
 
     def _reduce(self) -> None:
         """Move all but the latest ids to the older ones."""
-        # In parts by their low bits, so that counting makes a small set at a time: a set of all
-        # ids would take seventy bytes for each.
+        # In parts by their low bits, so that counting makes a small set at a time: one of all ids would
+        # take seventy bytes for each.
         if not self._older:
             self._older = [array("q") for _ in range(_PARTS)]
         append = [part.append for part in self._older]

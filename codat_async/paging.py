@@ -55,9 +55,8 @@ class Pager(Generic[T]):
     ``async for record in pager`` iterates over records, ``async for page in pager.pages()`` over pages. Every
     iteration starts from the beginning; ``total`` and ``drift`` describe the latest.
 
-    A record that is read twice is handed on once, unless it changed in between: a newer version is handed on
-    too, and :meth:`collect` keeps only the newest. One that comes again more than 1,024 records later may be
-    taken for a newer version, see :class:`~codat_async.dedup.SeenRecords`.
+    A record that is read twice is handed on once, and a newer version too, of which :meth:`collect` keeps
+    only the newest. One that comes again more than 1,024 records later may be taken for a newer version.
 
     Iterating raises the errors of requests, :class:`~codat_async.errors.PagingError` for a list that does not
     advance, and :class:`~codat_async.errors.InvalidRecord` for a record that does not fit its model (unless

@@ -25,8 +25,7 @@ _UNSTATED: Final = 1000
 class Step:
     """Where a page leads; computed before the page is handed out, since its user may change it.
 
-    Raises :class:`~codat_async.errors.PagingError` if it has another number than was requested; 0 is a page
-    without a number.
+    Raises :class:`~codat_async.errors.PagingError` if it has another number than requested (or 0, for none).
     """
 
     def __init__(self, page: Page[Any], number: int, name: str, *, empty: bool) -> None:

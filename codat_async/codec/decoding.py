@@ -22,29 +22,23 @@ from codat_middleware.text import well_formed
 
 T = TypeVar("T")
 
-decoder_lock: Final = RLock()
+_lock: Final = RLock()
 """Held while a decoder is constructed: msgspec then prepares all types inside it, and the process crashes if
 another thread prepares one of them at the same time."""
 
 _decoders: dict[object, "Decoder[Any]"] = {}
-_page_decoders: dict[object, "Decoder[Any]"] = {}
 UNTYPED: Final[Any] = Any
 """The kind of content without a type; checkers take Any itself for no kind."""
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
     """The decoder of a type, constructed once."""
-    return _decoders.get(kind) or _construct(kind, kind, _decoders)
+    return _decoders.get(kind) or _construct(kind)
 
 
-def page_decoder(kind: type[T]) -> "Decoder[Page[T]]":
-    """The decoder of pages of a type."""
-    return _page_decoders.get(kind) or _construct(kind, Page[kind], _page_decoders)  # type: ignore[valid-type]
-
-
-def _construct(key: object, kind: Any, made: dict[object, "Decoder[Any]"]) -> "Decoder[Any]":
-    with decoder_lock:
-        return made.setdefault(key, Decoder(kind))
+def _construct(kind: Any) -> "Decoder[Any]":
+    with _lock:
+        return _decoders.setdefault(kind, Decoder(kind))
 
 
 class Decoder(Generic[T]):
@@ -60,12 +54,22 @@ class Decoder(Generic[T]):
         self._rounded_up = self._dates(fraction, len("2023-02-28T23:59:59.9999999"))
 
     def _dates(self, end: bytes, length: int) -> re.Pattern[bytes] | None:
-        """A pattern of the ``end`` of the type's dates, or of their first ``length`` bytes; None without any."""
+        """A pattern of the ``end`` of dates, or their first ``length`` bytes; None if the type has none."""
         # The dates that every record has come first, which are then found soonest.
         names = sorted(_dates_of(self._kind)[0], key=lambda name: (b"odifiedDate" not in name, name))
         field = rb'(?<=[^\\]%b%b"[^"]{%d})'
         either = b"|".join(field % (name, colon, length) for name in names for colon in (b":", b": "))
         return re.compile(b"%b(?:%b)" % (end, either)) if names else None
+
+    @cached_property
+    def pages(self) -> "Decoder[Page[T]]":
+        """The decoder of pages of the type."""
+        return _construct(Page[self._kind])  # type: ignore[name-defined]
+
+    @cached_property
+    def lists(self) -> "Decoder[list[T]]":
+        """The decoder of lists of the type."""
+        return _construct(list[self._kind])  # type: ignore[name-defined]
 
     def rounds(self, data: bytes | Raw) -> bool:
         """Whether :attr:`plain` would round up a time in this text."""
@@ -170,7 +174,7 @@ def _restore(value: Any, received: bytes | Raw) -> None:
             else:
                 _restore(held, part)
     elif isinstance(value, list):
-        for one, part in zip(value, decoder(list[Raw]).plain(received), strict=True):
+        for one, part in zip(value, decoder(Raw).lists.plain(received), strict=True):
             _restore(one, part)
     elif isinstance(value, dict):
         for key, part in decoder(dict[str, Raw]).plain(received).items():

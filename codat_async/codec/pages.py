@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
-from codat_async.codec.decoding import decoder, page_decoder, replace_lone_surrogates
+from codat_async.codec.decoding import decoder, replace_lone_surrogates
 from codat_async.codec.lenient import unreadable
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
@@ -38,7 +38,7 @@ def split_page(data: bytes, *, operation: str = "") -> Page[Raw]:
     Raises :class:`~codat_async.errors.DecodingError` if the body is not a page.
     """
     try:
-        page = page_decoder(Raw).plain(data)
+        page = decoder(Raw).pages.plain(data)
     except DECODE_ERRORS:
         page = _split_leniently(data, operation)
     _check(page, data, operation)
@@ -51,7 +51,7 @@ def _split_leniently(data: bytes, operation: str) -> Page[Raw]:
     try:
         parts = decoder(dict[str, Raw]).plain(readable)
         results = bytes(parts.pop("results", b"null"))
-        records = [] if results == b"null" else decoder(list[Raw]).plain(results)
+        records = [] if results == b"null" else decoder(Raw).lists.plain(results)
     except DECODE_ERRORS as failure:
         raise unreadable(failure, data, operation) from failure
     page = Page(results=records if readable is sound else _same_places(records, readable, sound))
@@ -97,13 +97,12 @@ async def decode_page(
 ) -> Page[T]:
     """Decode a page of records.
 
-    A page of less than 1 MB is decoded at once if the strict decoder accepts it, any other one in slices (see
-    :class:`SlicedPage`). A record that the strict decoder rejects is read leniently, or becomes an
-    :class:`~codat_async.errors.InvalidRecord` without harm to the others.
+    A page of less than 1 MB is decoded at once if the strict decoder accepts it, others in slices. A record
+    that it rejects is read leniently, or is an :class:`~codat_async.errors.InvalidRecord` beside the others.
     """
     if len(data) < _LARGE_PAGE:
         try:
-            page = page_decoder(kind).decode(data)
+            page = decoder(kind).pages.decode(data)
         except DECODE_ERRORS:
             pass
         else:
@@ -128,9 +127,9 @@ _ATTEMPTS: Final = 64
 class SlicedPage(Generic[T]):
     """A page whose records are decoded in slices, with the event loop running in between.
 
-    Records that are released one by one are decoded in less time this way than as a whole page, whose memory
-    is new each time. Slices are cut out of the text where a record seems to end, which the decoder confirms;
-    only if it does not, the page is split into its records first.
+    Records that are released one by one cost less this way than as a whole page, whose memory is new each
+    time. Slices are cut where a record seems to end, which the decoder confirms; only if it does not, the
+    page is split into its records first.
 
     The constructor raises :class:`~codat_async.errors.DecodingError` if the body is not a page; iterating
     raises it for what is malformed further inside, and :class:`~codat_async.errors.InvalidRecord` if
@@ -153,7 +152,7 @@ class SlicedPage(Generic[T]):
         try:
             if not all(name in text for name in _NAMES):
                 raise msgspec.DecodeError("the list that ends last is another one")
-            self.head = page_decoder(kind).plain(text)
+            self.head = decoder(kind).pages.plain(text)
         except DECODE_ERRORS:
             page: Page[Any] = split_page(data, operation=operation)
             self._raws, page.results = page.results, []
@@ -213,7 +212,7 @@ class SlicedPage(Generic[T]):
 
     def _decode(self, text: bytes) -> list[T] | None:
         """Records between commas; None if some are not even accepted with their text corrected."""
-        text, records = b"[%b]" % text, decoder(list[self._kind])  # type: ignore[name-defined]
+        text, records = b"[%b]" % text, decoder(self._kind).lists
         try:
             return records.decode(text)
         except DECODE_ERRORS:

@@ -33,13 +33,13 @@ _finer: Final = re.compile(rb"\.(?<=:\d\d\.)\d{7}").search
 def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_fields: bool = True) -> T:
     """Decode one JSON document: a record, or a map or list of them.
 
-    What the strict decoder rejects is read leniently: values that are malformed and have only one meaning are
-    coerced. With ``unknown_fields``, what the model has no place for is kept in the attribute of that name,
-    at every depth: fields without a name, and dates in a form that a datetime cannot hold.
+    Malformed values that have only one meaning are coerced. With ``unknown_fields``, what the model has no
+    place for is kept in the attribute of that name, at every depth: fields without a name, and dates in a
+    form that a datetime cannot hold.
 
     Raises :class:`~codat_async.errors.InvalidRecord` for JSON that does not fit the type, with the path and
-    the reason, and :class:`~codat_async.errors.DecodingError` for bytes that are not JSON. ``operation``
-    names the call in the error's message.
+    the reason, and :class:`~codat_async.errors.DecodingError` for bytes that are not JSON, for the call that
+    ``operation`` names.
     """
     strict = decoder(kind)
     source: bytes | Raw = data
@@ -97,7 +97,7 @@ def _keep_unknown(value: object, raw: bytes | Raw) -> None:
             else:
                 _keep_unknown(held, part)
     elif isinstance(value, list) and value and isinstance(value[0], Model):
-        for held, part in zip(value, decoder(list[Raw]).decode(raw), strict=True):
+        for held, part in zip(value, decoder(Raw).lists.decode(raw), strict=True):
             _keep_unknown(held, part)
     elif isinstance(value, dict) and any(isinstance(held, Model) for held in value.values()):
         parts = decoder(dict[str, Raw]).decode(raw)
@@ -149,11 +149,10 @@ _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)
 def mirror_maker(
     value: Callable[[Any], Any], recursive: Callable[[type[Struct]], Any], *, strict: bool = False
 ) -> Callable[[Any], Any]:
-    """Return a function that makes the mirror of a type.
+    """Return a function that makes the mirror of a type, without the field for unknown fields.
 
     ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model that contains
-    itself. The field for unknown fields is left out; with ``strict`` a decoder rejects an object that has
-    any.
+    itself. With ``strict`` a decoder rejects an object that has unknown fields.
     """
     made: dict[Any, Any] = {}
 

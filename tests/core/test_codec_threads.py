@@ -15,7 +15,7 @@ together = threading.Barrier(4)
 def work(first):
     together.wait()
     for kind in kinds[first:] + kinds[:first]:
-        decoding.page_decoder(kind).decode(b'{"results":[]}')
+        decoding.decoder(kind).pages.decode(b'{"results":[]}')
 
 threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
 for thread in threads:
