@@ -197,7 +197,7 @@ def _names_decoder(kind: Any) -> Callable[[bytes | Raw], object] | None:
     try:
         return decoder(_names_only(kind)).plain
     except TypeError:
-        # A union of a model and something else.
+        # A model whose parameter is not given.
         return None
 
 

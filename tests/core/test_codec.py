@@ -257,6 +257,16 @@ def test_unknown_fields_outlive_the_body() -> None:
     assert bytes(record.unknown_fields["later"]) == b"[1,2,3]"
 
 
+def test_a_model_whose_parameter_is_not_given_keeps_unknown_fields() -> None:
+    """Also beside content of any type."""
+    head = (
+        b'"pushOperationKey":"k","companyId":"c","status":"Success","requestedOnUtc":"2024-01-02T00:00:00Z"'
+    )
+    operation = codec.read(b'{%b,"data":{"x":1},"later":1}' % head, PushOperation)
+    assert operation.data == {"x": 1}
+    assert list(operation.unknown_fields or {}) == ["later"]
+
+
 def test_unknown_fields_need_not_be_readable() -> None:
     """A malformed string in an unknown field does no harm, and is kept unchanged."""
     record = codec.read(b'{"id":"a","later":"\xff"}', Account)
@@ -276,6 +286,38 @@ def test_unknown_enumeration_values_survive() -> None:
     assert record.status == "Reimagined"
     assert not record.status.is_known
     assert b'"status":"Reimagined"' in codec.encode(record)
+
+
+# --- coercion of values ----------------------------------------------------------------------------
+
+
+def test_null_is_an_empty_list() -> None:
+    """If the model has no None in its place."""
+    assert codec.read(b'{"reports":null}', BalanceSheets).reports == []
+
+
+def test_some_values_of_a_mapping_are_malformed() -> None:
+    """Those are coerced, and values without the field are as received."""
+    sent = {
+        "a": {"lastSuccessfulSync": " 2022-10-23 "},
+        "b": {},
+        "c": {"lastSuccessfulSync": "2022-10-24T00:00"},
+    }
+    text = json.dumps({key: {"dataType": "bills", **value} for key, value in sent.items()}).encode()
+    read = codec.read(text, dict[str, DataStatus])
+    days = [each.last_successful_sync and each.last_successful_sync.day for each in read.values()]
+    assert days == [23, None, 24]
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(99, True), (101, False)])
+def test_a_document_with_many_malformed_values(count: int, accepted: bool) -> None:
+    """They are coerced one after the other, up to a hundred."""
+    text = json.dumps([{"nominalCode": number} for number in range(count)]).encode()
+    if accepted:
+        assert len(codec.read(text, list[Account])) == count
+    else:
+        with pytest.raises(InvalidRecord, match="nominalCode"):
+            codec.read(text, list[Account])
 
 
 # --- what is sent ----------------------------------------------------------------------------------

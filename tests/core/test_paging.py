@@ -12,7 +12,7 @@ import pytest
 
 from codat_async import dedup, paging
 from codat_async.codec import OnInvalid, SlicedPage, pages
-from codat_async.errors import InvalidRecord, PagingError
+from codat_async.errors import EmptyList, InvalidRecord, PagingError
 from codat_async.models import Account, HalRef, Links, Page
 from codat_async.paging import Drift, Pager
 
@@ -165,6 +165,23 @@ async def test_pages_collect_and_first() -> None:
     assert record.id == "a"
     assert listing.asked == [(1, 1)]
     assert pager.total == 6
+
+
+async def test_one_record_is_expected() -> None:
+    """It is returned, and a list without any raises."""
+    assert (await three_pages().pager().one()).id == "a"
+    with pytest.raises(EmptyList, match=r"accounts\.list has no record"):
+        await Listing(page(1, total=0, last=True)).pager().one()
+
+
+async def test_wrong_ways_to_use_a_pager() -> None:
+    """The errors say what to write instead."""
+    pager: Any = three_pages().pager()
+    with pytest.raises(TypeError, match="not awaited: write `async for"):
+        await pager
+    with pytest.raises(TypeError, match="instead of `for`"):
+        list(pager)
+    assert [each async for each in three_pages().pager(limit=0).pages()] == []
 
 
 async def test_first_of_an_empty_list() -> None:
