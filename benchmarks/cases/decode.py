@@ -31,8 +31,8 @@ _KEPT, _PEAK = "retained memory", "peak memory"
 
 BOUND = "this is the time of msgspec's decoder, five sixths of it for Decimals, datetimes and Structs"
 SLICED = (
-    "a page that would block the event loop for more than 10 ms is split into records first, "
-    "which costs a fifth of the decoding"
+    "finding out whether a page has times that must be cut costs a tenth of its decoding, and decoding it in "
+    "slices, so that it does not block the event loop for more than 10 ms, half of that"
 )
 
 Decode = Callable[[bytes], Awaitable[Any]]
