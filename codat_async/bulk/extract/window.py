@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Final
 
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Entry, Feed
 from codat_async.bulk.extract.gate import Gate, Visit
 from codat_async.bulk.extract.worker import FATAL, Worker
+from codat_async.bulk.extract.workers import Job
 from codat_async.bulk.store.state import Opened
 
 __all__ = ["Window"]
@@ -63,37 +65,50 @@ class Window:
         """Read until nothing is left, or an error ends the pull, which is returned."""
         workers, visits = set[asyncio.Task[None]](), set[asyncio.Task[None]]()
         at_once = self._context.units_at_once
-        fatal: Exception | None = None
+        errors: list[BaseException] = []
+        some_ended = asyncio.Event()
+
+        def start(job: Job, tasks: set[asyncio.Task[None]]) -> None:
+            task = asyncio.create_task(job)
+            tasks.add(task)
+            task.add_done_callback(partial(ended, tasks))
+
+        def ended(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+            if task in tasks:
+                tasks.remove(task)
+                some_ended.set()
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    errors.append(error)
+
         stopped = asyncio.create_task(self._stopped.wait())
+        stopped.add_done_callback(lambda _: some_ended.set())
         try:
-            while fatal is None and not self._stopped.is_set():
+            while not errors and not self._stopped.is_set():
+                some_ended.clear()
                 while len(visits) < _VISITS and len(self._ring) < at_once:
                     entry = await self._feed.next()
                     if entry is None:
                         break
-                    visits.add(asyncio.create_task(self._visit(entry)))
+                    start(self._visit(entry), visits)
                 while self._ring and len(workers) < at_once:
-                    worker = Worker(self._context, *self._ring.next())
-                    workers.add(asyncio.create_task(worker.run()))
+                    start(Worker(self._context, *self._ring.next()).run(), workers)
                 if not workers and not visits:
                     break
-                running = [stopped, *workers, *visits]
-                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for tasks in (workers, visits):
-                    for ended in [each for each in tasks if each.done()]:
-                        tasks.remove(ended)
-                        error = ended.exception()
-                        if isinstance(error, FATAL):
-                            fatal = fatal or error
-                        elif error is not None:
-                            raise error
+                await some_ended.wait()
         except FATAL as error:
-            fatal = error
+            errors.append(error)
         finally:
             left = [stopped, *workers, *visits]
+            workers.clear()
+            visits.clear()
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+        fatal: Exception | None = None
+        for each in errors:
+            if not isinstance(each, FATAL):
+                raise each
+            fatal = fatal or each
         return fatal
 
     async def _visit(self, entry: Entry) -> None:
