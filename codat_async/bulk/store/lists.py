@@ -112,31 +112,33 @@ class Lists:
 
     def finish(self, run: Run, unit: Unit, state: UnitState, ending: Ending) -> None:
         """Store a complete reading."""
-        whole = state.whole
         self._db.execute(
             "insert into lists (company, type, place, state, run, n, whole_n, read_at, watermark, rows,"
-            " missing, invalid, file, token, overlap) values (:company, :type, :place, 2, :run, :n, :n, :at,"
-            " :watermark, :rows, :missing, :invalid, :file, :token, :overlap)"
-            " on conflict do update set state = 2, run = :run, n = :n,"
-            " whole_n = case when :whole then :n else whole_n end, read_at = :at, watermark = :watermark,"
-            " rows = case when :whole then :rows else rows + :rows end, missing = :missing,"
-            " invalid = case when :whole then :invalid else invalid + :invalid end, file = :file,"
-            " token = :token, overlap = :overlap, lost = case when :whole then 0 else lost end,"
-            " progress = null",
-            {
-                **dict(zip(("company", "type", "place"), self._keys.of(unit), strict=True)),
-                "run": run.key,
-                "n": state.n,
-                "whole": whole,
-                "at": now(),
-                "watermark": ending.watermark,
-                "rows": state.rows,
-                "missing": state.missing,
-                "invalid": state.invalid,
-                "file": ending.file,
-                "token": ending.token,
-                "overlap": ending.overlap,
-            },
+            " missing, invalid, file, token, overlap)"
+            " values (?, ?, ?, 2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " on conflict do update set state = 2, run = excluded.run, n = excluded.n,"
+            " whole_n = case when ? then excluded.n else whole_n end, read_at = excluded.read_at,"
+            " watermark = excluded.watermark,"
+            " rows = case when ? then excluded.rows else rows + excluded.rows end,"
+            " missing = excluded.missing,"
+            " invalid = case when ? then excluded.invalid else invalid + excluded.invalid end,"
+            " file = excluded.file, token = excluded.token, overlap = excluded.overlap,"
+            " lost = case when ? then 0 else lost end, progress = null",
+            (
+                *self._keys.of(unit),
+                run.key,
+                state.n,
+                state.n,
+                now(),
+                ending.watermark,
+                state.rows,
+                state.missing,
+                state.invalid,
+                ending.file,
+                ending.token,
+                ending.overlap,
+                *[state.whole] * 4,
+            ),
         )
 
     def confirm(self, run: Run, unit: Unit, ending: Ending) -> None:
