@@ -78,17 +78,24 @@ class Counts(Struct, kw_only=True):
     def add(self, state: UnitState, sign: int = 1) -> None:
         """Add a unit to the sums, or with a ``sign`` of -1 subtract it."""
         self.units += sign
-        self.done += sign * (state.state == State.DONE)
-        self.skipped += sign * (state.state == State.SKIPPED)
-        self.failed += sign * (state.state == State.FAILED)
-        self.rechecked += sign * (state.state == State.DONE and state.recheck)
-        self.incremental += sign * (state.state == State.DONE and state.since is not None)
-        self.rows += sign * state.rows
-        self.expected += sign * (state.total or 0)
-        self.pages += sign * state.pages
         self.requests += sign * state.requests
         self.retries += sign * state.retries
         self.waited += sign * state.waited
+        ended = state.state
+        if ended == State.DONE:
+            self.done += sign
+            self.rechecked += sign * state.recheck
+            self.incremental += sign * (state.since is not None)
+        elif ended == State.SKIPPED:
+            self.skipped += sign
+        elif ended == State.FAILED:
+            self.failed += sign
+        if not state.pages:
+            # Nothing was read yet.
+            return
+        self.rows += sign * state.rows
+        self.expected += sign * (state.total or 0)
+        self.pages += sign * state.pages
         self.received += sign * state.received
         self.invalid += sign * state.invalid
         self.repeats += sign * state.repeats

@@ -94,7 +94,7 @@ class Chooser:
         if not decision.reads:
             return Choice(skip=decision.value, later=decision is Decision.SYNCING and not self._last)
         return replace(
-            self._stamp(unit),
+            self._stamp(unit, statuses, synced),
             whole=known.token is not None and not same_connections(known.token, self.connections),
             recheck=decision is Decision.RECHECK,
         )
@@ -102,10 +102,11 @@ class Chooser:
     def stamp(self, unit: Unit, state: UnitState) -> None:
         """Note in a reading that begins at page 1 what the data status says now."""
         if self._options.enabled:
-            replace(self._stamp(unit), recheck=state.recheck).stamp(state)
+            replace(self._stamp(unit, *self._syncs_of(unit, self.answer)), recheck=state.recheck).stamp(state)
 
-    def _stamp(self, unit: Unit) -> Choice:
-        statuses, synced = self._syncs_of(unit, self.answer)
+    def _stamp(
+        self, unit: Unit, statuses: Sequence[DataStatus | None], synced: Sequence[Synced | None]
+    ) -> Choice:
         bounds = [
             *(sync_bound(each) for each in statuses),
             *(None if each is None else each.bound for each in synced),
@@ -115,7 +116,7 @@ class Chooser:
         return Choice(
             gated=True,
             # What cannot be confirmed by its own status cannot be by any.
-            token=self._token(unit, self.answer),
+            token=settled_token(statuses, self.connections, period=self._period(unit), synced=synced),
             synced=None if bound is None else microseconds(bound),
         )
 
@@ -130,10 +131,6 @@ class Chooser:
             return statuses, []
         return statuses, [answer.history.of(each, self.connections) for each in statuses]
 
-    def _token(self, unit: Unit, answer: Answer | None) -> bytes | None:
-        statuses, synced = self._syncs_of(unit, answer)
-        return settled_token(statuses, self.connections, period=self._period(unit), synced=synced)
-
     def _period(self, unit: Unit) -> str:
         return period_of(unit.type, self._today, self._options.aged)
 
@@ -145,7 +142,11 @@ class Chooser:
 
     def confirms(self, unit: Unit, token: bytes, answer: Answer | None) -> bool:
         """Whether no sync came between the token and this later answer."""
-        return answer is not None and token == self._token(unit, answer)
+        if answer is None:
+            return False
+        statuses, synced = self._syncs_of(unit, answer)
+        period = self._period(unit)
+        return token == settled_token(statuses, self.connections, period=period, synced=synced)
 
 
 async def ask_status(

@@ -12,6 +12,7 @@ connections, the token also has the latest sync of each (:class:`Synced`), from 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 from typing import Final
 
@@ -162,6 +163,7 @@ def state_of(current: DatasetStatus, *, succeeded: bool) -> SyncState:
     return SyncState.ENDED if current in _ENDED else SyncState.UNKNOWN
 
 
+@cache
 def status_keys(type_name: str, *, accounts: bool = False) -> tuple[DataType, ...]:
     """The data types whose syncs change what a list or report of this name answers.
 
