@@ -66,11 +66,14 @@ class Row:
     measures: tuple[Measure, ...]
     goals: tuple[Goal, ...] = ()
     rounds: int = 5
+    """At the least: if the figures still differ there are more, within the time of the case."""
     warm_up: bool = True
     """Whether to run one uncounted round first."""
     needs_server: bool = False
     server: tuple[str, ...] = ("benchmarks.server",)
     """The module that serves it, if it needs a server, and its arguments; it prints its port."""
+    environment: str | None = None
+    """The environment that its sides run in; None for the one that runs the benchmarks."""
     point: tuple[str, int] | None = None
     """Its place in a growth plot: what grows, and its size."""
     note: str = ""

@@ -45,6 +45,8 @@ def _lines(stored: Stored, outcomes: Sequence[Outcome], folder: Path) -> Iterato
         f"{stored.day.isoformat()}, by `python -m benchmarks`, {minutes:.0f} minutes in all. The load of the"
         f" machine was {min(loads):.1f} to {max(loads):.1f} as the rows began. What is compared is measured"
         " in turn, and CPU is process time; a busy machine adds to it all the same, and more to elapsed time."
+        " Figures are medians of the rounds and ratios those of each round; after ± is half the range of the"
+        " middle half of the rounds, or of all three. Rows that differ by more than 15 % got more rounds."
     )
     yield ""
     yield from (f"- {name}: {value}" for name, value in stored.machine.items())

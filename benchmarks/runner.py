@@ -1,4 +1,7 @@
-"""Runs rows: a process for each side, one warm-up round, then a round of each side in turn."""
+"""Runs rows: a process for each side, one warm-up round, then a round of each side in turn.
+
+A row whose figures differ by more than :data:`SETTLED` gets more rounds, as far as its case has time.
+"""
 
 import json
 import math
@@ -7,12 +10,20 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Final
 
-from benchmarks.measure import Row, Sample
+from benchmarks.measure import SDK, STEP_MARK, Row, Sample
+from benchmarks.peers import environments
+
+SETTLED: Final = 0.15
+"""The spread from which on a row gets more rounds."""
+MORE_SECONDS: Final = 60.0
+"""The time that the rows of a case have for more rounds."""
+MORE_ROUNDS: Final = 4
+"""A row gets at most so many times its rounds."""
 
 
 @dataclass
@@ -26,10 +37,12 @@ class Figures:
         return statistics.median(sample[measure] for sample in self.samples)
 
     def spread(self, measure: str) -> float:
-        """Return half the range of all rounds, as a share of the median."""
-        values = [sample[measure] for sample in self.samples]
+        """Half the range of the middle half of the rounds, as a share of the median; of three, of all."""
+        values = sorted(sample[measure] for sample in self.samples)
         median = statistics.median(values)
-        return (max(values) - min(values)) / 2 / median if median else 0.0
+        outer = len(values) // 4
+        middle = values[outer : len(values) - outer]
+        return (middle[-1] - middle[0]) / 2 / median if median else 0.0
 
 
 @dataclass
@@ -62,7 +75,13 @@ class _Worker:
             server,
             "short" if short else "full",
         ]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        variables = None
+        if row.environment is not None:
+            command[0] = environments.python(row.environment)
+            variables = environments.variables(row.environment)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables
+        )
 
     def wait_until_ready(self) -> None:
         self._line()
@@ -104,9 +123,36 @@ def serving(*server: str) -> Iterator[str]:
         process.wait(10)
 
 
-def run(row: Row, *, short: bool) -> Outcome:
-    """Run all sides of a row."""
+class Spare:
+    """The time that is left for more rounds of a case."""
+
+    def __init__(self, seconds: float = MORE_SECONDS) -> None:
+        self.seconds = seconds
+
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time for another round that should take so long."""
+        return seconds <= self.seconds
+
+
+def is_settled(row: Row, figures: Mapping[str, Figures]) -> bool:
+    """Whether the figures of all rounds are near each other.
+
+    Memory is left out, and the SDK unless a goal is a ratio to it: its rounds take most of the time.
+    """
+    compared = {goal.to for goal in row.goals}
+    return all(
+        each.spread(measure.name) <= SETTLED
+        for side, each in figures.items()
+        if side != SDK or SDK in compared
+        for measure in row.measures
+        if measure.unit not in ("MB", "B") and STEP_MARK not in measure.name
+    )
+
+
+def run(row: Row, *, short: bool, spare: Spare | None = None) -> Outcome:
+    """Run all sides of a row; more rounds than it asks for are taken from the spare time."""
     started, load = time.perf_counter(), os.getloadavg()[0]
+    spare = spare or Spare(0)
     figures = {side: Figures() for side in row.sides}
     with ExitStack() as stack:
         server = stack.enter_context(serving(*row.server)) if row.needs_server else ""
@@ -117,7 +163,20 @@ def run(row: Row, *, short: bool) -> Outcome:
             worker.wait_until_ready()
             if row.warm_up and not short:
                 worker.round()
-        for _ in range(1 if short else row.rounds):
+
+        def one_round() -> float:
+            began = time.perf_counter()
             for side, worker in workers.items():
                 figures[side].samples.append(worker.round())
+            return time.perf_counter() - began
+
+        seconds = [one_round() for _ in range(1 if short else row.rounds)]
+        if not short and row.rounds > 1:
+            while (
+                len(seconds) < MORE_ROUNDS * row.rounds
+                and spare.allows(statistics.median(seconds))
+                and not is_settled(row, figures)
+            ):
+                seconds.append(one_round())
+                spare.seconds -= seconds[-1]
     return Outcome(row, figures, time.perf_counter() - started, load)

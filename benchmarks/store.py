@@ -61,6 +61,14 @@ def path_of(day: date) -> Path:
     return RESULTS / f"{day.isoformat()}.json"
 
 
+def known_seconds() -> dict[str, float]:
+    """How long each row took when it was stored last, by its key."""
+    found: dict[str, float] = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        found |= {f"{row.case}/{row.title}": row.seconds for row in load(path).rows}
+    return found
+
+
 def load(path: Path) -> Stored:
     """Read a file."""
     return msgspec.json.decode(path.read_bytes(), type=Stored)

@@ -49,6 +49,6 @@ def rows(short: bool) -> list[Row]:
             },
             measures=(Measure(_SECONDS, "ms"), Measure(_MEMORY, "MB")),
             goals=(Goal(_SECONDS, 0.2, SDK),),
-            rounds=5,
+            rounds=11,
         )
     ]

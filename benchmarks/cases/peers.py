@@ -6,7 +6,6 @@ are start-up.
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -45,9 +44,7 @@ class Peer:
     async def run(self, *urls: str) -> dict[str, float]:
         """Run the script in a folder of its own and return its figures."""
         python = sys.executable if self.environment is None else environments.python(self.environment)
-        variables = dict(os.environ)
-        if self.environment is not None:
-            variables.pop("PYTHONPATH", None)
+        variables = None if self.environment is None else environments.variables(self.environment)
         with tempfile.TemporaryDirectory() as folder:
             process = await asyncio.create_subprocess_exec(
                 python,

@@ -41,7 +41,7 @@ def test_page_and_plots(tmp_path: Path) -> None:
     assert "\n> 10,000 companies × 10 types × 5 records: the first night sends 7 requests" in text
     assert "4 minutes in all. The load of the machine was 1.5 to 2.5" in text
     assert "| quiet night | 7.00 |" in text
-    assert "| lists of a pull | 1,000 | 100,000 | ours | CPU in all | 1.00 |" in text
+    assert "| lists of a pull | 1,000 | 100,000 | ours | CPU in all | 1.00 | 0.95 to 1.05: reached |" in text
     assert "| lists of a pull | 1,000 | 100,000 | ours | peak memory | 0.00 |" in text
     assert "first night: CPU a list ≤ 0.7: missed, 7.00 (with the data status" in text
     assert "- **fleet**: A fleet of companies" in text

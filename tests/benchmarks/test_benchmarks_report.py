@@ -1,5 +1,6 @@
 """Ratios of rounds, the verdict on each goal, growth, and what is stored."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 pytest.importorskip("uvloop")
 
 from benchmarks import report, store
-from benchmarks.measure import FLOOR, OURS, PER_SECOND, THROUGHPUT, Goal, Measure, Row
-from benchmarks.runner import Figures, Outcome
+from benchmarks.measure import FLOOR, OURS, PER_SECOND, SDK, THROUGHPUT, Goal, Measure, Row
+from benchmarks.runner import Figures, Outcome, is_settled
 
 
 def outcome(ours: list[float], floor: list[float], bound: float) -> Outcome:
@@ -60,6 +61,25 @@ def test_exponent_of_growth() -> None:
 def test_no_exponent_through_two_points() -> None:
     """Any two points are on a line."""
     assert report.exponents(grown("CPU", {10: 3.0, 100: 3.0}), "CPU", each=True) == []
+
+
+def test_spread_is_of_the_middle_half() -> None:
+    """More rounds can settle a row, which a range of all of them never could; of three rounds all count."""
+    assert Figures([{"CPU": each} for each in (9.0, 10.0, 12.0)]).spread("CPU") == 0.15
+    assert Figures([{"CPU": each} for each in (1.0, 9.0, 10.0, 11.0, 90.0)]).spread("CPU") == 0.1
+
+
+def test_a_row_is_settled_when_the_times_that_are_compared_are() -> None:
+    """Not the memory, nor the SDK unless a goal is a ratio to it."""
+    times, row = [8.0, 10.0, 12.0], outcome([1], [1], 0.5).row
+    even = Figures([{PER_SECOND: 10.0}] * 3)
+    uneven = Figures([{PER_SECOND: each} for each in times])
+    assert is_settled(row, {OURS: even, FLOOR: even, SDK: uneven})
+    assert not is_settled(row, {OURS: even, FLOOR: uneven})
+    goals = (Goal(PER_SECOND, 2, SDK),)
+    assert not is_settled(replace(row, goals=goals), {OURS: even, SDK: uneven})
+    memory = replace(row, measures=(Measure(PER_SECOND, "MB"),))
+    assert is_settled(memory, {OURS: uneven})
 
 
 def test_ratio_to_a_side_without_a_column() -> None:
