@@ -20,7 +20,7 @@ from benchmarks.peers import environments
 
 SETTLED: Final = 0.15
 """The spread from which on a row gets more rounds."""
-MORE_SECONDS: Final = 60.0
+MORE_SECONDS: Final = 40.0
 """The time that the rows of a case have for more rounds."""
 MORE_ROUNDS: Final = 4
 """A row gets at most so many times its rounds."""

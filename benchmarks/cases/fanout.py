@@ -28,6 +28,13 @@ CONCURRENCY = 64
 RECORDS = 20
 MODELS = {"invoices": Invoice, "customers": Customer, "suppliers": Supplier, "accounts": Account}
 
+_RULES = (
+    "beyond the floor a list has 16 µs of decoding (times are cut and not rounded), 16 of the"
+    " middleware (pace, a place for each company, retry budget, credential, the quota in each answer),"
+    " 8 of the operation, 7 that compare ids and dates, 6 of the pager and 5 of the transport; the aim"
+    " leaves 13"
+)
+
 
 def _company(number: int) -> str:
     return f"8a210b68-6988-11ed-a1eb-{number:012d}"
@@ -111,7 +118,7 @@ def rows(short: bool) -> list[Row]:
                 TIMED_FLOOR: floor(companies, OUR_TIMEOUT),
             },
             measures=THROUGHPUT,
-            goals=(Goal(PER_SECOND, 0.92, TIMED_FLOOR),),
+            goals=(Goal(PER_SECOND, 0.92, TIMED_FLOOR, shortfall=_RULES),),
             rounds=9,
             needs_server=True,
             note=f"lists of {RECORDS} records, {CONCURRENCY} at a time; the SDK: {sdk_companies} companies",

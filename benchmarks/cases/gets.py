@@ -28,6 +28,11 @@ RECORDS = 200
 """Number of different records, so that no side profits from repeating one URL."""
 
 
+_RULES = (
+    "beyond the floor a GET has 11 µs of middleware (pace, a place for each company, retry budget,"
+    " credential, the quota in each answer), 5 of decoding, 3 of the transport and 3 of the operation;"
+    " the aim leaves 7"
+)
 GOALS = (
     Goal(
         PER_SECOND,
@@ -36,7 +41,7 @@ GOALS = (
         shortfall="the floor itself is only about 40 times as fast as the SDK, which spends a third of its "
         "time creating a pydantic class for each response and a quarter in httpcore's pool",
     ),
-    Goal(PER_SECOND, 0.92, TIMED_FLOOR),
+    Goal(PER_SECOND, 0.92, TIMED_FLOOR, shortfall=_RULES),
 )
 
 

@@ -32,6 +32,10 @@ PREFETCH = 10
 SLICE = 16
 """Records that the floor decodes at a time: 32 kB, as our pager does."""
 PREFETCHED = "ours with prefetch"
+_RULES = (
+    "of the 2.2 µs of a record beyond the floor decoding has 1.7 (of every shape that the API sends,"
+    " times cut and not rounded), the ids already read 0.6, the iteration 0.3; the aim leaves 0.5"
+)
 BUSY = "the latency is hidden completely, and the decoder keeps the core busy all the time"
 SDK_RECORDS = 5000
 """Records that the SDK reads; the whole list would take it minutes."""
@@ -147,7 +151,7 @@ def rows(short: bool) -> list[Row]:
             measures=MEASURES,
             goals=(
                 Goal(PER_SECOND, 20, SDK, shortfall=BOUND),
-                Goal(PER_SECOND, 0.95, FLOOR),
+                Goal(PER_SECOND, 0.95, FLOOR, shortfall=_RULES),
                 Goal(PEAK, 1.6, FLOOR),
             ),
             rounds=5,
