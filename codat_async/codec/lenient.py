@@ -48,18 +48,19 @@ def coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: 
             raise unreadable(failure, data, operation) from failure
         reason = f"a value cannot be decoded ({failure})"
         raise InvalidRecord(reason, record_id=None, path="$", raw=data, operation=operation) from failure
-    text = source
-    for _ in range(_MAX_COERCED):
+    text, left = source, _MAX_COERCED
+    while True:
         try:
             return decode(text)
         except DECODE_ERRORS as failure:
-            (reason, path), cause = explain(failure), failure
-        if not _coerce_at(tree, _STEP.findall(path), reason):
-            break
+            (reason, path), left = explain(failure), left - 1
+            if not left or not _coerce_at(tree, _STEP.findall(path), reason):
+                found = tree.get("id") if isinstance(tree, dict) else None
+                name = None if found is None else str(found)
+                raise InvalidRecord(
+                    reason, record_id=name, path=path, raw=data, operation=operation
+                ) from failure
         text = _tree_encoder.encode(tree)
-    found = tree.get("id") if isinstance(tree, dict) else None
-    name = None if found is None else str(found)
-    raise InvalidRecord(reason, record_id=name, path=path, raw=data, operation=operation) from cause
 
 
 def _coerce_at(tree: Any, steps: Sequence[tuple[str, str]], reason: str) -> bool:
