@@ -1,47 +1,4 @@
-"""Every error this client raises on purpose, under one root.
-
-::
-
-    CodatError
-    ├── ConfigurationError        wrong settings of the client: no key, a bad base URL (also a ValueError)
-    ├── TransportError            no complete answer was received
-    │   ├── ConnectError          no connection could be made: DNS, refused, proxy
-    │   │   └── TLSError          the certificate or the handshake was not accepted
-    │   ├── ConnectionLost        the connection broke before the answer was complete
-    │   ├── RequestTimeout        connecting, waiting or the whole attempt took too long
-    │   └── ResponseTooLarge      more bytes, decompressed, than ``max_response_size``
-    ├── RateLimited               too many requests; has the time to wait, and for whom
-    │   ├── ApiPaused             the API asks all requests to wait longer than is waited for
-    │   └── TooManyRequests       429 after the last retry (also a StatusError)
-    ├── QueueTimeout              no place in the rate limit became free
-    ├── QuotaExhausted            the daily quota is used up; has the time of its reset
-    ├── StatusError               an answer that is not a success
-    │   ├── BadRequest            400  malformed request or query
-    │   ├── Unauthorized          401  wrong API key
-    │   ├── PaymentRequired       402  an account limit
-    │   ├── Forbidden             403  the key is not allowed there
-    │   ├── NotFound              404  no such record, or the platform lacks that data type
-    │   ├── MethodNotAllowed      405  no such operation on that path
-    │   ├── Conflict              409  never requested, still syncing, or an idempotency key in progress
-    │   ├── UnprocessableEntity   422  an idempotency key used again with another body
-    │   ├── TooManyRequests       429  too many requests (also a RateLimited)
-    │   └── ServerError           5xx
-    │       ├── InternalServerError   500
-    │       └── ServiceUnavailable    503
-    ├── DecodingError             a successful answer whose body cannot be decoded
-    │   └── InvalidRecord         one record that does not fit its model
-    ├── PagingError               a list whose pages do not advance
-    ├── EmptyList                 a list without the record that ``one()`` returns
-    ├── DownloadError             a download that ended short or could not be resumed
-    ├── PushError                 a write that the platform did not carry out
-    │   ├── PushFailed            rejected; has the reason and the validation
-    │   └── PushTimedOut          the platform or the caller's time-out gave up
-    └── SyncError                 data types that were not synced; has the state of each
-        ├── SyncFailed            some ended in an error, or no connection is linked
-        └── SyncTimeout           some had not ended when the caller's time-out passed
-
-``codat_async.bulk`` and ``codat_async.webhooks`` add their own below the root.
-"""
+"""Every error this client raises on purpose, under one root; ``bulk`` and ``webhooks`` add their own."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The errors raised inside the pipeline, and the root of the tree that ``codat_async.errors`` draws."""
+"""The errors raised inside the pipeline, and the root of all that ``codat_async`` raises."""
 
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
