@@ -30,7 +30,7 @@ from codat_async.models import Invoice, Page
 PAGE_SIZE = 500
 PREFETCH = 10
 SLICE = 16
-"""Records that the floor decodes at a time: 32 kB, as our pager does."""
+"""Records that the floor decodes at a time, 32 kB: its values fit the processor's cache."""
 PREFETCHED = "ours with prefetch"
 _RULES = (
     "of the 2.2 µs of a record beyond the floor decoding has 1.7 (of every shape that the API sends,"

@@ -24,7 +24,7 @@ OnInvalid: TypeAlias = Literal["raise", "skip"] | Callable[[InvalidRecord], obje
 _LARGE_PAGE: Final = 1_000_000
 """Bytes from which a page is decoded in slices. The slowest types of records take 4 ms a megabyte, on a
 slower machine twice that, and the event loop should not wait for more than 10 ms."""
-SLICE: Final = 32 * 1024
+SLICE: Final = 64 * 1024
 """Bytes in a slice: its values fit the processor's cache, where those of a whole page do not."""
 _MOST_RECORDS: Final = 50_000
 """Records on a page beyond which it is rejected: three bytes each would become kilobytes of objects."""
