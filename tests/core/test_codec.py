@@ -607,6 +607,18 @@ async def test_slices_end_between_records(size: int, repeat: int, monkeypatch: p
     assert [each async for part in codec.SlicedPage(text, Invoice) for each in part] == whole
 
 
+@pytest.mark.parametrize("size", [1, 1_000])
+async def test_lists_within_records_are_not_cut(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their elements may start as the records do; the page is not split for it, nor for a bare date."""
+    monkeypatch.setattr(pages, "SLICE", size)
+    monkeypatch.setattr(pages, "split_page", None)
+    records = [invoice(id=str(number), lineItems=[{"trackingCategoryRefs": NESTED}]) for number in range(30)]
+    records[20]["dueDate"] = "2022-10-23"
+    slices = [part async for part in codec.SlicedPage(page(*records), Invoice)]
+    assert [each.id for part in slices for each in part] == [str(number) for number in range(30)]
+    assert len(slices) == 30 if size == 1 else 5 < len(slices) < 30
+
+
 RECORDS = b'{"id":"a"},{"id":"b"}'
 REST = b'"pageNumber":1,"pageSize":9,"totalResults":2,"_links":{"next":{"href":"/?page=2"}}'
 SHAPES = {
