@@ -70,9 +70,7 @@ def encode(body: object, *, omit_read_only: bool = False) -> bytes:
     create requires. Raises :class:`ValueError` for a number that JSON cannot hold (NaN, infinity).
     """
     if omit_read_only and isinstance(body, Model):
-        held = {name: None for name in _READ_ONLY if getattr(body, name, None) is not None}
-        if held:
-            body = replace(body, **held)
+        body = replace(body, **{name: None for name in _READ_ONLY if getattr(body, name, None) is not None})
     return _encoder.encode(_wire(body))
 
 
