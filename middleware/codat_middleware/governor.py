@@ -12,7 +12,7 @@ from codat_middleware.clock import Clock, Timer, queued
 from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
 from codat_middleware.fair_queue import Company, FairQueue, Place, Waiter
 from codat_middleware.headers import retry_after
-from codat_middleware.limits import EventKind, GovernorEvent, GovernorState, Limits
+from codat_middleware.limits import GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import AdaptiveRate, Gate, Pace, Verdict
 from codat_middleware.quota import DAY, Quota, utc
@@ -294,7 +294,8 @@ class Governor:
         evidence = company.rate_limited(now, place.sent_at, asked or 0.0, self._succeeded_at, hold=hold)
         if company.held_until > max(held_until, now):
             seconds = company.held_until - now
-            self._report("held", f"holding company {company.id} for {seconds:.1f} s", seconds, company.id)
+            text = f"rate limited (429): holding company {company.id} for {seconds:.1f} s"
+            self._report(GovernorEvent(kind="held", text=text, company_id=company.id, seconds=seconds))
         if evidence < 0.0 and not self._rate.probing:
             # While the rate probes for the limit it may as well be everybody's.
             self._rate.retract()
@@ -307,21 +308,22 @@ class Governor:
 
     def _apply(self, verdict: Verdict, now: float) -> None:
         if verdict.cut:
-            self._report("slowed", f"now at {self._pace_text()}", None)
+            text = f"rate limited (429): now at {self._pace_text()}"
+            self._report(GovernorEvent(kind="slowed", text=text))
         if verdict.overloaded:
             # A platform that asks for hours must not stop the others, so ask more companies first.
             asked = verdict.retry_after
             believed = asked <= self.limits.max_quota_wait or self._gate.tries >= _CONVINCED
             self._gate.pause(now, asked if believed else 0.0, self._rate.rate)
             seconds = self._gate.paused_until - now
-            text = f"pausing all requests for {seconds:.1f} s, {self._waiting} queued"
-            self._report("paused", text, seconds)
+            text = f"rate limited (429): pausing all requests for {seconds:.1f} s, {self._waiting} queued"
+            self._report(GovernorEvent(kind="paused", text=text, seconds=seconds))
 
     def _quota_spent(self, now: float) -> None:
         if abs(self._quota.resets_at - self._reported_reset) > 60.0:
             self._reported_reset = self._quota.resets_at
             text = f"waiting for {self._quota_text()}; {self._waiting} queued"
-            self._report("quota", text, self._quota.spent_for())
+            self._report(GovernorEvent(kind="quota", text=text, seconds=self._quota.spent_for()))
         self._fail_waiters(self._queue.queued, now)
 
     @property
@@ -395,10 +397,7 @@ class Governor:
             return f"the responses to {self._unanswered} requests: few are sent at once {when}"
         return self._pace_text()
 
-    def _report(self, kind: EventKind, text: str, seconds: float | None, company: str | None = None) -> None:
-        if kind != "quota":
-            text = f"rate limited (429): {text}"
-        _log.log(logging.INFO if kind == "held" else logging.WARNING, text)
-        event = GovernorEvent(kind=kind, text=text, company_id=company, seconds=seconds)
+    def _report(self, event: GovernorEvent) -> None:
+        _log.log(logging.INFO if event.kind == "held" else logging.WARNING, event.text)
         for listener in tuple(self.listeners):
             listener(event)

@@ -1,7 +1,7 @@
 """The governor's settings, the snapshot of its state, and the events it reports."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct
 
@@ -58,14 +58,11 @@ class GovernorState(Struct, frozen=True, kw_only=True):
     """When the quota resets; ``None`` while unknown."""
 
 
-EventKind: TypeAlias = Literal["held", "paused", "quota", "slowed"]
-"""A company is held, all requests pause, the quota is spent, the pace was reduced."""
-
-
 class GovernorEvent(Struct, frozen=True, kw_only=True):
     """A change in what the governor lets through; passed to its listeners."""
 
-    kind: EventKind
+    kind: Literal["held", "paused", "quota", "slowed"]
+    """A company is held, all requests pause, the quota is spent, the pace was reduced."""
     text: str
     """The event in plain words, as it is logged."""
     company_id: str | None = None
