@@ -18,9 +18,7 @@ from codat_async.operations.calls import CompanyCall, QueueRefresh, RecordCall
 from codat_async.operations.polling import Poll
 
 _QUEUE_AGAIN: Final = frozenset({DatasetStatus.RATE_LIMIT_ERROR, DatasetStatus.PREREQUISITE_NOT_MET})
-_FAILED: Final = _QUEUE_AGAIN.union(
-    [DatasetStatus.CANCELLED], (each for each in DatasetStatus if each.endswith("Error"))
-)
+_FAILED: Final = _QUEUE_AGAIN | {DatasetStatus.CANCELLED, *(e for e in DatasetStatus if e.endswith("Error"))}
 # A state that this version does not know counts as running. None is a data type that was never synced.
 _ENDED: Final = _FAILED | {DatasetStatus.COMPLETE, DatasetStatus.NOT_SUPPORTED, None}
 _OTHER_SOURCES: Final = {"banking": SourceType.BANKING, "commerce": SourceType.COMMERCE}
