@@ -111,15 +111,12 @@ def _is_text_of(text: Raw, value: object) -> bool:
 def _wire(value: object) -> object:
     """The value with unknown fields merged back in and every number checked."""
     if isinstance(value, Model):
-        wire = {
-            field.encode_name: _wire(held)
-            for field in fields(value)
-            if (held := getattr(value, field.name)) is not None and field.name != "unknown_fields"
-        }
+        names = _attribute_names(type(value))
+        held = {name: getattr(value, own) for name, own in names.items() if own != "unknown_fields"}
+        wire = {name: _wire(each) for name, each in held.items() if each is not None}
         for name, raw in (value.unknown_fields or {}).items():
             # A date that was changed or removed is not sent as it was received.
-            kept = _is_text_of(raw, wire[name]) if name in wire else name not in _attribute_names(type(value))
-            if kept:
+            if _is_text_of(raw, wire[name]) if name in wire else name not in names:
                 wire[name] = raw
         return wire
     if isinstance(value, Decimal | float):
