@@ -48,7 +48,10 @@ def _draw_growth(outcomes: Sequence[Outcome], path: Path) -> None:
             line = [
                 (outcome.row.point[1], outcome.figures[side].median(measure))
                 for outcome in points
-                if outcome.row.point and side in outcome.figures
+                if outcome.row.point
+                and side in outcome.figures
+                # Figures of an earlier day may have other measures.
+                and measure in {each.name for each in outcome.row.measures}
             ]
             if line:
                 axis.plot(*zip(*line, strict=True), marker="o", label=side, color=colour)

@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute
 
 from codat_async.bulk.plan.data_types import PullType
 from codat_async.bulk.sinks.arrow import Block
@@ -21,6 +22,8 @@ from codat_async.bulk.store.sealed import SealedFile
 
 __all__ = ["Database", "Merge"]
 
+# Its functions are generated on import, so type checkers do not know them.
+pc: Final[Any] = pyarrow.compute
 _NAMED: Final = "id is not null and id <> ''"
 _IDS: Final = ("company_id", "connection_id", "account_id")
 
@@ -277,5 +280,11 @@ def _readings(block: Block, shape: Shape) -> pa.Table:
     empty = pa.Table.from_pylist(
         [{name: getattr(line, name) for name in columns} for line in block.empty], schema=schema
     )
-    found = block.table.select(columns).group_by(columns).aggregate([])
+    found = block.table.select(columns)
+    # Most blocks of a large list are of one reading.
+    numbers = pc.min_max(found["n"])
+    if numbers["min"] == numbers["max"]:
+        found = found.slice(0, 1)
+    else:
+        found = found.group_by(columns).aggregate([])
     return pa.concat_tables([found.select(columns).cast(schema), empty])
