@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -32,10 +33,26 @@ def description() -> dict[str, str]:
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "commit": _commit(),
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "load at the start": f"{os.getloadavg()[0]:.1f}",
         "pinning": "clients on one core, the server on another" if (os.cpu_count() or 1) > 1 else "one core",
     }
+
+
+def _commit() -> str:
+    """The commit that is measured, and whether files have changed since; results may have."""
+    git = ("git", "-C", str(Path(__file__).parent))
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", ":/", ":(exclude,top)benchmarks/results"],
+            capture_output=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.decode().strip() + (", with changes" if changed.stdout else "")
 
 
 def _processor() -> str:
