@@ -254,7 +254,7 @@ class Merge:
         (twice,) = db.execute(
             f"create or replace temp table twice as select {key} from {table} {fresh}"
             f" where {named} group by {key} having count(*) > 1"
-        ).fetchone() or (0,)
+        ).fetchone() or (1,)
         if twice:
             newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
             db.execute(
