@@ -91,7 +91,7 @@ def _dlt(sink: str, nesting: str) -> Peer:
 
 
 _SHORTFALL: Final = (
-    "of 65 µs the pull takes 18, 2 of them for the run itself; decompressing 2; JSON into nested"
+    "of some 65 µs the pull takes 18, 2 of them for the run itself; decompressing 2; JSON into nested"
     " columns 19, Arrow's reader alone 11; inserting these into DuckDB and writing its file 11;"
     " opening it 2; tables, views and versions of three types 9. What Arrow and DuckDB take by"
     " themselves, with a pull, is more than the aim: dlt keeps nested values as text at nesting 0. At"
