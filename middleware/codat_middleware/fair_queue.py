@@ -83,7 +83,7 @@ class Company:
             return 0.0 if others_succeed else 1.0
         self.in_a_row += 1
         self.rate_limited_at = now
-        if self.in_a_row == 1:
+        if self.in_a_row == 1 or self.id is None:
             return 1.0
         own = hold * min(2.0 ** min(self.in_a_row - 2, 60), _LONGEST_HOLD / 2)
         self.held_until = now + max(own, retry_after)

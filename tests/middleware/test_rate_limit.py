@@ -230,6 +230,19 @@ async def test_429_for_hours() -> None:
     bench.assert_idle()
 
 
+async def test_429_for_hours_without_a_company() -> None:
+    """Calls that concern no company are not held together: each is sent and has its own error."""
+    bench = Bench()
+    script = Script(Response(status=429, headers={"Retry-After": "7200"}))
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            await bench.rate_limit(get(None), script)
+        assert (caught.value.scope, caught.value.company_id) == ("call", None)
+        await bench.clock.advance(0.1)
+    assert len(script.requests) == 3
+    bench.assert_idle()
+
+
 class Overloaded:
     """A handler that answers all requests with a 429 for two hours until a time."""
 
