@@ -35,7 +35,9 @@ class Syncs:
         return sync
 
 
-def _pull(root: Path, base_url: str, lists: int = 10, page_size: int | None = None) -> dict[str, float]:
+def _pull(
+    root: Path, base_url: str, lists: int = 10, page_size: int | None = None
+) -> Callable[[], dict[str, float]]:
     """Pull so many lists of each company; without a size of page they grow with the lists."""
     from benchmarks.fleet_server import TYPES
     from codat_async import Codat, Limits
@@ -52,18 +54,18 @@ def _pull(root: Path, base_url: str, lists: int = 10, page_size: int | None = No
         total = report.total
         return {"units": total.units, "records": total.rows, "requests": total.requests}
 
-    return asyncio.run(night())
+    return lambda: asyncio.run(night())
 
 
 def _pull_warm(
     root: Path, base_url: str, short_url: str, lists: int, page_size: int
 ) -> Callable[[], dict[str, float]]:
     """Pull after as many lists of a few records: once to load everything, once to find what a run costs."""
-    _pull(root / "first", short_url, lists, page_size)
+    _pull(root / "first", short_url, lists, page_size)()
     began = time.process_time()
-    _pull(root / "short", short_url, lists, page_size)
+    _pull(root / "short", short_url, lists, page_size)()
     own = time.process_time() - began
-    return lambda: {**_pull(root / "pull", base_url, lists, page_size), "own CPU": own}
+    return lambda: {**_pull(root / "pull", base_url, lists, page_size)(), "own CPU": own}
 
 
 def _convert(root: Path, sink: str) -> Callable[[], dict[str, float]]:
@@ -128,7 +130,7 @@ def _skip(root: Path, nights: str) -> Callable[[], dict[str, float]]:
 
 
 STEPS: dict[str, Callable[..., Callable[[], dict[str, float]]]] = {
-    "pull": lambda root, url: lambda: _pull(Path(root), url),
+    "pull": lambda root, url: _pull(Path(root), url),
     "pull-warm": lambda root, url, short, lists, size: _pull_warm(
         Path(root), url, short, int(lists), int(size)
     ),
@@ -140,8 +142,10 @@ STEPS: dict[str, Callable[..., Callable[[], dict[str, float]]]] = {
 
 def main(step: str, *arguments: str) -> None:
     """Run a step and print its figures."""
+    # Before the imports, which may take the functions with them.
+    syncs = Syncs()
     work = STEPS[step](*arguments)
-    syncs, before = Syncs(), machine.memory_mb()
+    syncs.count, before = 0, machine.memory_mb()
     started, cpu, began = time.process_time(), time.process_time(), time.monotonic()
     found = work()
     cpu, seconds = time.process_time() - cpu, time.monotonic() - began
