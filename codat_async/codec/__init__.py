@@ -4,8 +4,9 @@ The other modules of this package are private: code outside imports from here.
 """
 
 from codat_async.codec.decoding import decoder
+from codat_async.codec.mirrors import contains_models, mirror_maker
 from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, decode_page, split_page
-from codat_async.codec.records import encode, mirror_maker, read
+from codat_async.codec.records import encode, read
 from codat_async.errors import DECODE_ERRORS
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "SLICE",
     "OnInvalid",
     "SlicedPage",
+    "contains_models",
     "decode_page",
     "decoder",
     "encode",

@@ -8,16 +8,16 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property
 from threading import RLock
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import fields
 
+from codat_async.codec.mirrors import contains, mirror_maker
 from codat_async.errors import DECODE_ERRORS
-from codat_async.models import Page, SupplementalData
+from codat_async.models import Page
 from codat_middleware.text import well_formed
 
 T = TypeVar("T")
@@ -29,6 +29,9 @@ another thread prepares one of them at the same time."""
 _decoders: dict[object, "Decoder[Any]"] = {}
 UNTYPED: Final[Any] = Any
 """The kind of content without a type; checkers take Any itself for no kind."""
+_rounded_up: Final = re.compile(rb"\.(?<=:[0-9][0-9]\.)[0-9]{6}[5-9]").search
+"""Finds what may be a time that msgspec rounds up."""
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
@@ -49,17 +52,6 @@ class Decoder(Generic[T]):
         self.plain: Callable[[bytes | Raw], T] = msgspec.json.Decoder(kind, float_hook=Decimal).decode
         """msgspec's own, which rounds times."""
         self._kind = kind
-        # A fraction that msgspec rounds up, to its seventh digit.
-        fraction = rb"(\.(?<=:[0-9][0-9]\.)[0-9]{6})[5-9]"
-        self._rounded_up = self._dates(fraction, len("2023-02-28T23:59:59.9999999"))
-
-    def _dates(self, end: bytes, length: int) -> re.Pattern[bytes] | None:
-        """A pattern of the ``end`` of dates, or their first ``length`` bytes; None if the type has none."""
-        # The dates that every record has come first, which are then found soonest.
-        names = sorted(_dates_of(self._kind)[0], key=lambda name: (b"odifiedDate" not in name, name))
-        field = rb'(?<=[^\\]%b%b"[^"]{%d})'
-        either = b"|".join(field % (name, colon, length) for name in names for colon in (b":", b": "))
-        return re.compile(b"%b(?:%b)" % (end, either)) if names else None
 
     @cached_property
     def pages(self) -> "Decoder[Page[T]]":
@@ -71,119 +63,64 @@ class Decoder(Generic[T]):
         """The decoder of lists of the type."""
         return _construct(list[self._kind])  # type: ignore[name-defined]
 
-    def rounds(self, data: bytes | Raw) -> bool:
-        """Whether :attr:`plain` would round up a time in this text."""
-        return self._rounded_up is not None and self._rounded_up.search(data) is not None
-
     def decode(self, data: bytes | Raw) -> T:
         """Decode a text, with its times cut to microseconds; raises one of ``DECODE_ERRORS``."""
-        if self._rounded_up is None or self._rounded_up.search(data) is None:
-            return self.plain(data)
-        # As if the seventh digit were 0.
-        record = self.plain(_append(self._rounded_up, data, b"0"))
-        _restore_untyped(record, data, self._kind)
-        return record
+        return self.plain(data) if _rounded_up(data) is None else self.correct(data)
+
+    def correct(self, data: bytes | Raw) -> T:
+        """Decode a text with its dates corrected: cut to microseconds, and with midnight if they are bare.
+
+        Codat documents the bare form (``2022-10-23``) beside the full one. Raises one of ``DECODE_ERRORS``.
+        """
+        return self.plain(_encoder.encode(self._dates(data)))
 
     @cached_property
-    def _bare(self) -> re.Pattern[bytes] | None:
-        # A month and a day before a quote are rare and found fast; only then is the field's name checked.
-        return self._dates(rb'(-\d\d-\d\d)(?=")', len("2023-02-28"))
-
-    def correct(self, data: bytes) -> tuple[T, bytes] | None:
-        """Decode what :meth:`decode` rejected, without lone surrogates and with midnight on bare dates.
-
-        Codat documents the bare form (``2022-10-23``) beside the full one. Returns the record and its source,
-        which is the text before times were added; None if that is not enough.
-        """
-        source = corrected(data)
-        text = source if self._bare is None else _append(self._bare, source, b"T00:00:00")
-        if text is data:
-            return None
-        try:
-            record = self.decode(text)
-        except DECODE_ERRORS:
-            return None
-        _restore_untyped(record, source, self._kind)
-        return record, source
+    def _dates(self) -> Callable[[bytes | Raw], Any]:
+        with _lock:
+            return msgspec.json.Decoder(
+                _dates_only(self._kind), dec_hook=_corrected_date, float_hook=Decimal
+            ).decode
 
 
-def _append(pattern: re.Pattern[bytes], data: bytes | Raw, addition: bytes) -> bytes | Raw:
-    """Append to each match's group, which replaces it; return the same object if there is no match."""
-    pieces = pattern.split(data)
-    if len(pieces) == 1:
-        return data
-    pieces[1::2] = [group + addition for group in pieces[1::2]]
-    return b"".join(pieces)
+# --- dates: a mirror in which only they are decoded ------------------------------------------
 
 
-# --- which fields are dates, and which have no type -----------------------------------------
-
-
-@cache
-def _dates_of(kind: Any) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """The wire names, in quotes, of a type's dates at any depth, and of its content that has no type."""
-    names: set[bytes] = set()
-    untyped: set[bytes] = set()
-    todo, seen = [kind], set()
-    while todo:
-        hint = todo.pop()
-        if hint in seen:
-            continue
-        seen.add(hint)
-        try:
-            below = fields(hint)
-        except TypeError:
-            todo += get_args(hint)
-            continue
-        for field in below:
-            name, parts = b'"%b"' % field.encode_name.encode(), (field.type, *get_args(field.type))
-            if datetime in parts:
-                names.add(name)
-            if SupplementalData in parts or _is_untyped(field.type):
-                untyped.add(name)
-            elif field.name != "unknown_fields":
-                todo.append(field.type)
-    return frozenset(names), frozenset(untyped)
-
-
-def _is_untyped(hint: Any) -> bool:
-    if hint is Any or isinstance(hint, TypeVar):
+class _Whatever(type):
+    def __instancecheck__(cls, instance: object) -> bool:
         return True
-    origin = get_origin(hint)
-    is_model = isinstance(origin, type) and issubclass(origin, Struct)
-    return not is_model and any(map(_is_untyped, get_args(hint)))
 
 
-def _restore_untyped(record: object, received: bytes | Raw, kind: Any) -> None:
-    """Undo corrections of dates in a record's untyped content, which may use the same names."""
-    text, (_, names) = bytes(received), _dates_of(kind)
-    if any(name in text for name in names) and re.search(rb"(?:%b)\s*:\s*[\[{]" % b"|".join(names), text):
-        # What has no place in the record need not be UTF-8.
-        _restore(record, text.decode(errors="replace").encode())
+class _Date(metaclass=_Whatever):
+    """A date as the mirror has it: corrected if it can be read, and as it was received otherwise."""
 
 
-def _restore(value: Any, received: bytes | Raw) -> None:
-    if isinstance(value, Struct):
-        parts = decoder(dict[str, Raw]).plain(received)
-        for field in fields(value):
-            part, held = parts.get(field.encode_name), getattr(value, field.name)
-            if part is None or bytes(part) == b"null":
-                continue
-            if _is_untyped(field.type) and not _holds_models(held):
-                setattr(value, field.name, decoder(UNTYPED).plain(part))
-            else:
-                _restore(held, part)
-    elif isinstance(value, list):
-        for one, part in zip(value, decoder(Raw).lists.plain(received), strict=True):
-            _restore(one, part)
-    elif isinstance(value, dict):
-        for key, part in decoder(dict[str, Raw]).plain(received).items():
-            _restore(value[key], part)
+class _Again(_Date):
+    """A model inside itself, which has a mirror of its own."""
+
+    kind: type[Struct]
 
 
-def _holds_models(value: object) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
-    return any(isinstance(part, Struct) for part in parts)
+def _corrected_date(hint: Any, value: Any) -> Any:
+    try:
+        if issubclass(hint, _Again):
+            return decoder(hint.kind)._dates(_encoder.encode(value))
+        if isinstance(value, str):
+            return datetime.fromisoformat(value.strip().upper()) if value.strip() else None
+    except (ValueError, *DECODE_ERRORS):
+        # What is wrong is found, with its place, by the decoder of the model.
+        pass
+    return value
+
+
+def _date_or_raw(hint: Any) -> Any:
+    if datetime in (hint, *get_args(hint)):
+        return _Date
+    return None if contains(hint, datetime) else Raw
+
+
+_dates_only: Final = mirror_maker(
+    _date_or_raw, lambda model: type("_Again", (_Again,), {"kind": model}), required=False
+)
 
 
 # --- lone surrogates ---------------------------------------------------------------------

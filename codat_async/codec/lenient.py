@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -85,13 +84,6 @@ def _coerce_at(tree: Any, steps: Sequence[tuple[str, str]], reason: str) -> bool
 
 def _coerced(value: object, reason: str) -> object:
     """The value as the type that a decoder's ``reason`` asks for; the same object if that is not certain."""
-    if "datetime" in reason and isinstance(value, str):
-        if not value.strip():
-            return None
-        try:
-            return datetime.fromisoformat(value.strip()).isoformat()
-        except ValueError:
-            return value
     if reason.startswith("Expected `str"):
         if isinstance(value, bool):
             return "true" if value else "false"

@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
-from codat_async.codec.decoding import decoder, replace_lone_surrogates
+from codat_async.codec.decoding import corrected, decoder, replace_lone_surrogates
 from codat_async.codec.lenient import unreadable
 from codat_async.codec.records import read
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
@@ -217,8 +218,9 @@ class SlicedPage(Generic[T]):
             return records.decode(text)
         except DECODE_ERRORS:
             # A platform that sends one bare date sends more, so that the whole slice needs the same steps.
-            found = records.correct(text)
-        return None if found is None else found[0]
+            with suppress(*DECODE_ERRORS):
+                return records.correct(corrected(text))
+        return None
 
     def _one_by_one(self, raws: Sequence[Raw]) -> list[T]:
         records: list[T] = []

@@ -9,15 +9,15 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from math import isfinite
-from types import UnionType
-from typing import Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct, defstruct, field
+from msgspec import Raw, Struct
 from msgspec.structs import fields, replace
 
 from codat_async.codec.decoding import corrected, decoder
 from codat_async.codec.lenient import coerce, unreadable
+from codat_async.codec.mirrors import contains_models, mirror_maker
 from codat_async.errors import DECODE_ERRORS
 from codat_async.models.base import Model, Null
 
@@ -27,7 +27,7 @@ _READ_ONLY: Final = ("id", "modified_date", "source_modified_date")
 _inexact: Final = re.compile(rb'-\d\d-\d\d(?:"|[Tt ]\d\d:\d\d:\d\d\.\d{7})').search
 """Finds a date that a datetime does not hold as it was received: without a time, or of seven digits."""
 _finer: Final = re.compile(rb"\.(?<=:\d\d\.)\d{7}").search
-"""Finds a time of seven digits, as those that :attr:`Decoder.plain` rounds have."""
+"""Finds a time of seven digits, as those that a decoder may round have."""
 
 
 def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_fields: bool = True) -> T:
@@ -47,12 +47,11 @@ def read(data: bytes | Raw, kind: type[T], *, operation: str = "", unknown_field
     try:
         record = (strict.plain if exact else strict.decode)(data)
     except DECODE_ERRORS:
-        received, exact = bytes(data), False
-        if found := strict.correct(received):
-            record, source = found
-        else:
-            source = corrected(received)
-            record = coerce(received, source, strict.decode, operation)
+        exact, source = False, corrected(bytes(data))
+        try:
+            record = strict.correct(source)
+        except DECODE_ERRORS:
+            record = coerce(bytes(data), source, strict.correct, operation)
     if unknown_fields and isinstance(record, Model | dict) and not (exact and _fits_exactly(kind, source)):
         try:
             _keep_unknown(record, source)
@@ -86,7 +85,7 @@ def _attribute_names(kind: type[Struct]) -> dict[str, str]:
 def _keep_unknown(value: object, raw: bytes | Raw) -> None:
     if isinstance(value, Model):
         names = _attribute_names(type(value))
-        for wire_name, part in decoder(dict[str, Raw]).decode(raw).items():
+        for wire_name, part in decoder(dict[str, Raw]).plain(raw).items():
             name = names.get(wire_name)
             held = None if name is None else getattr(value, name)
             if name is None or (isinstance(held, datetime) and _inexact(part)):
@@ -95,10 +94,10 @@ def _keep_unknown(value: object, raw: bytes | Raw) -> None:
             else:
                 _keep_unknown(held, part)
     elif isinstance(value, list) and value and isinstance(value[0], Model):
-        for held, part in zip(value, decoder(Raw).lists.decode(raw), strict=True):
+        for held, part in zip(value, decoder(Raw).lists.plain(raw), strict=True):
             _keep_unknown(held, part)
     elif isinstance(value, dict) and any(isinstance(held, Model) for held in value.values()):
-        parts = decoder(dict[str, Raw]).decode(raw)
+        parts = decoder(dict[str, Raw]).plain(raw)
         for key, held in value.items():
             _keep_unknown(held, parts[key])
 
@@ -138,53 +137,11 @@ def _encode_other(value: object) -> None:
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)
 
 
-# --- mirrors of the models: the same names in the same places, with other types of values --
-
-
-def mirror_maker(
-    value: Callable[[Any], Any], recursive: Callable[[type[Struct]], Any], *, strict: bool = False
-) -> Callable[[Any], Any]:
-    """Return a function that makes the mirror of a type, without the field for unknown fields.
-
-    ``value`` maps the type of a value without models to the mirror's, ``recursive`` a model that contains
-    itself. With ``strict`` a decoder rejects an object that has unknown fields.
-    """
-    made: dict[Any, Any] = {}
-
-    def mirror(hint: Any, parents: frozenset[Any] = frozenset()) -> Any:
-        if not _contains_models(hint):
-            return value(hint)
-        origin, parts = get_origin(hint), get_args(hint)
-        if origin in (Union, UnionType, list, dict):
-            kind: Any = Union if origin is UnionType else origin
-            return kind[tuple(mirror(part, parents) if _contains_models(part) else part for part in parts)]
-        if hint in parents:
-            return recursive(hint)
-        if hint not in made:
-            named = [
-                (
-                    each.name,
-                    mirror(each.type, parents | {hint}),
-                    field(name=each.encode_name, **({} if each.required else {"default": None})),
-                )
-                for each in fields(hint)
-                if each.name != "unknown_fields"
-            ]
-            name = f"Mirrored{(origin or hint).__name__}"
-            made[hint] = defstruct(name, named, kw_only=True, gc=False, forbid_unknown_fields=strict)
-        return made[hint]
-
-    return mirror
-
-
-def _contains_models(hint: Any) -> bool:
-    is_model = isinstance(hint, TypeVar) or (isinstance(hint, type) and issubclass(hint, Struct))
-    return is_model or any(map(_contains_models, get_args(hint)))
-
-
 # A decoder of these types rejects unknown fields, and models in themselves, and looks at nothing else, in a
 # fraction of the time that it takes to look for them in Python.
-_names_only = mirror_maker(lambda hint: Raw, recursive=lambda model: None, strict=True)
+_names_only = mirror_maker(
+    lambda hint: None if contains_models(hint) else Raw, recursive=lambda model: None, strict=True
+)
 
 
 @cache

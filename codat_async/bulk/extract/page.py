@@ -2,9 +2,9 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Raw, Struct, field
 
@@ -30,9 +30,6 @@ __all__ = [
     "selected",
     "stable_hashes",
 ]
-
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Keys(Struct):
@@ -174,15 +171,13 @@ def _cut(raws: Sequence[Raw], moments: Sequence[datetime | None]) -> Sequence[da
     except TypeError:
         # Some have an offset from UTC and some do not, so any may be the latest.
         latest = None
-    rounds, cut = codec.decoder(RecordKey).rounds, [*moments]
+    cut = [*moments]
     for row, moment in enumerate(moments):
-        if moment is None or (latest is not None and moment != latest):
-            continue
-        if rounds(raws[row]):
-            cut[row] = moment - _MICROSECOND
-        elif latest is not None:
-            # As sent.
-            return moments
+        if moment is not None and latest in (None, moment):
+            cut[row] = codec.read(raws[row], RecordKey).modified_date
+            if cut[row] == latest:
+                # As sent.
+                return moments
     return cut
 
 

@@ -31,7 +31,9 @@ def validator(model: Any, *, operation: str = "") -> Callable[[Raw], RecordKey]:
             return key
         except DECODE_ERRORS:
             pass
-        if quick.correct(bytes(record)) is None:
+        try:
+            quick.correct(record)
+        except DECODE_ERRORS:
             codec.read(record, model, operation=operation, unknown_fields=False)
         return read_key(record)
 
@@ -65,4 +67,6 @@ def _cheap(hint: Any) -> Any:
 
 
 # A model that contains itself is checked as itself.
-_cheap_mirror = codec.mirror_maker(_cheap, recursive=lambda model: model)
+_cheap_mirror = codec.mirror_maker(
+    lambda hint: None if codec.contains_models(hint) else _cheap(hint), recursive=lambda model: model
+)
