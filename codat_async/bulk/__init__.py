@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from codat_async.bulk.progress import Counts, Event, Monitor, Progress
     from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure, merged_report
     from codat_async.bulk.runner import NothingToPull, Pull, pull
-    from codat_async.bulk.shards import Shard
     from codat_async.bulk.sinks.convert import check_sinks, convert
     from codat_async.bulk.sinks.errors import SinkBusy, SinkError
     from codat_async.bulk.sinks.query import Column, columns, current
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.store.directory import DirectoryError
     from codat_async.bulk.store.events import SyncTrouble
     from codat_async.bulk.store.remote.place import RemoteDirectory
+    from codat_async.bulk.store.shards import Shard
     from codat_async.bulk.store.timeline import Pause, Point, Timeline
     from codat_async.bulk.store.troubles import CompanyTrouble
     from codat_async.bulk.store.writer import DiskFull, WriteError
@@ -67,7 +67,6 @@ else:
         "progress": "Counts Event Monitor Progress",
         "report": "FailureGroup Outcome Report UnitFailure merged_report",
         "runner": "NothingToPull Pull pull",
-        "shards": "Shard",
         "sinks.convert": "check_sinks convert",
         "sinks.errors": "SinkBusy SinkError",
         "sinks.query": "Column columns current",
@@ -76,6 +75,7 @@ else:
         "store.directory": "DirectoryError",
         "store.events": "SyncTrouble",
         "store.remote.place": "RemoteDirectory",
+        "store.shards": "Shard",
         "store.timeline": "Pause Point Timeline",
         "store.troubles": "CompanyTrouble",
         "store.writer": "DiskFull WriteError",

@@ -23,8 +23,8 @@ from codat_async.bulk.progress import Event, Progress, merge_progress
 from codat_async.bulk.report import Outcome, Report, merge_reports
 from codat_async.bulk.runner import NothingToPull
 from codat_async.bulk.shard_worker import Job, ShardWorker, Share, Stopped, begun, complete, divide
-from codat_async.bulk.shards import Shard, check_shards, shard_count, shard_of
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.shards import Shard, check_shards, shard_count, shard_of
 from codat_async.client import Codat
 from codat_async.errors import CodatError, ConfigurationError, Unauthorized
 from codat_middleware import Limits

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from codat_async.bulk.shards import by_directory
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import erase
 from codat_async.bulk.store.directory import ASIDE, Directory, DirectoryError, open_checkpoint
@@ -19,6 +18,7 @@ from codat_async.bulk.store.remote.opening import open_objects, open_remote
 from codat_async.bulk.store.remote.place import Place, RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import open_view
 from codat_async.bulk.store.roster import Roster
+from codat_async.bulk.store.shards import by_directory
 
 __all__ = ["Forgotten", "forget"]
 

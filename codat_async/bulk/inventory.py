@@ -17,7 +17,6 @@ from codat_async.bulk.report import (
     merge_groups,
     merge_outcomes,
 )
-from codat_async.bulk.shards import missing_shards, pull_directories, shard_count, shards_in
 from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.damage import Damage, find_damage
 from codat_async.bulk.store.directory import (
@@ -34,6 +33,7 @@ from codat_async.bulk.store.lists import ListRow
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import View, lose_objects, open_view
 from codat_async.bulk.store.roster import Absent
+from codat_async.bulk.store.shards import missing_shards, pull_directories, shard_count, shards_in
 from codat_async.bulk.store.state import SKIP_REASONS
 from codat_async.bulk.store.troubles import CompanyTrouble, find_troubles
 

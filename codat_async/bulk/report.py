@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from codat_async.bulk.failures import Failure
 from codat_async.bulk.progress import DATA_STATUS, Counts, sum_of
-from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import open_view
 from codat_async.bulk.store.roster import Absent
+from codat_async.bulk.store.shards import pull_directories
 from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.bulk.store.timeline import Timeline
 

@@ -35,13 +35,13 @@ from codat_async.bulk.report import (
     read_report,
     write_report,
 )
-from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import available, compressor
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.keeper import Keeper
 from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.shards import Shard, open_directory
 from codat_async.bulk.store.state import EVENTS, Run, from_microseconds, microseconds
 from codat_async.bulk.store.writer import WriteError, Writer, write_error
 from codat_async.client import Codat

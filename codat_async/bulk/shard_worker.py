@@ -24,13 +24,13 @@ from codat_async.bulk.plan.companies import Found
 from codat_async.bulk.progress import Event, Progress
 from codat_async.bulk.report import Outcome, Report, decode_report
 from codat_async.bulk.runner import Pull
-from codat_async.bulk.shards import Shard, shard_count
 from codat_async.bulk.store.directory import DirectoryError, running_pull
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.layout import PULL_LOCK, REPORT
 from codat_async.bulk.store.locks import FileLock, Held
 from codat_async.bulk.store.remote.place import Place, RemoteDirectory, local_path
 from codat_async.bulk.store.remote.small import read_small, remove_small, write_small
+from codat_async.bulk.store.shards import Shard, shard_count
 from codat_async.client import Codat
 from codat_async.errors import ConfigurationError
 from codat_middleware import Limits

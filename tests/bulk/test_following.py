@@ -14,9 +14,9 @@ from codat_async.bulk.following import follower as follower_module
 from codat_async.bulk.following.bursts import Burst, Bursts
 from codat_async.bulk.following.hold import Hold
 from codat_async.bulk.following.needs import Need, need_of, types_by_key
-from codat_async.bulk.shards import shard_of
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.events import EventStore
+from codat_async.bulk.store.shards import shard_of
 from codat_async.errors import Unauthorized
 from codat_async.webhooks import Event, RateLimitReached, RateLimitReset, parse
 

@@ -14,8 +14,8 @@ from bulk_server import COMPANY, Server, customer, error_response, raw_lines
 
 from codat_async import Codat, bulk, webhooks
 from codat_async.bulk.following.listener import Listener
-from codat_async.bulk.shards import shard_of
 from codat_async.bulk.store.events import EventStore, read_events
+from codat_async.bulk.store.shards import shard_of
 
 SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
 

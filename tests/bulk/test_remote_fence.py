@@ -13,10 +13,10 @@ from test_remote_pull import URL, pull
 from codat_async import Codat, bulk
 from codat_async.bulk.report import Outcome
 from codat_async.bulk.shard_worker import Job, ShardWorker, begun, complete
-from codat_async.bulk.shards import Shard
 from codat_async.bulk.store.remote import objects
 from codat_async.bulk.store.remote.objects import ObjectFault
 from codat_async.bulk.store.remote.place import RemoteDirectory
+from codat_async.bulk.store.shards import Shard
 from codat_async.errors import ConfigurationError
 from codat_middleware import Limits
 

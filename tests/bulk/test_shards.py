@@ -10,8 +10,8 @@ from bulk_server import COMPANY, Server, customer, everything
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions, Shard
 from codat_async.bulk.runner import NothingToPull
-from codat_async.bulk.shards import pull_directories, shard_of
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.store.shards import pull_directories, shard_of
 from codat_async.errors import ConfigurationError
 
 COMPANIES = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(12)]
@@ -155,7 +155,7 @@ async def test_of_two_numbers_begun_at_once_both_do_not_go_on(
     many: Server, caller: Codat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process made its directory between the check and ours."""
-    from codat_async.bulk import shards
+    from codat_async.bulk.store import shards
 
     check, calls = shards.check_shards, 0
 

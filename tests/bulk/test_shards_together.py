@@ -12,13 +12,13 @@ from sinks_tools import rows
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions, Shard
 from codat_async.bulk.plan.data_types import PullType
-from codat_async.bulk.shards import pull_directories, shard_of
 from codat_async.bulk.sinks import convert as convert_module
 from codat_async.bulk.sinks import duckdb as duckdb_module
 from codat_async.bulk.sinks.duckdb import Database, Merge
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.events import EventStore, SyncTrouble
 from codat_async.bulk.store.sealed import sealed_files
+from codat_async.bulk.store.shards import pull_directories, shard_of
 
 COMPANIES = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(12)]
 TYPES = ["customers", "suppliers"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli_runner import command, error_line
 
-from codat_async.bulk.shards import pull_directories
+from codat_async.bulk.store.shards import pull_directories
 from codat_async.sandbox import Address
 
 PULL = ("pull", "--types", "customers")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pytest
 
-from codat_async.bulk.shards import pull_directories
+from codat_async.bulk.store.shards import pull_directories
 from codat_async.cli.app import group
 from codat_async.sandbox import Address
 from tools import machines_table

@@ -7,8 +7,8 @@ from msgspec import Struct, structs
 
 from codat_async.bulk.extract.choices import GateOptions
 from codat_async.bulk.plan.freshness import Aged
-from codat_async.bulk.shards import Shard
 from codat_async.bulk.store.compression import Compression
+from codat_async.bulk.store.shards import Shard
 from codat_async.paging import MAX_PAGE_SIZE
 
 __all__ = ["PullOptions"]
@@ -53,8 +53,8 @@ class PullOptions(Struct, frozen=True, kw_only=True):
     check: bool = True
     """Whether to validate each record against its model, and list those that it rejects."""
     shard: Shard | str | None = None
-    """The part of the companies to pull, such as ``3/16``; see :mod:`codat_async.bulk.shards`. The pull goes
-    to the shard's own directory below the one that is named."""
+    """The part of the companies to pull, such as ``3/16``; see :mod:`codat_async.bulk.store.shards`. The
+    pull goes to the shard's own directory below the one that is named."""
 
     def __post_init__(self) -> None:
         if self.page_size is not None and not 1 <= self.page_size <= MAX_PAGE_SIZE:

@@ -22,10 +22,10 @@ from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall
 from codat_async.bulk.progress import Event as Progress
 from codat_async.bulk.runner import NothingToPull, Pull
-from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.shards import Shard, open_directory
 from codat_async.bulk.store.writer import WriteError
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized

@@ -15,9 +15,9 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.following.bursts import Delivery
 from codat_async.bulk.following.follower import Followed, Follower
 from codat_async.bulk.progress import Event
-from codat_async.bulk.shards import Shard, open_directory
 from codat_async.bulk.store.events import Backlog, EventStore
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
+from codat_async.bulk.store.shards import Shard, open_directory
 from codat_async.client import Codat
 from codat_async.webhooks import parse
 from codat_async.webhooks.endpoint import Message, Receipt, WebhookEndpoint

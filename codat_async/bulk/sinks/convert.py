@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import PullType, resolve_types
-from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.sinks.errors import Faults, SinkError
 from codat_async.bulk.sinks.tally import ConversionProgress, Converted, Tally
 from codat_async.bulk.store import sealed
@@ -20,6 +19,7 @@ from codat_async.bulk.store.locks import FileLock
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import View, lose_objects, open_view
 from codat_async.bulk.store.sealed import find_damage, lost_lists, sealed_files
+from codat_async.bulk.store.shards import pull_directories
 from codat_async.errors import CodatError, ConfigurationError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from codat_async.bulk.plan.data_types import PullType, resolve_types
-from codat_async.bulk.shards import pull_directories
 from codat_async.bulk.sinks.convert import check_sinks
 from codat_async.bulk.store import sealed
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.remote.view import open_view
+from codat_async.bulk.store.shards import pull_directories
 
 if TYPE_CHECKING:
     import pyarrow as pa
