@@ -39,7 +39,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.sealed import read_blocks, sealed_files
 from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.store.writer import WriteBatch, Writer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 MEASURES = (Measure(PER_SECOND, "/s", more_is_better=True), Measure(CPU, "µs"), Measure(PEAK, "MB"))
 ONE_LIST = "in one list"

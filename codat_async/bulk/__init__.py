@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from codat_async.bulk.extract.history import read_history
     from codat_async.bulk.extract.options import PullOptions
     from codat_async.bulk.extract.starts import StatusSample
-    from codat_async.bulk.failures import Failure
     from codat_async.bulk.following.bursts import Delivery
     from codat_async.bulk.following.follower import Followed, follow
     from codat_async.bulk.inventory import (
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.store.troubles import CompanyTrouble
     from codat_async.bulk.store.writer import DiskFull, WriteError
     from codat_async.bulk.stream import Batch, PartialFailure, records
+    from codat_async.bulk.units.failures import Failure
 else:
     from importlib import import_module as _import_module
 
@@ -56,7 +56,6 @@ else:
         "extract.history": "read_history",
         "extract.options": "PullOptions",
         "extract.starts": "StatusSample",
-        "failures": "Failure",
         "following.bursts": "Delivery",
         "following.follower": "Followed follow",
         "inventory": "Inventory TypeInventory UnitStatus status troubled_companies unit_statuses",
@@ -80,6 +79,7 @@ else:
         "store.troubles": "CompanyTrouble",
         "store.writer": "DiskFull WriteError",
         "stream": "Batch PartialFailure records",
+        "units.failures": "Failure",
     }
     _HOMES = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
 

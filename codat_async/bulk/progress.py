@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from codat_async.bulk.store.state import State, UnitState
 from codat_async.bulk.store.timeline import PauseKind, Point, Timeline
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 from codat_middleware.governor import Governor
 from codat_middleware.limits import GovernorEvent
 

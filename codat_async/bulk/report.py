@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.failures import Failure
 from codat_async.bulk.progress import DATA_STATUS, Counts, sum_of
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.disk import write_private
@@ -22,6 +21,7 @@ from codat_async.bulk.store.roster import Absent
 from codat_async.bulk.store.shards import pull_directories
 from codat_async.bulk.store.state import Run, StoreUse
 from codat_async.bulk.store.timeline import Timeline
+from codat_async.bulk.units.failures import Failure
 
 __all__ = [
     "MISSING",

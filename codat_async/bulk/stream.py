@@ -22,7 +22,6 @@ from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import following
 from codat_async.bulk.extract.typed_list import TypedList, TypedPage
 from codat_async.bulk.extract.workers import Job, Workers
-from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope, known_types, resolve_types
@@ -30,7 +29,8 @@ from codat_async.bulk.plan.sample import expand
 from codat_async.bulk.plan.sizes import FIRST_SIZE
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, State, UnitState
-from codat_async.bulk.units import Unit, interleaved
+from codat_async.bulk.units.failures import UNSUPPORTED, Failure, classified
+from codat_async.bulk.units.unit import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, QuotaExhausted, Unauthorized
 from codat_middleware import Response

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from codat_async import codec
 from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.workers import Workers
-from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Found, ListedCompany, find_companies
 from codat_async.bulk.plan.data_types import PullType, Scope
@@ -25,7 +24,9 @@ from codat_async.bulk.sinks.schema import LOCAL, shape_of
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.store.state import UnitState, from_microseconds
 from codat_async.bulk.stream import PartialFailure
-from codat_async.bulk.units import Unit, on_one_line, read_key
+from codat_async.bulk.units.failures import UNSUPPORTED, Failure, classified
+from codat_async.bulk.units.records import on_one_line, read_key
+from codat_async.bulk.units.unit import Unit
 from codat_async.client import Codat
 from codat_async.dlt.passes import Passes
 from codat_async.dlt.tables import for_dlt, tabulated, takes_structs

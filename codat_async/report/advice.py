@@ -30,7 +30,7 @@ _ADVICE: Final = {
     "unreadable": "The API's answer is not what its documentation says. Run the same command again; if it"
     " fails again, report the message below.",
 }
-"""By the kinds of :mod:`codat_async.bulk.failures`."""
+"""By the kinds of :mod:`codat_async.bulk.units.failures`."""
 
 
 def advice(kind: str) -> str:

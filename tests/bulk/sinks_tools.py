@@ -11,7 +11,7 @@ from codat_async.bulk import lake_types
 from codat_async.bulk.sinks.arrow import Block, tabulate
 from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.store.lines import empty_line, head_of, lines_of
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
 CONNECTION = "22222222-2222-4222-8222-222222222222"

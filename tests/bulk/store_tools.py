@@ -13,7 +13,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.store.writer import WriteBatch, Writer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 T = TypeVar("T")
 

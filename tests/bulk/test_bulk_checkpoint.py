@@ -9,7 +9,7 @@ import pytest
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Run, UnitState
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 
 def fail_in_transaction(checkpoint: Checkpoint) -> None:

@@ -9,7 +9,7 @@ from bulk_server import COMPANY, CONNECTION, Server, customer, error_response
 from codat_async import Codat, Limits, RetryPolicy, bulk
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.freshness import status_keys
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 from codat_async.sandbox import Sandbox
 
 

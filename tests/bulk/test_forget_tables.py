@@ -15,7 +15,7 @@ from codat_async import bulk
 from codat_async.bulk.sinks import forget as forget_module
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.layout import CHECKPOINT
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 GONE, KEPT = "deadbeef-0000-4000-8000-00000000dead", "aaaaaaaa-0000-4000-8000-00000000aaaa"
 

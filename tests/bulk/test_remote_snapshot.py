@@ -13,7 +13,7 @@ from codat_async.bulk.store.keys import pack_keys, types_in
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.remote.snapshot import take_snapshot
 from codat_async.bulk.store.state import State, UnitState, unpack_state
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
 BILLS, ITEMS = Unit("bills", COMPANY), Unit("items", COMPANY)

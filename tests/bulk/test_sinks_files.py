@@ -29,7 +29,7 @@ from codat_async.bulk.store.layout import CONVERT_LOCK
 from codat_async.bulk.store.locks import FileLock, Held
 from codat_async.bulk.store.sealed import SealedFile, sealed_files
 from codat_async.bulk.store.sealing import Sealer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 
 def customer(number: int, *, day: int = 1, **fields: object) -> bytes:

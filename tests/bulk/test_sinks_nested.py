@@ -14,7 +14,7 @@ from store_tools import fill
 
 from codat_async import bulk
 from codat_async.bulk.sinks.nested import nested_tables, singular, unnested, view_of
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 Rows = list[tuple[Any, ...]]
 

@@ -20,7 +20,7 @@ from codat_async.bulk.sinks import present
 from codat_async.bulk.store import sealed
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.layout import CHECKPOINT
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 Row = dict[str, Any]
 

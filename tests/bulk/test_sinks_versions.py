@@ -16,7 +16,7 @@ from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.versions import current_lines
 from codat_async.bulk.store.writer import Writer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from codat_async.bulk import PullOptions
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.events import EventStore, SyncTrouble
 from codat_async.bulk.store.sealed import find_damage, sealed_files
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 GONE = "99999999-9999-4999-8999-999999999999"
 OTHERS = [f"{number}1111111-1111-4111-8111-111111111111" for number in range(1, 6)]

@@ -4,7 +4,7 @@ import pytest
 
 from codat_async.bulk.store.lines import empty_line, head_of, lines_of, read_line
 from codat_async.bulk.store.versions import current_lines, version_hash
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 
 @pytest.mark.parametrize(

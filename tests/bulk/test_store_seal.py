@@ -20,7 +20,7 @@ from codat_async.bulk.store.journal import read_blocks
 from codat_async.bulk.store.layout import Layout
 from codat_async.bulk.store.sealed import find_damage, lost_lists, sealed_files
 from codat_async.bulk.store.sealing import Sealer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 TYPES = ("invoices", "bills", "customers")
 
@@ -218,7 +218,7 @@ sys.path.insert(0, {tests!r})
 from store_tools import begin, reading
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.writer import Writer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 async def main(root, seconds):
     with Directory(root) as directory:

@@ -7,7 +7,7 @@ from codat_async.bulk import troubled_companies
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Run, State, UnitState
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 TYPES = ("bills", "invoices", "items")
 NOW = datetime.now(UTC)

@@ -10,7 +10,7 @@ from msgspec.structs import fields
 
 from codat_async import codec, models
 from codat_async.bulk.extract.validation import keyed_mirror, validator
-from codat_async.bulk.units import RecordKey, read_key
+from codat_async.bulk.units.records import RecordKey, read_key
 from codat_async.errors import InvalidRecord
 
 DAY = datetime(2024, 1, 2)

@@ -14,7 +14,7 @@ from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.store.timeline import Point, Timeline
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 LINK = "https://link.codat.io/company/1"
 NOW = datetime.now(UTC).replace(microsecond=0)

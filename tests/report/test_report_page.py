@@ -13,8 +13,8 @@ import pytest
 from night_tools import LINK, NOW, company_id, make_night, make_timeline
 
 from codat_async.bulk import CompanyTrouble, Counts, DirectoryError, Failure, forget, pull_types, status
-from codat_async.bulk.failures import _KINDS, UNSUPPORTED
 from codat_async.bulk.store.directory import Directory
+from codat_async.bulk.units.failures import _KINDS, UNSUPPORTED
 from codat_async.errors import ConfigurationError
 from codat_async.report import STALE_AFTER, write_page
 from codat_async.report.advice import _ADVICE

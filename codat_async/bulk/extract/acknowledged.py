@@ -10,7 +10,7 @@ from codat_async.bulk.store.checkpoint import Checkpoint, CheckpointError
 from codat_async.bulk.store.directory import DirectoryError
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, Run, UnitState, from_microseconds
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["Acknowledged"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from codat_async.bulk.failures import Failure
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.failures import Failure
+from codat_async.bulk.units.unit import Unit
 from codat_async.errors import CodatError, InvalidRecord
 from codat_async.models.base import Model
 

@@ -24,7 +24,7 @@ from codat_async.bulk.plan.freshness import (
 )
 from codat_async.bulk.plan.sync_history import HISTORY_SIZE, SyncHistory
 from codat_async.bulk.store.state import Choice, Known, UnitState, microseconds
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 from codat_async.client import Codat
 from codat_async.models import DataStatus, PullOperation
 from codat_async.operations import Operation

@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Entry
-from codat_async.bulk.failures import classified
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.progress import DATA_STATUS
 from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.failures import classified
+from codat_async.bulk.units.unit import Unit
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, SyncFailed, SyncTimeout, Unauthorized
 from codat_middleware import Request, Response
 from codat_middleware.clock import queued

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from codat_async.bulk.extract.fetch import PageReader
 from codat_async.bulk.plan.sizes import FIRST_SIZE, boundary, grown, known_size, smaller
 from codat_async.bulk.store.state import UnitState
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 from codat_async.errors import BadRequest, RequestTimeout, ResponseTooLarge, ServerError, StatusError
 from codat_async.paging import MAX_PAGE_SIZE
 from codat_async.prefetch import page_count

@@ -17,7 +17,7 @@ from codat_async.bulk.store.lines import Line, empty_line, head_of, lines_of, re
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.versions import current_lines
 from codat_async.bulk.store.writer import WriteBatch, Writer
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["write_listing"]
 

@@ -22,7 +22,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Before, UnitState, microseconds
 from codat_async.bulk.store.versions import MOST_HASHES, pack_hashes, unpack_hashes
 from codat_async.bulk.store.writer import WriteBatch
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["Output"]
 

@@ -15,7 +15,7 @@ from codat_async.bulk.store.compression import decompress
 from codat_async.bulk.store.lines import lines_of, split_line
 from codat_async.bulk.store.state import Invalid, microseconds
 from codat_async.bulk.store.versions import version_hash
-from codat_async.bulk.units import RecordKey, on_one_line, read_key
+from codat_async.bulk.units.records import RecordKey, on_one_line, read_key
 from codat_async.errors import InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Step

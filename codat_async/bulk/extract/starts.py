@@ -16,7 +16,7 @@ from codat_async.bulk.plan.sample import Start, Starts, expand
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.remote.place import RemoteDirectory
 from codat_async.bulk.store.state import Known, from_microseconds
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
 from codat_middleware import Request, Response

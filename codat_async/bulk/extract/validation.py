@@ -10,7 +10,7 @@ from msgspec import Raw, defstruct, field
 from msgspec.structs import fields
 
 from codat_async import codec
-from codat_async.bulk.units import RecordKey, read_key
+from codat_async.bulk.units.records import RecordKey, read_key
 from codat_async.codec import DECODE_ERRORS
 
 __all__ = ["keyed_mirror", "validator"]

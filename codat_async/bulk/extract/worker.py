@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from codat_async.bulk.extract.list_reading import ListReading
 from codat_async.bulk.extract.page import prepare_document
-from codat_async.bulk.failures import OUT_OF_STEP, UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.data_types import Scope
 from codat_async.bulk.plan.freshness import status_keys
@@ -16,6 +15,7 @@ from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import State
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch, WriteError
+from codat_async.bulk.units.failures import OUT_OF_STEP, UNSUPPORTED, Failure, classified
 from codat_async.errors import ApiPaused, BadRequest, Conflict, QuotaExhausted, Unauthorized
 
 __all__ = ["FATAL", "Worker"]

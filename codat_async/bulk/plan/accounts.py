@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from codat_async import codec
 from codat_async.bulk.plan.data_types import pull_types
-from codat_async.bulk.units import Unit, read_key
+from codat_async.bulk.units.records import read_key
+from codat_async.bulk.units.unit import Unit
 from codat_async.client import Codat
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 from codat_middleware import Request, Response

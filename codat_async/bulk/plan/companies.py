@@ -9,8 +9,8 @@ from typing import Final, Self, cast
 from msgspec import Raw, Struct, structs
 
 from codat_async import codec
-from codat_async.bulk.failures import Failure, classified
-from codat_async.bulk.units import on_one_line
+from codat_async.bulk.units.failures import Failure, classified
+from codat_async.bulk.units.records import on_one_line
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, QuotaExhausted, Unauthorized
 from codat_async.models import Company, ConnectionStatus, SourceType

@@ -11,11 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from codat_async.bulk.failures import Failure
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.plan.sample import Ask, PlannedType, sample_of, sample_totals
+from codat_async.bulk.units.failures import Failure
 from codat_async.client import Codat
 from codat_async.errors import CodatError
 

@@ -10,12 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async import codec
-from codat_async.bulk.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.companies import Subject
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.sizes import FIRST_SIZE, page_requests
-from codat_async.bulk.units import Unit, interleaved
+from codat_async.bulk.units.failures import UNSUPPORTED, Failure, classified
+from codat_async.bulk.units.unit import Unit, interleaved
 from codat_async.client import Codat
 from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthorized
 from codat_middleware import Request, Response

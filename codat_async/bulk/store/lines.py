@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["Line", "empty_line", "head_of", "lines_of", "read_line", "split_line"]
 

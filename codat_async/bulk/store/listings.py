@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from codat_async.bulk.store.state import Invalid
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["listing_lines"]
 

@@ -15,7 +15,7 @@ from codat_async.bulk.store.state import (
     pack_state,
     unpack_state,
 )
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = ["IS_OPEN", "SCHEMA", "Ending", "ListRow", "Lists"]
 

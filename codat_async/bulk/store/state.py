@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.units import Unit
+from codat_async.bulk.units.unit import Unit
 
 __all__ = [
     "EVENTS",

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from codat_async.bulk.store.lines import Line, read_line
 from codat_async.bulk.store.state import microseconds
-from codat_async.bulk.units import read_key
+from codat_async.bulk.units.records import read_key
 
 __all__ = ["MOST_HASHES", "current_lines", "pack_hashes", "unpack_hashes", "version_hash"]
 
