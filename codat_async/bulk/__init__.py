@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.erasure import Forgotten, forget
     from codat_async.bulk.extract.history import read_history
     from codat_async.bulk.extract.options import PullOptions
+    from codat_async.bulk.extract.progress import Event, Monitor, Progress
     from codat_async.bulk.extract.starts import StatusSample
     from codat_async.bulk.following.bursts import Delivery
     from codat_async.bulk.following.follower import Followed, follow
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         resolve_types,
     )
     from codat_async.bulk.plan.estimate import Estimate, History, Plan, QuotaTooSmall, make_plan
-    from codat_async.bulk.progress import Counts, Event, Monitor, Progress
     from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure, merged_report
     from codat_async.bulk.runner import NothingToPull, Pull, pull
     from codat_async.bulk.sinks.convert import check_sinks, convert
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from codat_async.bulk.sinks.query import Column, columns, current
     from codat_async.bulk.sinks.tally import ConversionProgress, Converted
     from codat_async.bulk.store.compression import DamagedFile
+    from codat_async.bulk.store.counts import Counts
     from codat_async.bulk.store.directory import DirectoryError
     from codat_async.bulk.store.events import SyncTrouble
     from codat_async.bulk.store.remote.place import RemoteDirectory
@@ -55,6 +56,7 @@ else:
         "erasure": "Forgotten forget",
         "extract.history": "read_history",
         "extract.options": "PullOptions",
+        "extract.progress": "Event Monitor Progress",
         "extract.starts": "StatusSample",
         "following.bursts": "Delivery",
         "following.follower": "Followed follow",
@@ -63,7 +65,6 @@ else:
         "plan.company_file": "CompanyFile read_company_file",
         "plan.data_types": "PullType UnknownDataType lake_types listed_types pull_types resolve_types",
         "plan.estimate": "Estimate History Plan QuotaTooSmall make_plan",
-        "progress": "Counts Event Monitor Progress",
         "report": "FailureGroup Outcome Report UnitFailure merged_report",
         "runner": "NothingToPull Pull pull",
         "sinks.convert": "check_sinks convert",
@@ -71,6 +72,7 @@ else:
         "sinks.query": "Column columns current",
         "sinks.tally": "ConversionProgress Converted",
         "store.compression": "DamagedFile",
+        "store.counts": "Counts",
         "store.directory": "DirectoryError",
         "store.events": "SyncTrouble",
         "store.remote.place": "RemoteDirectory",

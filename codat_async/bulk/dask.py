@@ -18,8 +18,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.extract.progress import Event, Progress, merge_progress
 from codat_async.bulk.plan.companies import Found, find_companies
-from codat_async.bulk.progress import Event, Progress, merge_progress
 from codat_async.bulk.report import Outcome, Report, merge_reports
 from codat_async.bulk.runner import NothingToPull
 from codat_async.bulk.shard_worker import Job, ShardWorker, Share, Stopped, begun, complete, divide

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from codat_async.bulk.progress import DATA_STATUS, Counts, sum_of
 from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.counts import DATA_STATUS, Counts, sum_of
 from codat_async.bulk.store.disk import write_private
 from codat_async.bulk.store.layout import REPORT
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of

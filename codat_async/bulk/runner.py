@@ -21,11 +21,11 @@ from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.gate import Gate
 from codat_async.bulk.extract.listing import write_listing
 from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.extract.progress import Event, Monitor
 from codat_async.bulk.extract.window import Window
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import Scope, resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall, fits_without_totals, make_plan
-from codat_async.bulk.progress import DATA_STATUS, Event, Monitor, Tally
 from codat_async.bulk.report import (
     MISSING,
     Outcome,
@@ -37,6 +37,7 @@ from codat_async.bulk.report import (
 )
 from codat_async.bulk.store.checkpoint import Checkpoint
 from codat_async.bulk.store.compression import available, compressor
+from codat_async.bulk.store.counts import DATA_STATUS, Tally
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.keeper import Keeper
 from codat_async.bulk.store.layout import REPORT

@@ -20,8 +20,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.extract.progress import Event, Progress
 from codat_async.bulk.plan.companies import Found
-from codat_async.bulk.progress import Event, Progress
 from codat_async.bulk.report import Outcome, Report, decode_report
 from codat_async.bulk.runner import Pull
 from codat_async.bulk.store.directory import DirectoryError, running_pull

@@ -20,7 +20,7 @@ from bulk_server import everything
 
 from codat_async import Codat, Limits, bulk
 from codat_async.bulk import PullOptions, Report
-from codat_async.bulk.progress import Counts
+from codat_async.bulk.store.counts import Counts
 from codat_async.bulk.store.shards import pull_directories
 from codat_async.errors import Unauthorized
 from codat_async.sandbox import Address, run_in_background

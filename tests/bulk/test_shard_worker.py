@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from codat_async import Limits, bulk
 from codat_async.bulk import PullOptions, Shard
-from codat_async.bulk.progress import Counts, Progress, merge_progress
+from codat_async.bulk.extract.progress import Progress, merge_progress
 from codat_async.bulk.shard_worker import Job, ShardWorker, Stopped, begun, complete, divide
+from codat_async.bulk.store.counts import Counts
 from codat_async.errors import ConfigurationError
 
 A1, A2, B1 = "tcp://10.0.0.1:5000", "tcp://10.0.0.1:5001", "tcp://10.0.0.2:5000"

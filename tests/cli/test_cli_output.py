@@ -18,7 +18,7 @@ from cli_runner import command, command_in_process
 from rich.console import Console
 
 from codat_async.bulk import Counts, Followed, Progress
-from codat_async.bulk.progress import sum_of
+from codat_async.bulk.store.counts import sum_of
 from codat_async.cli import progress
 from codat_async.cli.app import group
 from codat_async.cli.options import DURATION

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from codat_async.bulk.extract.fetch import PageReader
-from codat_async.bulk.progress import Monitor, Tally
+from codat_async.bulk.extract.progress import Monitor
+from codat_async.bulk.store.counts import Tally
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.state import Run
 from codat_async.bulk.store.writer import Writer

@@ -18,7 +18,7 @@ from codat_async.bulk.extract.context import Context
 from codat_async.bulk.extract.feed import Entry
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
-from codat_async.bulk.progress import DATA_STATUS
+from codat_async.bulk.store.counts import DATA_STATUS
 from codat_async.bulk.store.state import Opened, UnitState
 from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch

@@ -7,8 +7,8 @@ from typing import Final
 
 from codat_async.bulk.plan.estimate import History, TypeHistory
 from codat_async.bulk.plan.sizes import page_requests
-from codat_async.bulk.progress import DATA_STATUS, Counts, Tally
 from codat_async.bulk.store.checkpoint import Checkpoint
+from codat_async.bulk.store.counts import DATA_STATUS, Counts, Tally
 from codat_async.bulk.store.directory import open_checkpoint
 from codat_async.bulk.store.layout import CHECKPOINT
 from codat_async.bulk.store.remote.opening import open_objects

@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.options import PullOptions
+from codat_async.bulk.extract.progress import Event as Progress
 from codat_async.bulk.following.bursts import Burst, Bursts, Delivery
 from codat_async.bulk.following.hold import Hold
 from codat_async.bulk.following.needs import need_of, troubles_of, types_by_key
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall
-from codat_async.bulk.progress import Event as Progress
 from codat_async.bulk.runner import NothingToPull, Pull
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
