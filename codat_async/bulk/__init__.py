@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from codat_async.bulk.plan.estimate import Estimate, History, Plan, QuotaTooSmall, make_plan
     from codat_async.bulk.report import FailureGroup, Outcome, Report, UnitFailure, merged_report
-    from codat_async.bulk.runner import NothingToPull, Pull, pull
+    from codat_async.bulk.runner.pull import NothingToPull, Pull, pull
     from codat_async.bulk.sinks.convert import check_sinks, convert
     from codat_async.bulk.sinks.errors import SinkBusy, SinkError
     from codat_async.bulk.sinks.query import Column, columns, current
@@ -66,7 +66,7 @@ else:
         "plan.data_types": "PullType UnknownDataType lake_types listed_types pull_types resolve_types",
         "plan.estimate": "Estimate History Plan QuotaTooSmall make_plan",
         "report": "FailureGroup Outcome Report UnitFailure merged_report",
-        "runner": "NothingToPull Pull pull",
+        "runner.pull": "NothingToPull Pull pull",
         "sinks.convert": "check_sinks convert",
         "sinks.errors": "SinkBusy SinkError",
         "sinks.query": "Column columns current",

@@ -21,7 +21,7 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.progress import Event, Progress, merge_progress
 from codat_async.bulk.plan.companies import Found, find_companies
 from codat_async.bulk.report import Outcome, Report, merge_reports
-from codat_async.bulk.runner import NothingToPull
+from codat_async.bulk.runner.pull import NothingToPull
 from codat_async.bulk.shard_worker import Job, ShardWorker, Share, Stopped, begun, complete, divide
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.shards import Shard, check_shards, shard_count, shard_of

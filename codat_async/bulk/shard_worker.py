@@ -23,7 +23,7 @@ from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.progress import Event, Progress
 from codat_async.bulk.plan.companies import Found
 from codat_async.bulk.report import Outcome, Report, decode_report
-from codat_async.bulk.runner import Pull
+from codat_async.bulk.runner.pull import Pull
 from codat_async.bulk.store.directory import DirectoryError, running_pull
 from codat_async.bulk.store.disk import make_folder
 from codat_async.bulk.store.layout import PULL_LOCK, REPORT

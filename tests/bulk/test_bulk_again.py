@@ -307,7 +307,7 @@ async def test_resuming_an_old_run_is_followed_by_an_incremental_run(
     server.put("customers", [customer(1, modified=day(1)), customer(2, modified=day(2))])
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("full", 1)
-    monkeypatch.setattr("codat_async.bulk.runner._STALE", timedelta(0))
+    monkeypatch.setattr("codat_async.bulk.runner.pull._STALE", timedelta(0))
     report = await bulk.pull(caller, tmp_path, options=chosen)
     assert (report.mode, report.total.rows) == ("incremental", 1)
     assert ids(written_lines(tmp_path, "customers")) != []

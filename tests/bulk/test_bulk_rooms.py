@@ -22,7 +22,7 @@ ROOT = Path(bulk.__file__).parent
 PACKAGE = "codat_async.bulk"
 
 BELOW: dict[str, set[str]] = {
-    "following": {"extract", "plan", "report", "runner", "store"},
+    "following": {"extract", "plan", "runner", "store"},
     "runner": {"extract", "plan", "report", "store"},
     "dask": {"extract", "plan", "report", "runner", "shard_worker", "store"},
     "shard_worker": {"extract", "plan", "report", "runner", "store"},

@@ -9,7 +9,7 @@ from bulk_server import COMPANY, Server, customer, everything
 
 from codat_async import Codat, bulk
 from codat_async.bulk import PullOptions, Shard
-from codat_async.bulk.runner import NothingToPull
+from codat_async.bulk.runner.pull import NothingToPull
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.shards import pull_directories, shard_of
 from codat_async.errors import ConfigurationError

@@ -21,7 +21,7 @@ from codat_async.bulk.following.needs import need_of, troubles_of, types_by_key
 from codat_async.bulk.plan.companies import Found, Subject, find_companies
 from codat_async.bulk.plan.data_types import resolve_types
 from codat_async.bulk.plan.estimate import QuotaTooSmall
-from codat_async.bulk.runner import NothingToPull, Pull
+from codat_async.bulk.runner.pull import NothingToPull, Pull
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
@@ -84,7 +84,7 @@ async def follow(
     ``events`` come from a queue of your own. Each is acknowledged once, when the records are committed
     to disk, and stays unacknowledged otherwise: it has to be delivered again to the next call. Events of
     one company that come within ``gather`` seconds are one pull. ``nightly`` is a time in UTC at
-    which everything is pulled as :func:`~codat_async.bulk.runner.pull` does, so that what no event named
+    which everything is pulled as :func:`~codat_async.bulk.runner.pull.pull` does, so that what no event named
     is found too. The directory is locked until the call ends.
 
     Raises :class:`~codat_async.bulk.store.directory.DirectoryError` if the directory cannot be used,
