@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from codat_async.bulk.extract.progress import Event, Monitor, Progress
     from codat_async.bulk.extract.starts import StatusSample
     from codat_async.bulk.following.bursts import Delivery
-    from codat_async.bulk.following.follower import Followed, follow
+    from codat_async.bulk.following.follower import follow
+    from codat_async.bulk.following.pulls import Followed
     from codat_async.bulk.inventory import (
         Inventory,
         TypeInventory,
@@ -59,7 +60,8 @@ else:
         "extract.progress": "Event Monitor Progress",
         "extract.starts": "StatusSample",
         "following.bursts": "Delivery",
-        "following.follower": "Followed follow",
+        "following.follower": "follow",
+        "following.pulls": "Followed",
         "inventory": "Inventory TypeInventory UnitStatus status troubled_companies unit_statuses",
         "plan.companies": "Found find_companies",
         "plan.company_file": "CompanyFile read_company_file",

@@ -10,18 +10,14 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.progress import Event as Progress
 from codat_async.bulk.following.bursts import Burst, Bursts, Delivery
 from codat_async.bulk.following.hold import Hold
 from codat_async.bulk.following.needs import need_of, troubles_of, types_by_key
-from codat_async.bulk.plan.companies import Found, Subject, find_companies
+from codat_async.bulk.following.nights import Nights
+from codat_async.bulk.following.pulls import Followed, Pulls
 from codat_async.bulk.plan.data_types import resolve_types
-from codat_async.bulk.plan.estimate import QuotaTooSmall
-from codat_async.bulk.runner.pull import NothingToPull, Pull
 from codat_async.bulk.store.directory import Directory, DirectoryError
 from codat_async.bulk.store.events import EventStore
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
@@ -32,7 +28,7 @@ from codat_async.errors import ApiPaused, CodatError, QuotaExhausted, Unauthoriz
 from codat_async.webhooks import RateLimitReached, RateLimitReset
 from codat_middleware.text import one_line
 
-__all__ = ["Followed", "Follower", "follow"]
+__all__ = ["Follower", "follow"]
 
 _log = logging.getLogger(__name__)
 _RETRIES: Final = (30.0, 120.0, 600.0)
@@ -45,28 +41,6 @@ _COMPANIES: Final = 500
 """Companies that are pulled together."""
 _MOST: Final = 10_000
 """Events that are held in memory; the next ones are not taken until some are done."""
-_NIGHT: Final = "nightly"
-"""The fact of the checkpoint that has the start of the last nightly pull."""
-
-
-class Followed(Struct):
-    """What has been done so far."""
-
-    events: int = 0
-    """Events that were taken."""
-    acknowledged: int = 0
-    pulls: int = 0
-    """Pulls of companies that events named; several companies may share one."""
-    companies: int = 0
-    """Companies in them."""
-    requests: int = 0
-    """Requests of their lists and data status."""
-    nights: int = 0
-    """Nightly pulls that ended."""
-    ignored: Counter[str] = Counter()
-    """Data types of events that are not pulled, as Codat names them, such as ``banking-transactions``."""
-    last_error: str | None = None
-    """Why the latest pull did not end, or was not begun."""
 
 
 async def follow(
@@ -129,21 +103,18 @@ class Follower:
         self._codat = codat
         self._directory = directory
         self._store = store
-        self._options = options
         self._shard = Shard.of(options.shard)
         self._chosen = None if options.companies is None else {each.lower() for each in options.companies}
         self._on_event = on_event
         self._by_key = types_by_key(resolve_types(options.types, codat=codat))
         self._bursts = Bursts(gather)
         self._pulling: Sequence[Burst] = ()
-        self._subjects: dict[str, Subject] | None = None
-        """The companies by id, so that none is asked for before each pull; None before they are known."""
+        self._pulls = Pulls(codat, directory, options, self.done, on_event)
+        self._nights = Nights(directory.checkpoint, nightly)
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._not_before = 0.0
         self._errors = 0
-        self._nightly = nightly
-        self._next_night = None if nightly is None else self._night_after(self._last_night())
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -228,26 +199,31 @@ class Follower:
         if self.hold.until is not None:
             return max(0.0, (self.hold.until - today).total_seconds())
         due = [self._bursts.next_due()]
-        if self._subjects is None or ended:
+        if not self._pulls.ready or ended:
             due.append(now)
-        if self._next_night is not None:
-            due.append(now + (self._next_night - today).total_seconds())
+        if self._nights.next is not None:
+            due.append(now + (self._nights.next - today).total_seconds())
         first = min((each for each in due if each is not None), default=None)
         return None if first is None else max(0.0, first - now, self._not_before - now)
 
     async def _work(self, *, ended: bool) -> bool:
         """Do one of the things that are due; False if none is."""
-        if self._subjects is None:
-            await self._find_all()
-        elif self._next_night is not None and datetime.now(UTC) >= self._next_night:
-            await self._pull_night()
+        began = datetime.now(UTC)
+        if not self._pulls.ready:
+            await self._pulls.find_all()
+        elif self._nights.is_due(began):
+            await self._pulls.pull_everything()
+            self._nights.end(began)
+            self.done.nights += 1
         else:
             self._pulling = self._bursts.take(clock.monotonic(), _COMPANIES, ended=ended)
             if not self._pulling:
                 return False
             self._not_before = clock.monotonic() + _INTERVAL
             try:
-                await self._pull(self._pulling)
+                left = await self._pulls.pull(self._pulling)
+                for each in self._pulling:
+                    await self._settle(each, left[each.company])
             finally:
                 for each in self._pulling:
                     self._bursts.put_back(each, clock.monotonic())
@@ -311,71 +287,7 @@ class Follower:
         if self._on_event is not None:
             self._on_event(Progress.now(event, details))
 
-    # --- pulls -----------------------------------------------------------------------------
-
-    async def _find_all(self) -> Found:
-        options = self._options
-        found = await find_companies(
-            self._codat, options.companies, include_unlinked=options.include_unlinked
-        )
-        if self._shard is not None:
-            found = found.part(self._shard.has)
-        self._subjects = {each.id: each for each in found.subjects}
-        return found
-
-    async def _pull(self, bursts: Sequence[Burst]) -> None:
-        """Pull companies, each with its own types; settles those that are done or pulled again later."""
-        assert self._subjects is not None
-        checkpoint, by_company = self._directory.checkpoint, {each.company: each for each in bursts}
-        roster = checkpoint.roster
-        live = [each for each in bursts if not each.deleted and not roster.is_forgotten(each.company)]
-        unknown = [each.company for each in live if each.look or each.company not in self._subjects]
-        found = await find_companies(self._codat, unknown, include_unlinked=self._options.include_unlinked)
-        failures = dict(found.failures)
-        # Those that are gone, and those that are pulled again later, are no failures of this run.
-        found.failures = []
-        self._unlist(
-            [each.company for each in bursts if each.deleted]
-            + [company for company, failure in failures.items() if failure.kind == "no_company"]
-        )
-        failures = {company: each for company, each in failures.items() if each.kind != "no_company"}
-        self._subjects |= {each.id: each for each in found.subjects}
-        asked = set(unknown)
-        found.subjects += [self._subjects[each.company] for each in live if each.company not in asked]
-        found.visible.update(each.id for each in found.subjects)
-        types = {
-            each.id: by_company[each.id].types if each.id in by_company else frozenset[str]()
-            for each in found.subjects
-        }
-        if types or roster.unmarked():
-            names = sorted(frozenset[str]().union(*types.values())) or ["companies"]
-            await self._run(found, types, names)
-        for burst in bursts:
-            mask = checkpoint.keys.types(burst.types)
-            left = "" if burst.company not in types else ", ".join(checkpoint.work.left(burst.company, mask))
-            if burst.company in failures:
-                left = failures[burst.company].text
-            await self._settle(burst, left)
-        self._pulling = ()
-
-    def _unlist(self, companies: Sequence[str]) -> None:
-        assert self._subjects is not None
-        checkpoint = self._directory.checkpoint
-        with checkpoint.transaction():
-            for company in companies:
-                self._subjects.pop(company, None)
-                checkpoint.roster.unlist(company)
-
-    async def _run(self, found: Found, types: dict[str, frozenset[str]], names: Sequence[str]) -> None:
-        options = replace(self._options, companies=[*types], types=names, allow_partial=True)
-        job = Pull(self._codat, self._directory.path, options, self._on_event)
-        report = await job.run_in(self._directory, found, types)
-        self.done.requests += report.total.requests
-        if job.fatal is not None:
-            raise job.fatal
-        self.done.pulls += 1
-        self.done.companies += len(types)
-        self.done.last_error = None
+    # --- after a pull ----------------------------------------------------------------------
 
     async def _settle(self, burst: Burst, left: str) -> None:
         """Acknowledge the events of a company, or have it pulled again if something of it is left."""
@@ -400,38 +312,3 @@ class Follower:
             outcome=outcome,
             attempts=burst.attempts,
         )
-
-    # --- the nightly pull ------------------------------------------------------------------
-
-    def _last_night(self) -> datetime:
-        checkpoint = self._directory.checkpoint
-        known = checkpoint.fact(_NIGHT)
-        if known is None:
-            with checkpoint.transaction():
-                checkpoint.note(_NIGHT, known := datetime.now(UTC).isoformat())
-        return datetime.fromisoformat(known)
-
-    def _night_after(self, moment: datetime) -> datetime:
-        assert self._nightly is not None
-        night = datetime.combine(moment.date(), self._nightly.replace(tzinfo=None), UTC)
-        return night if night > moment else night + timedelta(days=1)
-
-    async def _pull_night(self) -> None:
-        """Pull everything, if there is something and the quota allows it."""
-        began = datetime.now(UTC)
-        found = await self._find_all()
-        job = Pull(self._codat, self._directory.path, self._options, self._on_event)
-        try:
-            # A shard may have no companies.
-            if found.subjects or self._shard is None:
-                await job.run_in(self._directory, found)
-        except (QuotaTooSmall, NothingToPull) as error:
-            self.done.last_error = str(error)
-            _log.warning("the nightly pull was not begun: %s", one_line(str(error)))
-        if job.fatal is not None:
-            raise job.fatal
-        checkpoint = self._directory.checkpoint
-        with checkpoint.transaction():
-            checkpoint.note(_NIGHT, began.isoformat())
-        self._next_night = self._night_after(began)
-        self.done.nights += 1

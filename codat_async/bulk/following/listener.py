@@ -14,7 +14,8 @@ from aiohttp import web
 from codat_async.bulk.extract.options import PullOptions
 from codat_async.bulk.extract.progress import Event
 from codat_async.bulk.following.bursts import Delivery
-from codat_async.bulk.following.follower import Followed, Follower
+from codat_async.bulk.following.follower import Follower
+from codat_async.bulk.following.pulls import Followed
 from codat_async.bulk.store.events import Backlog, EventStore
 from codat_async.bulk.store.remote.place import RemoteDirectory, place_of
 from codat_async.bulk.store.shards import Shard, open_directory
