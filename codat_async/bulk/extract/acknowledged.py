@@ -46,25 +46,25 @@ class Acknowledged:
 
     def enter(self, company: str, units: Iterable[Unit], chooser: Chooser) -> list[Opened]:
         """Open the lists of a company that are to be read; those in progress go on at their page."""
-        work, run, several = self._checkpoint.work, self._run, [*units]
+        lists, run, several = self._checkpoint.open_lists, self._run, [*units]
         with self._checkpoint.transaction():
-            opened = work.in_progress(run, company)
+            opened = lists.in_progress(run, company)
             for each in opened:
                 if each.state.next_page == 1:
                     chooser.stamp(each.unit, each.state)
-            found = work.add(run, several, self._since, chooser.choose).opened
+            found = lists.add(run, several, self._since, chooser.choose).opened
             read = {each.unit for each in found}
-            known = [each for each in work.accounts(company) if each.type in {unit.type for unit in several}]
+            known = [each for each in lists.accounts(company) if each.type in {unit.type for unit in several}]
             # The accounts of a connection whose list of accounts is not read are those of the last reading.
             parents = {Unit(each.type, company, each.connection) for each in known}
             children = [each for each in known if Unit(each.type, company, each.connection) in parents - read]
-            found += work.add(run, children, self._since, chooser.choose).opened
+            found += lists.add(run, children, self._since, chooser.choose).opened
         return opened + found
 
     def expand(self, parent: Opened, children: Iterable[Unit], choose: Chooser) -> list[Opened]:
         """Open the lists of the bank accounts of a connection."""
         with self._checkpoint.transaction():
-            found = self._checkpoint.work.add(self._run, children, self._since, choose.choose)
+            found = self._checkpoint.open_lists.add(self._run, children, self._since, choose.choose)
             self._checkpoint.lists.finish(self._run, parent.unit, parent.state, Ending())
         return found.opened
 

@@ -60,10 +60,10 @@ class Feed:
 
     def _open(self, batch: WriteBatch) -> list[Entry]:
         assert self._after is not None
-        work = batch.checkpoint.work
-        opened, self._after = work.opened(self._run, self._types, self._states, self._after)
+        checkpoint = batch.checkpoint
+        opened, self._after = checkpoint.open_lists.opened(self._run, self._types, self._states, self._after)
         return [
-            Entry(company, work.connections(company), 0, [*lists])
+            Entry(company, checkpoint.work.connections(company), 0, [*lists])
             for company, lists in groupby(opened, lambda each: each.unit.company)
         ]
 

@@ -19,8 +19,8 @@ from codat_async.bulk.extract.feed import Entry
 from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.store.counts import DATA_STATUS
+from codat_async.bulk.store.open_lists import Expanded
 from codat_async.bulk.store.state import Opened, UnitState
-from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch
 from codat_async.bulk.units.failures import classified
 from codat_async.bulk.units.unit import Unit
@@ -161,7 +161,9 @@ class Gate:
 
         def job(batch: WriteBatch) -> Expanded:
             checkpoint = batch.checkpoint
-            expanded = checkpoint.work.expand(context.run, company, types, places, self._since, visit.choose)
+            expanded = checkpoint.open_lists.expand(
+                context.run, company, types, places, self._since, visit.choose
+            )
             checkpoint.files.remove(expanded.dropped)
             self.tally(expanded)
             checkpoint.checks.note(context.run, company, expanded.done, expanded.skipped)

@@ -89,7 +89,7 @@ class StatusSample:
         checkpoint = self._checkpoint
         if checkpoint is None or not checkpoint.roster.keys_of([company]):
             return {}
-        return checkpoint.work.known(company)
+        return checkpoint.open_lists.known(company)
 
     def _start(self, chooser: Chooser, unit: Unit, known: tuple[Known, int | None] | None) -> Start:
         held, watermark = known or (Known(), None)

@@ -12,8 +12,8 @@ from codat_async.bulk.plan.accounts import account_ids
 from codat_async.bulk.plan.data_types import Scope
 from codat_async.bulk.plan.freshness import status_keys
 from codat_async.bulk.store.lists import Ending
+from codat_async.bulk.store.open_lists import Expanded
 from codat_async.bulk.store.state import State
-from codat_async.bulk.store.work import Expanded
 from codat_async.bulk.store.writer import WriteBatch, WriteError
 from codat_async.bulk.units.failures import OUT_OF_STEP, UNSUPPORTED, Failure, classified
 from codat_async.errors import ApiPaused, BadRequest, Conflict, QuotaExhausted, Unauthorized
@@ -107,7 +107,7 @@ class Worker(ListReading):
         saved, record = replace(self.state), self._record()
 
         def job(batch: WriteBatch) -> Expanded:
-            added = batch.checkpoint.work.add(context.run, children, context.since, self.visit.choose)
+            added = batch.checkpoint.open_lists.add(context.run, children, context.since, self.visit.choose)
             self.visit.tally(added)
             batch.checkpoint.lists.finish(context.run, unit, saved, Ending())
             record(batch)

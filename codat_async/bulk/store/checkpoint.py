@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from codat_async.bulk.store import checks, files, lists, roster, work
+from codat_async.bulk.store import checks, files, lists, open_lists, roster, work
 from codat_async.bulk.store.disk import open_private
 from codat_async.bulk.store.keys import Keys, pack_keys, unpack_keys
 from codat_async.bulk.store.state import EVENTS, Mark, Run, now
@@ -87,6 +87,7 @@ class Checkpoint:
             raise
         self.keys = Keys(self.db)
         self.lists = lists.Lists(self.db, self.keys)
+        self.open_lists = open_lists.OpenLists(self.db, self.keys)
         self.work = work.Work(self.db, self.keys)
         self.checks = checks.Checks(self.db, self.keys)
         self.files = files.Files(self.db, self.keys)
