@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from codat_async.bulk.store.timeline import Pause, Point, Timeline
     from codat_async.bulk.store.troubles import CompanyTrouble
     from codat_async.bulk.store.writer import DiskFull, WriteError
-    from codat_async.bulk.stream import Batch, PartialFailure, records
+    from codat_async.bulk.stream.batches import Batch, PartialFailure
+    from codat_async.bulk.stream.records import records
     from codat_async.bulk.units.failures import Failure
 else:
     from importlib import import_module as _import_module
@@ -82,7 +83,8 @@ else:
         "store.timeline": "Pause Point Timeline",
         "store.troubles": "CompanyTrouble",
         "store.writer": "DiskFull WriteError",
-        "stream": "Batch PartialFailure records",
+        "stream.batches": "Batch PartialFailure",
+        "stream.records": "records",
         "units.failures": "Failure",
     }
     _HOMES = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}

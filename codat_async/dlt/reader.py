@@ -23,7 +23,7 @@ from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.sinks.schema import LOCAL, shape_of
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.store.state import UnitState, from_microseconds
-from codat_async.bulk.stream import PartialFailure
+from codat_async.bulk.stream.batches import PartialFailure
 from codat_async.bulk.units.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.units.records import on_one_line, read_key
 from codat_async.bulk.units.unit import Unit

@@ -1,4 +1,4 @@
-"""Typed batches of records over many companies and types, for code that needs no files."""
+"""The reading behind a stream: several lists at once, of one company or of several."""
 
 import asyncio
 import logging
@@ -6,29 +6,28 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from codat_async import codec
-from codat_async.bulk.extract.acknowledged import Acknowledged
-from codat_async.bulk.extract.batches import Batch, PartialFailure, batch_of
 from codat_async.bulk.extract.choices import Answer, Chooser, GateOptions, ask_status
 from codat_async.bulk.extract.fetch import SMALLEST_LIMIT, PageReader
 from codat_async.bulk.extract.growth import RESIZABLE, Growth
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.extract.page import following
-from codat_async.bulk.extract.typed_list import TypedList, TypedPage
 from codat_async.bulk.extract.workers import Job, Workers
 from codat_async.bulk.plan.accounts import account_ids
-from codat_async.bulk.plan.companies import Subject, find_companies
-from codat_async.bulk.plan.data_types import PullType, Scope, known_types, resolve_types
+from codat_async.bulk.plan.companies import Subject
+from codat_async.bulk.plan.data_types import PullType, Scope, known_types
 from codat_async.bulk.plan.sample import expand
 from codat_async.bulk.plan.sizes import FIRST_SIZE
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, State, UnitState
+from codat_async.bulk.stream.acknowledged import Acknowledged
+from codat_async.bulk.stream.batches import Batch, batch_of
+from codat_async.bulk.stream.typed_list import TypedList, TypedPage
 from codat_async.bulk.units.failures import UNSUPPORTED, Failure, classified
 from codat_async.bulk.units.unit import Unit, interleaved
 from codat_async.client import Codat
@@ -36,10 +35,10 @@ from codat_async.errors import ApiPaused, CodatError, InvalidRecord, QuotaExhaus
 from codat_middleware import Response
 from codat_middleware.text import one_line
 
-__all__ = ["Batch", "PartialFailure", "records"]
+__all__ = ["OVERLAP", "StreamReading"]
 
 _log = logging.getLogger(__name__)
-_OVERLAP: Final = timedelta(minutes=10)
+OVERLAP: Final = timedelta(minutes=10)
 """How far before the last known change a reading of changes begins."""
 
 
@@ -70,74 +69,7 @@ class _Ready(Struct):
     """On the last batch: what the next reading needs if this one is confirmed, and if it is not."""
 
 
-_OnFailure: TypeAlias = Callable[[Unit | str, Failure], object]
-
-
-async def records(
-    codat: Codat,
-    companies: Sequence[str] | None = None,
-    *,
-    types: Sequence[str] | None = None,
-    page_size: int | None = None,
-    checkpoint: Path | str | None = None,
-    units_at_once: int = 8,
-    memory: int = 64 * 1024 * 1024,
-    on_failure: _OnFailure | None = None,
-    freshness: bool = True,
-    recheck_after: int | None = 28,
-) -> AsyncGenerator[Batch, None]:
-    """Read lists of many companies concurrently, and yield one batch per page.
-
-    ``companies`` are ids (None for all linked ones), ``types`` names of data types (None for all).
-    ``page_size`` is the number of records a request; None for 500, and more in long lists.
-    ``units_at_once`` lists are read concurrently, of one company or of several. Their batches come as
-    they are read, those of each list in the order of its pages. At most ``memory`` bytes of pages and
-    one batch for each of those lists are read ahead, so a slow consumer slows down the reading.
-
-    The consumer acknowledges a batch by asking for the next one. With ``checkpoint``, the path of a
-    file, an interrupted reading is resumed: acknowledged batches are not yielded again, the one
-    that was not acknowledged is. After a complete reading the next one yields only what changed since:
-    with ``freshness`` the data status of a company says which of its lists can have changed, and the
-    others are read all the same after ``recheck_after`` days (None for never).
-
-    A list that cannot be read does not stop the others: at the end ``on_failure`` is called for each
-    failure, or if it is None, :class:`PartialFailure` is raised. Raises
-    :class:`~codat_async.bulk.store.directory.DirectoryError` if ``checkpoint`` cannot be used,
-    :class:`~codat_async.bulk.plan.data_types.UnknownDataType`, and
-    :class:`~codat_async.errors.Unauthorized`.
-    """
-    reading = _Reading(
-        codat, resolve_types(types, listed=False, codat=codat), page_size or 0, units_at_once, memory
-    )
-    found = await find_companies(codat, companies)
-    reading.failures += found.failures
-    acknowledged = None
-    if checkpoint is not None:
-        acknowledged = await asyncio.to_thread(Acknowledged, Path(checkpoint), page_size or 0, _OVERLAP)
-    try:
-        options = GateOptions(enabled=freshness, recheck_after=recheck_after)
-        reading.begin(found.subjects, acknowledged, options)
-        async with aclosing(reading.items()) as items:
-            async for ready in items:
-                if ready.batch is not None:
-                    yield ready.batch
-                # The consumer asked for the next batch, which acknowledges this one.
-                await reading.acknowledge(ready)
-                if ready.reservation is not None:
-                    ready.reservation.release()
-        if acknowledged is not None:
-            await asyncio.to_thread(acknowledged.end)
-    finally:
-        if acknowledged is not None:
-            acknowledged.close()
-    if on_failure is not None:
-        for unit, failure in reading.failures:
-            on_failure(unit, failure)
-    elif reading.failures:
-        raise PartialFailure(reading.failures)
-
-
-class _Reading:
+class StreamReading:
     """The lists that are read, several at once, and what the consumer has of them."""
 
     def __init__(
@@ -161,6 +93,7 @@ class _Reading:
     def begin(
         self, subjects: Sequence[Subject], acknowledged: Acknowledged | None, options: GateOptions
     ) -> None:
+        """Begin with the companies; without ``acknowledged`` the whole lists of all of them are read."""
         if acknowledged is None:
             units = interleaved(unit for unit, _ in expand(subjects, self.kinds))
             self._units.extend((Opened(unit, UnitState()), None) for unit in units)
@@ -303,7 +236,7 @@ class _Reading:
 
     async def _read_list(self, opened: Opened, visit: _Visit | None, kind: PullType) -> None:
         unit, growth = opened.unit, Growth(self._reader, opened.unit, self._page_size)
-        progress = TypedList(opened, growth, None if visit is None else _OVERLAP)
+        progress = TypedList(opened, growth, None if visit is None else OVERLAP)
         while progress.state.next_page is not None:
             try:
                 await self._read_pages(unit, kind, progress, visit)

@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from codat_async.bulk.extract.batches import Batch, batch_of
 from codat_async.bulk.extract.growth import Growth
-from codat_async.bulk.extract.marks import Marks
 from codat_async.bulk.extract.memory import Reservation
 from codat_async.bulk.store.lists import Ending
 from codat_async.bulk.store.state import Opened, State
+from codat_async.bulk.stream.batches import Batch, batch_of
+from codat_async.bulk.stream.marks import Marks
 from codat_async.dedup import SeenRecords
 from codat_async.errors import InvalidRecord
 from codat_async.prefetch import Advance
