@@ -1,6 +1,6 @@
 """Which parts of ``codat_async.bulk`` may import which: arrows point down, and there are no circles.
 
-A room is a stage package (``plan``, ``extract``, ``store``, ``sinks``) or a module at the top. An arrow
+A room is a package (a stage, such as ``plan`` or ``store``) or a module at the top. An arrow
 goes from a room, or a module, to another one that it imports, wherever in the file the import is, and
 is counted once. The public ``__init__`` of ``bulk``, which imports names from nearly every room, is
 left out of the counts and checked apart.
@@ -37,6 +37,8 @@ BELOW: dict[str, set[str]] = {
     "units": set(),
 }
 """For each room of ``bulk``, the rooms of ``bulk`` that it may import."""
+MACHINES = {"dask", "shard_worker"}
+"""The two rooms for several machines, which nothing else imports."""
 
 
 def modules() -> dict[str, Path]:
@@ -87,12 +89,17 @@ def graph(node: Callable[[str], str] = str) -> dict[str, set[str]]:
     return {name: targets - {name} for name, targets in arrows.items()}
 
 
-def floors(arrows: dict[str, set[str]]) -> int:
-    """The number of nodes on the longest path; raises CycleError if there is a circle."""
+def heights(arrows: dict[str, set[str]]) -> dict[str, int]:
+    """The floor of each node, one above the highest that it imports; raises CycleError for a circle."""
     height: dict[str, int] = {}
     for name in TopologicalSorter(arrows).static_order():
         height[name] = 1 + max((height[each] for each in arrows.get(name, ())), default=0)
-    return max(height.values())
+    return height
+
+
+def floors(arrows: dict[str, set[str]]) -> int:
+    """The number of nodes on the longest path; raises CycleError if there is a circle."""
+    return max(heights(arrows).values())
 
 
 @pytest.mark.parametrize("name", sorted(set(map(room, modules())) - {""}))
@@ -102,16 +109,28 @@ def test_a_room_imports_only_those_below_it(name: str) -> None:
 
 
 def test_the_rooms_have_no_circle() -> None:
-    """Nor does the table allow one. Below the two rooms for several machines, which nothing else imports,
+    """Nor does the table allow one. Below the two rooms for several machines
     there are at most 25 arrows on 5 floors."""
     arrows = graph(room)
     assert "dask" not in set().union(*arrows.values())
-    machines = {"dask", "shard_worker"}
-    rest = {name: targets for name, targets in arrows.items() if name not in machines}
-    assert not machines & set().union(*rest.values())
+    rest = {name: targets for name, targets in arrows.items() if name not in MACHINES}
+    assert not MACHINES & set().union(*rest.values())
     assert floors(rest) <= 5
     assert floors(arrows) <= floors(BELOW) <= 6
     assert sum(map(len, rest.values())) <= 25
+
+
+def test_the_architecture_draws_the_floors() -> None:
+    """The second drawing of docs/architecture.md has each room on its floor, and the number of arrows."""
+    text = (ROOT.parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rest = {name: targets for name, targets in graph(room).items() if name not in MACHINES}
+    drawn = {
+        name.removesuffix("/").removesuffix(".py"): int(floor)
+        for floor, *names in map(str.split, text.split("```")[3].strip().splitlines())
+        for name in names
+    }
+    assert drawn == heights(rest)
+    assert f"by {sum(map(len, rest.values()))} arrows" in text
 
 
 def test_the_modules_have_no_circle() -> None:
