@@ -1,12 +1,12 @@
 """What an operation is: one endpoint, declared in a line on a resource's class and called on its instance."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from copy import copy
 from datetime import date
-from functools import lru_cache, update_wrapper
-from inspect import Parameter, Signature, cleandoc, signature
-from types import FunctionType, NoneType
+from functools import lru_cache
+from inspect import Parameter, signature
+from types import NoneType
 from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
@@ -65,22 +65,26 @@ class Group(Generic[R]):
     def __get__(self, instance: Caller, owner: type) -> R: ...
     def __get__(self, instance: Caller | None, owner: type) -> type[R] | R:
         if instance is None:
-            calls = {each.name: staticmethod(each.as_function()) for each in self.kind.operations()}
-            made = type(self.kind.__name__, (self.kind,), {"__doc__": self.kind.__doc__, **calls})
-            return cast(type[R], made)
+            from codat_async import introspection
+
+            calls = introspection.functions(self.kind.operations())
+            kind = type(self.kind.__name__, (self.kind,), {"__doc__": self.kind.__doc__, **calls})
+            return cast(type[R], kind)
         # From now on found in the instance itself, which precedes a descriptor without __set__.
         bound = instance.__dict__[self._name] = self.kind(instance)
         return bound
 
 
-class _OfInstance:
-    """Computed for an instance: a class has its own ``__doc__``, and no property for a ``__signature__``."""
+class _Introspected:
+    """Made of an instance by a function of ``introspection``; a class has its own ``__doc__``."""
 
-    def __init__(self, compute: Callable[[Any], object], of_class: object = None) -> None:
-        self._compute, self._of_class = compute, of_class
+    def __init__(self, function: str, of_class: str | None = None) -> None:
+        self._function, self._of_class = function, of_class
 
     def __get__(self, instance: object, owner: type) -> Any:
-        return self._of_class if instance is None else self._compute(instance)
+        from codat_async import introspection  # as seldom needed as it is long
+
+        return self._of_class if instance is None else getattr(introspection, self._function)(instance)
 
 
 class Operation:
@@ -111,6 +115,10 @@ class Operation:
     """The type of the record in the answer; ``NoneType`` if that is a stream or empty."""
     body_model: Any = None
     """The type of the JSON body; None if the operation sends none."""
+    subject: str = ""
+    """What the resource is."""
+    __name__: str
+    __signature__ = _Introspected("signature")
     _caller: Caller
 
     def __init__(self, path: str, *, method: str | None = None) -> None:
@@ -127,18 +135,20 @@ class Operation:
     def __init_subclass__(cls, **fixed: Any) -> None:
         """Takes attributes of the class: ``method``, ``base``…"""
         super().__init_subclass__()
-        if "__call__" in vars(cls):
-            taken = signature(cls.__call__).parameters.values()
+        call = vars(cls).get("__call__")
+        if call:
+            taken = signature(call).parameters.values()
             cls.ids = sum(each.annotation in (str, "str") for each in taken if each.kind in _POSITIONAL)
         for name, value in fixed.items():
             setattr(cls, name, value)
-        cls.__doc__ = _OfInstance(cls._documentation, cls.__doc__)  # type: ignore[assignment]
+        doc = cls.__doc__ or (call and call.__doc__)
+        cls.__doc__ = _Introspected("documentation", doc)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
-        self.name = name
+        self.resource = snake_case(owner.__name__)
+        self.name = self.__name__ = name
         self.label = f"{self.resource}.{name}"
-        self._subject = f"``{self.resource}``: {(owner.__doc__ or '').strip()}"
+        self.subject = (owner.__doc__ or "").strip()
 
     def __get__(self, instance: Resource | None, owner: type) -> Self:
         if instance is None:
@@ -151,61 +161,23 @@ class Operation:
     def __repr__(self) -> str:
         return f"<{self.label}: {self.method} {self.path}>"
 
-    def _signature(self) -> Signature:
-        """The signature of the call: with its options, and the models for its type variables."""
-        models = {"T": None if self.model is NoneType else self.model, "B": self.body_model}
-        declared = signature(type(self).__call__)
-        _, *taken = declared.parameters.values()
-        shown = [
-            each.replace(annotation=_resolved(each.annotation, models))
-            for each in taken
-            if each.kind is not Parameter.VAR_KEYWORD
-        ]
-        for name, hint in self.options.items():
-            default = self.defaults.get(name)
-            shown.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
-        return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
-
-    __signature__ = _OfInstance(_signature)
-
-    @property
-    def __name__(self) -> str:
-        return self.name
-
-    def _documentation(self) -> str:
-        from codat_async.facts import fact  # as seldom needed as it is long
-
-        meaning = fact(self.label, self.model, self.body_model)
-        parts = (meaning, type(self).__doc__, self._subject, f"{self.method} {self.path}", self.options_help)
-        return "\n\n".join(cleandoc(part) for part in parts if part)
-
-    def as_function(self) -> FunctionType:
-        """A function with the operation's signature and documentation, for a mock to follow."""
-        call: Any = type(self).__call__
-        made = FunctionType(call.__code__, call.__globals__, self.name, None, call.__closure__)
-        return update_wrapper(made, self)  # type: ignore[arg-type, return-value]
-
     def _parameters(self, options: Mapping[str, object]) -> dict[str, Any]:
         """The options and their defaults under the API's names; raises TypeError for one there is not."""
         self._check(options)
         values = {**self.defaults, **options}
         return {camel_case(name): values.get(name) for name in self.options}
 
-    def _check(self, options: Iterable[str]) -> None:
+    def _check(self, options: Mapping[str, object]) -> None:
         """Raise TypeError for an option that the operation does not have."""
-        for name in options:
-            if name not in self.options:
-                from difflib import get_close_matches  # seldom needed
+        if not options.keys() <= self.options.keys():
+            from codat_async import introspection
 
-                near = get_close_matches(name, self.options, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.options) or 'none'}"
-                raise TypeError(f"{self.label}() has no keyword argument {name!r}; {hint}")
+            raise introspection.unknown_option(self, options)
 
     def request(
         self,
         ids: tuple[str, ...],
-        query: Mapping[str, object] | None = None,
-        *,
+        query: Mapping[str, object] = {},
         headers: Mapping[str, str] = {},
         body: Body | None = None,
     ) -> Request:
@@ -217,11 +189,11 @@ class Operation:
             path = self._template % tuple(map(_encode_segment, ids))
         except (TypeError, ValueError):
             for name, value in zip(self._names, ids, strict=True):
-                if not isinstance(value, str):
-                    wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
-                    raise TypeError(wrong_type) from None
                 try:
                     _encode_segment(value)
+                except TypeError:
+                    wrong_type = f"{self.label}: {name} must be a str, not {type(value).__name__}"
+                    raise TypeError(wrong_type) from None
                 except ValueError as wrong:
                     raise ValueError(f"{self.label}: {name}: {wrong}") from None
             raise
@@ -249,13 +221,6 @@ def _encode_segment(value: str) -> str:
     return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
 
 
-def _resolved(hint: Any, models: dict[str, Any]) -> Any:
-    if isinstance(hint, TypeVar):
-        return models[hint.__name__]
-    variables = getattr(hint, "__parameters__", ())
-    return hint[tuple(models[variable.__name__] for variable in variables)] if variables else hint
-
-
 class Call(Operation, Generic[T]):
     """An operation whose answer is one JSON document, or nothing if the model is ``NoneType``."""
 
@@ -265,10 +230,9 @@ class Call(Operation, Generic[T]):
         super().__init__(path, method=method)
         self.model = model
 
-    async def _answer(
-        self, ids: tuple[str, ...], query: dict[str, object] | None = None, body: Body | None = None
-    ) -> T:
-        response = await self._caller.send(self.request(ids, query, body=body))
+    async def _answer(self, ids: tuple[str, ...], query: Mapping[str, object] = {}, body: object = None) -> T:
+        sent = None if body is None else Body(codec.encode(body))
+        response = await self._caller.send(self.request(ids, query, body=sent))
         document = b"null" if self.model is NoneType else response.body
         return codec.read(document, self.model, operation=self.label)
 
@@ -290,6 +254,11 @@ def camel_case(name: str) -> str:
     """A name as the API spells it: ``billPayments`` for ``bill_payments``; one that has no ``_`` is kept."""
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))
+
+
+def snake_case(name: str) -> str:
+    """The name of a class as an attribute: ``bill_payments`` for ``BillPayments``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def record_path(model: type, path: str) -> str:

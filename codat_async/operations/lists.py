@@ -54,7 +54,7 @@ class _List(Call[T]):
         timeout, deadline = paging.pop("timeout", None), paging.pop("deadline", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
-        filters = {**parameters, "orderBy": order_by, "query": query} if options or parameters else None
+        filters = {**parameters, "orderBy": order_by, "query": query} if options or parameters else {}
         first = self.request(ids, filters)
         if timeout is not None:
             first = first.copy(timeout=Timeout.of(timeout))
@@ -76,41 +76,36 @@ class _List(Call[T]):
 
 
 class CompanyList(_List[T], base=COMPANY):
-    """A list of a company's records, as a pager."""
-
     def __call__(self, company_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
+        """A list of a company's records, as a pager."""
         return self._pager((company_id,), options)
 
 
 class ConnectionList(_List[T], base=CONNECTION):
-    """A list of the records under one connection of a company, as a pager."""
-
     def __call__(self, company_id: str, connection_id: str, **options: Unpack[ListOptions]) -> Pager[T]:
+        """A list of the records under one connection of a company, as a pager."""
         return self._pager((company_id, connection_id), options)
 
 
 class ParentList(_List[T], base=CONNECTION):
-    """A list of the records under a record of a connection, such as an account's transactions, as a pager."""
-
     def __call__(
         self, company_id: str, connection_id: str, parent_id: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
+        """A list of what is under a record of a connection, such as an account's transactions, as a pager."""
         return self._pager((company_id, connection_id, parent_id), options)
 
 
 class LinkTypeList(_List[T], base=CONNECTION, ids=2):
-    """Payments narrowed to those with a link of one type (``Invoice``…), as a pager."""
-
     def __call__(
         self, company_id: str, connection_id: str, link_type: str, **options: Unpack[ListOptions]
     ) -> Pager[T]:
+        """Payments narrowed to those with a link of one type (``Invoice``…), as a pager."""
         return self._pager((company_id, connection_id), options, linkType=link_type)
 
 
 class CompaniesList(_List[Company]):
-    """The companies of the account, as a pager; ``tags`` keeps those with these tags."""
-
     def __call__(self, *, tags: str | None = None, **options: Unpack[ListOptions]) -> Pager[Company]:
+        """The companies of the account, as a pager; ``tags`` keeps those with these tags."""
         return self._pager((), options, tags=tags)
 
 
