@@ -1,14 +1,13 @@
 """The catalogue: what the API can do, resource by resource, an endpoint a line."""
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import Iterator
 from types import NoneType
 from typing import Any
 
 from codat_async import models
-from codat_async.models import Connection, PushOption
-from codat_async.operations import calls, files, lists, writes
+from codat_async.models import Attachment, Connection, PushOption
+from codat_async.operations import calls, files, lists, polling, writes
 from codat_async.operations.base import Group, Operation, Resource, data_type_of
-from codat_async.operations.refresh import SyncWaiter
 
 
 class AccountTransactions(Resource):
@@ -28,13 +27,10 @@ class Accounts(Resource):
 class BankAccountTransactions(Resource):
     """What the bank's statement shows on a bank account."""
 
-    list = lists.ParentList(models.BankTransaction, "/data/bankAccounts/{accountId}/bankTransactions")
-    get_create_model = calls.ConnectionRecordCall(
-        PushOption, "/options/bankAccounts/{accountId}/bankTransactions"
-    )
-    create = writes.CreateUnderParent(
-        models.CreateBankTransactions, "/push/bankAccounts/{accountId}/bankTransactions", syncs=True
-    )
+    _lines = "/bankAccounts/{accountId}/bankTransactions"
+    list = lists.ParentList(models.BankTransaction, "/data" + _lines)
+    get_create_model = calls.ConnectionRecordCall(PushOption, "/options" + _lines)
+    create = writes.CreateUnderParent(models.CreateBankTransactions, "/push" + _lines, syncs=True)
 
 
 class BankAccounts(Resource):
@@ -70,9 +66,7 @@ class Bills(Resource):
     delete = writes.Delete(models.Bill, "/push/bills/{billId}")
     list_attachments, get_attachment, download_attachment = files.attachments("/data/bills/{billId}")
     upload_attachment = files.UploadAttachment("/push/bills/{billId}/attachments")
-    delete_attachment = writes.DeleteAttachment(
-        models.Attachment, "/push/bills/{billId}/attachments/{attachmentId}"
-    )
+    delete_attachment = writes.DeleteAttachment(Attachment, "/push/bills/{billId}/attachments/{attachmentId}")
 
 
 class CompanyInfo(Resource):
@@ -243,11 +237,10 @@ class Companies(Resource):
     replace = calls.CompanySend(models.CompanyRequest, models.Company, "", method="PUT")
     update = calls.CompanySend(models.CompanyUpdateRequest, models.Company, "", method="PATCH")
     delete = calls.CompanyCall(NoneType, "", method="DELETE")
-    add_product = calls.RecordCall(NoneType, "/products/{productIdentifier}", method="PUT")
-    remove_product = calls.RecordCall(NoneType, "/products/{productIdentifier}", method="DELETE")
-    refresh_product_data = calls.RecordSend(
-        models.ProductRefreshRequest, NoneType, "/products/{productIdentifier}/refresh"
-    )
+    _product = "/products/{productIdentifier}"
+    add_product = calls.RecordCall(NoneType, _product, method="PUT")
+    remove_product = calls.RecordCall(NoneType, _product, method="DELETE")
+    refresh_product_data = calls.RecordSend(models.ProductRefreshRequest, NoneType, _product + "/refresh")
     get_access_token = calls.CompanyCall(models.CompanyAccessToken, "/accessToken")
     get_sync_settings = calls.CompanyCall(models.CompanySyncSettings, "/syncSettings")
     set_sync_settings = calls.CompanySend(models.CompanySyncSettings, NoneType, "/syncSettings")
@@ -256,17 +249,15 @@ class Companies(Resource):
 class Connections(Resource):
     """A company's connections to its accounting, banking and commerce software."""
 
-    list = lists.CompanyList(models.Connection, "/connections")
-    create = calls.CompanySend(models.ConnectionRequest, models.Connection, "/connections")
-    get = calls.ConnectionCall(models.Connection, "")
+    list = lists.CompanyList(Connection, "/connections")
+    create = calls.CompanySend(models.ConnectionRequest, Connection, "/connections")
+    get = calls.ConnectionCall(Connection, "")
     delete = calls.ConnectionCall(NoneType, "", method="DELETE")
-    unlink = calls.ConnectionSend(models.UpdateConnectionStatus, models.Connection, "", method="PATCH")
-    update_authorization = calls.ConnectionSend(
-        dict[str, str], models.Connection, "/authorization", method="PUT"
-    )
+    unlink = calls.ConnectionSend(models.UpdateConnectionStatus, Connection, "", method="PATCH")
+    update_authorization = calls.ConnectionSend(dict[str, str], Connection, "/authorization", method="PUT")
 
 
-class RefreshData(SyncWaiter):
+class RefreshData(polling.SyncWaiter):
     """The freshness of Codat's copy of the books, and syncs that refresh it."""
 
     all = calls.CompanyCall(NoneType, "/data/all", method="POST")
@@ -274,9 +265,7 @@ class RefreshData(SyncWaiter):
     get = calls.CompanyCall(dict[str, models.DataStatus], "/dataStatus")
     list_pull_operations = lists.CompanyList(models.PullOperation, "/data/history")
     get_pull_operation = calls.RecordCall(models.PullOperation, "/data/history/{datasetId}")
-
-    def _connections(self, company_id: str) -> AsyncIterable[Connection]:
-        return Connections(self._caller).list(company_id)
+    _connections = Connections
 
 
 class ReadData(Resource):
@@ -285,11 +274,11 @@ class ReadData(Resource):
     get_validation_results = calls.RecordCall(models.Validation, "/sync/{datasetId}/validation")
 
 
-class PushOperations(writes.PushWaiter):
+class PushOperations(polling.PushWaiter):
     """Pending and finished writes."""
 
     list = lists.CompanyList(models.PushOperation[Any], "/push")
-    get = writes.PushRead("/push/{pushOperationKey}")
+    get = calls.RecordCall(models.PushOperation[Any], "/push/{pushOperationKey}")
     get_model_options = calls.ConnectionRecordCall(PushOption, "/options/{dataType}")
 
     def _written_model(self, data_type: str) -> Any:

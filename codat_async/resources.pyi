@@ -1600,21 +1600,7 @@ class PushOperations(Resource):
         """The writes to a company, pending and ended; ``query`` compares ``dataType``, ``status`` and
         ``requestedOnUtc``.
         """
-    @overload
-    async def get(
-        self,
-        company_id: str,
-        push_operation_key: str,
-    ) -> models.PushOperation[object]:
-        """Read a write by its key: whether it has ended, and which record it changed."""
-    @overload
-    async def get(
-        self,
-        company_id: str,
-        push_operation_key: str,
-        *,
-        model: builtins.type[T],
-    ) -> models.PushOperation[T]:
+    async def get(self, company_id: str, record_id: str) -> models.PushOperation[object]:
         """Read a write by its key: whether it has ended, and which record it changed."""
     async def get_model_options(
         self,
@@ -1639,16 +1625,6 @@ class PushOperations(Resource):
         *,
         timeout: float | None = ...,
     ) -> models.PushOperation[object]:
-        """Poll, at growing intervals, until a write has succeeded, and return its final state."""
-    @overload
-    async def wait(
-        self,
-        company_id: str,
-        push_operation_key: str,
-        *,
-        model: builtins.type[T],
-        timeout: float | None = ...,
-    ) -> models.PushOperation[T]:
         """Poll, at growing intervals, until a write has succeeded, and return its final state."""
 
 class Webhooks(Resource):

@@ -1641,17 +1641,7 @@ class _PushOperations:
         """The writes to a company, pending and ended; ``query`` compares ``dataType``, ``status`` and
         ``requestedOnUtc``.
         """
-    @overload
-    def get(self, company_id: str, push_operation_key: str) -> models.PushOperation[object]:
-        """Read a write by its key: whether it has ended, and which record it changed."""
-    @overload
-    def get(
-        self,
-        company_id: str,
-        push_operation_key: str,
-        *,
-        model: builtins.type[T],
-    ) -> models.PushOperation[T]:
+    def get(self, company_id: str, record_id: str) -> models.PushOperation[object]:
         """Read a write by its key: whether it has ended, and which record it changed."""
     def get_model_options(
         self,
@@ -1676,16 +1666,6 @@ class _PushOperations:
         *,
         timeout: float | None = ...,
     ) -> models.PushOperation[object]:
-        """Poll, at growing intervals, until a write has succeeded, and return its final state."""
-    @overload
-    def wait(
-        self,
-        company_id: str,
-        push_operation_key: str,
-        *,
-        model: builtins.type[T],
-        timeout: float | None = ...,
-    ) -> models.PushOperation[T]:
         """Poll, at growing intervals, until a write has succeeded, and return its final state."""
 
 class _Webhooks:

@@ -58,8 +58,7 @@ async def right(codat: Codat, bill: Bill, invoice: Invoice) -> None:
     assert_type(operation, PushOperation[Bill])
     assert_type(await codat.push_operations.wait(operation, timeout=60), PushOperation[Bill])
     assert_type(await codat.push_operations.wait("c", "k"), PushOperation[object])
-    assert_type(await codat.push_operations.wait("c", "k", model=Journal), PushOperation[Journal])
-    assert_type(await codat.push_operations.get("c", "k", model=Journal), PushOperation[Journal])
+    assert_type(await codat.push_operations.get("c", "k"), PushOperation[object])
 
     assert_type(await codat.bills.delete_attachment("c", "n", "b", "a"), PushOperation[Attachment])
     assert_type(operation.record_ref, RecordReference)

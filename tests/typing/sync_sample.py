@@ -23,7 +23,7 @@ def right(codat: Codat, bill: Bill) -> None:
     operation = codat.bills.create("c", "n", bill, timeout_in_minutes=5)
     assert_type(operation, PushOperation[Bill])
     assert_type(codat.push_operations.wait(operation, timeout=60), PushOperation[Bill])
-    assert_type(codat.push_operations.get("c", "k", model=Bill), PushOperation[Bill])
+    assert_type(codat.push_operations.get("c", "k"), PushOperation[object])
     assert_type(codat.bills.list_attachments("c", "n", "b"), list[Attachment])
     assert_type(codat.bills.download_attachment("c", "n", "b", "a"), Download)
     with codat.bills.download_attachment("c", "n", "b", "a") as download:
