@@ -1,6 +1,7 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
 import time
+from functools import partial
 from inspect import signature
 from typing import Any, Final, TypedDict, Unpack
 
@@ -12,7 +13,7 @@ from codat_async.models import Company, Page
 from codat_async.operations.base import COMPANY, CONNECTION, Call, T, record_path
 from codat_async.operations.calls import ConnectionRecordCall, RecordCall
 from codat_async.paging import Pager
-from codat_middleware.messages import Timeout
+from codat_middleware.messages import Request, Timeout
 
 
 class ListOptions(TypedDict, total=False):
@@ -54,25 +55,24 @@ class _List(Call[T]):
         timeout, deadline = paging.pop("timeout", None), paging.pop("deadline", None)
         if query is not None and len(query) >= MAX_QUERY_LENGTH:
             raise ValueError(f"query must have fewer than {MAX_QUERY_LENGTH} characters, not {len(query)}")
-        filters = {**parameters, "orderBy": order_by, "query": query} if options or parameters else {}
-        first = self.request(ids, filters)
+        filters = {**parameters, "orderBy": order_by, "query": query}
+        first = self.request(ids, filters if query or order_by or parameters else {})
         if timeout is not None:
             first = first.copy(timeout=Timeout.of(timeout))
         if deadline is not None:
             if not deadline > 0:
                 raise ValueError(f"deadline must be greater than 0 seconds, not {deadline}")
             first = first.copy(deadline=time.monotonic() + deadline)
+        return Pager(partial(self._page, first), name=self.label, **paging)
 
-        async def fetch(
-            number: int, size: int, on_invalid: OnInvalid, sliced: bool
-        ) -> "Page[T] | codec.SlicedPage[T]":
-            place = (("page", str(number)), ("pageSize", str(size)))
-            data = (await self._caller.send(replace(first, query=place + first.query))).body
-            if sliced and len(data) > codec.SLICE:
-                return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
-            return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
-
-        return Pager(fetch, name=self.label, **paging)
+    async def _page(
+        self, first: Request, number: int, size: int, on_invalid: OnInvalid, sliced: bool
+    ) -> Page[T] | codec.SlicedPage[T]:
+        place = (("page", str(number)), ("pageSize", str(size)))
+        data = (await self._caller.send(replace(first, query=place + first.query))).body
+        if sliced and len(data) > codec.SLICE:
+            return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
+        return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
 
 
 class CompanyList(_List[T], base=COMPANY):
