@@ -79,9 +79,6 @@ class QueueRefresh(Call[PullOperation], method="POST", base=COMPANY):
         return await self._answer((company_id, data_type), self._parameters(options))
 
 
-# --- with a body ---------------------------------------------------------------------------
-
-
 class _Send(Call[T], Generic[B, T], method="POST"):
     def __init__(self, body_model: type[B], model: type[T], path: str, *, method: str | None = None) -> None:
         super().__init__(model, path, method=method)

@@ -119,8 +119,7 @@ _FAILED: Final = _QUEUE_AGAIN | {DatasetStatus.CANCELLED, *(e for e in DatasetSt
 _ENDED: Final = _FAILED | {DatasetStatus.COMPLETE, DatasetStatus.NOT_SUPPORTED, None}
 _OTHER_SOURCES: Final = {"banking": models.SourceType.BANKING, "commerce": models.SourceType.COMMERCE}
 _NO_ACCOUNTING: Final = (*_OTHER_SOURCES.values(), models.SourceType.BANK_FEED, models.SourceType.EXPENSE)
-_IN_PROGRESS: Final = "DatasetAlreadyInProgress"
-_PREVIOUS: Final = re.compile(r"previous sync (\S+) is still")
+_IN_PROGRESS: Final = re.compile(r"DatasetAlreadyInProgress(?:.*previous sync (\S+) is still)?", re.DOTALL)
 
 
 @dataclass
@@ -213,11 +212,10 @@ class SyncWaiter(Resource):
             sync.state = DatasetStatus.NOT_SUPPORTED
         except errors.StatusError as error:
             # The status of this answer is not documented, its text is.
-            text = error.error or error.body.decode(errors="replace")
-            if _IN_PROGRESS not in text:
+            running = _IN_PROGRESS.search(error.error or error.body.decode(errors="replace"))
+            if not running:
                 raise
-            previous = _PREVIOUS.search(text)
-            sync.id, sync.state = previous and previous[1], DatasetStatus.QUEUED
+            sync.id, sync.state = running[1], DatasetStatus.QUEUED
 
     async def _look(self, company_id: str, syncs: list[_Sync]) -> dict[str, DataStatus]:
         """Read the data status, and the states of the syncs from it."""
