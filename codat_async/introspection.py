@@ -9,15 +9,15 @@ from difflib import get_close_matches
 from functools import update_wrapper
 from inspect import Parameter, Signature
 from types import FunctionType, NoneType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from codat_async.facts import fact
 
-__all__ = ["documentation", "functions", "signature", "unknown_option"]
+__all__ = ["documentation", "signature", "unknown_option", "with_functions"]
 
 
 class Declared(Protocol):
-    """What is read of an operation; see ``operations.base.Operation``."""
+    """What is read of an operation: see ``operations.base.Operation``."""
 
     name: str
     label: str
@@ -26,12 +26,21 @@ class Declared(Protocol):
     model: Any
     body_model: Any
     options: Mapping[str, Any]
+    defaults: ClassVar[Mapping[str, object]]
     options_help: str
     subject: str
 
-    @property
-    def defaults(self) -> Mapping[str, object]:
-        """The defaults of the options, if not None."""
+
+class Declaring(Protocol):
+    """A resource: see ``operations.base.Resource``."""
+
+    @classmethod
+    def operations(cls) -> Iterable[Declared]:
+        """The operations of the resource."""
+        ...
+
+
+R = TypeVar("R", bound=Declaring)
 
 
 def documentation(operation: Declared) -> str:
@@ -59,9 +68,10 @@ def signature(operation: Declared) -> Signature:
     return Signature(shown, return_annotation=_resolved(declared.return_annotation, models))
 
 
-def functions(operations: Iterable[Declared]) -> dict[str, "staticmethod[..., Any]"]:
-    """Return functions with the signatures and documentation of operations, for a mock to follow."""
-    return {each.name: staticmethod(_function(each)) for each in operations}
+def with_functions(kind: type[R]) -> type[R]:
+    """Return the class with functions for operations, of the same signatures, for a mock to follow."""
+    calls = {each.name: staticmethod(_function(each)) for each in kind.operations()}
+    return cast(type[R], type(kind.__name__, (kind,), {"__doc__": kind.__doc__, **calls}))
 
 
 def _function(operation: Declared) -> FunctionType:

@@ -7,7 +7,7 @@ from datetime import date
 from functools import lru_cache
 from inspect import Parameter, signature
 from types import NoneType
-from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, overload
 from urllib.parse import quote
 
 from codat_async import codec
@@ -67,9 +67,7 @@ class Group(Generic[R]):
         if instance is None:
             from codat_async import introspection
 
-            calls = introspection.functions(self.kind.operations())
-            kind = type(self.kind.__name__, (self.kind,), {"__doc__": self.kind.__doc__, **calls})
-            return cast(type[R], kind)
+            return introspection.with_functions(self.kind)
         # From now on found in the instance itself, which precedes a descriptor without __set__.
         bound = instance.__dict__[self._name] = self.kind(instance)
         return bound
