@@ -5,7 +5,7 @@ import math
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
@@ -15,17 +15,9 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from codat_async.errors import (
-    ConfigurationError,
-    ConnectError,
-    ConnectionLost,
-    RequestTimeout,
-    ResponseTooLarge,
-    TLSError,
-    TransportError,
-)
+from codat_async import errors
 from codat_async.proxies import find_proxy, http_url
-from codat_middleware.messages import Body, Request, Response, Timeout
+from codat_middleware.messages import Request, Response, Timeout
 from codat_middleware.text import one_line
 
 _READ_AHEAD: Final = 1 << 18
@@ -69,17 +61,21 @@ class AiohttpTransport:
         for name, value in headers.items():
             # Of two that differ only in case the later wins: a header must not be sent twice.
             self._headers[name] = value
+        self._settings: dict[str, Any] = {
+            "allow_redirects": False,
+            "raise_for_status": False,
+            "max_line_size": _HEADER,
+            "max_field_size": _HEADER,
+        }
         # A session that was passed in has its own idea of the environment.
         found = find_proxy(base, proxy) if session is None or proxy else None
-        self._proxy: dict[str, Any] = {}
         if found is not None:
-            self._proxy = {"proxy": found.url, "proxy_headers": found.headers}
-        if found is not None and self._scheme == "http":
-            # Without a tunnel the proxy reads the headers of the request itself.
-            self._headers.update(found.headers)
-        self._timeout = timeout
-        self._deadlines = None if timeout.total is None else _Deadlines(timeout.total)
-        self._usual_limits = _limits(timeout, streamed=False)
+            self._settings |= {"proxy": found.url, "proxy_headers": found.headers}
+            if base.scheme == "http":
+                # Without a tunnel the proxy reads the headers of the request itself.
+                self._headers.update(found.headers)
+        self._timeout, self._limits = timeout, _limits(timeout, streamed=False)
+        self._deadlines = _Deadlines()
         self._max_connections = max_connections
         self._max_size = max_response_size or sys.maxsize
         self._source = None if source_address is None else _bindable(source_address)
@@ -96,33 +92,31 @@ class AiohttpTransport:
         connector = self._session.connector
         return min(connector.limit or math.inf, connector.limit_per_host or math.inf)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         if self._closed:
             raise RuntimeError("this client is closed; create a new one")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, local_addr=self._source),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
-            read_bufsize=_READ_AHEAD,
-        )
-        # aiohttp would send a GET, PUT or DELETE again by itself if the connection breaks: in no count of
-        # attempts, and outside the rate limit. It has no public switch for that.
-        if hasattr(self._session, "_retry_connection"):
-            self._session._retry_connection = False
-        return self._session
-
-    def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None:
+        if self._loop not in (None, loop):
             raise RuntimeError(
                 "this client belongs to the event loop of its first request; "
                 "create one in each event loop, that is, in each asyncio.run"
             )
         self._loop = loop
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._max_connections, local_addr=self._source),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+                read_bufsize=_READ_AHEAD,
+            )
+            # aiohttp would send a GET, PUT or DELETE again by itself if the connection breaks: in no count
+            # of attempts, and outside the rate limit. It has no public switch for that.
+            if hasattr(self._session, "_retry_connection"):
+                self._session._retry_connection = False
+        return self._session
 
     async def aclose(self) -> None:
         """Close the session and its connections, unless it was passed in."""
-        if self._deadlines is not None:
-            self._deadlines.stop()
+        self._deadlines.stop()
         if self._owns_session:
             self._closed = True
             session, self._session = self._session, None
@@ -131,63 +125,54 @@ class AiohttpTransport:
 
     async def __call__(self, request: Request) -> Response:
         """Send one attempt; raises a :class:`~codat_async.errors.TransportError`."""
-        session = self._session or self._open()
-        if self._loop is not (loop := asyncio.get_running_loop()):
-            self._belong_to(loop)
+        loop, session = asyncio.get_running_loop(), self._session
+        if session is None or loop is not self._loop:
+            session = self._open(loop)
         # Built from parts, which is faster than parsing them from a string.
         url = URL.build(
             scheme=self._scheme,
             authority=self._authority,
             path=self._before + request.path,
-            query_string=_query(request) if request.query else "",
+            query_string=_encoded(tuple(request.query)) if request.query else "",
             encoded=True,
         )
-        timeout, limits, shared = self._timeout, self._usual_limits, self._deadlines
-        body = request.body
+        timeout, limits, body = self._timeout, self._limits, request.body
         streamed = request.stream or (body is not None and callable(body.content))
         if streamed or request.timeout is not None:
-            timeout, shared = request.timeout or timeout, None
+            timeout = request.timeout or timeout
             limits = _limits(timeout, streamed=streamed)
-        whole = not streamed and timeout.total is not None
         headers = request.headers
         if not self._owns_session:
             # The client's, which a session that was passed in does not add.
             headers = CIMultiDict(self._headers)
             headers.update(request.headers)
+        deadline = _Deadline(self._deadlines, loop)
         data: bytes | _Content | None = None
         content: _Content | None = None
         if body is not None:
             headers = CIMultiDict(headers)
             headers["Content-Type"] = body.content_type
-            if whole and isinstance(body.content, bytes):
+            length = len(body.content) if isinstance(body.content, bytes) else body.length
+            if length is not None:
+                headers["Content-Length"] = str(length)
+            if isinstance(body.content, bytes) and timeout.total is not None:
                 data = body.content
             else:
-                data = content = _Content(body, limits.sock_read, timeout.total)
-                if content.length is not None:
-                    headers["Content-Length"] = str(content.length)
-        sending = session.request(
-            request.method,
-            url,
-            headers=headers,
-            data=data,
-            timeout=limits,
-            allow_redirects=False,
-            raise_for_status=False,
-            max_line_size=_HEADER,
-            max_field_size=_HEADER,
-            **self._proxy,
-        )
+                data = content = _Content(body.content, deadline, limits.sock_read, timeout.total)
         try:
-            if shared is not None:
-                return await shared.wait_for(self._whole_answer(sending, request), loop)
-            async with asyncio.timeout(timeout.total if content is None else None) as deadline:
-                response = await (sending if content is None else content.answered(sending, deadline))
+            with deadline:
+                deadline.expire_in(timeout.total if content is None else None)
+                response = await session.request(
+                    request.method, url, headers=headers, data=data, timeout=limits, **self._settings
+                )
                 if request.stream and response.status < 300:
                     stream = _Stream(response, request, limits.sock_read)
                     return Response(status=response.status, headers=response.headers, stream=stream)
-                if not whole:
-                    _expire_in(deadline, timeout.total)
-                return await self._answer(response, request, None if whole else limits.sock_read)
+                if content is not None:
+                    content.answered = True
+                if streamed or content is not None:
+                    deadline.expire_in(timeout.total)
+                return await self._answer(response, request, limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if content is not None:
                 if content.failure is not None:
@@ -196,89 +181,91 @@ class AiohttpTransport:
                     error = aiohttp.SocketTimeoutError()
             raise _mapped(error, request) from error
 
-    async def _whole_answer(self, sending: Awaitable[aiohttp.ClientResponse], request: Request) -> Response:
-        return await self._answer(await sending, request, None)
-
     async def _answer(
         self, response: aiohttp.ClientResponse, request: Request, silence: float | None
     ) -> Response:
         """Read the body, of a failure its beginning only; raises ResponseTooLarge."""
-        content = response.content
-        failed = response.status >= 300
+        content, failed = response.content, response.status >= 300
         limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
-        if content.is_eof():
-            size: float = content.total_bytes
-        else:
-            # Known beforehand, unless it is inflated or must be watched while it arrives.
-            plain = silence is None and "Content-Encoding" not in response.headers
-            size = (plain and response.content_length) or math.inf
+        size, pieces = 0, []
         try:
-            if size <= limit:
-                # What has arrived is read without the steps that waiting takes.
-                body = content.read_nowait() if content.is_eof() else await response.read()
-            else:
-                size, pieces = 0, []
-                while piece := await _piece(content, silence):
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > limit:
-                        response.close()
-                        if not failed:
-                            # The error's traceback would keep them.
-                            pieces.clear()
-                            raise _too_large(f"its body is larger than {limit:,} bytes", request)
+            # What has arrived is read without the steps that waiting takes.
+            while piece := content.read_nowait() if content.is_eof() else await _piece(content, silence):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    response.close()
+                    if failed:
                         break
+                    # The error's traceback would keep them.
+                    pieces.clear()
+                    raise _too_large(f"its body is larger than {limit:,} bytes", request)
+                if not content.is_eof() and "Content-Encoding" in response.headers:
                     # Reading also inflates what follows, without returning to the event loop.
                     await asyncio.sleep(0)
-                body = b"".join(pieces)
         except BaseException:
             response.close()
             raise
-        return Response(status=response.status, headers=response.headers, body=body)
+        return Response(status=response.status, headers=response.headers, body=b"".join(pieces))
 
 
 class _Deadlines:
-    """Cancels attempts that have not ended in so many seconds, as :func:`asyncio.timeout` does.
+    """Those of the attempts under way, which share one timer: it costs less than one for each."""
 
-    All may take as long, so they are due in the order in which they began, and share one timer.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._due: dict[asyncio.Task[Any], float] = {}
+    def __init__(self) -> None:
+        self.pending: set[_Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait_for(self, attempt: Awaitable[Response], loop: asyncio.AbstractEventLoop) -> Response:
-        task = asyncio.current_task(loop)
-        assert task is not None
-        cancelling = task.cancelling()
-        self._due[task] = due = loop.time() + self._seconds
-        if self._timer is None:
+    def watch(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at them when one is due, or before."""
+        if self._timer is not None and due < self._timer.when():
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and due < math.inf:
             self._timer = loop.call_at(due, self._expire, loop)
-        try:
-            return await attempt
-        except BaseException as error:
-            expired = task not in self._due and task.uncancel() <= cancelling
-            if expired and isinstance(error, asyncio.CancelledError):
-                raise TimeoutError from None
-            raise
-        finally:
-            self._due.pop(task, None)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        for task, due in tuple(self._due.items()):
-            if due > loop.time():
-                self._timer = loop.call_at(due, self._expire, loop)
+        self._timer, now = None, loop.time()
+        for each in sorted(self.pending, key=lambda each: each.due):
+            if each.due > now:
+                self.watch(each.due, loop)
                 break
-            del self._due[task]
-            task.cancel()
+            self.pending.remove(each)
+            each.task.cancel()
 
     def stop(self) -> None:
         """Cancel the timer, unless attempts are under way."""
-        if self._timer is not None and not self._due:
+        if self._timer is not None and not self.pending:
             self._timer.cancel()
             self._timer = None
+
+
+class _Deadline:
+    """When an attempt ends by a TimeoutError, unless it is moved, as with :func:`asyncio.timeout`."""
+
+    __slots__ = ("_all", "_cancelling", "_loop", "due", "task")
+
+    def __init__(self, all_of_them: _Deadlines, loop: asyncio.AbstractEventLoop) -> None:
+        self._all = all_of_them
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        self.task, self._cancelling = task, task.cancelling()
+        self._all.pending.add(self)
+
+    def expire_in(self, seconds: float | None) -> None:
+        """Move it to so many seconds from now, or away; not once the attempt has ended."""
+        if self in self._all.pending:
+            self.due = math.inf if seconds is None else self._loop.time() + seconds
+            self._all.watch(self.due, self._loop)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self in self._all.pending:
+            self._all.pending.remove(self)
+        elif self.task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError from None
 
 
 async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
@@ -288,19 +275,14 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
     is then never ended, and one whose decompression fails before is a RuntimeError.
     """
     try:
+        if silence is None:
+            return await content.readany()
         async with asyncio.timeout(silence):
             return await content.readany()
     except TimeoutError:
         raise aiohttp.SocketTimeoutError from None
     except RuntimeError as error:
         raise aiohttp.ClientPayloadError(str(error)) from error
-
-
-def _expire_in(deadline: asyncio.Timeout, seconds: float | None) -> None:
-    """Move the deadline to so many seconds from now, or away."""
-    if not deadline.expired():
-        now = asyncio.get_running_loop().time()
-        deadline.reschedule(None if seconds is None else now + seconds)
 
 
 @lru_cache
@@ -352,30 +334,24 @@ class _Content:
     of the answer. The time that the source takes is not counted.
     """
 
-    def __init__(self, body: Body, silence: float | None, total: float | None) -> None:
-        self._content = body.content
-        self.length = len(body.content) if isinstance(body.content, bytes) else body.length
-        self._silence = silence
-        self._total = total
-        self._deadline: asyncio.Timeout | None = None
+    def __init__(
+        self,
+        source: bytes | Callable[[], AsyncIterable[bytes]],
+        deadline: "_Deadline",
+        silence: float | None,
+        total: float | None,
+    ) -> None:
+        self._source = source
+        self._deadline, self._silence, self._total = deadline, silence, total
         self.failure: Exception | None = None
         self.unread = False
         """Whether a piece was passed to aiohttp that the server has not read."""
-
-    async def answered(
-        self, sending: Awaitable[aiohttp.ClientResponse], deadline: asyncio.Timeout
-    ) -> aiohttp.ClientResponse:
-        """Send the request and return its answer, moving the deadline on with each piece."""
-        self._deadline = deadline
-        try:
-            return await sending
-        finally:
-            # The rest may be sent while the answer is read, which has a deadline of its own.
-            self._deadline = None
+        self.answered = False
+        """The rest may be sent while the answer is read, which has a deadline of its own."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            source = self._content
+            source = self._source
             async for piece in _single(source) if isinstance(source, bytes) else source():
                 if not isinstance(piece, bytes | bytearray | memoryview):
                     raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
@@ -390,13 +366,9 @@ class _Content:
             raise
 
     def _expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
-        if self._deadline is not None:
+        if not self.answered:
             self.unread = unread
-            _expire_in(self._deadline, seconds)
-
-
-def _query(request: Request) -> str:
-    return _encoded(tuple(request.query))
+            self._deadline.expire_in(seconds)
 
 
 @lru_cache(maxsize=512)
@@ -404,31 +376,31 @@ def _encoded(query: tuple[tuple[str, str], ...]) -> str:
     return urlencode(query, quote_via=quote)
 
 
-def _mapped(error: Exception, request: Request) -> TransportError:
+def _mapped(error: Exception, request: Request) -> errors.TransportError:
     """The typed error for one of aiohttp's."""
     _clean(error, request)
-    target = {"method": request.method, "path": request.path}
+    reason = one_line(error.message if isinstance(error, aiohttp.ClientResponseError) else str(error))
+    reason, target = reason or type(error).__name__, {"method": request.method, "path": request.path}
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return RequestTimeout("no connection in time", phase="connect", sent=False, **target)
+            return errors.RequestTimeout("no connection in time", phase="connect", sent=False, **target)
         case aiohttp.SocketTimeoutError():
-            return RequestTimeout("nothing received in time", phase="read", sent=True, **target)
+            return errors.RequestTimeout("nothing received in time", phase="read", sent=True, **target)
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return TLSError(_reason(error), sent=False, **target)
+            return errors.TLSError(reason, sent=False, **target)
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
-            return ConnectError(_reason(error), sent=False, **target)
+            return errors.ConnectError(reason, sent=False, **target)
         case aiohttp.ClientResponseError() if _TOO_LARGE.match(error.message):
             return _too_large(f"its headers have more than {_HEADER:,} bytes each, or are too many", request)
         case TimeoutError():
-            return RequestTimeout("the attempt took too long", phase="total", sent=True, **target)
+            return errors.RequestTimeout("the attempt took too long", phase="total", sent=True, **target)
         case _:
-            return ConnectionLost(_reason(error), sent=True, **target)
+            return errors.ConnectionLost(reason, sent=True, **target)
 
 
-def _too_large(reason: str, request: Request) -> ResponseTooLarge:
-    return ResponseTooLarge(
-        f"the answer is too large: {reason}", method=request.method, path=request.path, sent=True
-    )
+def _too_large(reason: str, request: Request) -> errors.ResponseTooLarge:
+    reason = f"the answer is too large: {reason}"
+    return errors.ResponseTooLarge(reason, method=request.method, path=request.path, sent=True)
 
 
 def _clean(error: Exception, request: Request) -> None:
@@ -437,20 +409,12 @@ def _clean(error: Exception, request: Request) -> None:
         url = URL(request.path, encoded=True)
         error.request_info = aiohttp.RequestInfo(url, request.method, CIMultiDictProxy(CIMultiDict()), url)
         error.args = (error.request_info, error.history)
-    elif query := _query(request):
-        error.args = tuple(_without(query, argument) for argument in error.args)
-        if isinstance(error, OSError):
+    elif request.query:
+        query = f"?{_encoded(tuple(request.query))}"
+        error.args = tuple(each.replace(query, "") if isinstance(each, str) else each for each in error.args)
+        if isinstance(error, OSError) and error.strerror:
             # The text of an OSError is not made from its arguments.
-            error.strerror = _without(query, error.strerror)
-
-
-def _without(query: str, value: Any) -> Any:
-    return value.replace(f"?{query}", "") if isinstance(value, str) else value
-
-
-def _reason(error: Exception) -> str:
-    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return one_line(text) or type(error).__name__
+            error.strerror = error.strerror.replace(query, "")
 
 
 def _bindable(address: str) -> tuple[str, int]:
@@ -460,10 +424,10 @@ def _bindable(address: str) -> tuple[str, int]:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
             tried.bind((address, 0))
     except ValueError:
-        raise ConfigurationError(f"the source address {address!r} is not an IP address") from None
+        raise errors.ConfigurationError(f"the source address {address!r} is not an IP address") from None
     except OSError as error:
         reason = f"this machine cannot send from it ({error.strerror})"
-        raise ConfigurationError(f"the source address {address}: {reason}") from None
+        raise errors.ConfigurationError(f"the source address {address}: {reason}") from None
     return address, 0
 
 
@@ -471,7 +435,9 @@ def checked_base_url(base_url: str) -> str:
     """The base URL without a slash at its end; raises ConfigurationError if it is not valid."""
     url = http_url(base_url)
     if url is not None and url.user is not None:
-        raise ConfigurationError("base_url must not contain credentials; pass the key as api_key")
+        raise errors.ConfigurationError("base_url must not contain credentials; pass the key as api_key")
     if url is None or url.query_string or url.fragment:
-        raise ConfigurationError(f"not a base URL: {base_url!r}; it must look like https://api.codat.io")
+        raise errors.ConfigurationError(
+            f"not a base URL: {base_url!r}; it must look like https://api.codat.io"
+        )
     return str(url).rstrip("/")

@@ -21,7 +21,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, _Content, _limits, checked_base_url
+from codat_async.transport import AiohttpTransport, _Content, _Deadline, _Deadlines, _limits, checked_base_url
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
@@ -339,8 +339,7 @@ async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve)
 
     await asyncio.gather(*map(attempt, range(3)))
     assert ended == [0, 1, 2]
-    assert transport._deadlines is not None
-    assert not transport._deadlines._due
+    assert not transport._deadlines.pending
     assert transport._deadlines._timer is None
     await transport.aclose()
 
@@ -354,7 +353,6 @@ async def test_a_timer_is_cancelled_with_the_transport(serve: Serve) -> None:
     server = await serve(answer)
     transport = aiohttp_transport(server.url)
     await transport(GET)
-    assert transport._deadlines is not None
     assert transport._deadlines._timer is not None
     await transport.aclose()
     assert transport._deadlines._timer is None
@@ -366,14 +364,14 @@ async def test_cancelling_an_attempt(serve_bytes: Serve, late: bool) -> None:
     transport = aiohttp_transport(await serve_bytes(silent))
     task = asyncio.create_task(transport(GET))
     await asyncio.sleep(0.01)
-    assert transport._deadlines is not None
     task.cancel()
     if late:
-        transport._deadlines._due[task] = 0.0
+        [deadline] = transport._deadlines.pending
+        deadline.due = 0.0
         transport._deadlines._expire(asyncio.get_running_loop())
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not transport._deadlines._due
+    assert not transport._deadlines.pending
     await transport.aclose()
 
 
@@ -650,7 +648,8 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
         yield b"ab" * 100_000
         yield b"c"
 
-    sizes = [len(piece) async for piece in _Content(Body(pieces), None, None)]
+    deadline = _Deadline(_Deadlines(), asyncio.get_running_loop())
+    sizes = [len(piece) async for piece in _Content(pieces, deadline, None, None)]
     assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
 
 
