@@ -128,20 +128,23 @@ class Download:
 
         It appears under its name, or replaces the file of that name, only when it is complete.
         """
-        part, held = _PartFile(Path(path)), bytearray()
+        target, held = Path(path), bytearray()
+        # Does not contain the file's own name, which may be of the greatest length already.
+        part = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            await _in_thread(part.open)
+            await _in_thread(_create, part, target)
             async for piece in self:
                 held += piece
                 if len(held) >= _PIECE:
-                    await _in_thread(part.write, held)
+                    await _in_thread(_append, part, held)
                     held.clear()
-            await _in_thread(part.write, held)
-            await _in_thread(part.finish)
+            await _in_thread(_append, part, held)
+            await _in_thread(_finish, part, target)
         except BaseException:
-            part.discard()
+            with contextlib.suppress(OSError):
+                part.unlink()
             raise
-        return part.target
+        return target
 
     async def _resume(self, lost: Exception) -> None:
         """Request what is missing; raises ``lost`` if the server has no means to continue the same file."""
@@ -168,11 +171,10 @@ class Download:
         continues = re.fullmatch(part, headers.get("Content-Range", "").strip()) and not _encoded(headers)
         if response.status != 206 or not continues:
             raise self._failure(failed) from lost
-        for name in known:
-            # Some servers ignore If-Range. In an answer to one the other validator may be missing.
-            now = headers.get(name)
-            if now != self.headers[name] and (now is not None or name == (strong or known)[0]):
-                raise self._failure(f"changed after {self.received} bytes") from lost
+        # Some servers ignore If-Range. In an answer to one the other validator may be missing.
+        same = all(headers.get(name, self.headers[name]) == self.headers[name] for name in known)
+        if known and not (same and (strong or known)[0] in headers):
+            raise self._failure(f"changed after {self.received} bytes") from lost
 
     def _failure(self, reason: str) -> DownloadError:
         return DownloadError(f"{one_line(self._request.path, PATH)}: {reason}")
@@ -187,35 +189,24 @@ def _encoded(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Encoding", "identity") != "identity"
 
 
-class _PartFile:
-    """A file that has a temporary name in the same folder, and is its owner's, until it is complete."""
+def _create(part: Path, target: Path) -> None:
+    """Create the file, for its owner alone, that becomes ``target`` once it is complete."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    part.touch(mode=0o600, exist_ok=False)
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        # Does not contain the file's own name, which may be of the greatest length already.
-        self._part = target.with_name(f".{uuid.uuid4().hex}.part")
-        self._file: IO[bytes] = io.BytesIO()
 
-    def open(self) -> None:
-        if self.target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.target))
-        self._part.touch(mode=0o600, exist_ok=False)
-        self._file = self._part.open("wb")
+def _append(part: Path, piece: bytearray) -> None:
+    # Opened for each piece, so that there is nothing to close after an error.
+    with part.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(piece)
 
-    def write(self, piece: bytearray) -> None:
-        self._file.write(piece)
 
-    def finish(self) -> None:
-        """Flush the content to disk, then rename the file to its own name."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.replace(self.target)
-
-    def discard(self) -> None:
-        for end in (self._file.close, self._part.unlink):
-            with contextlib.suppress(OSError):
-                end()
+def _finish(part: Path, target: Path) -> None:
+    with part.open("r+b") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
 
 
 async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
@@ -223,13 +214,12 @@ async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
     running = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
     try:
         await asyncio.shield(running)
-    except asyncio.CancelledError:
+    finally:
         while not running.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
-        # Its own error would otherwise be reported as never retrieved.
+        # After a cancellation its own error would otherwise be reported as never retrieved.
         running.exception()
-        raise
 
 
 _PARAMETER: Final = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))""")
@@ -316,10 +306,11 @@ async def multipart(source: UploadSource, *, name: str | None, content_type: str
 
 _seeking = threading.Lock()
 """Held while the position of an open file is moved: other uploads and cancelled attempts may use it too."""
-_Opened: TypeAlias = Callable[[], AsyncIterable[bytes]]
 
 
-async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | None, bool]:
+async def _content(
+    source: UploadSource,
+) -> tuple[Callable[[], AsyncIterable[bytes]], int | None, str | None, bool]:
     """A function that opens the source, its size and name if known, and whether it can be opened again."""
     if isinstance(source, bytes | bytearray):
         source = io.BytesIO(source)
@@ -346,29 +337,28 @@ async def _content(source: UploadSource) -> tuple[_Opened, int | None, str | Non
     start, size = await anyio.to_thread.run_sync(measure)
     if start and not size:
         raise ValueError(f"{name or 'file'} is at its end, so that nothing would be sent: seek(0) first")
-    return (lambda: _pieces(source, start)), size, name, start is not None
 
+    async def pieces() -> AsyncIterator[bytes]:
+        file = await anyio.to_thread.run_sync(source.open, "rb") if isinstance(source, Path) else source
+        place = start or 0
 
-async def _pieces(source: Path | IO[bytes], start: int | None) -> AsyncIterator[bytes]:
-    """The content of a file: an open one from ``start`` on, or from wherever it is if that is None."""
-    file = await anyio.to_thread.run_sync(source.open, "rb") if isinstance(source, Path) else source
-    place = start or 0
+        def read() -> bytes:
+            if file is not source or start is None:
+                return file.read(_PIECE)
+            with _seeking:
+                file.seek(place)
+                piece = file.read(_PIECE)
+                # So that another upload of the same file starts where this one did.
+                file.seek(start)
+                return piece
 
-    def read() -> bytes:
-        if file is not source or start is None:
-            return file.read(_PIECE)
-        with _seeking:
-            file.seek(place)
-            piece = file.read(_PIECE)
-            # So that another upload of the same file starts where this one did.
-            file.seek(start)
-            return piece
+        try:
+            while piece := await anyio.to_thread.run_sync(read):
+                yield piece
+                place += len(piece)
+        finally:
+            if file is not source:
+                # Closed without an await, so that a generator dropped half way leaves nothing behind.
+                file.close()
 
-    try:
-        while piece := await anyio.to_thread.run_sync(read):
-            yield piece
-            place += len(piece)
-    finally:
-        if file is not source:
-            # Closed without an await, so that a generator dropped half way leaves nothing behind.
-            file.close()
+    return pieces, size, name, start is not None

@@ -74,7 +74,7 @@ class AiohttpTransport:
             if base.scheme == "http":
                 # Without a tunnel the proxy reads the headers of the request itself.
                 self._headers.update(found.headers)
-        self._timeout, self._limits = timeout, _limits(timeout, streamed=False)
+        self._timeout, self._limits = timeout, _limits(timeout, watched=False)
         self._deadlines = _Deadlines()
         self._max_connections = max_connections
         self._max_size = max_response_size or sys.maxsize
@@ -136,19 +136,19 @@ class AiohttpTransport:
             query_string=_encoded(tuple(request.query)) if request.query else "",
             encoded=True,
         )
-        timeout, limits, body = self._timeout, self._limits, request.body
-        streamed = request.stream or (body is not None and callable(body.content))
-        if streamed or request.timeout is not None:
-            timeout = request.timeout or timeout
-            limits = _limits(timeout, streamed=streamed)
+        body, timeout = request.body, request.timeout or self._timeout
+        # Whether its body, or that of its answer, may take longer than the total.
+        watched = request.stream or (body is not None and (callable(body.content) or timeout.total is None))
+        limits = self._limits
+        if watched or timeout is not self._timeout:
+            limits = _limits(timeout, watched=watched)
         headers = request.headers
         if not self._owns_session:
             # The client's, which a session that was passed in does not add.
             headers = CIMultiDict(self._headers)
             headers.update(request.headers)
-        deadline = _Deadline(self._deadlines, loop)
-        data: bytes | _Content | None = None
-        content: _Content | None = None
+        attempt = _Attempt(self._deadlines, loop, timeout.total)
+        data: bytes | AsyncIterator[bytes] | None = None
         if body is not None:
             headers = CIMultiDict(headers)
             headers["Content-Type"] = body.content_type
@@ -158,27 +158,23 @@ class AiohttpTransport:
             if isinstance(body.content, bytes) and timeout.total is not None:
                 data = body.content
             else:
-                data = content = _Content(body.content, deadline, limits.sock_read, timeout.total)
+                data = _upload(body.content, attempt, limits.sock_read, timeout.total)
         try:
-            with deadline:
-                deadline.expire_in(timeout.total if content is None else None)
+            with attempt:
                 response = await session.request(
                     request.method, url, headers=headers, data=data, timeout=limits, **self._settings
                 )
-                if request.stream and response.status < 300:
-                    stream = _Stream(response, request, limits.sock_read)
-                    return Response(status=response.status, headers=response.headers, stream=stream)
-                if content is not None:
-                    content.answered = True
-                if streamed or content is not None:
-                    deadline.expire_in(timeout.total)
+                if not watched:
+                    return await self._answer(response, request, limits.sock_read)
+            if request.stream and response.status < 300:
+                stream = _Stream(response, request, limits.sock_read)
+                return Response(status=response.status, headers=response.headers, stream=stream)
+            # The rest of an upload may still be sent, which must not move the deadline of the answer.
+            with _Attempt(self._deadlines, loop, timeout.total):
                 return await self._answer(response, request, limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if content is not None:
-                if content.failure is not None:
-                    raise content.failure from None
-                if isinstance(error, TimeoutError) and content.unread:
-                    error = aiohttp.SocketTimeoutError()
+            if attempt.failure is not None:
+                raise attempt.failure from None
             raise _mapped(error, request) from error
 
     async def _answer(
@@ -213,7 +209,7 @@ class _Deadlines:
     """Those of the attempts under way, which share one timer: it costs less than one for each."""
 
     def __init__(self) -> None:
-        self.pending: set[_Deadline] = set()
+        self.pending: set[_Attempt] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -240,24 +236,30 @@ class _Deadlines:
             self._timer = None
 
 
-class _Deadline:
-    """When an attempt ends by a TimeoutError, unless it is moved, as with :func:`asyncio.timeout`."""
+class _Attempt:
+    """An attempt under way, which ends by a TimeoutError at its deadline, as in :func:`asyncio.timeout`."""
 
-    __slots__ = ("_all", "_cancelling", "_loop", "due", "task")
+    __slots__ = ("_all", "_cancelling", "_loop", "_seconds", "due", "failure", "task", "unread")
 
-    def __init__(self, all_of_them: _Deadlines, loop: asyncio.AbstractEventLoop) -> None:
-        self._all = all_of_them
-        self._loop = loop
+    def __init__(self, deadlines: _Deadlines, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+        self._all, self._loop, self._seconds = deadlines, loop, seconds
+        self.failure: Exception | None = None
+        """The exception of the source of an upload, if that failed."""
 
     def __enter__(self) -> None:
         task = asyncio.current_task(self._loop)
         assert task is not None
         self.task, self._cancelling = task, task.cancelling()
         self._all.pending.add(self)
+        self.expire_in(self._seconds)
 
-    def expire_in(self, seconds: float | None) -> None:
-        """Move it to so many seconds from now, or away; not once the attempt has ended."""
+    def expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
+        """Move the deadline to so many seconds from now, or away, unless the attempt has ended.
+
+        ``unread`` is whether a piece was passed to aiohttp that the server has not read.
+        """
         if self in self._all.pending:
+            self.unread = unread
             self.due = math.inf if seconds is None else self._loop.time() + seconds
             self._all.watch(self.due, self._loop)
 
@@ -265,7 +267,7 @@ class _Deadline:
         if self in self._all.pending:
             self._all.pending.remove(self)
         elif self.task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
-            raise TimeoutError from None
+            raise (aiohttp.SocketTimeoutError if self.unread else TimeoutError) from None
 
 
 async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
@@ -286,8 +288,8 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
 
 
 @lru_cache
-def _limits(wanted: Timeout, *, streamed: bool) -> aiohttp.ClientTimeout:
-    total = None if streamed else wanted.total
+def _limits(wanted: Timeout, *, watched: bool) -> aiohttp.ClientTimeout:
+    total = None if watched else wanted.total
     # A timer for each packet is expensive, and useless if it cannot fire before the total's.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
     connect = wanted.connect
@@ -326,49 +328,32 @@ async def _single(piece: bytes) -> AsyncIterator[bytes]:
     yield piece
 
 
-class _Content:
-    """The streamed body of one attempt; ``failure`` is the exception of its source, if that failed.
+async def _upload(
+    source: bytes | Callable[[], AsyncIterable[bytes]],
+    attempt: _Attempt,
+    silence: float | None,
+    total: float | None,
+) -> AsyncIterator[bytes]:
+    """The streamed body of one attempt, whose deadline it moves.
 
-    The attempt's deadline allows ``silence`` seconds for the server to read each piece, since
-    aiohttp watches the socket only once everything is sent, and then ``total`` for the headers
-    of the answer. The time that the source takes is not counted.
+    The server has ``silence`` seconds to read each piece, since aiohttp watches the socket only
+    once everything is sent, and then ``total`` for the headers of the answer. The time that the
+    source takes is not counted.
     """
-
-    def __init__(
-        self,
-        source: bytes | Callable[[], AsyncIterable[bytes]],
-        deadline: "_Deadline",
-        silence: float | None,
-        total: float | None,
-    ) -> None:
-        self._source = source
-        self._deadline, self._silence, self._total = deadline, silence, total
-        self.failure: Exception | None = None
-        self.unread = False
-        """Whether a piece was passed to aiohttp that the server has not read."""
-        self.answered = False
-        """The rest may be sent while the answer is read, which has a deadline of its own."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            source = self._source
-            async for piece in _single(source) if isinstance(source, bytes) else source():
-                if not isinstance(piece, bytes | bytearray | memoryview):
-                    raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
-                # In small pieces: a slow connection would need longer than the limit for a large one.
-                for start in range(0, len(piece), _PIECE):
-                    self._expire_in(self._silence, unread=True)
-                    yield piece[start : start + _PIECE]
-                    self._expire_in(None)
-            self._expire_in(self._total)
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def _expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
-        if not self.answered:
-            self.unread = unread
-            self._deadline.expire_in(seconds)
+    try:
+        attempt.expire_in(None)
+        async for piece in _single(source) if isinstance(source, bytes) else source():
+            if not isinstance(piece, bytes | bytearray | memoryview):
+                raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
+            # In small pieces: a slow connection would need longer than the limit for a large one.
+            for start in range(0, len(piece), _PIECE):
+                attempt.expire_in(silence, unread=True)
+                yield piece[start : start + _PIECE]
+                attempt.expire_in(None)
+        attempt.expire_in(total)
+    except Exception as error:
+        attempt.failure = error
+        raise
 
 
 @lru_cache(maxsize=512)
@@ -423,11 +408,9 @@ def _bindable(address: str) -> tuple[str, int]:
         family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as tried:
             tried.bind((address, 0))
-    except ValueError:
-        raise errors.ConfigurationError(f"the source address {address!r} is not an IP address") from None
-    except OSError as error:
-        reason = f"this machine cannot send from it ({error.strerror})"
-        raise errors.ConfigurationError(f"the source address {address}: {reason}") from None
+    except (ValueError, OSError) as error:
+        reason = f"the source address {address!r}: this machine cannot send from it ({error})"
+        raise errors.ConfigurationError(reason) from None
     return address, 0
 
 

@@ -406,16 +406,17 @@ async def test_cancelling_waits_for_the_thread(
     """A thread that still writes is waited for, however often one cancels, before its file is taken away."""
     writing, go_on = threading.Event(), threading.Event()
 
-    def slowly(part: streaming._PartFile, piece: bytes) -> None:
+    append = streaming._append
+
+    def slowly(part: Path, piece: bytearray) -> None:
         writing.set()
         go_on.wait(10)
-        assert part._file is not None
-        part._file.write(piece)
+        append(part, piece)
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(body=CONTENT)
 
-    monkeypatch.setattr(streaming._PartFile, "write", slowly)
+    monkeypatch.setattr(streaming, "_append", slowly)
     async with download(connect((await serve(answer)).url)) as opened:
         task = asyncio.create_task(opened.save(tmp_path / "file"))
         await asyncio.to_thread(writing.wait, 10)
