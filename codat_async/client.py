@@ -9,28 +9,21 @@ from copy import copy
 from typing import Final, Self, TypeAlias
 
 import aiohttp
+from multidict import CIMultiDict
 
 from codat_async import errors
 from codat_async.resources import Resource, Resources
-from codat_async.transport import AiohttpTransport, checked_base_url
+from codat_async.transport import AiohttpTransport, all_headers, checked_base_url
 from codat_async.version import VERSION
-from codat_middleware import (
-    Auth,
-    Governor,
-    Handler,
-    Idempotency,
-    Limits,
-    Logging,
-    Middleware,
-    RateLimit,
-    Request,
-    Response,
-    Retry,
-    RetryPolicy,
-    Timeout,
-    authorization,
-    compose,
-)
+from codat_middleware.auth import Auth, authorization
+from codat_middleware.governor import Governor
+from codat_middleware.idempotency import Idempotency
+from codat_middleware.limits import Limits
+from codat_middleware.logging import Logging
+from codat_middleware.messages import Request, Response, Timeout
+from codat_middleware.pipeline import Handler, Middleware, compose
+from codat_middleware.rate_limit import RateLimit
+from codat_middleware.retry import Retry, RetryPolicy
 
 Credential: TypeAlias = str | Callable[[], Awaitable[str]]
 """The raw API key, a ready ``Basic …`` header, or an async function that returns either."""
@@ -131,12 +124,15 @@ class Codat(Resources):
         self._middleware = (*extra_middleware, *middleware)
         url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
         self._base_url = url
-        all_headers = _merged(_HEADERS, headers or {})
+        usual_headers = CIMultiDict(_HEADERS)
+        for name, value in (headers or {}).items():
+            # Of two that differ only in case the later wins: a header must not be sent twice.
+            usual_headers[name] = value
         usual = Timeout() if timeout is None else Timeout.of(timeout)
         if transport is None:
             transport = AiohttpTransport(
                 url,
-                headers=all_headers,
+                headers=usual_headers,
                 timeout=usual,
                 max_connections=max_connections or DEFAULT_CONNECTIONS,
                 max_response_size=max_response_size,
@@ -146,7 +142,7 @@ class Codat(Resources):
             )
             connections = transport.connections
         else:
-            transport = _completing(transport, url, all_headers, usual, max_response_size)
+            transport = _completing(transport, url, usual_headers, usual, max_response_size)
             connections = DEFAULT_CONNECTIONS if limits is None and governor is None else math.inf
         for layer in self._middleware:
             if isinstance(layer, RateLimit):
@@ -247,17 +243,18 @@ def default_middleware(
     The idempotency key is generated once a call and kept by its attempts. Retry is outside the rest, so
     that every attempt takes a place in the rate limit, has a fresh credential and is logged.
     """
-    retrying, rate_limit = Retry(retry or RetryPolicy()), RateLimit(governor or Governor())
-    return [Idempotency(), retrying, rate_limit, Auth(credential), Logging()]
+    return [Idempotency(), Retry(retry), RateLimit(governor), Auth(credential), Logging()]
 
 
 def _defaults(timeout: Timeout | None, headers: Mapping[str, str], max_size: int | None) -> Middleware:
     """A middleware that gives requests what they do not have of their own."""
 
     def complete(request: Request, handler: Handler) -> Awaitable[Response]:
+        merged = CIMultiDict(headers)
+        merged.update(request.headers)
         size = request.max_response_size or max_size
-        time, all_headers = request.timeout or timeout, _merged(headers, request.headers)
-        return handler(request.copy(timeout=time, headers=all_headers, max_response_size=size))
+        usual = request.timeout or timeout
+        return handler(request.copy(timeout=usual, headers=merged, max_response_size=size))
 
     return complete
 
@@ -266,15 +263,11 @@ def _completing(
     transport: Handler, base_url: str, headers: Mapping[str, str], timeout: Timeout, max_size: int | None
 ) -> Handler:
     """A transport of the user's own, whose requests get what the one over aiohttp knows by itself."""
-    defaults = _defaults(timeout, headers, None)
 
     def complete(request: Request) -> Awaitable[Response]:
         size = min(filter(None, (request.max_response_size, max_size)), default=None)
-        if (body := request.body) is not None:
-            request = request.with_header("Content-Type", body.content_type)
-            if body.length is not None:
-                request = request.with_header("Content-Length", str(body.length))
-        return defaults(request.copy(base_url=base_url, max_response_size=size), transport)
+        wanted = {"timeout": request.timeout or timeout, "headers": all_headers(headers, request)}
+        return transport(request.copy(base_url=base_url, max_response_size=size, **wanted))
 
     return complete
 
@@ -293,23 +286,16 @@ def _check_positive(**options: float | None) -> None:
             raise errors.ConfigurationError(f"{name} must be greater than 0, not {value}")
 
 
-def _merged(defaults: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers, with those of the defaults that they do not have in any case."""
-    own = {name.lower() for name in headers}
-    return {**{name: value for name, value in defaults.items() if name.lower() not in own}, **headers}
-
-
 def _credential(api_key: Credential | None) -> Credential:
     found = os.environ.get("CODAT_API_KEY", "") if api_key is None else api_key
-    if callable(found):
-        return found
-    if not isinstance(found, str):
+    if isinstance(found, str):
+        if not found.strip():
+            raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
+        try:
+            authorization(found)
+        except ValueError as wrong:
+            raise errors.ConfigurationError(str(wrong)) from None
+    elif not callable(found):
         kind = type(found).__name__
         raise errors.ConfigurationError(f"api_key must be a str or an async function, not {kind}")
-    if not found.strip():
-        raise errors.ConfigurationError("no API key: set CODAT_API_KEY, or pass api_key")
-    try:
-        authorization(found)
-    except ValueError as wrong:
-        raise errors.ConfigurationError(str(wrong)) from None
     return found

@@ -173,7 +173,7 @@ class Download:
             raise self._failure(failed) from lost
         # Some servers ignore If-Range. In an answer to one the other validator may be missing.
         same = all(headers.get(name, self.headers[name]) == self.headers[name] for name in known)
-        if known and not (same and (strong or known)[0] in headers):
+        if not (same and (strong or known)[0] in headers):
             raise self._failure(f"changed after {self.received} bytes") from lost
 
     def _failure(self, reason: str) -> DownloadError:

@@ -30,7 +30,8 @@ _ERROR_BODY: Final = 1 << 20
 _HEADER: Final = 1 << 16
 """Bytes of one header of an answer, or of its status line; aiohttp accepts 128 headers."""
 
-_TOO_LARGE: Final = re.compile("Got more than|Too many headers")
+_TOO_LARGE: Final = "the answer is too large"
+_HEADERS_TOO_LARGE: Final = re.compile("Got more than|Too many headers")
 """How the texts of aiohttp's errors for headers begin; they have no class of their own."""
 
 
@@ -57,10 +58,7 @@ class AiohttpTransport:
         base = URL(base_url)
         self._scheme, self._authority = base.scheme, base.raw_authority
         self._before = base.raw_path.rstrip("/")
-        self._headers: CIMultiDict[str] = CIMultiDict()
-        for name, value in headers.items():
-            # Of two that differ only in case the later wins: a header must not be sent twice.
-            self._headers[name] = value
+        self._headers = CIMultiDict(headers)
         self._settings: dict[str, Any] = {
             "allow_redirects": False,
             "raise_for_status": False,
@@ -81,16 +79,13 @@ class AiohttpTransport:
         self._source = None if source_address is None else _bindable(source_address)
         self._session = session
         self._owns_session = session is None
+        connector = None if session is None else session.connector
+        self.connections: float = max_connections
+        """Connections that can be open at once to the API; infinity for no limit."""
+        if connector is not None:
+            self.connections = min(connector.limit or math.inf, connector.limit_per_host or math.inf)
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def connections(self) -> float:
-        """Connections that can be open at once to the API; infinity for no limit."""
-        if self._owns_session or self._session is None or self._session.connector is None:
-            return self._max_connections
-        connector = self._session.connector
-        return min(connector.limit or math.inf, connector.limit_per_host or math.inf)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         if self._closed:
@@ -142,19 +137,12 @@ class AiohttpTransport:
         limits = self._limits
         if watched or timeout is not self._timeout:
             limits = _limits(timeout, watched=watched)
-        headers = request.headers
-        if not self._owns_session:
-            # The client's, which a session that was passed in does not add.
-            headers = CIMultiDict(self._headers)
-            headers.update(request.headers)
+        # A session of its own adds the client's.
+        plain = self._owns_session and body is None
+        headers = request.headers if plain else all_headers(self._headers, request)
         attempt = _Attempt(self._deadlines, loop, timeout.total)
         data: bytes | AsyncIterator[bytes] | None = None
         if body is not None:
-            headers = CIMultiDict(headers)
-            headers["Content-Type"] = body.content_type
-            length = len(body.content) if isinstance(body.content, bytes) else body.length
-            if length is not None:
-                headers["Content-Length"] = str(length)
             if isinstance(body.content, bytes) and timeout.total is not None:
                 data = body.content
             else:
@@ -195,7 +183,9 @@ class AiohttpTransport:
                         break
                     # The error's traceback would keep them.
                     pieces.clear()
-                    raise _too_large(f"its body is larger than {limit:,} bytes", request)
+                    reason = f"{_TOO_LARGE}: its body is larger than {limit:,} bytes"
+                    where = {"method": request.method, "path": request.path}
+                    raise errors.ResponseTooLarge(reason, sent=True, **where)
                 if not content.is_eof() and "Content-Encoding" in response.headers:
                     # Reading also inflates what follows, without returning to the event loop.
                     await asyncio.sleep(0)
@@ -356,6 +346,18 @@ async def _upload(
         raise
 
 
+def all_headers(usual: Mapping[str, str], request: Request) -> CIMultiDict[str]:
+    """The request's headers and those of its body, and of the usual ones those that it does not have."""
+    found = CIMultiDict(usual)
+    found.update(request.headers)
+    if (body := request.body) is not None:
+        found["Content-Type"] = body.content_type
+        length = len(body.content) if isinstance(body.content, bytes) else body.length
+        if length is not None:
+            found["Content-Length"] = str(length)
+    return found
+
+
 @lru_cache(maxsize=512)
 def _encoded(query: tuple[tuple[str, str], ...]) -> str:
     return urlencode(query, quote_via=quote)
@@ -375,17 +377,13 @@ def _mapped(error: Exception, request: Request) -> errors.TransportError:
             return errors.TLSError(reason, sent=False, **target)
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return errors.ConnectError(reason, sent=False, **target)
-        case aiohttp.ClientResponseError() if _TOO_LARGE.match(error.message):
-            return _too_large(f"its headers have more than {_HEADER:,} bytes each, or are too many", request)
+        case aiohttp.ClientResponseError() if _HEADERS_TOO_LARGE.match(error.message):
+            reason = f"{_TOO_LARGE}: its headers have more than {_HEADER:,} bytes each, or are too many"
+            return errors.ResponseTooLarge(reason, sent=True, **target)
         case TimeoutError():
             return errors.RequestTimeout("the attempt took too long", phase="total", sent=True, **target)
         case _:
             return errors.ConnectionLost(reason, sent=True, **target)
-
-
-def _too_large(reason: str, request: Request) -> errors.ResponseTooLarge:
-    reason = f"the answer is too large: {reason}"
-    return errors.ResponseTooLarge(reason, method=request.method, path=request.path, sent=True)
 
 
 def _clean(error: Exception, request: Request) -> None:
