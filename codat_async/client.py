@@ -9,11 +9,11 @@ from copy import copy
 from typing import Final, Self, TypeAlias
 
 import aiohttp
-from multidict import CIMultiDict
 
 from codat_async import errors
+from codat_async.addresses import checked_base_url
 from codat_async.resources import Resource, Resources
-from codat_async.transport import AiohttpTransport, all_headers, checked_base_url
+from codat_async.transport import AiohttpTransport, all_headers, merged
 from codat_async.version import VERSION
 from codat_middleware.auth import Auth, authorization
 from codat_middleware.governor import Governor
@@ -124,10 +124,7 @@ class Codat(Resources):
         self._middleware = (*extra_middleware, *middleware)
         url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
         self._base_url = url
-        usual_headers = CIMultiDict(_HEADERS)
-        for name, value in (headers or {}).items():
-            # Of two that differ only in case the later wins: a header must not be sent twice.
-            usual_headers[name] = value
+        usual_headers = merged(_HEADERS, headers or {})
         usual = Timeout() if timeout is None else Timeout.of(timeout)
         if transport is None:
             transport = AiohttpTransport(
@@ -250,11 +247,9 @@ def _defaults(timeout: Timeout | None, headers: Mapping[str, str], max_size: int
     """A middleware that gives requests what they do not have of their own."""
 
     def complete(request: Request, handler: Handler) -> Awaitable[Response]:
-        merged = CIMultiDict(headers)
-        merged.update(request.headers)
         size = request.max_response_size or max_size
-        usual = request.timeout or timeout
-        return handler(request.copy(timeout=usual, headers=merged, max_response_size=size))
+        wanted = {"timeout": request.timeout or timeout, "headers": merged(headers, request.headers)}
+        return handler(request.copy(max_response_size=size, **wanted))
 
     return complete
 

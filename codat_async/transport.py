@@ -3,11 +3,9 @@
 import asyncio
 import math
 import re
-import socket
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from functools import lru_cache
-from ipaddress import ip_address
+from functools import lru_cache, partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -16,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from codat_async import errors
-from codat_async.proxies import find_proxy, http_url
+from codat_async.addresses import bindable, find_proxy
 from codat_middleware.messages import Request, Response, Timeout
 from codat_middleware.text import one_line
 
@@ -56,7 +54,8 @@ class AiohttpTransport:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         base = URL(base_url)
-        self._scheme, self._authority = base.scheme, base.raw_authority
+        # Built from parts, which is faster than parsing them from a string.
+        self._url = partial(URL.build, scheme=base.scheme, authority=base.raw_authority, encoded=True)
         self._before = base.raw_path.rstrip("/")
         self._headers = CIMultiDict(headers)
         self._settings: dict[str, Any] = {
@@ -76,7 +75,7 @@ class AiohttpTransport:
         self._deadlines = _Deadlines()
         self._max_connections = max_connections
         self._max_size = max_response_size or sys.maxsize
-        self._source = None if source_address is None else _bindable(source_address)
+        self._source = None if source_address is None else bindable(source_address)
         self._session = session
         self._owns_session = session is None
         connector = None if session is None else session.connector
@@ -123,14 +122,8 @@ class AiohttpTransport:
         loop, session = asyncio.get_running_loop(), self._session
         if session is None or loop is not self._loop:
             session = self._open(loop)
-        # Built from parts, which is faster than parsing them from a string.
-        url = URL.build(
-            scheme=self._scheme,
-            authority=self._authority,
-            path=self._before + request.path,
-            query_string=_encoded(tuple(request.query)) if request.query else "",
-            encoded=True,
-        )
+        query = _encoded(tuple(request.query)) if request.query else ""
+        url = self._url(path=self._before + request.path, query_string=query)
         body, timeout = request.body, request.timeout or self._timeout
         # Whether its body, or that of its answer, may take longer than the total.
         watched = request.stream or (body is not None and (callable(body.content) or timeout.total is None))
@@ -346,10 +339,17 @@ async def _upload(
         raise
 
 
-def all_headers(usual: Mapping[str, str], request: Request) -> CIMultiDict[str]:
-    """The request's headers and those of its body, and of the usual ones those that it does not have."""
+def merged(usual: Mapping[str, str], headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers, the last of those that differ only in case, and the usual ones that they do not have."""
     found = CIMultiDict(usual)
-    found.update(request.headers)
+    for name, value in headers.items():
+        found[name] = value
+    return found
+
+
+def all_headers(usual: Mapping[str, str], request: Request) -> CIMultiDict[str]:
+    """The request's headers and those of its body, and the usual ones that it does not have."""
+    found = merged(usual, request.headers)
     if (body := request.body) is not None:
         found["Content-Type"] = body.content_type
         length = len(body.content) if isinstance(body.content, bytes) else body.length
@@ -398,27 +398,3 @@ def _clean(error: Exception, request: Request) -> None:
         if isinstance(error, OSError) and error.strerror:
             # The text of an OSError is not made from its arguments.
             error.strerror = error.strerror.replace(query, "")
-
-
-def _bindable(address: str) -> tuple[str, int]:
-    """A source address, with any port; raises ConfigurationError if this machine cannot send from it."""
-    try:
-        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            tried.bind((address, 0))
-    except (ValueError, OSError) as error:
-        reason = f"the source address {address!r}: this machine cannot send from it ({error})"
-        raise errors.ConfigurationError(reason) from None
-    return address, 0
-
-
-def checked_base_url(base_url: str) -> str:
-    """The base URL without a slash at its end; raises ConfigurationError if it is not valid."""
-    url = http_url(base_url)
-    if url is not None and url.user is not None:
-        raise errors.ConfigurationError("base_url must not contain credentials; pass the key as api_key")
-    if url is None or url.query_string or url.fragment:
-        raise errors.ConfigurationError(
-            f"not a base URL: {base_url!r}; it must look like https://api.codat.io"
-        )
-    return str(url).rstrip("/")

@@ -20,8 +20,8 @@ from aiohttp import web
 from yarl import URL
 
 from codat_async import Codat, Request
+from codat_async.addresses import find_proxy
 from codat_async.errors import CodatError, ConfigurationError, ConnectError
-from codat_async.proxies import find_proxy
 from tests.core.conftest import KEY
 
 Connect = Callable[..., Codat]

@@ -12,6 +12,7 @@ from aiohttp import web
 from aioresponses import aioresponses
 
 from codat_async import Codat
+from codat_async.addresses import checked_base_url
 from codat_async.errors import (
     ConfigurationError,
     ConnectError,
@@ -21,7 +22,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, _Attempt, _Deadlines, _limits, _upload, checked_base_url
+from codat_async.transport import AiohttpTransport, _Attempt, _Deadlines, _limits, _upload
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 Serve = Callable[..., Awaitable[Any]]

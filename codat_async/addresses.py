@@ -1,5 +1,6 @@
-"""Which proxy leads to the API: the one that was passed, or the one of the environment."""
+"""Checks the addresses in a client's settings: the API's, that of a proxy, and the one to send from."""
 
+import socket
 from base64 import b64encode
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -9,7 +10,26 @@ from yarl import URL
 
 from codat_async.errors import ConfigurationError
 
-__all__ = ["Proxy", "find_proxy", "http_url"]
+__all__ = ["Proxy", "bindable", "checked_base_url", "find_proxy"]
+
+
+def checked_base_url(base_url: str) -> str:
+    """The base URL without a slash at its end; raises ConfigurationError if it is not valid."""
+    url = _http_url(base_url)
+    if url is not None and url.user is not None:
+        raise ConfigurationError("base_url must not contain credentials; pass the key as api_key")
+    if url is None or url.query_string or url.fragment:
+        raise ConfigurationError(f"not a base URL: {base_url!r}; it must look like https://api.codat.io")
+    return str(url).rstrip("/")
+
+
+def _http_url(text: str) -> URL | None:
+    """The text as a URL of http or https with a host; None if it is not one."""
+    try:
+        url = URL(text)
+    except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
 
 
 class Proxy(NamedTuple):
@@ -47,17 +67,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def http_url(text: str) -> URL | None:
-    """The text as a URL of http or https with a host; None if it is not one."""
-    try:
-        url = URL(text)
-    except ValueError:
-        return None
-    return url if url.scheme in ("http", "https") and url.host else None
-
-
 def _parsed(text: str, name: str) -> Proxy:
-    url = http_url(text if "://" in text else f"http://{text}")
+    url = _http_url(text if "://" in text else f"http://{text}")
     if url is None:
         # Without the text, which may hold a password.
         raise ConfigurationError(
@@ -69,3 +80,15 @@ def _parsed(text: str, name: str) -> Proxy:
         credentials = f"{url.user or ''}:{url.password or ''}".encode()
         headers["Proxy-Authorization"] = f"Basic {b64encode(credentials).decode()}"
     return Proxy(url.origin(), headers)
+
+
+def bindable(address: str) -> tuple[str, int]:
+    """A source address, with any port; raises ConfigurationError if this machine cannot send from it."""
+    try:
+        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind((address, 0))
+    except (ValueError, OSError) as error:
+        reason = f"the source address {address!r}: this machine cannot send from it ({error})"
+        raise ConfigurationError(reason) from None
+    return address, 0
