@@ -51,14 +51,11 @@ class Codat(Resources):
         that rotate). Default: ``CODAT_API_KEY`` of the environment.
     ``base_url``
         Default: ``CODAT_BASE_URL`` of the environment, then ``https://api.codat.io``.
-    ``retry``, ``limits``
-        The policies of the default retry and rate limit.
-    ``governor``
-        A rate limit to share with other clients in this process, instead of one of its own.
-    ``extra_middleware``
-        Added outside the default middleware, the first outermost: it sees each call once.
-    ``middleware``
-        Replaces all of the default middleware, authentication included (:func:`default_middleware`).
+    ``retry``, ``limits``, ``governor``
+        The policies of the default retry and rate limit; or a rate limit to share with other clients.
+    ``extra_middleware``, ``middleware``
+        Added outside the default middleware, the first outermost, where it sees each call once; or in place
+        of all of it, authentication included (:func:`default_middleware`).
     ``session``
         An ``aiohttp.ClientSession`` of your own, which the client does not close. In it aiohttp sends a
         GET, PUT or DELETE again by itself if the connection breaks, outside retry policy and rate limit.
@@ -75,15 +72,15 @@ class Codat(Resources):
     ``source_address``
         The IP address of this machine to send from. Default: the one that the system chooses.
     ``max_connections``
-        Open connections at once. The rate limit never sends more requests than there are, here or in
-        ``session``, because waiting for a connection is not fair between companies.
+        Open connections at once, here or in ``session``, and with that requests in flight: waiting for a
+        connection is not fair between companies.
     ``max_response_size``
         Bytes of an answer's body, decompressed, beyond which reading it ends with
         :class:`~codat_async.errors.ResponseTooLarge`; None for no limit. Downloads have none.
     ``transport``
-        A handler of your own in place of aiohttp; the client does not close it. Its requests have the
-        ``base_url``, all headers and the time-out. It returns an answer of any status, a stream to a
-        request with ``stream``, and raises :class:`~codat_async.errors.TransportError` if there is none.
+        A handler of your own in place of aiohttp, of requests with ``base_url``, all headers and time-out.
+        It returns an answer of any status, a stream to a request with ``stream``, or raises
+        :class:`~codat_async.errors.TransportError`; the client does not close it.
 
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable base URL.
     """
@@ -123,7 +120,8 @@ class Codat(Resources):
             _reject("a middleware of your own: add Retry(policy) to it", retry=retry)
         self._middleware = (*extra_middleware, *middleware)
         url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
-        self._base_url = url
+        self.base_url: Final = url
+        """The root of every request's URL, without a slash at its end."""
         usual_headers = merged(_HEADERS, headers or {})
         usual = Timeout() if timeout is None else Timeout.of(timeout)
         if transport is None:
@@ -146,11 +144,6 @@ class Codat(Resources):
                 layer.governor.bound_in_flight(connections)
         self._transport: Handler = transport
         self._handler: Handler = compose(self._middleware, self._transport)
-
-    @property
-    def base_url(self) -> str:
-        """The root of every request's URL, without a slash at its end."""
-        return self._base_url
 
     def __repr__(self) -> str:
         return f"<Codat {self.base_url}>"

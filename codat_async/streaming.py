@@ -79,8 +79,8 @@ class Download:
         self.content_type = response.headers.get("Content-Type")
         self.file_name = _file_name(response.headers.get("Content-Disposition", ""))
         # The length of an encoded content is not that of the decoded bytes that arrive.
-        length = None if _encoded(response.headers) else response.headers.get("Content-Length")
-        self.size = whole_number(length)
+        plain = response.headers.get("Content-Encoding", "identity") == "identity"
+        self.size = whole_number(response.headers.get("Content-Length")) if plain else None
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
@@ -168,8 +168,9 @@ class Download:
             raise self._failure(f"{failed} ({error.status})") from error
         self._stream, headers = response.stream, response.headers
         part = rf"bytes {self.received}-[0-9]+/({self.size}|\*)"
-        continues = re.fullmatch(part, headers.get("Content-Range", "").strip()) and not _encoded(headers)
-        if response.status != 206 or not continues:
+        continues = re.fullmatch(part, headers.get("Content-Range", "").strip())
+        plain = headers.get("Content-Encoding", "identity") == "identity"
+        if response.status != 206 or not continues or not plain:
             raise self._failure(failed) from lost
         # Some servers ignore If-Range. In an answer to one the other validator may be missing.
         same = all(headers.get(name, self.headers[name]) == self.headers[name] for name in known)
@@ -183,10 +184,6 @@ class Download:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()
-
-
-def _encoded(headers: Mapping[str, str]) -> bool:
-    return headers.get("Content-Encoding", "identity") != "identity"
 
 
 def _create(part: Path, target: Path) -> None:
