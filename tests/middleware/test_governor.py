@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_middleware import GovernorState, Limits, QuotaExhausted, Response
+from codat_middleware import GovernorState, Limits, Response
+from codat_middleware.errors import QuotaExhausted
 from tests.middleware.fakes import START, Bench, places, quota_headers, rate_limited, settle
 
 WIDE = Limits(in_flight_per_company=None, per_minute=None)

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from codat_middleware import IDEMPOTENCY_KEY, Idempotency, Retry, RetryPolicy, compose
-from codat_middleware.idempotency import idempotency_key
+from codat_middleware import Idempotency, Retry, RetryPolicy, compose
+from codat_middleware.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from tests.middleware.fakes import Script, get, post
 
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from codat_middleware import Auth, Body, ConnectError, Idempotency, Logging, Response, compose
+from codat_middleware import Auth, Body, Idempotency, Logging, Response, compose
+from codat_middleware.errors import ConnectError
 from tests.middleware.fakes import FakeStream, Script, get, post
 
 NAME = "codat_middleware.logging"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from codat_middleware import CodatError, ConnectError, Response
+from codat_middleware import CodatError, Response
+from codat_middleware.errors import ConnectError
 from tests.middleware.fakes import FakeClock, FakeStream, Script, get, post
 
 README = Path(__file__).parents[2] / "middleware" / "README.md"

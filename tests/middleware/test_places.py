@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-from codat_middleware import (
-    Governor,
-    Limits,
-    QueueTimeout,
-    RateLimit,
-    RequestTimeout,
-    Response,
-    Retry,
-    RetryPolicy,
-    compose,
-)
+from codat_middleware import Governor, Limits, RateLimit, Response, Retry, RetryPolicy, compose
+from codat_middleware.errors import QueueTimeout, RequestTimeout
 from tests.middleware.fakes import (
     Bench,
     FakeClock,

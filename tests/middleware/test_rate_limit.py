@@ -8,21 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from codat_middleware import (
-    ApiPaused,
-    Body,
-    ConnectError,
-    Governor,
-    Limits,
-    QuotaExhausted,
-    RateLimit,
-    RateLimited,
-    Request,
-    Response,
-    Retry,
-    RetryPolicy,
-    compose,
-)
+from codat_middleware import Body, Governor, Limits, RateLimit, Request, Response, Retry, RetryPolicy, compose
+from codat_middleware.errors import ApiPaused, ConnectError, QuotaExhausted, RateLimited
 from tests.middleware.fakes import FakeClock, FakeStream, Held, Script, get, places, quota_headers, settle
 
 

@@ -13,20 +13,16 @@ from codat_async.testing import InstantClock
 from codat_middleware import (
     ON_RETRY,
     Body,
-    ConnectError,
-    ConnectionLost,
-    QuotaExhausted,
     Request,
     Response,
-    ResponseTooLarge,
     Retry,
     RetryBudget,
     RetryEvent,
     RetryPolicy,
-    TLSError,
     TransportError,
 )
 from codat_middleware.clock import queued
+from codat_middleware.errors import ConnectError, ConnectionLost, QuotaExhausted, ResponseTooLarge, TLSError
 from tests.middleware.fakes import START, FakeClock, FakeStream, Script, get, post
 
 KEYED = {"Idempotency-Key": "k"}

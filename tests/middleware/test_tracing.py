@@ -11,18 +11,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from codat_middleware import (
-    ON_RETRY,
-    ConnectError,
-    Request,
-    Response,
-    Retry,
-    RetryEvent,
-    RetryPolicy,
-    Tracing,
-    compose,
-)
+from codat_middleware import ON_RETRY, Request, Response, Retry, RetryEvent, RetryPolicy, Tracing, compose
 from codat_middleware.clock import queued
+from codat_middleware.errors import ConnectError
 from tests.middleware.fakes import Script, get
 
 
