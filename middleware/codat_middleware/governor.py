@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from msgspec.structs import asdict
@@ -14,8 +16,7 @@ from codat_middleware.fair_queue import Company, FairQueue, Place, Waiter
 from codat_middleware.headers import retry_after
 from codat_middleware.limits import GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
-from codat_middleware.pace import AdaptiveRate, Gate, Pace, Verdict
-from codat_middleware.quota import DAY, Quota, utc
+from codat_middleware.pace import DAY, AdaptiveRate, Gate, Pace, Quota
 
 _NEVER: Final = float("inf")
 _LONGEST_GHOST: Final = 30.0
@@ -24,6 +25,7 @@ _FIRST_HOLD: Final = 2.0
 _CONVINCED: Final = 4  # pauses in a row, each ended by a 429, after which a long Retry-After is everybody's
 
 _log = logging.getLogger(__name__)
+_utc = partial(datetime.fromtimestamp, tz=UTC)
 
 
 class Governor:
@@ -224,7 +226,7 @@ class Governor:
         now = self._now()
         if now >= self._check_at:
             self._check_at = _NEVER
-            self._fail_waiters(self._queue.queued, now)
+            self._fail_waiters(now)
         self._dispatch(now)
 
     def waits(self, place: Place, response: Response) -> bool:
@@ -232,35 +234,35 @@ class Governor:
 
         Raises :class:`QuotaExhausted` or :class:`RateLimited` for a wait over ``limits.max_quota_wait``.
         """
-        now = self._now()
+        now, longest = self._now(), self.limits.max_quota_wait
         if (error := self._refusal(place.company, now)) is not None:
             raise error
-        if self._long_wait(now):
+        if max(self._quota.delay(), self._gate.requested_until - now) > longest:
             return True
         wait = retry_after(response.headers, self._clock.time())
-        if wait is not None and wait > self.limits.max_quota_wait:
+        if wait is not None and wait > longest:
             raise RateLimited("call", wait, place.company.id)
         return False
-
-    def _long_wait(self, now: float) -> bool:
-        longest = self.limits.max_quota_wait
-        return max(self._quota.spent_for(), self._gate.requested_until - now) > longest
 
     def _refusal(self, company: Company, now: float) -> CodatError | None:
         longest = self.limits.max_quota_wait
         if not self.limits.wait_for_quota:
-            if self._quota.spent_for() > longest:
-                return QuotaExhausted(utc(self._quota.resets_at))
+            if self._quota.delay() > longest:
+                return QuotaExhausted(_utc(self._quota.resets_at))
             if (wait := self._gate.requested_until - now) > longest:
                 return ApiPaused("everybody", wait, company.id)
         wait = company.requested_until - now
         return RateLimited("company", wait, company.id) if wait > longest else None
 
-    def _fail_waiters(self, companies: Iterable[Company], now: float) -> None:
+    def _fail_waiters(self, now: float) -> None:
         """Fail those that would wait too long, or have waited too long for a place that nobody releases."""
         longest = self.limits.max_place_wait or _NEVER
-        for company in tuple(companies):
-            since = self._blocked_since(company, now)
+        for company in tuple(self._queue.queued):
+            # Since when no place was released that the company's next request could have had.
+            moved_at = company.moved_at
+            if company in self._queue.ring:
+                moved_at = self._moved_at if self._in_flight >= self._max_in_flight else now
+            since = min(now, max(moved_at, company.held_until, self._gate.paused_until))
             for waiter, begun in tuple(company.queue.items()):
                 # Each task raises an error of its own, since an error holds its traceback.
                 error, due = self._refusal(company, now), max(since, begun) + longest
@@ -272,59 +274,51 @@ class Governor:
                 if not waiter.done():
                     waiter.set_result(error or QueueTimeout(text))
 
-    def _blocked_since(self, company: Company, now: float) -> float:
-        """Since when no place was released that the company's next request could have had."""
-        if company in self._queue.ring:
-            moved_at = self._moved_at if self._in_flight >= self._max_in_flight else now
-        else:
-            moved_at = company.moved_at
-        return min(now, max(moved_at, company.held_until, self._gate.paused_until))
-
     def _rate_limited(self, place: Place, response: Response, now: float) -> None:
+        company, rate, gate = place.company, self._rate, self._gate
         asked = retry_after(response.headers, self._clock.time())
         if asked is not None:
             asked = min(asked, DAY)
         self._quota.note(response.headers, asked)
-        if self._quota.spent_for() > 0.0:
+        if self._quota.delay() > 0.0:
             # This explains the 429, which is then no evidence of another limit.
             self._quota_spent(now)
             return
-        company, hold = place.company, _FIRST_HOLD * self._second * self._random.uniform(0.8, 1.2)
-        held_until = company.held_until
+        held_until, hold = company.held_until, _FIRST_HOLD * self._second * self._random.uniform(0.8, 1.2)
         evidence = company.rate_limited(now, place.sent_at, asked or 0.0, self._succeeded_at, hold=hold)
         if company.held_until > max(held_until, now):
             seconds = company.held_until - now
             text = f"rate limited (429): holding company {company.id} for {seconds:.1f} s"
-            self._report(GovernorEvent(kind="held", text=text, company_id=company.id, seconds=seconds))
-        if evidence < 0.0 and not self._rate.probing:
+            self._report(GovernorEvent("held", text, company.id, seconds))
+        if evidence < 0.0 and not rate.probing:
             # While the rate probes for the limit it may as well be everybody's.
-            self._rate.retract()
-        elif evidence > 0.0 and place.epoch == self._rate.epoch:
-            verdict = self._rate.rate_limited(now, asked, probe=self._gate.tries > 0)
-            if verdict is not None:
-                self._apply(verdict, now)
+            rate.retract()
+        elif evidence > 0.0 and place.epoch == rate.epoch:
+            before = rate.rate
+            pause = rate.rate_limited(now, asked, probe=gate.tries > 0)
+            if rate.rate < before:
+                self._report(GovernorEvent("slowed", f"rate limited (429): now at {self._pace_text()}"))
+            if pause is not None:
+                # A platform that asks for hours must not stop the others, so ask more companies first.
+                believed = pause <= self.limits.max_quota_wait or gate.tries >= _CONVINCED
+                gate.pause(now, pause if believed else 0.0, rate.rate)
+                seconds = gate.paused_until - now
+                text = f"pausing all requests for {seconds:.1f} s, {self._waiting} queued"
+                self._report(GovernorEvent("paused", f"rate limited (429): {text}", None, seconds))
         if self._refusal(company, now) is not None:
-            self._fail_waiters(self._queue.queued if self._long_wait(now) else (company,), now)
-
-    def _apply(self, verdict: Verdict, now: float) -> None:
-        if verdict.cut:
-            text = f"rate limited (429): now at {self._pace_text()}"
-            self._report(GovernorEvent(kind="slowed", text=text))
-        if verdict.overloaded:
-            # A platform that asks for hours must not stop the others, so ask more companies first.
-            asked = verdict.retry_after
-            believed = asked <= self.limits.max_quota_wait or self._gate.tries >= _CONVINCED
-            self._gate.pause(now, asked if believed else 0.0, self._rate.rate)
-            seconds = self._gate.paused_until - now
-            text = f"rate limited (429): pausing all requests for {seconds:.1f} s, {self._waiting} queued"
-            self._report(GovernorEvent(kind="paused", text=text, seconds=seconds))
+            self._fail_waiters(now)
 
     def _quota_spent(self, now: float) -> None:
         if abs(self._quota.resets_at - self._reported_reset) > 60.0:
             self._reported_reset = self._quota.resets_at
             text = f"waiting for {self._quota_text()}; {self._waiting} queued"
-            self._report(GovernorEvent(kind="quota", text=text, seconds=self._quota.spent_for()))
-        self._fail_waiters(self._queue.queued, now)
+            self._report(GovernorEvent("quota", text, None, self._quota.delay()))
+        self._fail_waiters(now)
+
+    def _report(self, event: GovernorEvent) -> None:
+        _log.log(logging.INFO if event.kind == "held" else logging.WARNING, event.text)
+        for listener in tuple(self.listeners):
+            listener(event)
 
     @property
     def _waiting(self) -> int:
@@ -341,10 +335,10 @@ class Governor:
             waiting_for=self._waiting_for(now),
             per_minute=self._per_minute,
             pace=self._pace_text(),
-            paused_until=utc(unix + paused) if paused > 0.0 else None,
+            paused_until=_utc(unix + paused) if paused > 0.0 else None,
             remaining=None if left is None else max(0, left - self._unanswered),
             limit=self._quota.limit,
-            resets_at=None if left is None else utc(self._quota.resets_at),
+            resets_at=None if left is None else _utc(self._quota.resets_at),
         )
 
     @property
@@ -362,7 +356,7 @@ class Governor:
         return f"{text}{of}: reduced after 429s, the server accepted {accepted * self.limits.minute:.0f}"
 
     def _quota_text(self) -> str:
-        left, resets_at = self._quota.left, utc(self._quota.resets_at)
+        left, resets_at = self._quota.left, _utc(self._quota.resets_at)
         what = f"may be spent by the requests in flight ({left} left)" if left else "is spent"
         return f"the daily quota, which {what}; it resets at {resets_at:%Y-%m-%d %H:%M} UTC"
 
@@ -396,8 +390,3 @@ class Governor:
             when = "at the start" if self._gate.paused_until == -_NEVER else "after a pause"
             return f"the responses to {self._unanswered} requests: few are sent at once {when}"
         return self._pace_text()
-
-    def _report(self, event: GovernorEvent) -> None:
-        _log.log(logging.INFO if event.kind == "held" else logging.WARNING, event.text)
-        for listener in tuple(self.listeners):
-            listener(event)

@@ -58,7 +58,7 @@ class GovernorState(Struct, frozen=True, kw_only=True):
     """When the quota resets; ``None`` while unknown."""
 
 
-class GovernorEvent(Struct, frozen=True, kw_only=True):
+class GovernorEvent(Struct, frozen=True):
     """A change in what the governor lets through; passed to its listeners."""
 
     kind: Literal["held", "paused", "quota", "slowed"]

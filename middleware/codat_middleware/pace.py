@@ -1,15 +1,19 @@
-"""When the next request may be sent: the gate, the pace, and the rate, adapted to 429s.
+"""When the next request may be sent: the daily quota, the gate, the pace, and the rate, adapted to 429s.
 
 Times are seconds of a monotonic clock; ``second`` and ``minute`` scale the constants for tests. A ``delay``
 is the seconds until another request may be sent: 0 for now, infinity for after a response.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
+from codat_middleware.clock import Clock
+from codat_middleware.headers import parse_reset, whole_number
 
 _NEVER: Final = float("inf")
+DAY: Final = 86_400.0  # seconds; a quota lasts no longer than this
+_SAME_RESET: Final = 60.0  # seconds; resets given as seconds from now vary a little
 _START: Final = 2
 _UNRESTRICTED_FROM: Final = 200
 _LONGEST_PAUSE: Final = 15.0
@@ -20,6 +24,53 @@ _WINDOW: Final = 60.0  # seconds over which the accepted rate is measured at mos
 _SCORE: Final = 3.5
 _LEAK: Final = 0.1
 _NOISE_WEIGHT: Final = 1 / 200
+
+
+class Quota:
+    """What is left of the daily quota.
+
+    What a response reports may not include the requests in flight, so all of them are deducted; as
+    responses overtake each other, the lowest number of a day counts. Source: "Rate limits" in Codat's
+    documentation: daily, reset at 00:00 UTC, which is assumed if no response gives the reset.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._time = clock.time
+        self._day: tuple[str | None, str | None] | None = None
+        self.left: int | None = None  # requests left, without deducting those in flight; None while unknown
+        self.limit: int | None = None
+        self.resets_at = 0.0  # unix time in seconds; meaningless while left is None
+
+    def note(self, headers: Mapping[str, str], retry_after: float | None = None) -> None:
+        """Update from a response's headers; ``retry_after`` (seconds) replaces a missing reset."""
+        try:
+            left = int(headers.get("X-Rate-Limit-Remaining", ""))
+        except ValueError:
+            return
+        day = headers.get("X-Rate-Limit-Limit"), headers.get("X-Rate-Limit-Reset")
+        if self.left is None or day != self._day:
+            now, limit = self._time(), whole_number(day[0])
+            resets_at = parse_reset(day[1], now)
+            if resets_at is None:
+                resets_at = now - now % DAY + DAY if retry_after is None else now + retry_after
+            if resets_at <= now:
+                # A response that was in transit at the reset.
+                return
+            if now >= self.resets_at or limit != self.limit or abs(resets_at - self.resets_at) >= _SAME_RESET:
+                self.left = None
+            self._day, self.limit, self.resets_at = day, limit, resets_at
+        if self.left is None or left < self.left:
+            self.left = max(0, left)
+
+    def delay(self, unanswered: int = 0) -> float:
+        """The delay of the next request; with none unanswered how long the quota is spent."""
+        if self.left is None or self.left > unanswered:
+            return 0.0
+        wait = self.resets_at - self._time()
+        if wait <= 0:
+            self.left = None
+            return 0.0
+        return _NEVER if self.left > 0 else wait
 
 
 class Gate:
@@ -98,14 +149,6 @@ class Pace:
             self._answers.append(now)
 
 
-class Verdict(Struct, frozen=True, gc=False):
-    """Enough 429s to act on."""
-
-    overloaded: bool  # whether at least half of the responses were 429s, so that all requests should pause
-    retry_after: float  # seconds; the shortest Retry-After among them, 0 if none had one
-    cut: bool  # whether the rate was reduced
-
-
 class AdaptiveRate:
     """The rate at which to send, in requests per second, at most ``limit``.
 
@@ -173,8 +216,12 @@ class AdaptiveRate:
         elif self.score < 0.0:
             self.score += _LEAK
 
-    def rate_limited(self, now: float, retry_after: float | None, *, probe: bool) -> Verdict | None:
-        """Record a 429; return a verdict once there is enough evidence: of a ``probe`` one is enough."""
+    def rate_limited(self, now: float, retry_after: float | None, *, probe: bool) -> float | None:
+        """Record a 429, which is a verdict once there is enough evidence: of a ``probe`` one is enough.
+
+        A verdict on at least half 429s returns for how many seconds all requests should pause at least:
+        the shortest ``Retry-After`` among them, 0 if none had one.
+        """
         self._rate_limited += 1
         self._seen += 1
         self.score += 1.0
@@ -190,12 +237,13 @@ class AdaptiveRate:
                 self._noise += (1.0 - self._noise) * _NOISE_WEIGHT
         if self.score < needed:
             return None
-        share = self._rate_limited / self._seen
-        retry_after = 0.0 if self._retry_after == _NEVER else self._retry_after
-        cut = self._cut(now, 1.0 - share)
+        share, shortest = self._rate_limited / self._seen, self._retry_after
+        self._cut(now, 1.0 - share)
         self._reset()
         self.epoch += 1
-        return Verdict(share >= 0.5, retry_after, cut)
+        if share < 0.5:
+            return None
+        return 0.0 if shortest == _NEVER else shortest
 
     def retract(self) -> None:
         """Take back a 429 that turned out to concern only its company."""
@@ -206,11 +254,11 @@ class AdaptiveRate:
     def _below_peak(self) -> bool:
         return self.peak is not None and self.rate < 0.95 * self.peak
 
-    def _cut(self, now: float, accepted_share: float) -> bool:
+    def _cut(self, now: float, accepted_share: float) -> None:
         if self.peak is None and self._limit != _NEVER:
             accepted = self._limit
         elif not self._accepted:
-            return False
+            return
         else:
             since = self._accepted[0] if self.peak is None else self._cut_at
             horizon = max(since, now - _WINDOW * self._second)
@@ -228,4 +276,3 @@ class AdaptiveRate:
         self._settled = self._turn + rest ** (1 / 3) + _WINDOW * self._second
         self._t, self._last, self._cut_at = 0.0, now, now
         self._accepted.clear()
-        return True

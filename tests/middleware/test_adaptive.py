@@ -3,15 +3,16 @@
 import pytest
 
 from codat_middleware.fair_queue import Company
-from codat_middleware.pace import AdaptiveRate, Gate, Verdict
+from codat_middleware.pace import AdaptiveRate, Gate
 
 
-def refuse(rate: AdaptiveRate, now: float, times: int = 4, hint: float | None = None) -> Verdict:
-    """Record 429s until there is a verdict."""
+def refuse(rate: AdaptiveRate, now: float, times: int = 4, hint: float | None = None) -> float | None:
+    """Record 429s until there is a verdict; return for how long all are to pause."""
+    epoch = rate.epoch
     for _ in range(times):
-        verdict = rate.rate_limited(now, hint, probe=False)
-    assert verdict is not None
-    return verdict
+        pause = rate.rate_limited(now, hint, probe=False)
+    assert rate.epoch == epoch + 1
+    return pause
 
 
 def send(rate: AdaptiveRate, begin: float, seconds: float) -> float:
@@ -39,23 +40,17 @@ def test_single_429s_change_nothing() -> None:
 def test_first_cut() -> None:
     """Four 429s without a success cut to 0.7 of the limit, and all are to pause."""
     rate = AdaptiveRate(10.0)
-    verdict = refuse(rate, 0.0, hint=3.0)
-    assert verdict == Verdict(overloaded=True, retry_after=3.0, cut=True)
+    assert refuse(rate, 0.0, hint=3.0) == 3.0
     assert (rate.rate, rate.peak, rate.epoch) == (pytest.approx(7.0), 10.0, 1)
 
 
 def test_cut_by_the_accepted_share() -> None:
     """With most accepted the factor is their share, and nobody pauses."""
     rate = AdaptiveRate(10.0)
-    for _ in range(4):
-        verdict = rate.rate_limited(0.0, None, probe=False)
-        rate.accepted(0.0)
-        if verdict is not None:
-            break
-        rate.accepted(0.0)
-    verdict = verdict or rate.rate_limited(0.0, None, probe=False)
-    assert verdict is not None
-    assert (verdict.overloaded, verdict.retry_after) == (False, 0.0)
+    while rate.epoch == 0:
+        for _ in range(2):
+            rate.accepted(0.0)
+        assert rate.rate_limited(0.0, None, probe=False) is None
     assert 7.0 <= rate.rate <= 9.0
 
 
@@ -63,7 +58,7 @@ def test_no_second_cut_without_a_success() -> None:
     """The same overload cuts once: as long as nothing is accepted the rate stays."""
     rate = AdaptiveRate(10.0)
     refuse(rate, 0.0)
-    assert not refuse(rate, 5.0).cut
+    assert refuse(rate, 5.0) == 0.0
     assert rate.rate == pytest.approx(7.0)
 
 
@@ -72,9 +67,7 @@ def test_shortest_retry_after_counts() -> None:
     rate = AdaptiveRate(10.0)
     for hint in (7200.0, None, 2.0):
         assert rate.rate_limited(0.0, hint, probe=False) is None
-    verdict = rate.rate_limited(0.0, 600.0, probe=False)
-    assert verdict is not None
-    assert verdict.retry_after == 2.0
+    assert rate.rate_limited(0.0, 600.0, probe=False) == 2.0
 
 
 def test_peak_is_the_accepted_rate() -> None:
@@ -122,11 +115,11 @@ def test_old_successes_leave_the_window() -> None:
 def test_without_a_limit() -> None:
     """Without a limit the accepted rate becomes the scale at the first cut; before that none is known."""
     rate = AdaptiveRate()
-    assert not refuse(rate, 0.0).cut
+    refuse(rate, 0.0)
     assert rate.rate == float("inf")
     for number in range(100):
         rate.accepted(number * 0.1)
-    assert refuse(rate, 10.0).cut
+    refuse(rate, 10.0)
     assert 5.0 < rate.rate < 10.0
     now = send(rate, 10.0, 300.0)
     assert rate.rate > 20.0

@@ -3,6 +3,7 @@
 import inspect
 import math
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -94,10 +95,9 @@ def test_transport_errors_pickle(error: TransportError) -> None:
 
 def test_quota_error() -> None:
     """The error carries and shows the reset time, and can be pickled."""
-    from codat_middleware.quota import utc
-
-    error = pickle.loads(pickle.dumps(QuotaExhausted(utc(START))))
-    assert error.resets_at == utc(START)
+    resets_at = datetime.fromtimestamp(START, UTC)
+    error = pickle.loads(pickle.dumps(QuotaExhausted(resets_at)))
+    assert error.resets_at == resets_at
     assert str(error) == "the daily quota is spent; it resets at 2027-01-15T08:00:00+00:00"
     assert repr(error) == f"QuotaExhausted({str(error)!r})"
 
