@@ -118,11 +118,6 @@ class Request(Struct, frozen=True, kw_only=True):
         return self.method not in SAFE_METHODS and "/push/" in self.path
 
     @property
-    def safe(self) -> bool:
-        """Whether the method only reads (RFC 9110, section 9.2.1)."""
-        return self.method in SAFE_METHODS
-
-    @property
     def replayable(self) -> bool:
         """Whether it can be sent again."""
         return self.body is None or self.body.replayable

@@ -116,10 +116,6 @@ class _Failures:
             return
         self.unconfirmed = self.unconfirmed or event.reason
 
-    def in_progress(self, event: RetryEvent) -> bool:
-        """Whether a 409 means that the first attempt is still running, and not that data was never synced."""
-        return event.status == 409 and self.lost is not None and not event.request.idempotent
-
 
 class Retry:
     """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH only by Codat's rules.
@@ -204,7 +200,7 @@ class Retry:
         policy, limited, attempt = self.policy, failures.rate_limited, event.request.attempt
         if limited >= policy.max_rate_limited or attempt - limited >= policy.attempts:
             return None
-        if not _safe(event, failures, policy):
+        if not _repeatable(event, failures.lost, policy):
             return None
         wait = None
         if isinstance(event.outcome, Response):
@@ -218,49 +214,47 @@ class Retry:
 
     def _report(self, event: RetryEvent) -> None:
         request, wait = event.request, event.wait
-        text, extra = "%s: %s in attempt %d, retrying in %.3f s", _extra(event) | {"wait": wait}
-        _log.info(text, request, event.reason, request.attempt, wait, extra=extra)
+        _write(logging.INFO, event, f"{event.reason} in attempt {request.attempt}, retrying in {wait:.3f} s")
         for hook in (self._on_retry, request.extensions.get(ON_RETRY)):
             if callable(hook):
                 hook(event)
 
 
-def _safe(event: RetryEvent, failures: _Failures, policy: RetryPolicy) -> bool:
+def _repeatable(event: RetryEvent, lost: TransportError | None, policy: RetryPolicy) -> bool:
     request, outcome, status = event.request, event.outcome, event.status
     if isinstance(outcome, TLSError | ResponseTooLarge):
         return False
     if isinstance(outcome, TransportError) and not outcome.sent:
         return True
-    if not request.replayable:
-        return False
+    transient = isinstance(outcome, TransportError) or status in policy.statuses
+    if status == 429 or not request.replayable:
+        return transient and request.replayable
     if request.idempotent:
-        repeatable = policy.resend_pushes or not request.starts_push
-    else:
-        repeatable = status is None and idempotency_key(request) is not None
-    if status is None:
-        return isinstance(outcome, TransportError) and repeatable
-    return failures.in_progress(event) or (status in policy.statuses and (repeatable or status == 429))
+        return transient and (policy.resend_pushes or not request.starts_push)
+    if status == 409:
+        # The lost attempt is still running; without one the company's data was never synced.
+        return lost is not None
+    return transient and status is None and idempotency_key(request) is not None
 
 
 def _final(event: RetryEvent, failures: _Failures) -> Response | Exception:
     """The last response, or the error that describes the outcome best."""
     request, outcome, status, lost = event.request, event.outcome, event.status, failures.lost
-    inconclusive = status in (None, 401, 402, 403, 429) or failures.in_progress(event)
+    inconclusive = status in (None, 401, 402, 403, 429) or (status == 409 and not request.idempotent)
     if lost is not None and lost is not outcome and inconclusive:
         if not isinstance(outcome, Response | TransportError):
             lost.__cause__ = outcome
         outcome = lost
         outcome.add_note(f"the last attempt failed with {event.reason}")
-    elif isinstance(outcome, Response) and request.idempotent and not request.safe and outcome.status < 500:
+    elif isinstance(outcome, Response) and outcome.status < 500 and request.method in ("PUT", "DELETE"):
         outcome = outcome.copy(unconfirmed=failures.unconfirmed)
     if request.attempt > 1:
-        text = "%s: gave up after attempt %d: %s"
-        _log.warning(text, request, request.attempt, event.reason, extra=_extra(event))
+        _write(logging.WARNING, event, f"gave up after attempt {request.attempt}: {event.reason}")
         if isinstance(outcome, Exception):
             outcome.add_note(f"gave up after {request.attempt} attempts in {event.elapsed:.1f} s")
     return outcome
 
 
-def _extra(event: RetryEvent) -> dict[str, object]:
-    outcome = {"status": event.status, "reason": event.reason, "elapsed": event.elapsed}
-    return log_fields(event.request) | outcome
+def _write(level: int, event: RetryEvent, text: str) -> None:
+    about = {"status": event.status, "reason": event.reason, "elapsed": event.elapsed, "wait": event.wait}
+    _log.log(level, "%s: %s", event.request, text, extra=log_fields(event.request) | about)
