@@ -47,7 +47,6 @@ class Auth:
     def __init__(self, credential: str | CredentialProvider) -> None:
         self._headers: Mapping[str, str] | None = None
         self._failure: Exception | None = None
-        self._asked = 0
         self._provider: CredentialProvider | None = None
         if isinstance(credential, str):
             self._headers = {AUTHORIZATION: authorization(credential)}
@@ -75,20 +74,20 @@ class Auth:
 
     async def _ask(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         """The current key's header, from the provider if it is still the rejected one."""
-        asked = self._asked
+        earlier = self._failure
         # A lock and not a shared task: if the caller that holds it is cancelled, the next one asks.
         async with self._lock:
-            if self._asked != asked and self._failure is not None:
-                raise self._failure
             if self._headers is not None and self._headers is not rejected:
                 return self._headers
+            if self._failure is not None and self._failure is not earlier:
+                raise self._failure
             assert self._provider is not None
             try:
                 fresh = {AUTHORIZATION: authorization(await self._provider())}
             except Exception as failure:
-                self._failure, self._asked = failure, self._asked + 1
+                self._failure = failure
                 raise
-            self._headers, self._failure, self._asked = fresh, None, self._asked + 1
+            self._headers, self._failure = fresh, None
             return fresh
 
 
