@@ -45,11 +45,8 @@ class Governor:
         self._clock: Clock = clock or Clock()
         self._now = self._clock.monotonic
         self._random = rng or random.Random()
-        self._second = limits.minute / 60.0
         limit = limits.per_minute or _NEVER
-        self._rate = AdaptiveRate(limit / limits.minute, second=self._second)
-        self._gate = Gate(second=self._second)
-        self._pace = Pace(limit, minute=limits.minute)
+        self._rate, self._gate, self._pace = AdaptiveRate(limit / 60.0), Gate(), Pace(limit)
         self._quota = Quota(self._clock)
         self._queue = FairQueue(limits.in_flight_per_company or _NEVER, self._random)
         self._max_in_flight: float = limits.in_flight or _NEVER
@@ -68,9 +65,9 @@ class Governor:
     def limit_per_minute(self, per_minute: int) -> None:
         """Change ``limits.per_minute``, and forget what 429s have shown; :class:`ValueError` below 1."""
         # A new one, since msgspec 0.20's replace() does not check.
-        self.limits = limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
-        epoch, now = self._rate.epoch + 1, self._now()
-        self._rate = AdaptiveRate(per_minute / limits.minute, second=self._second, epoch=epoch)
+        self.limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
+        now = self._now()
+        self._rate = AdaptiveRate(per_minute / 60.0, self._rate.epoch + 1)
         self._pace.change(per_minute, now)
         self._dispatch(now)
 
@@ -116,7 +113,7 @@ class Governor:
             raise error
         waiter: Waiter = asyncio.get_running_loop().create_future()
         # The next answer of a company that was rate limited shows whether it alone is.
-        urgent = first and begun - company.rate_limited_at >= self._second
+        urgent = first and begun - company.rate_limited_at >= 1.0
         self._queue.add(company, waiter, begun, first=first, urgent=urgent)
         self._check_at = min(self._check_at, begun + (self.limits.max_place_wait or _NEVER))
         self._dispatch(begun)
@@ -284,7 +281,7 @@ class Governor:
             # This explains the 429, which is then no evidence of another limit.
             self._quota_spent(now)
             return
-        held_until, hold = company.held_until, _FIRST_HOLD * self._second * self._random.uniform(0.8, 1.2)
+        held_until, hold = company.held_until, _FIRST_HOLD * self._random.uniform(0.8, 1.2)
         evidence = company.rate_limited(now, place.sent_at, asked or 0.0, self._succeeded_at, hold=hold)
         if company.held_until > max(held_until, now):
             seconds = company.held_until - now
@@ -343,7 +340,7 @@ class Governor:
 
     @property
     def _per_minute(self) -> float | None:
-        return None if self._rate.rate == _NEVER else round(self._rate.rate * self.limits.minute, 6)
+        return None if self._rate.rate == _NEVER else round(self._rate.rate * 60.0, 6)
 
     def _pace_text(self) -> str:
         pace, limit, accepted = self._per_minute, self.limits.per_minute, self._rate.peak
@@ -353,7 +350,7 @@ class Governor:
         if accepted is None or (limit is not None and pace >= limit):
             return text
         of = "" if limit is None else f" of {limit}"
-        return f"{text}{of}: reduced after 429s, the server accepted {accepted * self.limits.minute:.0f}"
+        return f"{text}{of}: reduced after 429s, the server accepted {accepted * 60.0:.0f}"
 
     def _quota_text(self) -> str:
         left, resets_at = self._quota.left, _utc(self._quota.resets_at)

@@ -1,7 +1,7 @@
 """When the next request may be sent: the daily quota, the gate, the pace, and the rate, adapted to 429s.
 
-Times are seconds of a monotonic clock; ``second`` and ``minute`` scale the constants for tests. A ``delay``
-is the seconds until another request may be sent: 0 for now, infinity for after a response.
+Times are seconds of a monotonic clock. A ``delay`` is the seconds until another request may be sent: 0 for
+now, infinity for after a response.
 """
 
 from collections import deque
@@ -12,15 +12,12 @@ from codat_middleware.clock import Clock
 from codat_middleware.headers import parse_reset, whole_number
 
 _NEVER: Final = float("inf")
+_MINUTE: Final = 60.0
 DAY: Final = 86_400.0  # seconds; a quota lasts no longer than this
 _SAME_RESET: Final = 60.0  # seconds; resets given as seconds from now vary a little
-_START: Final = 2
-_UNRESTRICTED_FROM: Final = 200
-_LONGEST_PAUSE: Final = 15.0
 _CATCH_UP: Final = 0.25
 _GROWTH: Final = 1.0e-6  # growth away from the peak per second cubed, as a part of the limit
 _FLOOR: Final = 1 / 200  # the lowest rate, as a part of the limit
-_WINDOW: Final = 60.0  # seconds over which the accepted rate is measured at most
 _SCORE: Final = 3.5
 _LEAK: Final = 0.1
 _NOISE_WEIGHT: Final = 1 / 200
@@ -74,14 +71,13 @@ class Quota:
 
 
 class Gate:
-    """Limits unanswered requests to a few at first, and to one more with each success: TCP's slow start.
+    """Limits unanswered requests to 2 at first, and to one more with each of 200 successes: TCP's slow start.
 
     After a pause one request is the probe. Unless the server asks for more, it lasts 2, 4, 8… 15 seconds.
     """
 
-    def __init__(self, *, second: float = 1.0) -> None:
-        self._second = second
-        self.allowance: float = _START  # how many requests may be unanswered; infinity for any number
+    def __init__(self) -> None:
+        self.allowance = 2.0  # how many requests may be unanswered; infinity for any number
         self.tries = 0  # pauses since the last success
         self.paused_until = self.requested_until = -_NEVER  # requested by the server, at most as long
 
@@ -93,8 +89,7 @@ class Gate:
 
     def pause(self, now: float, retry_after: float, rate: float = 1e9) -> None:
         """Pause all requests for at least ``retry_after`` seconds."""
-        first = max(2.0 * self._second, 4.0 / rate)
-        own = min(_LONGEST_PAUSE * self._second, first * 2.0 ** min(self.tries, 60))
+        own = min(15.0, max(2.0, 4.0 / rate) * 2.0 ** min(self.tries, 60))
         self.tries += 1
         self.paused_until = max(self.paused_until, now + max(own, retry_after))
         self.requested_until = max(self.requested_until, now + retry_after)
@@ -103,34 +98,32 @@ class Gate:
     def succeeded(self) -> None:
         """Allow one more unanswered request."""
         self.tries = 0
-        self.allowance = self.allowance + 1 if self.allowance < _UNRESTRICTED_FROM else _NEVER
+        self.allowance = self.allowance + 1 if self.allowance < 200 else _NEVER
 
 
 class Pace:
-    """At most ``limit`` requests (infinity for any number) in ``minute`` seconds, evenly spaced.
+    """At most ``limit`` requests (infinity for any number) in any minute, evenly spaced.
 
     A late request is made up for within a quarter of a second. One counts from when it is sent until a
     minute after its response, so no minute at the server has more than the limit, whatever the latency.
     """
 
-    def __init__(self, limit: float, *, minute: float = 60.0) -> None:
+    def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._minute = minute
-        self._catch_up = _CATCH_UP * minute / 60.0
         self._due = -_NEVER
         self._answers: deque[float] = deque()
-        self.interval = minute / limit  # seconds between two requests
+        self.interval = _MINUTE / limit  # seconds between two requests
 
     def change(self, limit: float, now: float) -> None:
         """Change the limit; earlier requests still count, and nothing is made up for."""
         self._limit = limit
-        self.interval = self._minute / limit
+        self.interval = _MINUTE / limit
         self._due = max(self._due, now)
 
     def delay(self, now: float, unanswered: int) -> float:
         """The delay of the next request."""
         answers = self._answers
-        horizon = now - self._minute
+        horizon = now - _MINUTE
         while answers and answers[0] <= horizon:
             answers.popleft()
         if unanswered + len(answers) >= self._limit:
@@ -139,8 +132,8 @@ class Pace:
 
     def sent(self, now: float) -> None:
         """Record that a request was sent."""
-        if self._due < now - self._catch_up:
-            self._due = now - self._catch_up
+        if self._due < now - _CATCH_UP:
+            self._due = now - _CATCH_UP
         self._due += self.interval
 
     def answered(self, now: float) -> None:
@@ -165,9 +158,8 @@ class AdaptiveRate:
     time passes only with requests sent, so that the rate does not grow in a pause or while idle.
     """
 
-    def __init__(self, limit: float = _NEVER, *, second: float = 1.0, epoch: int = 0) -> None:
+    def __init__(self, limit: float = _NEVER, epoch: int = 0) -> None:
         self._limit = limit
-        self._second = second
         self._scale = limit  # the limit, or without one the rate accepted before the first cut
         self._growth = self._cut_at = 0.0
         # The curve's time, where it reaches the peak, where it ends, and when it was advanced.
@@ -206,7 +198,7 @@ class AdaptiveRate:
                 self._noise -= self._noise * _NOISE_WEIGHT
             accepted = self._accepted
             accepted.append(now)
-            while accepted[0] <= now - _WINDOW * self._second:
+            while accepted[0] <= now - _MINUTE:
                 accepted.popleft()
         if self.score > 0.0:
             self._seen += 1
@@ -261,18 +253,18 @@ class AdaptiveRate:
             return
         else:
             since = self._accepted[0] if self.peak is None else self._cut_at
-            horizon = max(since, now - _WINDOW * self._second)
+            horizon = max(since, now - _MINUTE)
             count = max(1, sum(at >= horizon for at in self._accepted))
-            accepted = min(self.rate, count / max(now - horizon, self._second))
+            accepted = min(self.rate, count / max(now - horizon, 1.0))
             self._scale = accepted if self._scale == _NEVER else self._scale
         before = min(self.rate, self._scale)
         low = max(accepted, before / 8) * min(max(accepted_share, 0.7), 0.9)
         low = max(low, _FLOOR * self._scale, 0.5 * before if accepted_share > 0.5 else 0.0)
         self.rate = low
         self.peak = peak = max(accepted, 1.02 * low)
-        self._growth = _GROWTH * self._scale / self._second**3
+        self._growth = _GROWTH * self._scale
         self._turn = ((peak - low) / self._growth) ** (1 / 3)
         rest = max(0.0, self._limit - peak) / self._growth
-        self._settled = self._turn + rest ** (1 / 3) + _WINDOW * self._second
+        self._settled = self._turn + rest ** (1 / 3) + _MINUTE
         self._t, self._last, self._cut_at = 0.0, now, now
         self._accepted.clear()

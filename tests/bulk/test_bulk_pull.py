@@ -23,6 +23,8 @@ from codat_async import Codat, Limits, bulk
 from codat_async.bulk import Outcome, PullOptions
 from codat_async.errors import Unauthorized
 from codat_async.sandbox import Sandbox
+from codat_middleware import Governor
+from tests.middleware.fakes import FastClock
 
 CUSTOMERS = f"/companies/{COMPANY}/data/customers"
 
@@ -277,8 +279,8 @@ async def test_a_pull_stopped_by_a_long_pause_of_the_api_can_be_resumed(
         return web.Response(status=429, headers={"Retry-After": "7200"})
 
     server.hook = hook
-    limits = Limits(per_minute=None, minute=1.0)
-    async with Codat("key", base_url=server.base_url, limits=limits) as paused:
+    governor = Governor(Limits(per_minute=None), clock=FastClock())
+    async with Codat("key", base_url=server.base_url, governor=governor) as paused:
         report = await bulk.pull(paused, tmp_path, options=options(allow_partial=True))
     assert report.outcome != Outcome.DONE
     assert report.stopped

@@ -8,10 +8,12 @@ import pytest
 from aiohttp import web
 from bulk_server import COMPANY, Server, customer
 
-from codat_async import Codat, Limits, RetryPolicy
+from codat_async import Codat, RetryPolicy
 from codat_async.bulk import Event, PullOptions, Report, Timeline, pull
 from codat_async.bulk.report import read_report
 from codat_async.bulk.store.timeline import Pause, PauseSum, Point
+from codat_middleware import Governor
+from tests.middleware.fakes import FastClock
 
 
 def point(at: float, requests: int = 0) -> Point:
@@ -156,8 +158,8 @@ async def test_pause_after_429s_is_recorded(server: Server, tmp_path: Path) -> N
     answers = iter([web.Response(status=429) for _ in range(3)])
     server.hook = lambda path, query: next(answers, None) if path.endswith("customers") else None
     events: list[Event] = []
-    limits, retry = Limits(minute=0.6), RetryPolicy(waits=False)
-    async with Codat("key", base_url=server.base_url, limits=limits, retry=retry) as codat:
+    governor, retry = Governor(clock=FastClock()), RetryPolicy(waits=False)
+    async with Codat("key", base_url=server.base_url, governor=governor, retry=retry) as codat:
         report = await make_report(codat, tmp_path, events)
     assert report.outcome == "done"
     assert report.timeline is not None

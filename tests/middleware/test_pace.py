@@ -76,14 +76,3 @@ def test_without_a_limit() -> None:
     pace.interval = 2.0
     pace.sent(0.0)
     assert pace.delay(0.0, 10**6) == pytest.approx(1.75)
-
-
-def test_shorter_minute() -> None:
-    """The minute's length is a parameter; the limit holds for it."""
-    pace = Pace(2, minute=6.0)
-    assert pace.interval == 3.0
-    for at in (0.0, 3.0):
-        assert pace.delay(at, 0) == 0.0
-        pace.sent(at)
-        pace.answered(at)
-    assert pace.delay(3.0, 0) == 3.0
