@@ -10,8 +10,6 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from codat_middleware.errors import CodatError
-
 _NEVER: Final = float("inf")
 _LONGEST_HOLD: Final = 60.0
 _PRUNED_FROM: Final = 1000  # companies; idle ones are then forgotten, and again each time they double
@@ -27,7 +25,7 @@ class Place(Struct, eq=False):
     ghost_until: float = 0.0  # how long the place stays taken after its release
 
 
-Waiter: TypeAlias = "asyncio.Future[Place | CodatError]"
+Waiter: TypeAlias = "asyncio.Future[Place]"
 
 
 @dataclass(eq=False, slots=True)

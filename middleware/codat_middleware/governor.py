@@ -118,20 +118,17 @@ class Governor:
         self._check_at = min(self._check_at, begun + (self.limits.max_place_wait or _NEVER))
         self._dispatch(begun)
         try:
-            outcome = await waiter
+            return await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 self._queue.remove(company, waiter)
                 self._dispatch(self._now())
-            elif isinstance(granted := waiter.result(), Place):
-                self.answered(granted, None)
-                self.release(granted)
+            elif waiter.exception() is None:
+                self.answered(waiter.result(), None)
+                self.release(waiter.result())
             raise
         finally:
             queued.set(queued.get() + self._now() - begun)
-        if isinstance(outcome, CodatError):
-            raise outcome
-        return outcome
 
     def answered(self, place: Place, response: Response | None) -> None:
         """Update the limits from a response, or from its absence; the place is still held."""
@@ -269,7 +266,7 @@ class Governor:
                 text = f"no place for {longest:.0f} s, waiting for {self._place_text(company)}"
                 self._queue.remove(company, waiter)
                 if not waiter.done():
-                    waiter.set_result(error or QueueTimeout(text))
+                    waiter.set_exception(error or QueueTimeout(text))
 
     def _rate_limited(self, place: Place, response: Response, now: float) -> None:
         company, rate, gate = place.company, self._rate, self._gate
@@ -330,7 +327,7 @@ class Governor:
             in_flight=self._in_flight,
             waiting=self._waiting,
             waiting_for=self._waiting_for(now),
-            per_minute=self._per_minute,
+            per_minute=None if self._rate.rate == _NEVER else round(60.0 * self._rate.rate, 6),
             pace=self._pace_text(),
             paused_until=_utc(unix + paused) if paused > 0.0 else None,
             remaining=None if left is None else max(0, left - self._unanswered),
@@ -338,19 +335,15 @@ class Governor:
             resets_at=None if left is None else _utc(self._quota.resets_at),
         )
 
-    @property
-    def _per_minute(self) -> float | None:
-        return None if self._rate.rate == _NEVER else round(self._rate.rate * 60.0, 6)
-
     def _pace_text(self) -> str:
-        pace, limit, accepted = self._per_minute, self.limits.per_minute, self._rate.peak
-        if pace is None:
+        rate, limit = self._rate, self.limits.per_minute
+        if rate.rate == _NEVER:
             return "no pace: there is no limit per minute"
-        text = f"the pace of {pace:.0f} requests a minute"
-        if accepted is None or (limit is not None and pace >= limit):
+        text = f"the pace of {60.0 * rate.rate:.0f} requests a minute"
+        if rate.peak is None or rate.rate == rate.limit:
             return text
         of = "" if limit is None else f" of {limit}"
-        return f"{text}{of}: reduced after 429s, the server accepted {accepted * 60.0:.0f}"
+        return f"{text}{of}: reduced after 429s, the server accepted {60.0 * rate.peak:.0f}"
 
     def _quota_text(self) -> str:
         left, resets_at = self._quota.left, _utc(self._quota.resets_at)
@@ -360,11 +353,9 @@ class Governor:
     def _place_text(self, company: Company) -> str:
         if company in self._queue.ring:
             return f"a connection: all {self._in_flight} are in use by requests and open downloads"
-        text = (
-            f"a place of company {company.id}: {company.places} of its requests and downloads are in flight"
-        )
-        ghosts = len(company.ghosts)
-        return f"{text}, and {ghosts} that timed out may still run there" if ghosts else text
+        ghosts = f", and {len(company.ghosts)} that timed out may still run there" if company.ghosts else ""
+        what = f"{company.places} of its requests and downloads are in flight{ghosts}"
+        return f"a place of company {company.id}: {what}"
 
     def _waiting_for(self, now: float) -> str | None:
         queue, paused_for = self._queue, self._gate.paused_until - now

@@ -159,7 +159,7 @@ class AdaptiveRate:
     """
 
     def __init__(self, limit: float = _NEVER, epoch: int = 0) -> None:
-        self._limit = limit
+        self.limit = limit
         self._scale = limit  # the limit, or without one the rate accepted before the first cut
         self._growth = self._cut_at = 0.0
         # The curve's time, where it reaches the peak, where it ends, and when it was advanced.
@@ -187,13 +187,13 @@ class AdaptiveRate:
             return
         self._t += min(now - self._last, 2.0 / self.rate)
         self._last = now
-        self.rate = min(self._limit, self.peak + self._growth * (self._t - self._turn) ** 3)
+        self.rate = min(self.limit, self.peak + self._growth * (self._t - self._turn) ** 3)
         if self._t > self._settled:
             self.peak = None
 
     def accepted(self, now: float) -> None:
         """Record a success."""
-        if self.peak is not None or self._limit == _NEVER:
+        if self.peak is not None or self.limit == _NEVER:
             if self._below_peak():
                 self._noise -= self._noise * _NOISE_WEIGHT
             accepted = self._accepted
@@ -247,8 +247,8 @@ class AdaptiveRate:
         return self.peak is not None and self.rate < 0.95 * self.peak
 
     def _cut(self, now: float, accepted_share: float) -> None:
-        if self.peak is None and self._limit != _NEVER:
-            accepted = self._limit
+        if self.peak is None and self.limit != _NEVER:
+            accepted = self.limit
         elif not self._accepted:
             return
         else:
@@ -264,7 +264,7 @@ class AdaptiveRate:
         self.peak = peak = max(accepted, 1.02 * low)
         self._growth = _GROWTH * self._scale
         self._turn = ((peak - low) / self._growth) ** (1 / 3)
-        rest = max(0.0, self._limit - peak) / self._growth
+        rest = max(0.0, self.limit - peak) / self._growth
         self._settled = self._turn + rest ** (1 / 3) + _MINUTE
         self._t, self._last, self._cut_at = 0.0, now, now
         self._accepted.clear()
