@@ -14,10 +14,8 @@ Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
 
 def compose(middleware: Iterable[Middleware], handler: Handler) -> Handler:
     """Wrap a handler in middleware, the first one outermost."""
-    for layer in reversed(tuple(middleware)):
-        handler = _wrap(layer, handler)
-    return handler
-
-
-def _wrap(layer: Middleware, handler: Handler) -> Handler:
-    return lambda request: layer(request, handler)
+    layers = tuple(middleware)
+    if not layers:
+        return handler
+    outermost, inner = layers[0], compose(layers[1:], handler)
+    return lambda request: outermost(request, inner)

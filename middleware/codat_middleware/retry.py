@@ -3,7 +3,6 @@
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from msgspec import Struct
@@ -99,24 +98,6 @@ class RetryBudget:
             self.tokens = min(self._capacity, self.tokens + 0.1)
 
 
-@dataclass(slots=True)
-class _Failures:
-    """The failed attempts of one call; created after its first failure."""
-
-    rate_limited: int = 0
-    lost: TransportError | None = None  # the first of a write that the server may have processed
-    unconfirmed: str | None = None  # the first reason, no response or a 5xx, after which it may have
-
-    def note(self, event: RetryEvent) -> None:
-        outcome, status = event.outcome, event.status
-        self.rate_limited += status == 429
-        if isinstance(outcome, TransportError) and outcome.outcome_unknown:
-            self.lost = self.lost or outcome
-        elif status is None or status < 500:
-            return
-        self.unconfirmed = self.unconfirmed or event.reason
-
-
 class Retry:
     """Retries what is safe: GET, PUT and DELETE broadly, POST and PATCH only by Codat's rules.
 
@@ -161,7 +142,9 @@ class Retry:
         """Send the request until it succeeds, cannot be retried, or the policy's limits are reached."""
         # Time in the queue is excluded, so only what is added to it from here on shifts the start.
         begun = self._clock.monotonic() - queued.get()
-        failures: _Failures | None = None
+        rate_limited = 0
+        lost: TransportError | None = None  # the first of a write that the server may have processed
+        unconfirmed: str | None = None  # the first reason, no response or a 5xx, after which it may have
         while True:
             outcome: Response | Exception
             try:
@@ -170,23 +153,26 @@ class Retry:
                     self.budget.succeeded()
                     return outcome
             except Exception as error:
-                if not isinstance(error, TransportError) and (failures is None or failures.lost is None):
+                if lost is None and not isinstance(error, TransportError):
                     raise
                 outcome = error
-            failures = failures or _Failures()
             elapsed = self._clock.monotonic() - queued.get() - begun
             event = RetryEvent(request=request, outcome=outcome, elapsed=elapsed)
-            failures.note(event)
-            wait = self._wait(event, failures)
+            rate_limited += event.status == 429
+            if isinstance(outcome, TransportError) and outcome.outcome_unknown:
+                lost, unconfirmed = lost or outcome, unconfirmed or event.reason
+            elif event.status is not None and event.status >= 500:
+                unconfirmed = unconfirmed or event.reason
+            wait = self._wait(event, rate_limited, lost)
             if wait is None:
-                outcome = _final(event, failures)
+                outcome = _final(event, lost, unconfirmed)
                 if isinstance(outcome, Response):
                     return outcome
                 try:
                     raise outcome
                 finally:
                     # Without this the error's traceback refers to the error: a cycle for the collector.
-                    del outcome, event, failures
+                    del outcome, event, lost
             if isinstance(outcome, Response) and outcome.stream is not None:
                 await outcome.stream.aclose()
             self._report(replace(event, wait=wait))
@@ -195,12 +181,12 @@ class Retry:
                 await self._clock.sleep(wait)
             request = request.copy(attempt=request.attempt + 1)
 
-    def _wait(self, event: RetryEvent, failures: _Failures) -> float | None:
+    def _wait(self, event: RetryEvent, rate_limited: int, lost: TransportError | None) -> float | None:
         """Seconds until the next attempt; ``None`` if there is to be none."""
-        policy, limited, attempt = self.policy, failures.rate_limited, event.request.attempt
-        if limited >= policy.max_rate_limited or attempt - limited >= policy.attempts:
+        policy, attempt = self.policy, event.request.attempt
+        if rate_limited >= policy.max_rate_limited or attempt - rate_limited >= policy.attempts:
             return None
-        if not _repeatable(event, failures.lost, policy):
+        if not _repeatable(event, lost, policy):
             return None
         wait = None
         if isinstance(event.outcome, Response):
@@ -237,9 +223,9 @@ def _repeatable(event: RetryEvent, lost: TransportError | None, policy: RetryPol
     return transient and status is None and idempotency_key(request) is not None
 
 
-def _final(event: RetryEvent, failures: _Failures) -> Response | Exception:
+def _final(event: RetryEvent, lost: TransportError | None, unconfirmed: str | None) -> Response | Exception:
     """The last response, or the error that describes the outcome best."""
-    request, outcome, status, lost = event.request, event.outcome, event.status, failures.lost
+    request, outcome, status = event.request, event.outcome, event.status
     inconclusive = status in (None, 401, 402, 403, 429) or (status == 409 and not request.idempotent)
     if lost is not None and lost is not outcome and inconclusive:
         if not isinstance(outcome, Response | TransportError):
@@ -247,7 +233,7 @@ def _final(event: RetryEvent, failures: _Failures) -> Response | Exception:
         outcome = lost
         outcome.add_note(f"the last attempt failed with {event.reason}")
     elif isinstance(outcome, Response) and outcome.status < 500 and request.method in ("PUT", "DELETE"):
-        outcome = outcome.copy(unconfirmed=failures.unconfirmed)
+        outcome = outcome.copy(unconfirmed=unconfirmed)
     if request.attempt > 1:
         _write(logging.WARNING, event, f"gave up after attempt {request.attempt}: {event.reason}")
         if isinstance(outcome, Exception):
