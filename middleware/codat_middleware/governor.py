@@ -19,9 +19,7 @@ from codat_middleware.messages import Response
 from codat_middleware.pace import DAY, AdaptiveRate, Gate, Pace, Quota
 
 _NEVER: Final = float("inf")
-_LONGEST_GHOST: Final = 30.0
 _TICK: Final = 1e-6  # seconds; rounding may leave a shorter wait that does not advance the clock
-_FIRST_HOLD: Final = 2.0
 _CONVINCED: Final = 4  # pauses in a row, each ended by a 429, after which a long Retry-After is everybody's
 
 _log = logging.getLogger(__name__)
@@ -166,7 +164,7 @@ class Governor:
         company.places -= 1
         self._moved_at = now
         if timed_out:
-            place.ghost_until = max(place.ghost_until, now + min(_LONGEST_GHOST, now - place.sent_at))
+            place.ghost_until = max(place.ghost_until, now + min(30.0, now - place.sent_at))
         if place.ghost_until > now and company.id is not None:
             company.ghosts.append(place.ghost_until)
         else:
@@ -278,7 +276,7 @@ class Governor:
             # This explains the 429, which is then no evidence of another limit.
             self._quota_spent(now)
             return
-        held_until, hold = company.held_until, _FIRST_HOLD * self._random.uniform(0.8, 1.2)
+        held_until, hold = company.held_until, 2.0 * self._random.uniform(0.8, 1.2)
         evidence = company.rate_limited(now, place.sent_at, asked or 0.0, self._succeeded_at, hold=hold)
         if company.held_until > max(held_until, now):
             seconds = company.held_until - now

@@ -194,8 +194,7 @@ class AdaptiveRate:
     def accepted(self, now: float) -> None:
         """Record a success."""
         if self.peak is not None or self.limit == _NEVER:
-            if self._below_peak():
-                self._noise -= self._noise * _NOISE_WEIGHT
+            self._note_noise(0.0)
             accepted = self._accepted
             accepted.append(now)
             while accepted[0] <= now - _MINUTE:
@@ -225,8 +224,7 @@ class AdaptiveRate:
             needed = max(1.5, 1.0 + 50.0 * self._noise)
         else:
             needed = _SCORE + 20.0 * self._noise
-            if self._below_peak():
-                self._noise += (1.0 - self._noise) * _NOISE_WEIGHT
+            self._note_noise(1.0)
         if self.score < needed:
             return None
         share, shortest = self._rate_limited / self._seen, self._retry_after
@@ -243,8 +241,9 @@ class AdaptiveRate:
         if self.score <= 0.0:
             self._seen = self._rate_limited = 0
 
-    def _below_peak(self) -> bool:
-        return self.peak is not None and self.rate < 0.95 * self.peak
+    def _note_noise(self, share: float) -> None:
+        if self.peak is not None and self.rate < 0.95 * self.peak:
+            self._noise += (share - self._noise) * _NOISE_WEIGHT
 
     def _cut(self, now: float, accepted_share: float) -> None:
         if self.peak is None and self.limit != _NEVER:

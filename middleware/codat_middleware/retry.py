@@ -104,19 +104,19 @@ class Retry:
     - A wait is drawn from 0 to a bound that doubles ("full jitter"; source: Marc Brooker, "Exponential
       Backoff and Jitter", AWS Architecture Blog). A ``Retry-After`` above 0 is waited exactly; if it does
       not fit in the rest of ``policy.max_elapsed``, the response is returned at once.
-    - An attempt of which nothing was sent may be retried whatever the method. A failed TLS handshake and a
-      response that is too large are never retried, nor is a sent body that can be read only once.
+    - What was not sent may be retried whatever the method. A failed TLS handshake, a response that is too
+      large, and a sent body that can be read only once are never retried.
     - POST and PATCH are retried after a 429, and with an ``Idempotency-Key`` after no response and after a
       409 that follows it, whose first attempt is still running. Never after a 5xx: the same key would
       replay it, and a new one could write twice. (Source: "Idempotency" in Codat's documentation.)
     - A PUT or DELETE that starts a push operation is not sent again after a 5xx or no response, unless
       ``policy.resend_pushes``: it would start a second one. (Source: "Push data", likewise.)
 
-    When it gives up it returns the last response or raises the last :class:`TransportError`. If an
-    earlier attempt of a write may have reached the server, that attempt's error is raised instead of a
-    last 401, 402, 403 or 429, of that 409, and of any other exception (which becomes its ``__cause__``),
-    since none of them shows whether the write happened. Another 4xx for a PUT or DELETE is returned with
-    ``unconfirmed``: a 404 after a lost DELETE means that the deletion was probably done.
+    When it gives up it returns the last response or raises the last :class:`TransportError`. If an earlier
+    attempt of a write may have reached the server, its error is raised instead of a last 401, 402, 403 or
+    429, of that 409, and of any other exception (then its ``__cause__``): none of them shows whether the
+    write happened. Another 4xx for a PUT or DELETE is returned with ``unconfirmed``: a 404 after a lost
+    DELETE means that the deletion was probably done.
     """
 
     def __init__(
