@@ -36,12 +36,11 @@ def authorization(key: str) -> str:
 class Auth:
     """Sets ``Authorization`` on every request, replacing any that is there.
 
-    ``credential`` is a key (see :func:`authorization` for its forms and errors) or an async
-    function that returns the current one. The function is called when a key is first needed,
-    and again after a 401: once for all requests rejected with the same key. A request
-    rejected with a key that has been replaced since is resent without asking. Each request is
-    resent at most once, and never if its body can be read only once. An exception of the
-    function is raised in every call that waited for it.
+    ``credential`` is a key (see :func:`authorization` for its forms and errors) or an async function that
+    returns the current one. The function is called when a key is first needed, and again after a 401: once
+    for all requests rejected with the same key. A request rejected with a key that has been replaced since
+    is resent without asking. Each request is resent at most once, and never if its body can be read only
+    once. An exception of the function is raised in every call that waited for it.
     """
 
     def __init__(self, credential: str | CredentialProvider) -> None:

@@ -22,6 +22,7 @@ class Place(Struct, eq=False):
     company: "Company"
     epoch: int  # number of verdicts on the rate before the request was sent
     sent_at: float
+    unanswered: bool = True
     ghost_until: float = 0.0  # how long the place stays taken after its release
 
 

@@ -122,7 +122,6 @@ class Governor:
                 self._queue.remove(company, waiter)
                 self._dispatch(self._now())
             elif waiter.exception() is None:
-                self.answered(waiter.result(), None)
                 self.release(waiter.result())
             raise
         finally:
@@ -130,7 +129,7 @@ class Governor:
 
     def answered(self, place: Place, response: Response | None) -> None:
         """Update the limits from a response, or from its absence; the place is still held."""
-        now, company = self._now(), place.company
+        now, company, place.unanswered = self._now(), place.company, False
         self._unanswered -= 1
         company.unanswered -= 1
         self._pace.answered(now)
@@ -154,11 +153,13 @@ class Governor:
             self._dispatch(now)
 
     def release(self, place: Place, *, timed_out: bool = False) -> None:
-        """Release a place and grant it to the next request.
+        """Release a place, answered or not, and grant it to the next request.
 
         After a time-out here the server may still work on the request, so the place stays taken in its
         company for as long as the attempt took, at most 30 seconds.
         """
+        if place.unanswered:
+            self.answered(place, None)
         now, company = self._now(), place.company
         self._in_flight -= 1
         company.places -= 1

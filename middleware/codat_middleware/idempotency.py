@@ -18,12 +18,6 @@ class Idempotency:
 
     def __call__(self, request: Request, call_next: Handler) -> Awaitable[Response]:
         """Send the request, with a key if its method accepts one."""
-        if request.method not in ("POST", "PATCH") or idempotency_key(request) is not None:
+        if request.method not in ("POST", "PATCH") or request.idempotency_key is not None:
             return call_next(request)
         return call_next(request.with_header(IDEMPOTENCY_KEY, str(uuid4())))
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The request's key, or ``None``; a blank one counts as none, since the API ignores it."""
-    keys = [value for name, value in request.headers.items() if name.lower() == "idempotency-key"]
-    return keys[0] if keys and keys[0].strip() else None

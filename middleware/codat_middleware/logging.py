@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Body, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 from codat_middleware.text import DECODE_ERRORS, one_line, well_formed
@@ -67,7 +66,7 @@ class Logging:
             "duration": duration,
             "bytes": len(response.body) if response and response.stream is None else None,
             "correlation_id": response and _correlation_id(response),
-            "idempotency_key": idempotency_key(request),
+            "idempotency_key": request.idempotency_key,
         }
         bodies = ""
         if self._bodies:

@@ -110,6 +110,12 @@ class Request(Struct, frozen=True, kw_only=True):
         return self.method in _IDEMPOTENT_METHODS
 
     @property
+    def idempotency_key(self) -> str | None:
+        """Its ``Idempotency-Key``; ``None`` for a blank one too, which the API ignores."""
+        keys = [value for name, value in self.headers.items() if name.lower() == "idempotency-key"]
+        return keys[0] if keys and keys[0].strip() else None
+
+    @property
     def starts_push(self) -> bool:
         """Whether it starts a push operation of its own: a write to the accounting software, done later.
 

@@ -12,7 +12,6 @@ from codat_middleware.governor import Governor
 from codat_middleware.messages import ByteStream, Request, Response, log_fields
 from codat_middleware.pipeline import Handler
 
-_LOGGED_FROM: Final = 1.0  # seconds; shorter waits are ordinary pacing
 # The place of this task's last attempt, if that timed out; the call's next attempt takes it over.
 _ghost: Final[ContextVar[Place | None]] = ContextVar("codat_middleware.ghost", default=None)
 
@@ -40,12 +39,9 @@ class RateLimit:
             place = governor.try_acquire(request.company_id) if ghost is None else None
             if place is None:
                 place = await self._wait(request, ghost)
-            received: Response | None = None
             try:
-                try:
-                    response = received = await call_next(request)
-                finally:
-                    governor.answered(place, received)
+                response = await call_next(request)
+                governor.answered(place, response)
             except BaseException as error:
                 if isinstance(error, RequestTimeout):
                     _ghost.set(place)
@@ -62,7 +58,8 @@ class RateLimit:
         # A retried call is older than the others in the queue and has less time left.
         place = await self.governor.acquire(request.company_id, first=request.attempt > 1, ghost=ghost)
         waited = queued.get() - before
-        if waited >= _LOGGED_FROM and _log.isEnabledFor(logging.INFO):
+        if waited >= 1.0:
+            # Shorter waits are ordinary pacing.
             extra = log_fields(request) | {"wait": waited}
             _log.info("%s: waited %.3f s for a place", request, waited, extra=extra)
         return place

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from codat_middleware.clock import Clock, queued
 from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
 from codat_middleware.headers import retry_after
-from codat_middleware.idempotency import idempotency_key
 from codat_middleware.messages import Request, Response, check_range, log_fields
 from codat_middleware.pipeline import Handler
 
@@ -220,7 +219,7 @@ def _repeatable(event: RetryEvent, lost: TransportError | None, policy: RetryPol
     if status == 409:
         # The lost attempt is still running; without one the company's data was never synced.
         return lost is not None
-    return transient and status is None and idempotency_key(request) is not None
+    return transient and status is None and request.idempotency_key is not None
 
 
 def _final(event: RetryEvent, lost: TransportError | None, unconfirmed: str | None) -> Response | Exception:

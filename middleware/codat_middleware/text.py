@@ -1,5 +1,6 @@
 """Makes what others wrote fit for a message, a log line or a decoder."""
 
+import codecs
 import re
 from typing import Final
 
@@ -21,7 +22,6 @@ def one_line(text: str, limit: int = PART) -> str:
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
 
 
-_MARK: Final = b"\xef\xbb\xbf"
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
 _accept = msgspec.json.Decoder(msgspec.Raw).decode
@@ -32,7 +32,7 @@ def well_formed(document: bytes) -> bytes:
 
     RFC 8259 forbids both, which some servers do not know. The same object if there is nothing to change.
     """
-    text = document.removeprefix(_MARK)
+    text = document.removeprefix(codecs.BOM_UTF8)
     try:
         _accept(text)
     except (msgspec.DecodeError, RecursionError):

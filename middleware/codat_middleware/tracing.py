@@ -47,9 +47,7 @@ class Tracing:
         )
         meter = metrics.get_meter("codat_middleware", meter_provider=meter_provider)
         histogram = partial(meter.create_histogram, unit="s", explicit_bucket_boundaries_advisory=_SECONDS)
-        self._duration = histogram(
-            "http.client.request.duration", description="Whole calls, with their waits."
-        )
+        self._duration = histogram("http.client.request.duration", description="Calls, with their waits.")
         self._queue = histogram("codat.client.queue.duration", description="Waits in the rate limit's queue.")
         parts = urlsplit(base_url)
         self._server: dict[str, str | int] = {

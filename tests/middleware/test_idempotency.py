@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from codat_middleware import Idempotency, Retry, RetryPolicy, compose
-from codat_middleware.idempotency import IDEMPOTENCY_KEY, idempotency_key
+from codat_middleware.idempotency import IDEMPOTENCY_KEY
 from tests.middleware.fakes import Script, get, post
 
 
@@ -34,7 +34,7 @@ async def test_key_of_the_caller_is_kept() -> None:
     request = post(headers={"idempotency-key": "mine"})
     await Idempotency()(request, script)
     assert script.requests[0] is request
-    assert idempotency_key(request) == "mine"
+    assert request.idempotency_key == "mine"
 
 
 @pytest.mark.parametrize("blank", ["", " "])
@@ -45,7 +45,7 @@ async def test_blank_key_is_none(blank: str) -> None:
     await Idempotency()(request, script)
     assert list(script.requests[0].headers) == [IDEMPOTENCY_KEY]
     assert UUID(script.requests[0].headers[IDEMPOTENCY_KEY])
-    assert idempotency_key(request) is None
+    assert request.idempotency_key is None
 
 
 async def test_key_survives_attempts() -> None:
