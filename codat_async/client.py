@@ -85,8 +85,6 @@ class Codat(Resources):
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable base URL.
     """
 
-    _deadline: float | None = None
-
     def __init__(
         self,
         api_key: Credential | None = None,
@@ -142,6 +140,7 @@ class Codat(Resources):
         for layer in self._middleware:
             if isinstance(layer, RateLimit):
                 layer.governor.bound_in_flight(connections)
+        self._deadline: float | None = None
         self._transport: Handler = transport
         self._handler: Handler = compose(self._middleware, self._transport)
 

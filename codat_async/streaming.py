@@ -53,8 +53,7 @@ class Download:
     """
 
     def __init__(self, send: Callable[[Request], Awaitable[Response]], request: Request) -> None:
-        self._send = send
-        self._request = request
+        self._send, self._request = send, request
         self._stream: ByteStream | None = None
         self._started = False
         self.headers: Mapping[str, str] = {}

@@ -77,7 +77,7 @@ class AiohttpTransport:
         self._max_size = max_response_size or sys.maxsize
         self._source = None if source_address is None else bindable(source_address)
         self._session = session
-        self._owns_session = session is None
+        self._owned = session is None
         connector = None if session is None else session.connector
         self.connections: float = max_connections
         """Connections that can be open at once to the API; infinity for no limit."""
@@ -111,7 +111,7 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close the session and its connections, unless it was passed in."""
         self._deadlines.stop()
-        if self._owns_session:
+        if self._owned:
             self._closed = True
             session, self._session = self._session, None
             if session is not None:
@@ -124,45 +124,41 @@ class AiohttpTransport:
             session = self._open(loop)
         query = _encoded(tuple(request.query)) if request.query else ""
         url = self._url(path=self._before + request.path, query_string=query)
-        body, timeout = request.body, request.timeout or self._timeout
-        # Whether its body, or that of its answer, may take longer than the total.
-        watched = request.stream or (body is not None and (callable(body.content) or timeout.total is None))
-        limits = self._limits
-        if watched or timeout is not self._timeout:
-            limits = _limits(timeout, watched=watched)
-        # A session of its own adds the client's.
-        plain = self._owns_session and body is None
-        headers = request.headers if plain else all_headers(self._headers, request)
+        timeout = request.timeout or self._timeout
+        data: Any = None if request.body is None else request.body.content
+        upload = callable(data) or (data is not None and timeout.total is None)
+        # Whether sending the body, or reading that of the answer, may take longer than the total.
+        watched = upload or request.stream
+        usual = timeout is self._timeout and not watched
+        limits = self._limits if usual else _limits(timeout, watched=watched)
+        # A session of its own adds the client's headers.
+        headers = request.headers if self._owned and data is None else all_headers(self._headers, request)
         attempt = _Attempt(self._deadlines, loop, timeout.total)
-        data: bytes | AsyncIterator[bytes] | None = None
-        if body is not None:
-            if isinstance(body.content, bytes) and timeout.total is not None:
-                data = body.content
-            else:
-                data = _upload(body.content, attempt, limits.sock_read, timeout.total)
+        if upload:
+            data = _upload(data, attempt, limits.sock_read, timeout.total)
         try:
             with attempt:
                 response = await session.request(
                     request.method, url, headers=headers, data=data, timeout=limits, **self._settings
                 )
                 if not watched:
-                    return await self._answer(response, request, limits.sock_read)
+                    return await self._read(response, request, limits.sock_read)
             if request.stream and response.status < 300:
                 stream = _Stream(response, request, limits.sock_read)
                 return Response(status=response.status, headers=response.headers, stream=stream)
             # The rest of an upload may still be sent, which must not move the deadline of the answer.
             with _Attempt(self._deadlines, loop, timeout.total):
-                return await self._answer(response, request, limits.sock_read)
+                return await self._read(response, request, limits.sock_read)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if attempt.failure is not None:
                 raise attempt.failure from None
             raise _mapped(error, request) from error
 
-    async def _answer(
-        self, response: aiohttp.ClientResponse, request: Request, silence: float | None
+    async def _read(
+        self, answer: aiohttp.ClientResponse, request: Request, silence: float | None
     ) -> Response:
         """Read the body, of a failure its beginning only; raises ResponseTooLarge."""
-        content, failed = response.content, response.status >= 300
+        content, failed = answer.content, answer.status >= 300
         limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
         size, pieces = 0, []
         try:
@@ -171,7 +167,7 @@ class AiohttpTransport:
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
-                    response.close()
+                    answer.close()
                     if failed:
                         break
                     # The error's traceback would keep them.
@@ -179,13 +175,13 @@ class AiohttpTransport:
                     reason = f"{_TOO_LARGE}: its body is larger than {limit:,} bytes"
                     where = {"method": request.method, "path": request.path}
                     raise errors.ResponseTooLarge(reason, sent=True, **where)
-                if not content.is_eof() and "Content-Encoding" in response.headers:
+                if not content.is_eof() and "Content-Encoding" in answer.headers:
                     # Reading also inflates what follows, without returning to the event loop.
                     await asyncio.sleep(0)
         except BaseException:
-            response.close()
+            answer.close()
             raise
-        return Response(status=response.status, headers=response.headers, body=b"".join(pieces))
+        return Response(status=answer.status, headers=answer.headers, body=b"".join(pieces))
 
 
 class _Deadlines:
@@ -288,9 +284,7 @@ class _Stream:
     """The body of a streamed answer."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: Request, silence: float | None) -> None:
-        self._response = response
-        self._request = request
-        self._silence = silence
+        self._response, self._request, self._silence = response, request, silence
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:

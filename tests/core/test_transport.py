@@ -351,6 +351,17 @@ async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve)
     await transport.aclose()
 
 
+async def test_a_shorter_time_out_ends_first(serve_bytes: Serve) -> None:
+    """The timer that all attempts share fires for the one that is due first, whenever it began."""
+    transport = aiohttp_transport(await serve_bytes(silent), timeout=Timeout(total=0.2))
+    usual = asyncio.create_task(transport(GET))
+    await asyncio.sleep(0.01)
+    await failure(transport(GET.copy(timeout=Timeout(total=0.05))), RequestTimeout)
+    assert not usual.done()
+    await failure(usual, RequestTimeout)
+    await transport.aclose()
+
+
 async def test_a_timer_is_cancelled_with_the_transport(serve: Serve) -> None:
     """It would keep objects alive for as long as an attempt may take."""
 
