@@ -23,10 +23,9 @@ from codat_middleware.errors import RequestTimeout as RequestTimeout
 from codat_middleware.errors import ResponseTooLarge as ResponseTooLarge
 from codat_middleware.errors import TLSError as TLSError
 from codat_middleware.errors import TransportError as TransportError
-from codat_middleware.headers import retry_after
 from codat_middleware.messages import SAFE_METHODS, Request, Response
 from codat_middleware.text import DECODE_ERRORS as DECODE_ERRORS
-from codat_middleware.text import PART, PATH, one_line, well_formed
+from codat_middleware.text import PART, PATH, one_line, retry_after, well_formed
 
 _LINKS = frozenset({"location", "content-location", "link", "refresh"})
 _QUERY = re.compile(r"[?#][^\s,;>\"]*")

@@ -17,9 +17,8 @@ from urllib.parse import unquote
 import anyio.to_thread
 
 from codat_async.errors import ConnectionLost, DownloadError, RequestTimeout, StatusError
-from codat_middleware.headers import whole_number
 from codat_middleware.messages import Body, ByteStream, Request, Response
-from codat_middleware.text import PATH, one_line
+from codat_middleware.text import PATH, one_line, whole_number
 
 UploadSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | BinaryIO | IO[bytes] | Callable[[], AsyncIterable[bytes]]"

@@ -17,7 +17,7 @@ from codat_async.client import DEFAULT_RESPONSE_SIZE
 from codat_async.models import DatasetStatus, DataType
 from codat_async.paging import MAX_PAGE_SIZE
 from codat_middleware import Timeout
-from codat_middleware.headers import parse_reset, whole_number
+from codat_middleware.text import parse_reset, whole_number
 
 __all__ = [
     "answers",

@@ -44,13 +44,11 @@ class Auth:
     """
 
     def __init__(self, credential: str | CredentialProvider) -> None:
-        self._headers: Mapping[str, str] | None = None
+        key = authorization(credential) if isinstance(credential, str) else None
+        self._headers: Mapping[str, str] | None = None if key is None else {AUTHORIZATION: key}
+        self._provider = None if isinstance(credential, str) else credential
+        self._lock = asyncio.Lock()
         self._failure: Exception | None = None
-        self._provider: CredentialProvider | None = None
-        if isinstance(credential, str):
-            self._headers = {AUTHORIZATION: authorization(credential)}
-        else:
-            self._provider, self._lock = credential, asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"Auth({'<key>' if self._provider is None else '<provider>'})"

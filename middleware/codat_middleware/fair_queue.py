@@ -13,7 +13,6 @@ from msgspec import Struct
 _NEVER: Final = float("inf")
 _LONGEST_HOLD: Final = 60.0
 _PRUNED_FROM: Final = 1000  # companies; idle ones are then forgotten, and again each time they double
-_MIXED: Final = 256
 
 
 class Place(Struct, eq=False):
@@ -69,15 +68,13 @@ class Company:
         suspect_until = max(self.held_until, self.rate_limited_at) + _LONGEST_HOLD if self.in_a_row else now
         return not (self.places or self.queue) and max(suspect_until, *self.ghosts, now) <= now
 
-    def rate_limited(
-        self, now: float, sent_at: float, retry_after: float, succeeded_at: float, *, hold: float
-    ) -> float:
+    def rate_limited(self, now: float, sent_at: float, asked: float, success: float, hold: float) -> float:
         """Record a 429; return how much it is evidence of a limit for everybody: 1, 0 or -1.
 
         The second in a row while other companies succeed is a limit of its own, as the first was then.
-        ``succeeded_at``: when the latest success of all was sent; ``hold``: seconds of the first hold.
+        ``hold``: seconds of the first; ``asked``: of ``Retry-After``; ``success``: the last of all was sent.
         """
-        others_succeed = self.id is not None and succeeded_at > self.rate_limited_at
+        others_succeed = self.id is not None and success > self.rate_limited_at
         if self.in_a_row and sent_at < self.rate_limited_at:
             return 0.0 if others_succeed else 1.0
         self.in_a_row += 1
@@ -85,8 +82,8 @@ class Company:
         if self.in_a_row == 1 or self.id is None:
             return 1.0
         own = hold * min(2.0 ** min(self.in_a_row - 2, 60), _LONGEST_HOLD / 2)
-        self.held_until = now + max(own, retry_after)
-        self.requested_until = now + retry_after
+        self.held_until = now + max(own, asked)
+        self.requested_until = now + asked
         if not others_succeed:
             return 1.0
         return -1.0 if self.in_a_row == 2 else 0.0
@@ -163,12 +160,12 @@ class FairQueue:
     def take(self, now: float, *, mixed: bool, probe: bool) -> tuple[Company, Waiter] | None:
         """Remove and return the next request; ``None`` if its company may no longer send it.
 
-        ``mixed`` takes companies at random instead of in turn, urgent ones excepted unless for a
+        ``mixed`` takes one of the next 256 at random instead of the first, urgent ones excepted unless for a
         ``probe``: neighbours often share a platform, whose own 429s would look like everybody's.
         """
         company = next(iter(self.ring))
         if probe or (mixed and not company.urgent):
-            company = next(islice(self.ring, self._random.randrange(min(len(self.ring), _MIXED)), None))
+            company = next(islice(self.ring, self._random.randrange(min(len(self.ring), 256)), None))
         company.urgent = False
         del self.ring[company]
         if company.opens_at(now, self.limit) > now:

@@ -13,10 +13,10 @@ from msgspec.structs import asdict
 from codat_middleware.clock import Clock, Timer, queued
 from codat_middleware.errors import ApiPaused, CodatError, QueueTimeout, QuotaExhausted, RateLimited
 from codat_middleware.fair_queue import Company, FairQueue, Place, Waiter
-from codat_middleware.headers import retry_after
 from codat_middleware.limits import GovernorEvent, GovernorState, Limits
 from codat_middleware.messages import Response
 from codat_middleware.pace import DAY, AdaptiveRate, Gate, Pace, Quota
+from codat_middleware.text import retry_after
 
 _NEVER: Final = float("inf")
 _TICK: Final = 1e-6  # seconds; rounding may leave a shorter wait that does not advance the clock
@@ -64,10 +64,9 @@ class Governor:
         """Change ``limits.per_minute``, and forget what 429s have shown; :class:`ValueError` below 1."""
         # A new one, since msgspec 0.20's replace() does not check.
         self.limits = Limits(**{**asdict(self.limits), "per_minute": per_minute})
-        now = self._now()
         self._rate = AdaptiveRate(per_minute / 60.0, self._rate.epoch + 1)
-        self._pace.change(per_minute, now)
-        self._dispatch(now)
+        self._pace.change(per_minute, self._now())
+        self._dispatch(self._now())
 
     def renew_quota(self) -> None:
         """Forget what is left of the day's quota, when it is known to have been renewed before its time."""
@@ -91,8 +90,7 @@ class Governor:
         :class:`QuotaExhausted` or :class:`RateLimited` at once if the wait would be longer than
         ``limits.max_quota_wait``, and :class:`QueueTimeout` after ``limits.max_place_wait``.
         """
-        company = self._queue.company(company_id, self._now())
-        inherited = 0.0
+        company, inherited = self._queue.company(company_id, self._now()), 0.0
         if ghost is not None and ghost.ghost_until in company.ghosts:
             inherited = ghost.ghost_until
             company.ghosts.remove(inherited)
@@ -364,15 +362,11 @@ class Governor:
             return None
         if self._quota.delay(self._unanswered) > 0.0:
             return self._quota_text()
-        if not queue.ring:
-            blocked = max(queue.queued, key=lambda each: each.held_until)
-            others = sum(each.held_until > now for each in queue.queued) - 1
-            if others < 0:
-                return self._place_text(blocked)
-            whom = f"company {blocked.id} and {others} more" if others else f"company {blocked.id}"
-            return f"the pause for {whom} after 429s, {blocked.held_until - now:.1f} s left"
-        if self._in_flight >= self._max_in_flight:
-            return self._place_text(next(iter(queue.ring)))
+        held = max(queue.queued, key=lambda each: each.held_until)
+        if not queue.ring and held.held_until > now:
+            return f"the pause for company {held.id} after 429s, {held.held_until - now:.1f} s left"
+        if not queue.ring or self._in_flight >= self._max_in_flight:
+            return self._place_text(next(iter(queue.ring), held))
         if self._gate.delay(now, self._unanswered) > 0.0:
             when = "at the start" if self._gate.paused_until == -_NEVER else "after a pause"
             return f"the responses to {self._unanswered} requests: few are sent at once {when}"

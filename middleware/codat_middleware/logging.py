@@ -26,10 +26,6 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class _ErrorBody(msgspec.Struct, rename="camel"):
-    correlation_id: str | None = None
-
-
 class Logging:
     """Logs each attempt to ``codat_middleware.logging`` at DEBUG; at higher levels it adds no work.
 
@@ -59,20 +55,16 @@ class Logging:
             self._write(request, response, outcome, time.monotonic() - begun)
 
     def _write(self, request: Request, response: Response | None, outcome: str, duration: float) -> None:
-        extra = log_fields(request) | {
-            "method": request.method,
-            "path": request.path,
-            "status": response and response.status,
-            "duration": duration,
-            "bytes": len(response.body) if response and response.stream is None else None,
-            "correlation_id": response and _correlation_id(response),
-            "idempotency_key": request.idempotency_key,
-        }
+        size = len(response.body) if response and response.stream is None else None
+        sent = {"method": request.method, "path": request.path, "idempotency_key": request.idempotency_key}
+        seen = {"status": response and response.status, "duration": duration, "bytes": size}
+        extra = log_fields(request) | sent | seen
+        extra["correlation_id"] = response and _correlation_id(response)
         bodies = ""
         if self._bodies:
-            extra["request_body"] = sent = request.body and self._text(request.body)
-            extra["response_body"] = received = response and self._text(Body(response.body))
-            bodies = f"\n> {sent}\n< {received}"
+            extra["request_body"] = request.body and self._text(request.body)
+            extra["response_body"] = response and self._text(Body(response.body))
+            bodies = f"\n> {extra['request_body']}\n< {extra['response_body']}"
         text = "%s: %s in %.3f s, attempt %d%s"
         _log.debug(text, request, outcome, duration, request.attempt, bodies, extra=extra)
 
@@ -97,9 +89,11 @@ class Logging:
 
 
 def _correlation_id(response: Response) -> str | None:
-    found = None
+    found: object = None
     if response.status >= 400:
         with suppress(*DECODE_ERRORS):
-            found = msgspec.json.decode(well_formed(response.body), type=_ErrorBody).correlation_id
-    found = found or response.headers.get("X-Correlation-Id")
-    return found and one_line(found)
+            found = msgspec.json.decode(well_formed(response.body), type=dict[str, object]).get(
+                "correlationId"
+            )
+    named = found if isinstance(found, str) and found else response.headers.get("X-Correlation-Id")
+    return named and one_line(named)

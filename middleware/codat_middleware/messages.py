@@ -10,7 +10,6 @@ from codat_middleware.text import PATH, one_line
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_IDEMPOTENT_METHODS: Final = SAFE_METHODS | {"PUT", "DELETE"}
 
 
 def check_range(settings: Struct, *names: str, least: int | None = None) -> None:
@@ -107,7 +106,7 @@ class Request(Struct, frozen=True, kw_only=True):
     @property
     def idempotent(self) -> bool:
         """Whether the method is idempotent (RFC 9110, section 9.2.2)."""
-        return self.method in _IDEMPOTENT_METHODS
+        return self.method in SAFE_METHODS or self.method in ("PUT", "DELETE")
 
     @property
     def idempotency_key(self) -> str | None:
@@ -117,10 +116,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     @property
     def starts_push(self) -> bool:
-        """Whether it starts a push operation of its own: a write to the accounting software, done later.
-
-        Source: "Push data" in Codat's documentation; all their paths, and no others, have ``/push/``.
-        """
+        """Whether it starts a push operation: only their paths have ``/push/`` (Codat's "Push data")."""
         return self.method not in SAFE_METHODS and "/push/" in self.path
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from codat_middleware.clock import Clock
-from codat_middleware.headers import parse_reset, whole_number
+from codat_middleware.text import parse_reset, whole_number
 
 _NEVER: Final = float("inf")
 _MINUTE: Final = 60.0
@@ -109,15 +109,14 @@ class Pace:
     """
 
     def __init__(self, limit: float) -> None:
-        self._limit = limit
         self._due = -_NEVER
         self._answers: deque[float] = deque()
-        self.interval = _MINUTE / limit  # seconds between two requests
+        self.change(limit, -_NEVER)
 
     def change(self, limit: float, now: float) -> None:
         """Change the limit; earlier requests still count, and nothing is made up for."""
         self._limit = limit
-        self.interval = _MINUTE / limit
+        self.interval = _MINUTE / limit  # seconds between two requests
         self._due = max(self._due, now)
 
     def delay(self, now: float, unanswered: int) -> float:
@@ -210,8 +209,7 @@ class AdaptiveRate:
     def rate_limited(self, now: float, retry_after: float | None, *, probe: bool) -> float | None:
         """Record a 429, which is a verdict once there is enough evidence: of a ``probe`` one is enough.
 
-        A verdict on at least half 429s returns for how many seconds all requests should pause at least:
-        the shortest ``Retry-After`` among them, 0 if none had one.
+        On half 429s or more return the seconds to pause at least: the shortest ``Retry-After``, or 0.
         """
         self._rate_limited += 1
         self._seen += 1

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from codat_middleware.clock import Clock, queued
 from codat_middleware.errors import ResponseTooLarge, TLSError, TransportError
-from codat_middleware.headers import retry_after
 from codat_middleware.messages import Request, Response, check_range, log_fields
 from codat_middleware.pipeline import Handler
+from codat_middleware.text import retry_after
 
 ON_RETRY: Final = "codat_middleware.on_retry"
 """Key in ``Request.extensions`` for a retry hook of one call, set by an outer middleware."""
@@ -183,9 +183,8 @@ class Retry:
     def _wait(self, event: RetryEvent, rate_limited: int, lost: TransportError | None) -> float | None:
         """Seconds until the next attempt; ``None`` if there is to be none."""
         policy, attempt = self.policy, event.request.attempt
-        if rate_limited >= policy.max_rate_limited or attempt - rate_limited >= policy.attempts:
-            return None
-        if not _repeatable(event, lost, policy):
+        spent = rate_limited >= policy.max_rate_limited or attempt - rate_limited >= policy.attempts
+        if spent or not _repeatable(event, lost, policy):
             return None
         wait = None
         if isinstance(event.outcome, Response):

@@ -50,11 +50,9 @@ class Tracing:
         self._duration = histogram("http.client.request.duration", description="Calls, with their waits.")
         self._queue = histogram("codat.client.queue.duration", description="Waits in the rate limit's queue.")
         parts = urlsplit(base_url)
-        self._server: dict[str, str | int] = {
-            "server.address": parts.hostname or "",
-            "server.port": parts.port or (80 if parts.scheme == "http" else 443),
-            "url.scheme": parts.scheme,
-        }
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        self._server: dict[str, str | int] = {"server.address": parts.hostname or "", "server.port": port}
+        self._server["url.scheme"] = parts.scheme
 
     async def __call__(self, request: Request, call_next: Handler) -> Response:
         """Send the request within a span."""
