@@ -82,8 +82,7 @@ class Company:
         if self.in_a_row == 1 or self.id is None:
             return 1.0
         own = hold * min(2.0 ** min(self.in_a_row - 2, 60), _LONGEST_HOLD / 2)
-        self.held_until = now + max(own, asked)
-        self.requested_until = now + asked
+        self.held_until, self.requested_until = now + max(own, asked), now + asked
         if not others_succeed:
             return 1.0
         return -1.0 if self.in_a_row == 2 else 0.0

@@ -20,7 +20,6 @@ from codat_middleware.text import retry_after
 
 _NEVER: Final = float("inf")
 _TICK: Final = 1e-6  # seconds; rounding may leave a shorter wait that does not advance the clock
-_CONVINCED: Final = 4  # pauses in a row, each ended by a 429, after which a long Retry-After is everybody's
 
 _log = logging.getLogger(__name__)
 _utc = partial(datetime.fromtimestamp, tz=UTC)
@@ -290,8 +289,8 @@ class Governor:
             if rate.rate < before:
                 self._report(GovernorEvent("slowed", f"rate limited (429): now at {self._pace_text()}"))
             if pause is not None:
-                # A platform that asks for hours must not stop the others, so ask more companies first.
-                believed = pause <= self.limits.max_quota_wait or gate.tries >= _CONVINCED
+                # A platform that asks for hours must not stop the others, so ask four companies first.
+                believed = pause <= self.limits.max_quota_wait or gate.tries >= 4
                 gate.pause(now, pause if believed else 0.0, rate.rate)
                 seconds = gate.paused_until - now
                 text = f"pausing all requests for {seconds:.1f} s, {self._waiting} queued"

@@ -160,9 +160,8 @@ class AdaptiveRate:
     def __init__(self, limit: float = _NEVER, epoch: int = 0) -> None:
         self.limit = limit
         self._scale = limit  # the limit, or without one the rate accepted before the first cut
-        self._growth = self._cut_at = 0.0
-        # The curve's time, where it reaches the peak, where it ends, and when it was advanced.
-        self._t = self._turn = self._settled = self._last = 0.0
+        # The curve's growth, its time, where it reaches the peak and ends, when it was advanced and began.
+        self._growth = self._t = self._turn = self._settled = self._last = self._cut_at = 0.0
         self._accepted: deque[float] = deque()
         self._noise = 0.0
         self._reset()
