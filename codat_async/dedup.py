@@ -2,20 +2,19 @@
 
 import asyncio
 from array import array
-from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["SeenRecords", "Version", "newest"]
+__all__ = ["SeenRecords", "Version", "has_duplicates", "newest"]
 
 T = TypeVar("T")
 
 Version: TypeAlias = datetime | float | None
 """When a record was modified: a moment (in UTC if it has no zone), a timestamp, or None if unknown."""
 
-_EXACT: Final = 16_384
-"""Ids that are kept, 2 MB of them, before all but the latest are reduced to hashes."""
+_EXACT: Final = 12_288
+"""Rows that are kept, 2.5 MB of them, before all but the latest are reduced to hashes."""
 _KEPT: Final = 1_024
 """The latest rows, whose versions are known: a row comes again after as many as were inserted before it."""
 _PARTS: Final = 64
@@ -29,7 +28,7 @@ class SeenRecords:
     any version, since losing a change is worse than handing on a record twice. Records without an id are
     never duplicates.
 
-    Every id counts, however long ago it came. Of more than 16,384 ids the older are 64-bit hashes, valid in
+    Every id counts, however long ago it came. Of more than 12,288 ids the older are 64-bit hashes, valid in
     this process only; two of a million ids share one once in some thirty million lists.
     """
 
@@ -43,12 +42,13 @@ class SeenRecords:
     """Rows handed on that repeated a record in a newer version, as far as versions are known."""
 
     def __init__(self) -> None:
+        # The ids on the pages, which are the latest rows; their versions are looked up if one comes again.
         self._ids: set[Hashable] = set()
-        self._earlier: list[Sequence[Hashable]] = []
-        self._older: list[array[int]] = []
-        self._latest: deque[tuple[Sequence[Hashable], Sequence[Version]]] = deque()
-        self._kept = 0
+        self._pages: list[tuple[Sequence[Hashable], Sequence[Version]]] = []
         self._versions: dict[Hashable, Version] | None = None
+        # The hashes of all ids before these, in parts by their low bits: counting then makes a small set
+        # at a time, where one of all ids would take seventy bytes for each.
+        self._older: list[array[int]] = []
 
     def new(self, records: list[T]) -> list[T]:
         """Add records; return those to hand on, which is the same list unless some are dropped."""
@@ -57,19 +57,20 @@ class SeenRecords:
 
     def add(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
         """Add rows by their ids (None, empty or 0 if a row has none); return the rows to drop."""
-        known, before = self._ids, len(self._ids)
+        known, before, rows = self._ids, len(self._ids), len(ids)
         dropped: set[int] = set()
         if all(ids):
             known.update(ids)
-        if len(known) - before == len(ids):
-            self._keep(ids, versions)
-            if self._versions is not None:
-                self._versions.update(zip(ids, versions, strict=True))
-        else:
-            dropped = self._compare(ids, versions)
-        self.rows += len(ids) - len(dropped)
+        if len(known) - before < rows:
+            dropped, kept = self._compare(ids, versions)
+            ids, versions = [*kept], [*kept.values()]
+            known.update(ids)
+        elif self._versions is not None:
+            self._versions.update(zip(ids, versions, strict=True))
+        self._pages.append((ids, versions))
+        self.rows += rows - len(dropped)
         if len(known) > (4 * _KEPT if self._older else _EXACT):
-            self._reduce()
+            self._reduce(_KEPT)
         return dropped
 
     def add_unreadable(self, count: int = 1) -> None:
@@ -79,48 +80,33 @@ class SeenRecords:
 
     def counts(self) -> Iterator[int]:
         """Count the different records in parts, 1 ms each for a million in all; this forgets versions."""
-        yield self.without_id
-        if not self._older:
-            yield len(self._ids)
-            return
-        self._earlier += (ids for ids, _ in self._latest)
-        self._latest.clear()
-        self._kept = 0
-        self._reduce()
+        if self._older:
+            self._reduce(0)
+        yield self.without_id + len(self._ids)
         for part in self._older:
             yield len(set(part))
 
     async def count(self) -> int:
         """Count the different records, with the event loop running between the parts."""
-        if not self._older:
-            return self.without_id + len(self._ids)
         total = 0
         for part in self.counts():
-            await asyncio.sleep(0)
             total += part
+            if self._older:
+                await asyncio.sleep(0)
         return total
 
-    def _keep(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> None:
-        latest = self._latest
-        latest.append((ids, versions))
-        self._kept += len(ids)
-        while self._kept - len(latest[0][0]) >= _KEPT:
-            earlier, _ = latest.popleft()
-            self._earlier.append(earlier)
-            self._kept -= len(earlier)
-            if self._versions is not None and len(self._versions) > 4 * _KEPT:
-                self._versions = None
-
-    def _compare(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
-        """Add rows of which some have no id, or one that is known or comes twice."""
+    def _compare(
+        self, ids: Sequence[Hashable], versions: Sequence[Version]
+    ) -> tuple[set[int], dict[Hashable, Version]]:
+        """Of rows some of which have no id, or a known one: which to drop, and the ids to keep."""
         known = self._versions
         if known is None:
             # Made only now, since most lists have no row of this kind.
             known = self._versions = {}
-            for page in self._latest:
+            for page in self._pages:
                 known.update(zip(*page, strict=True))
         dropped: set[int] = set()
-        kept: list[tuple[Hashable, Version]] = []
+        kept: dict[Hashable, Version] = {}
         for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
             if not identifier:
                 self.without_id += 1
@@ -130,28 +116,36 @@ class SeenRecords:
                     dropped.add(row)
                     continue
                 self.updates += 1
-            known[identifier] = version
-            kept.append((identifier, version))
+            known[identifier] = kept[identifier] = version
         self.dropped += len(dropped)
-        if kept:
-            kept_ids, kept_versions = zip(*kept, strict=True)
-            self._ids.update(kept_ids)
-            self._keep(kept_ids, kept_versions)
-        return dropped
+        return dropped, kept
 
-    def _reduce(self) -> None:
-        """Move all but the latest ids to the older ones."""
-        # In parts by their low bits, so that counting makes a small set at a time: one of all ids would
-        # take seventy bytes for each.
-        if not self._older:
-            self._older = [array("q") for _ in range(_PARTS)]
+    def _reduce(self, least: int) -> None:
+        """Reduce all but the latest pages, of that many rows at ``least``, to hashes."""
+        pages = self._pages
+        rows, first = 0, len(pages)
+        while first and rows < least:
+            first -= 1
+            rows += len(pages[first][0])
+        self._older = self._older or [array("q") for _ in range(_PARTS)]
         append = [part.append for part in self._older]
-        for ids in self._earlier:
+        for ids, _ in pages[:first]:
             for each in map(hash, ids):
                 append[each % _PARTS](each)
-        self._earlier.clear()
-        self._ids = set().union(*(ids for ids, _ in self._latest))
+        del pages[:first]
+        self._ids = set().union(*(ids for ids, _ in pages))
         self._versions = None
+
+
+def has_duplicates(records: Sequence[Any]) -> bool:
+    """Whether an id comes twice, which is all that need be known of a list with a single page."""
+    try:
+        if len({each.id for each in records}) == len(records):
+            return False
+    except AttributeError:
+        pass
+    ids = [*filter(None, _ids_and_versions(records)[0])]
+    return len(set(ids)) < len(ids)
 
 
 def newest(records: Sequence[T]) -> list[T]:

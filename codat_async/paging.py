@@ -3,14 +3,13 @@
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from copy import copy
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from codat_async.codec import OnInvalid, SlicedPage
-from codat_async.dedup import SeenRecords, newest
+from codat_async.dedup import SeenRecords, has_duplicates, newest
 from codat_async.errors import EmptyList, InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Advance, Step, page_count, read_pages
@@ -63,6 +62,11 @@ class Pager(Generic[T]):
     ``on_invalid`` is something else than ``"raise"``).
     """
 
+    total: int | None = None
+    """Records in the whole list after the filter; None before the first page."""
+    drift: Drift | None = None
+    """Set if a list that was read to its end does not match what the API reported."""
+
     def __init__(
         self,
         fetch: "Callable[[int, int, OnInvalid, bool], Awaitable[Page[T] | SlicedPage[T]]]",
@@ -94,17 +98,13 @@ class Pager(Generic[T]):
         self._limit = limit
         self._prefetch = prefetch
         self._on_invalid: OnInvalid = on_invalid
-        self.total: int | None = None
-        """Records in the whole list after the filter; None before the first page."""
-        self.drift: Drift | None = None
-        """Set if a list that was read to its end does not match what the API reported."""
 
     def __repr__(self) -> str:
         return f"<Pager {self._name} page_size={self._page_size} total={self.total}>"
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Iterate over the records, in order."""
-        async with aclosing(self._pages(SeenRecords(), sliced=True)) as pages:
+        async with aclosing(self._pages(sliced=True)) as pages:
             async for page in pages:
                 # One by one: a large page released at once would stall the event loop.
                 records = page.results
@@ -114,13 +114,18 @@ class Pager(Generic[T]):
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """Iterate over the pages, in order; ``limit`` cuts the last one."""
-        return self._pages(SeenRecords())
+        return self._pages()
 
     async def first(self) -> T | None:
         """Return the first record, or None if the list is empty."""
-        only = copy(self)
-        only._limit = 1 if self._limit is None else min(1, self._limit)
-        only._page_size, only._prefetch = 1 if self._page == 1 else self._page_size, 0
+        only = Pager(
+            self._fetch,
+            name=self._name,
+            page=self._page,
+            page_size=self._page_size,
+            limit=0 if self._limit == 0 else 1,
+            on_invalid=self._on_invalid,
+        )
         records = await only.collect()
         self.total = only.total
         return records[0] if records else None
@@ -146,40 +151,53 @@ class Pager(Generic[T]):
 
     async def collect(self) -> list[T]:
         """Return all records in one list; of a record that changed while reading, the newest version."""
-        seen = SeenRecords()
-        records: list[T] = []
-        first = await self._first(seen)
-        if first and first.only:
-            # Most lists have one page, for which a generator costs as much as the middleware.
-            records = (await self._only(first.head, seen)).results
-        elif first:
-            async with aclosing(self._pages(seen, first)) as pages:
-                async for page in pages:
-                    records += page.results
+        first = await self._first()
+        if first is None:
+            return []
+        if self._is_plain(first):
+            # Most lists are one page, for which a generator costs as much as the middleware.
+            return first.head.results
+        seen, records = SeenRecords(), list[T]()
+        async with aclosing(self._pages(first, seen)) as pages:
+            async for page in pages:
+                records += page.results
         return newest(records) if seen.rows > await seen.count() else records
 
-    async def _first(self, seen: SeenRecords, *, sliced: bool = False) -> "_Read[T] | None":
+    async def _first(self, *, sliced: bool = False) -> Step[T] | None:
         """Begin an iteration by requesting its first page, unless no record is wanted."""
         self.total = self.drift = None
         if self._limit == 0:
             return None
-        first = await self._read(self._page, seen, sliced)
+        first = await self._read(self._page, sliced)
         self.total = first.head.total_results
         return first
 
+    def _is_plain(self, first: Step[T]) -> bool:
+        """Whether the first page has all that is wanted, and nothing to drop, cut or report."""
+        head, limit = first.head, self._limit
+        count = len(head.results)
+        if limit is not None and count >= limit:
+            plain = count == limit
+        elif first.page is not head or head.has_next:
+            plain = False
+        else:
+            plain = self._page > 1 or count + len(first.skipped) == head.total_results
+        return plain and not has_duplicates(head.results)
+
     async def _pages(
-        self, seen: SeenRecords, first: "_Read[T] | None" = None, *, sliced: bool = False
+        self, first: Step[T] | None = None, seen: SeenRecords | None = None, *, sliced: bool = False
     ) -> AsyncGenerator[Page[T], None]:
         """Iterate over pages, or parts of them: records that are released one by one cost less so."""
-        first = first or await self._first(seen, sliced=sliced)
+        first = first or await self._first(sliced=sliced)
         if first is None:
             return
-        if first.only:
-            yield await self._only(first.head, seen)
+        if self._is_plain(first):
+            yield first.head
             return
-        left, read = self._limit, first
+        seen = seen or SeenRecords()
+        left, read, total = self._limit, first, 0
         reading = read_pages(
-            lambda number: self._read(number, seen, sliced),
+            lambda number: self._read(number, sliced),
             self._page,
             ahead=lambda: self._prefetch,
             last=self._last,
@@ -190,42 +208,32 @@ class Pager(Generic[T]):
         async with aclosing(reading) as pages:
             async for read in pages:
                 dropped, new = seen.dropped, seen.rows
-                self.total = read.head.total_results
-                async with aclosing(read.parts()) as parts:
+                self.total = total = read.head.total_results
+                async with aclosing(_parts(read.page)) as parts:
                     async for page in parts:
-                        left = self._cut(page, seen, left)
+                        records = seen.new(page.results)
+                        if left is not None:
+                            records = records[:left]
+                            left -= len(records)
+                        # Most pages stay as they are, and to set a field of a model is not cheap.
+                        if records is not page.results:
+                            page.results = records
                         yield page
                         if left == 0:
                             return
+                seen.add_unreadable(len(read.skipped))
                 # Only now, so that no record is lost to a link that leads nowhere.
                 following, new = read.checked(), seen.rows - new
                 rows = new + seen.dropped - dropped
-                advance.check(read.number, following, rows=rows, new=new, total=self.total)
-        await self._reconcile(read.head, seen)
+                advance.check(read.number, following, rows=rows, new=new, total=total)
+        if self._page == 1:
+            await self._reconcile(total, seen)
 
-    async def _only(self, page: Page[T], seen: SeenRecords) -> Page[T]:
-        if self._cut(page, seen, self._limit) != 0:
-            await self._reconcile(page, seen)
-        return page
-
-    @staticmethod
-    def _cut(page: Page[T], seen: SeenRecords, left: int | None) -> int | None:
-        """Drop a page's duplicates, and what exceeds the limit; return how many more may come."""
-        records = seen.new(page.results)
-        if left is not None and left < len(records):
-            records = records[:left]
-        # Most pages stay as they are, and to set a field of a model is not cheap.
-        if records is not page.results:
-            page.results = records
-        return None if left is None else left - len(records)
-
-    async def _reconcile(self, last: Page[T], seen: SeenRecords) -> None:
-        if self._page > 1:
-            return
+    async def _reconcile(self, total: int, seen: SeenRecords) -> None:
         count = await seen.count()
-        if count == last.total_results and not seen.dropped and seen.rows == count:
+        if count == total and not seen.dropped and seen.rows == count:
             return
-        self.drift = Drift(last.total_results, count, seen.dropped, seen.rows - count)
+        self.drift = Drift(total, count, seen.dropped, seen.rows - count)
         _log.warning(
             "%s: rows shifted while the list was read: the API reports %d records, got %d; "
             "%d duplicates dropped, %d newer versions",
@@ -233,19 +241,20 @@ class Pager(Generic[T]):
             *astuple(self.drift),
         )
 
-    async def _read(self, number: int, seen: SeenRecords, sliced: bool) -> "_Read[T]":
-        """Request a page; a record in it that is invalid counts as read."""
+    async def _read(self, number: int, sliced: bool) -> Step[T]:
         wanted = self._on_invalid
+        skipped: list[str | None] = []
 
-        def count(invalid: InvalidRecord) -> None:
-            seen.add_unreadable()
+        def skip(invalid: InvalidRecord) -> None:
+            skipped.append(invalid.record_id)
             if callable(wanted):
                 wanted(invalid)
 
-        on_invalid = wanted if wanted == "raise" else count
-        return _Read(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
+        on_invalid = wanted if wanted == "raise" else skip
+        page = await self._fetch(number, self._page_size, on_invalid, sliced)
+        return Step(page, number, self._name, skipped)
 
-    def _last(self, read: "_Read[T]") -> int:
+    def _last(self, read: Step[T]) -> int:
         """Return the number of the last page that will be needed, according to a page."""
         size = read.head.page_size or self._page_size
         total = read.head.total_results
@@ -254,21 +263,11 @@ class Pager(Generic[T]):
         return page_count(total, size)
 
 
-class _Read(Step, Generic[T]):
-    """A page, whole or in slices, and where it leads."""
-
-    def __init__(self, page: Page[T] | SlicedPage[T], number: int, name: str) -> None:
-        self._slices = page if isinstance(page, SlicedPage) else None
-        self.head = page.head if isinstance(page, SlicedPage) else page
-        empty = page.empty if isinstance(page, SlicedPage) else not page.results
-        super().__init__(self.head, number, name, empty=empty)
-        self.only = self._slices is None and self.following is None and not self._failure
-
-    async def parts(self) -> AsyncGenerator[Page[T], None]:
-        """Yield the page, or each slice as a page of its own."""
-        if self._slices is None:
-            yield self.head
-        else:
-            async with aclosing(aiter(self._slices)) as slices:
-                async for records in slices:
-                    yield replace(self.head, results=records)
+async def _parts(page: Page[T] | SlicedPage[T]) -> AsyncGenerator[Page[T], None]:
+    """Yield a page, or each of its slices as a page of its own."""
+    if not isinstance(page, SlicedPage):
+        yield page
+        return
+    async with aclosing(aiter(page)) as slices:
+        async for records in slices:
+            yield replace(page.head, results=records)

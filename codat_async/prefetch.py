@@ -3,14 +3,17 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 
+from codat_async.codec import SlicedPage
 from codat_async.errors import PagingError
 from codat_async.models import Page
 from codat_middleware.text import one_line
 
 __all__ = ["Advance", "Leading", "Step", "page_count", "read_pages"]
+
+T = TypeVar("T")
 
 _IDLE: Final = 5
 """Pages in a row without anything new, after which a list is taken for one without end. So many may repeat
@@ -22,27 +25,36 @@ _UNSTATED: Final = 1000
 """Pages of a list that does not state its total."""
 
 
-class Step:
-    """Where a page leads; computed before the page is handed out, since its user may change it.
+class Step(Generic[T]):
+    """A page and where it leads, which is found before it is handed out, since its user may change it.
 
     Raises :class:`~codat_async.errors.PagingError` if it has another number than requested (or 0, for none).
     """
 
-    def __init__(self, page: Page[Any], number: int, name: str, *, empty: bool) -> None:
-        if page.page_number not in (number, 0):
-            received = page.page_number
+    following: int | None = None
+    """The number in the page's link to the next, if it is usable; nothing else of the link is used."""
+    failure = ""
+    """Why the link is not usable."""
+
+    def __init__(
+        self, page: Page[T] | SlicedPage[T], number: int, name: str, skipped: Sequence[object] = ()
+    ) -> None:
+        self.head = head = page.head if isinstance(page, SlicedPage) else page
+        if head.page_number not in (number, 0):
+            received = head.page_number
             why = "the server ignores the page number" if received == 1 else "the list does not advance"
             raise PagingError(f"{name}: requested page {number}, received page {received}; {why}")
+        self.page = page
         self.number = number
-        self.following: int | None = None
-        """The number in the page's link to the next, if it is usable; nothing else of the link is used."""
-        self._failure = ""
-        link = page.links and page.links.next
+        self.skipped = skipped
+        """Its invalid records; of a page in slices those so far."""
+        link = head.links and head.links.next
         if not link:
             return
         href = link.href or ""
         # An empty page that does not state its size could lead on for ever.
-        past = empty and not 0 < number * page.page_size < page.total_results
+        empty = page.empty if isinstance(page, SlicedPage) else not (page.results or skipped)
+        past = empty and not 0 < number * head.page_size < head.total_results
         found = _PAGE(href[:_HREF])
         if found and int(found[1]) > number and not past:
             self.following = int(found[1])
@@ -50,12 +62,12 @@ class Step:
         why = "which is past the end" if past else "the list does not advance"
         # Without the query, which may hold credentials.
         href = one_line(href.partition("?")[0])
-        self._failure = f"{name}: page {number} links to {href!r} as the next; {why}"
+        self.failure = f"{name}: page {number} links to {href!r} as the next; {why}"
 
     def checked(self) -> int | None:
         """Return the next page's number, None at the end; raises PagingError if the list does not advance."""
-        if self._failure:
-            raise PagingError(self._failure)
+        if self.failure:
+            raise PagingError(self.failure)
         return self.following
 
 

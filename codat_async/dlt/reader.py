@@ -299,7 +299,7 @@ class Reader:
             request = operation.request(unit.ids, {"page": number, "pageSize": self._page_size, **filters})
             split = codec.split_page((await codat.send(request)).body, operation=kind.name)
             records = split.results or []
-            step = Step(split, number, kind.name, empty=not records)
+            step = Step(split, number, kind.name)
             return _Page(number, step.checked(), split.total_results, records)
 
         size, seen = self._page_size, set[bytes]()

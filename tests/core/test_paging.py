@@ -128,6 +128,19 @@ async def test_nothing_is_requested_before_use() -> None:
 async def test_one_page_is_handed_on_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that ends with its first page is read without the loop over pages, in every way of reading."""
     monkeypatch.setattr(paging, "read_pages", None)
+    listing = Listing(page(1, "a", None, None, total=3, last=True))
+    pager = listing.pager(prefetch=3)
+    assert [record.id for record in await pager.collect()] == ["a", None, None]
+    assert [len(held.results) async for held in pager.pages()] == [3]
+    if not listing.sliced:
+        assert await ids(pager) == "a??"
+    assert pager.drift is None
+    assert [record.id for record in await Listing(page(1, "a")).pager(limit=1).collect()] == ["a"]
+    assert listing.numbers == [1] * (2 + (not listing.sliced))
+
+
+async def test_one_page_that_differs_from_what_was_reported() -> None:
+    """A record that comes twice is dropped, and what exceeds the limit too; the page is requested once."""
     listing = Listing(page(1, "a", "b", "b", total=2, last=True))
     pager = listing.pager(prefetch=3)
     assert [record.id for record in await pager.collect()] == ["a", "b"]
@@ -135,6 +148,12 @@ async def test_one_page_is_handed_on_directly(monkeypatch: pytest.MonkeyPatch) -
     assert [len(held.results) async for held in pager.pages()] == [2]
     assert [record.id for record in await listing.pager(limit=1).collect()] == ["a"]
     assert listing.asked == [(1, 2), (1, 2), (1, 1)]
+    pager = Listing(page(1, "a", total=2, last=True)).pager()
+    assert len(await pager.collect()) == 1
+    assert pager.drift == Drift(total=2, seen=1, duplicates=0)
+    pager = Listing(page(1, "a", "a", last=True)).pager(page=1, limit=2)
+    assert len(await pager.collect()) == 1
+    assert pager.drift == Drift(total=6, seen=1, duplicates=1)
 
 
 async def test_the_first_page_of_a_longer_list_is_requested_once() -> None:
@@ -525,6 +544,26 @@ async def test_invalid_records_count_as_read() -> None:
         assert len(await pager.collect()) == 1
         assert pager.drift is None
     assert reported == [bad]
+
+
+@pytest.mark.parametrize("prefetch", [0, 9])
+async def test_pages_of_which_all_records_are_invalid(prefetch: int) -> None:
+    """They advance all the same: the list is not taken for one without end."""
+    listing = Listing(*(page(n, f"{n}", total=9, size=0, last=n == 9) for n in range(1, 10)))
+
+    async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Account]:
+        assert callable(on_invalid)
+        found = await listing(number, size, on_invalid)
+        assert isinstance(found, Page)
+        for record in found.results:
+            on_invalid(InvalidRecord("odd", record_id=record.id, path="$.y", raw=b"{}"))
+        found.results.clear()
+        return found
+
+    pager = Pager(fetch, page_size=1, prefetch=prefetch, on_invalid="skip")
+    assert await pager.collect() == []
+    assert pager.drift is None
+    assert sorted(listing.numbers) == [*range(1, 10)]
 
 
 async def test_invalid_records_raise_by_default() -> None:

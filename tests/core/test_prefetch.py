@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from codat_async.errors import PagingError
 from codat_async.models import HalRef, Links, Page
@@ -108,13 +109,13 @@ def head(page_size: int, total: int, to: int) -> Page[Any]:
 @pytest.mark.parametrize(("page_size", "past"), [(10, False), (50, True), (0, True)])
 def test_an_empty_page_has_a_next_one_only_before_the_end(page_size: int, past: bool) -> None:
     """One that does not state its size could continue for ever."""
-    step = Step(head(page_size, 100, 3), 2, "list", empty=True)
+    step = Step(head(page_size, 100, 3), 2, "list")
     if past:
         with pytest.raises(PagingError, match="past the end"):
             step.checked()
     else:
         assert step.checked() == 3
-    assert Step(head(0, 0, 3), 2, "list", empty=False).checked() == 3
+    assert Step(replace(head(0, 0, 3), results=[None]), 2, "list").checked() == 3
 
 
 def test_a_list_with_nothing_new() -> None:

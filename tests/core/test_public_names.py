@@ -40,7 +40,7 @@ BELOW: dict[str, set[str]] = {
     "operations": {"codec", "errors", "introspection", "models", "paging", "streaming", "codat_middleware"},
     "introspection": {"facts"},
     "paging": {"codec", "dedup", "errors", "models", "prefetch"},
-    "prefetch": {"errors", "models", "codat_middleware"},
+    "prefetch": {"codec", "errors", "models", "codat_middleware"},
     "streaming": {"errors", "codat_middleware"},
     "transport": {"errors", "addresses", "codat_middleware", "aiohttp"},
     "addresses": {"errors"},

@@ -213,7 +213,7 @@ def _version(moment: datetime | None) -> float:
 
 def following(page: Page[Any], number: int, name: str) -> int | None:
     """Return the next page's number, None on the last; raises PagingError if the list does not advance."""
-    return Step(page, number, name, empty=not page.results).checked()
+    return Step(page, number, name).checked()
 
 
 class _Read(Struct):

@@ -46,7 +46,7 @@ async def account_ids(
         page = codec.split_page(response.body, operation=accounts.name)
         # An account without an id is left out: an empty id in a path would name the list itself.
         ids = [each for key in map(read_key, page.results or ()) if (each := key.id)]
-        step = Step(page, number, accounts.name, empty=not page.results)
+        step = Step(page, number, accounts.name)
         return _AccountPage(number, ids, page.total_results, step.checked())
 
     ids: dict[str, None] = {}

@@ -169,7 +169,7 @@ def _read_page(body: bytes, number: int) -> _Page:
     split = codec.split_page(body, operation="companies.list")
     raws = split.results or []
     page = _Page(number, None, split.total_results, raws, [], [])
-    page.following = Step(split, number, "companies.list", empty=not raws).checked()
+    page.following = Step(split, number, "companies.list").checked()
     for raw in raws:
         try:
             page.companies.append(_read(raw))
