@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["SeenRecords", "Version", "has_duplicates", "newest"]
+__all__ = ["SeenRecords", "Version", "may_repeat", "newest"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class SeenRecords:
     """Rows handed on that repeated a record in a newer version, as far as versions are known."""
 
     def __init__(self) -> None:
-        # The ids on the pages, which are the latest rows; their versions are looked up if one comes again.
+        # The ids on the latest pages; their versions are put in a table when one comes again, as few do.
         self._ids: set[Hashable] = set()
         self._pages: list[tuple[Sequence[Hashable], Sequence[Version]]] = []
         self._versions: dict[Hashable, Version] | None = None
@@ -57,18 +57,17 @@ class SeenRecords:
 
     def add(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
         """Add rows by their ids (None, empty or 0 if a row has none); return the rows to drop."""
-        known, before, rows = self._ids, len(self._ids), len(ids)
+        known, before = self._ids, len(self._ids)
         dropped: set[int] = set()
         if all(ids):
             known.update(ids)
-        if len(known) - before < rows:
-            dropped, kept = self._compare(ids, versions)
-            ids, versions = [*kept], [*kept.values()]
-            known.update(ids)
-        elif self._versions is not None:
-            self._versions.update(zip(ids, versions, strict=True))
-        self._pages.append((ids, versions))
-        self.rows += rows - len(dropped)
+        if len(known) - before < len(ids):
+            dropped = self._compare(ids, versions)
+        else:
+            self._pages.append((ids, versions))
+            if self._versions is not None:
+                self._versions.update(zip(ids, versions, strict=True))
+        self.rows += len(ids) - len(dropped)
         if len(known) > (4 * _KEPT if self._older else _EXACT):
             self._reduce(_KEPT)
         return dropped
@@ -95,18 +94,14 @@ class SeenRecords:
                 await asyncio.sleep(0)
         return total
 
-    def _compare(
-        self, ids: Sequence[Hashable], versions: Sequence[Version]
-    ) -> tuple[set[int], dict[Hashable, Version]]:
-        """Of rows some of which have no id, or a known one: which to drop, and the ids to keep."""
+    def _compare(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> set[int]:
+        """Add rows of which some have no id, or one that is known or comes twice."""
         known = self._versions
         if known is None:
-            # Made only now, since most lists have no row of this kind.
             known = self._versions = {}
             for page in self._pages:
                 known.update(zip(*page, strict=True))
-        dropped: set[int] = set()
-        kept: dict[Hashable, Version] = {}
+        dropped, kept = set[int](), dict[Hashable, Version]()
         for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
             if not identifier:
                 self.without_id += 1
@@ -117,46 +112,42 @@ class SeenRecords:
                     continue
                 self.updates += 1
             known[identifier] = kept[identifier] = version
+        self._ids.update(kept)
+        self._pages.append(([*kept], [*kept.values()]))
         self.dropped += len(dropped)
-        return dropped, kept
+        return dropped
 
     def _reduce(self, least: int) -> None:
         """Reduce all but the latest pages, of that many rows at ``least``, to hashes."""
-        pages = self._pages
-        rows, first = 0, len(pages)
-        while first and rows < least:
-            first -= 1
-            rows += len(pages[first][0])
+        self._ids, latest = set(), []
+        while self._pages and len(self._ids) < least:
+            latest.append(self._pages.pop())
+            self._ids.update(latest[-1][0])
         self._older = self._older or [array("q") for _ in range(_PARTS)]
         append = [part.append for part in self._older]
-        for ids, _ in pages[:first]:
+        for ids, _ in self._pages:
             for each in map(hash, ids):
                 append[each % _PARTS](each)
-        del pages[:first]
-        self._ids = set().union(*(ids for ids, _ in pages))
-        self._versions = None
+        self._pages, self._versions = latest[::-1], None
 
 
-def has_duplicates(records: Sequence[Any]) -> bool:
-    """Whether an id comes twice, which is all that need be known of a list with a single page."""
+def may_repeat(records: Sequence[Any]) -> bool:
+    """Whether two records may have the same id: all that need be known of a list with a single page."""
     try:
-        if len({each.id for each in records}) == len(records):
-            return False
+        return len({each.id for each in records}) < len(records)
     except AttributeError:
-        pass
-    ids = [*filter(None, _ids_and_versions(records)[0])]
-    return len(set(ids)) < len(ids)
+        return True
 
 
 def newest(records: Sequence[T]) -> list[T]:
     """One record of each id: the newest version, in the place of the first one."""
-    found: dict[Hashable, tuple[T, Version]] = {}
     ids, versions = _ids_and_versions(records)
-    for row, (record, identifier, version) in enumerate(zip(records, ids, versions, strict=True)):
-        key = identifier or (row,)
-        if key not in found or _is_newer(version, found[key][1]):
-            found[key] = record, version
-    return [record for record, _ in found.values()]
+    found: dict[Hashable, int] = {}
+    for row, version in enumerate(versions):
+        key = ids[row] or (row,)
+        if key not in found or _is_newer(version, versions[found[key]]):
+            found[key] = row
+    return [records[row] for row in found.values()]
 
 
 def _ids_and_versions(records: Sequence[Any]) -> tuple[list[Hashable], list[Version]]:
@@ -174,8 +165,5 @@ def _is_newer(version: Any, known: Any) -> bool:
         return bool(version > known)
     except TypeError:
         # One of the moments has a zone, the other has none.
-        return bool(_in_utc(version) > _in_utc(known))
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        version, known = (each if each.tzinfo else each.replace(tzinfo=UTC) for each in (version, known))
+        return bool(version > known)

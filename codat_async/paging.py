@@ -1,25 +1,26 @@
 """Lists as async iterators: one page after another, or some read ahead, as records or as pages."""
 
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from codat_async.codec import OnInvalid, SlicedPage
-from codat_async.dedup import SeenRecords, has_duplicates, newest
+from codat_async.dedup import SeenRecords, may_repeat, newest
 from codat_async.errors import EmptyList, InvalidRecord
 from codat_async.models import Page
 from codat_async.prefetch import Advance, Step, page_count, read_pages
 
-__all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
+__all__ = ["MAX_PAGE_SIZE", "Drift", "Page", "Pager"]
 
 T = TypeVar("T")
 
-DEFAULT_PAGE_SIZE: Final = 100
-"""The size that Codat recommends for latency."""
 MAX_PAGE_SIZE: Final = 5000
 """The largest size that Codat accepts."""
 
@@ -73,19 +74,17 @@ class Pager(Generic[T]):
         *,
         name: str = "list",
         page: int = 1,
-        page_size: int = DEFAULT_PAGE_SIZE,
+        page_size: int = 100,
         limit: int | None = None,
         prefetch: int = 0,
         on_invalid: OnInvalid = "raise",
     ) -> None:
-        if page < 1:
-            raise ValueError(f"page counts from 1, not {page}")
+        if page < 1 or prefetch < 0 or (limit is not None and limit < 0):
+            raise ValueError(
+                f"page counts from 1, limit and prefetch from 0, not {page}, {limit} and {prefetch}"
+            )
         if not 1 <= page_size <= MAX_PAGE_SIZE:
             raise ValueError(f"page_size is 1 to {MAX_PAGE_SIZE}, not {page_size}")
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is a number of records, not {limit}")
-        if prefetch < 0:
-            raise ValueError(f"prefetch is a number of pages, not {prefetch}")
         if on_invalid not in ("raise", "skip") and not callable(on_invalid):
             raise ValueError(f'on_invalid is "raise", "skip" or a function, not {on_invalid!r}')
         # Takes a page's number, its size, what to do with an invalid record, and whether the
@@ -93,9 +92,9 @@ class Pager(Generic[T]):
         self._fetch = fetch
         self._name = name
         self._page = page
+        self._limit = sys.maxsize if limit is None else limit
         # Which records a later page holds depends on the size, so only the first may be made smaller.
         self._page_size = page_size if limit is None or page > 1 else max(1, min(page_size, limit))
-        self._limit = limit
         self._prefetch = prefetch
         self._on_invalid: OnInvalid = on_invalid
 
@@ -118,14 +117,9 @@ class Pager(Generic[T]):
 
     async def first(self) -> T | None:
         """Return the first record, or None if the list is empty."""
-        only = Pager(
-            self._fetch,
-            name=self._name,
-            page=self._page,
-            page_size=self._page_size,
-            limit=0 if self._limit == 0 else 1,
-            on_invalid=self._on_invalid,
-        )
+        only = copy(self)
+        only._limit = min(1, self._limit)
+        only._page_size = 1 if self._page == 1 else self._page_size
         records = await only.collect()
         self.total = only.total
         return records[0] if records else None
@@ -141,20 +135,16 @@ class Pager(Generic[T]):
 
         def __await__(self):
             name = self._name
-            raise TypeError(
-                f"{name}() returns a pager, which is not awaited: write "
-                f"`async for record in {name}(...)`, or `await {name}(...).collect()` or `.first()`"
-            )
+            how = f"`async for record in {name}(...)`, or `await {name}(...).collect()` or `.first()`"
+            raise TypeError(f"{name}() returns a pager, which is not awaited: write {how}")
 
         def __iter__(self):
             raise TypeError(f"{self._name}() returns a pager: write `async for` instead of `for`")
 
     async def collect(self) -> list[T]:
         """Return all records in one list; of a record that changed while reading, the newest version."""
-        first = await self._first()
-        if first is None:
-            return []
-        if self._is_plain(first):
+        first = None if self._limit == 0 else await self._read(self._page)
+        if first and self._is_plain(first):
             # Most lists are one page, for which a generator costs as much as the middleware.
             return first.head.results
         seen, records = SeenRecords(), list[T]()
@@ -163,58 +153,40 @@ class Pager(Generic[T]):
                 records += page.results
         return newest(records) if seen.rows > await seen.count() else records
 
-    async def _first(self, *, sliced: bool = False) -> Step[T] | None:
-        """Begin an iteration by requesting its first page, unless no record is wanted."""
-        self.total = self.drift = None
-        if self._limit == 0:
-            return None
-        first = await self._read(self._page, sliced)
-        self.total = first.head.total_results
-        return first
-
     def _is_plain(self, first: Step[T]) -> bool:
         """Whether the first page has all that is wanted, and nothing to drop, cut or report."""
-        head, limit = first.head, self._limit
-        count = len(head.results)
-        if limit is not None and count >= limit:
-            plain = count == limit
-        elif first.page is not head or head.has_next:
-            plain = False
+        head, count = first.head, len(first.head.results)
+        if count < self._limit:
+            counted = self._page > 1 or count + len(first.skipped) == head.total_results
+            plain = counted and first.page is head and not head.has_next
         else:
-            plain = self._page > 1 or count + len(first.skipped) == head.total_results
-        return plain and not has_duplicates(head.results)
+            plain = count == self._limit
+        return plain and not may_repeat(head.results)
 
     async def _pages(
         self, first: Step[T] | None = None, seen: SeenRecords | None = None, *, sliced: bool = False
     ) -> AsyncGenerator[Page[T], None]:
         """Iterate over pages, or parts of them: records that are released one by one cost less so."""
-        first = first or await self._first(sliced=sliced)
-        if first is None:
+        if self._limit == 0:
             return
-        if self._is_plain(first):
-            yield first.head
+        fetch = partial(self._read, sliced=sliced)
+        read = first or await fetch(self._page)
+        if self._is_plain(read):
+            yield read.head
             return
-        seen = seen or SeenRecords()
-        left, read, total = self._limit, first, 0
-        reading = read_pages(
-            lambda number: self._read(number, sliced),
-            self._page,
-            ahead=lambda: self._prefetch,
-            last=self._last,
-            begun=first,
-        )
-        first = None
+        seen, left, total = seen or SeenRecords(), self._limit, 0
+        reading = read_pages(fetch, self._page, ahead=lambda: self._prefetch, last=self._last, begun=read)
         advance = Advance(self._name, (self._page - 1) * self._page_size)
         async with aclosing(reading) as pages:
             async for read in pages:
                 dropped, new = seen.dropped, seen.rows
-                self.total = total = read.head.total_results
+                total = read.head.total_results
                 async with aclosing(_parts(read.page)) as parts:
                     async for page in parts:
                         records = seen.new(page.results)
-                        if left is not None:
+                        if left < len(records):
                             records = records[:left]
-                            left -= len(records)
+                        left -= len(records)
                         # Most pages stay as they are, and to set a field of a model is not cheap.
                         if records is not page.results:
                             page.results = records
@@ -226,22 +198,15 @@ class Pager(Generic[T]):
                 following, new = read.checked(), seen.rows - new
                 rows = new + seen.dropped - dropped
                 advance.check(read.number, following, rows=rows, new=new, total=total)
-        if self._page == 1:
-            await self._reconcile(total, seen)
-
-    async def _reconcile(self, total: int, seen: SeenRecords) -> None:
         count = await seen.count()
-        if count == total and not seen.dropped and seen.rows == count:
-            return
-        self.drift = Drift(total, count, seen.dropped, seen.rows - count)
-        _log.warning(
-            "%s: rows shifted while the list was read: the API reports %d records, got %d; "
-            "%d duplicates dropped, %d newer versions",
-            self._name,
-            *astuple(self.drift),
-        )
+        drift = Drift(total, count, seen.dropped, seen.rows - count)
+        if self._page == 1 and drift != Drift(total, total, 0):
+            self.drift = drift
+            got = f"got {count}; {drift.duplicates} duplicates dropped, {drift.updates} newer versions"
+            shifted = f"rows shifted while the list was read: the API reports {total} records, {got}"
+            _log.warning("%s: %s", self._name, shifted)
 
-    async def _read(self, number: int, sliced: bool) -> Step[T]:
+    async def _read(self, number: int, *, sliced: bool = False) -> Step[T]:
         wanted = self._on_invalid
         skipped: list[str | None] = []
 
@@ -251,23 +216,22 @@ class Pager(Generic[T]):
                 wanted(invalid)
 
         on_invalid = wanted if wanted == "raise" else skip
-        page = await self._fetch(number, self._page_size, on_invalid, sliced)
-        return Step(page, number, self._name, skipped)
+        read = Step(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
+        read.skipped = skipped
+        self.total, self.drift = read.head.total_results, None
+        return read
 
     def _last(self, read: Step[T]) -> int:
         """Return the number of the last page that will be needed, according to a page."""
         size = read.head.page_size or self._page_size
-        total = read.head.total_results
-        if self._limit is not None:
-            total = min(total, (self._page - 1) * size + self._limit)
-        return page_count(total, size)
+        return page_count(min(read.head.total_results, (self._page - 1) * size + self._limit), size)
 
 
 async def _parts(page: Page[T] | SlicedPage[T]) -> AsyncGenerator[Page[T], None]:
     """Yield a page, or each of its slices as a page of its own."""
-    if not isinstance(page, SlicedPage):
+    if isinstance(page, Page):
         yield page
-        return
-    async with aclosing(aiter(page)) as slices:
-        async for records in slices:
-            yield replace(page.head, results=records)
+    else:
+        async with aclosing(aiter(page)) as slices:
+            async for records in slices:
+                yield replace(page.head, results=records)

@@ -96,8 +96,8 @@ ENDLESS: dict[str, tuple[Page, str]] = {
     ),
     "records without ids": (lambda number: page(number, {"status": "Active"}), "reports 2"),
     "empty pages": (lambda number: page(number, total=10**9), "empty"),
-    "empty pages past the end": (lambda number: page(number), "past the end"),
-    "empty pages without a size": (lambda number: page(number, total=10**9, pageSize=0), "past the end"),
+    "empty pages past the end": (lambda number: page(number), "it is empty"),
+    "empty pages without a size": (lambda number: page(number, total=10**9, pageSize=0), "it is empty"),
 }
 
 
