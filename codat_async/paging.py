@@ -134,9 +134,8 @@ class Pager(Generic[T]):
     if not TYPE_CHECKING:
 
         def __await__(self):
-            name = self._name
-            how = f"`async for record in {name}(...)`, or `await {name}(...).collect()` or `.first()`"
-            raise TypeError(f"{name}() returns a pager, which is not awaited: write {how}")
+            how = f"`async for record in {self._name}(...)`, or await its `.collect()` or `.first()`"
+            raise TypeError(f"{self._name}() returns a pager, which is not awaited: write {how}")
 
         def __iter__(self):
             raise TypeError(f"{self._name}() returns a pager: write `async for` instead of `for`")
@@ -198,8 +197,7 @@ class Pager(Generic[T]):
                 following, new = read.checked(), seen.rows - new
                 rows = new + seen.dropped - dropped
                 advance.check(read.number, following, rows=rows, new=new, total=total)
-        count = await seen.count()
-        drift = Drift(total, count, seen.dropped, seen.rows - count)
+        drift = Drift(total, count := await seen.count(), seen.dropped, seen.rows - count)
         if self._page == 1 and drift != Drift(total, total, 0):
             self.drift = drift
             got = f"got {count}; {drift.duplicates} duplicates dropped, {drift.updates} newer versions"

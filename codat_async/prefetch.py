@@ -36,9 +36,8 @@ class Step(Generic[T]):
     _failure = ""
 
     def __init__(self, page: Page[T] | SlicedPage[T], number: int, name: str) -> None:
-        self.page = page
+        self.page, self.number = page, number
         self.head = head = page if isinstance(page, Page) else page.head
-        self.number = number
         if head.page_number not in (number, 0):
             received = head.page_number
             why = "the server ignores the page number" if received == 1 else "the list does not advance"
