@@ -1,4 +1,4 @@
-"""What the page shows, collected from ``report.json`` and the checkpoint."""
+"""Collects what the page shows, from ``report.json`` and the checkpoint."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-
-from msgspec import Struct
 
 from codat_async.bulk import (
     CompanyTrouble,
@@ -18,18 +16,17 @@ from codat_async.bulk import (
     Report,
     Timeline,
     TypeInventory,
-    UnitFailure,
     status,
     troubled_companies,
 )
 from codat_async.bulk.report import merged_report
-from codat_async.bulk.store.roster import Absent
 from codat_async.report.advice import advice
-from codat_async.report.charts import Chart, draw_strip, draw_timeline
+from codat_async.report.charts import draw_strip, draw_timeline
+from codat_async.report.contents import Figure, Group, Page, PauseRow, Row, Strip, TypeRow
 from codat_async.wording import format_age, format_seconds, pluralize
 from codat_middleware.text import one_line
 
-__all__ = ["Page", "collect"]
+__all__ = ["collect"]
 
 _COMPANIES_SIZE: Final = 1_800_000
 """Bytes of the companies' rows and strips, so that the page stays under 2 MB."""
@@ -51,104 +48,6 @@ _OWN_COLUMNS: Final = frozenset(
     }
 )  # fmt: skip
 """The counts with a place of their own; others get a column each."""
-
-
-class Figure(Struct, frozen=True):
-    """A sum over all data types."""
-
-    name: str
-    """That of the field in ``report.json``."""
-    title: str
-    value: int | float | None
-    """As in ``report.json``; None if it is not known."""
-    text: str
-
-
-class TypeRow(Struct, frozen=True, kw_only=True):
-    """A data type: what the directory has of it, and what the run did."""
-
-    name: str
-    held: TypeInventory
-    counts: Counts
-    others: list[tuple[str, int]]
-    """Those of :attr:`Page.other_counts`."""
-    oldest: str
-    newest: str
-
-
-class Group(Struct, frozen=True):
-    """Failures of one kind."""
-
-    kind: str
-    count: int
-    types: list[tuple[str, int]]
-    advice: str
-    examples: list[UnitFailure]
-
-
-class Row(Struct, frozen=True):
-    """A company with a strip."""
-
-    name: str
-    company: str
-    strip: int | None
-    """The index in :attr:`Page.strips`; None if the row has letters."""
-    letters: str
-    summary: str
-
-
-class Strip(Struct, frozen=True):
-    """A picture that companies with the same troubles share."""
-
-    title: str
-    paths: list[tuple[str, str]]
-
-
-class PauseRow(Struct, frozen=True):
-    """A pause, in words."""
-
-    at: str
-    time: str
-    whose: str
-    kind: str
-
-
-class Page(Struct, kw_only=True):
-    """Everything on the page."""
-
-    outcome: str
-    """``done``, ``partial``, ``failed`` or ``running``."""
-    sentence: str
-    next_step: str
-    directory: str
-    made: str
-    run: str
-    mode: str
-    began: str
-    ended: str
-    figures: list[Figure]
-    notes: list[str]
-    failures: list[Group]
-    damaged: list[str]
-    more_damaged: int
-    absent: list[tuple[Absent, str | None]]
-    """With the link, if it is one that a browser may open."""
-    more_absent: int
-    gate: str
-    """How far the freshness gate could be trusted; empty if it was not used."""
-    other_counts: list[tuple[str, str]]
-    """Names and titles of the counts without a place of their own that are not all 0."""
-    types: list[TypeRow]
-    total: TypeRow
-    chart: Chart | None
-    timeline: Timeline | None
-    pause_sums: list[str]
-    pauses: list[PauseRow]
-    stale_after: str
-    strips: list[Strip]
-    strip_width: int
-    troubled: int
-    rows: list[Row]
 
 
 def collect(directory: Path, *, stale_after: timedelta, now: datetime | None = None) -> Page:

@@ -5,7 +5,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from codat_async.report.page import Page
+from codat_async.report.contents import Page
 from codat_async.wording import pluralize
 from codat_middleware.text import one_line
 

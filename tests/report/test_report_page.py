@@ -18,7 +18,8 @@ from codat_async.bulk.units.failures import _KINDS, UNSUPPORTED
 from codat_async.errors import ConfigurationError
 from codat_async.report import STALE_AFTER, write_page
 from codat_async.report.advice import _ADVICE
-from codat_async.report.page import Page, _gate, _strips, collect
+from codat_async.report.contents import Page
+from codat_async.report.page import _gate, _strips, collect
 from codat_async.report.render import render
 
 HOSTILE = (
