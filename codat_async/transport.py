@@ -28,8 +28,7 @@ _ERROR_BODY: Final = 1 << 20
 _HEADER: Final = 1 << 16
 """Bytes of one header of an answer, or of its status line; aiohttp accepts 128 headers."""
 
-_TOO_LARGE: Final = "the answer is too large"
-_HEADERS_TOO_LARGE: Final = re.compile("Got more than|Too many headers")
+_TOO_LARGE: Final = re.compile("Got more than|Too many headers")
 """How the texts of aiohttp's errors for headers begin; they have no class of their own."""
 
 
@@ -58,16 +57,11 @@ class AiohttpTransport:
         self._url = partial(URL.build, scheme=base.scheme, authority=base.raw_authority, encoded=True)
         self._before = base.raw_path.rstrip("/")
         self._headers = CIMultiDict(headers)
-        self._settings: dict[str, Any] = {
-            "allow_redirects": False,
-            "raise_for_status": False,
-            "max_line_size": _HEADER,
-            "max_field_size": _HEADER,
-        }
         # A session that was passed in has its own idea of the environment.
         found = find_proxy(base, proxy) if session is None or proxy else None
+        self._proxy: dict[str, Any] = {}
         if found is not None:
-            self._settings |= {"proxy": found.url, "proxy_headers": found.headers}
+            self._proxy = {"proxy": found.url, "proxy_headers": found.headers}
             if base.scheme == "http":
                 # Without a tunnel the proxy reads the headers of the request itself.
                 self._headers.update(found.headers)
@@ -110,7 +104,8 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close the session and its connections, unless it was passed in."""
-        self._deadlines.stop()
+        if self._loop is not None and not self._deadlines.due:
+            self._deadlines.wake_up(math.inf, self._loop)
         if self._owned:
             self._closed = True
             session, self._session = self._session, None
@@ -126,127 +121,88 @@ class AiohttpTransport:
         url = self._url(path=self._before + request.path, query_string=query)
         timeout = request.timeout or self._timeout
         data: Any = None if request.body is None else request.body.content
-        upload = callable(data) or (data is not None and timeout.total is None)
+        streamed = callable(data) or (data is not None and timeout.total is None)
         # Whether sending the body, or reading that of the answer, may take longer than the total.
-        watched = upload or request.stream
-        usual = timeout is self._timeout and not watched
-        limits = self._limits if usual else _limits(timeout, watched=watched)
+        watched = streamed or request.stream
+        limits = self._limits if timeout is self._timeout and not watched else _limits(timeout, watched)
         # A session of its own adds the client's headers.
         headers = request.headers if self._owned and data is None else all_headers(self._headers, request)
-        attempt = _Attempt(self._deadlines, loop, timeout.total)
-        if upload:
-            data = _upload(data, attempt, limits.sock_read, timeout.total)
+        deadlines, task, upload = self._deadlines, asyncio.current_task(loop), None
+        assert task is not None
+        cancelling = task.cancelling()
+        if streamed:
+            data = upload = _Upload(data, task, deadlines, limits.sock_read, timeout.total)
+        deadlines.expire_in(timeout.total, task)
         try:
-            with attempt:
-                response = await session.request(
-                    request.method, url, headers=headers, data=data, timeout=limits, **self._settings
-                )
-                if not watched:
-                    return await self._read(response, request, limits.sock_read)
-            if request.stream and response.status < 300:
-                stream = _Stream(response, request, limits.sock_read)
-                return Response(status=response.status, headers=response.headers, stream=stream)
-            # The rest of an upload may still be sent, which must not move the deadline of the answer.
-            with _Attempt(self._deadlines, loop, timeout.total):
-                return await self._read(response, request, limits.sock_read)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if attempt.failure is not None:
-                raise attempt.failure from None
-            raise _mapped(error, request) from error
-
-    async def _read(
-        self, answer: aiohttp.ClientResponse, request: Request, silence: float | None
-    ) -> Response:
-        """Read the body, of a failure its beginning only; raises ResponseTooLarge."""
-        content, failed = answer.content, answer.status >= 300
-        limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
-        size, pieces = 0, []
-        try:
+            answer = await session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=data,
+                timeout=limits,
+                allow_redirects=False,
+                raise_for_status=False,
+                max_line_size=_HEADER,
+                max_field_size=_HEADER,
+                **self._proxy,
+            )
+            if request.stream and answer.status < 300:
+                stream = _Stream(answer, request, limits.sock_read)
+                return Response(status=answer.status, headers=answer.headers, stream=stream)
+            if upload is not None:
+                upload.over, upload.unread = True, False
+            if watched:
+                deadlines.expire_in(timeout.total, task)
+            content, failed = answer.content, answer.status >= 300
+            limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
             # What has arrived is read without the steps that waiting takes.
-            while piece := content.read_nowait() if content.is_eof() else await _piece(content, silence):
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
-                    answer.close()
-                    if failed:
-                        break
-                    # The error's traceback would keep them.
-                    pieces.clear()
-                    reason = f"{_TOO_LARGE}: its body is larger than {limit:,} bytes"
-                    where = {"method": request.method, "path": request.path}
-                    raise errors.ResponseTooLarge(reason, sent=True, **where)
-                if not content.is_eof() and "Content-Encoding" in answer.headers:
-                    # Reading also inflates what follows, without returning to the event loop.
-                    await asyncio.sleep(0)
-        except BaseException:
-            answer.close()
-            raise
-        return Response(status=answer.status, headers=answer.headers, body=b"".join(pieces))
+            whole = content.is_eof() and content.total_bytes <= limit
+            body = content.read_nowait() if whole else await _read(answer, request, limit, limits.sock_read)
+            return Response(status=answer.status, headers=answer.headers, body=body)
+        except BaseException as error:
+            # One that is no longer among them was cancelled by its deadline.
+            expired = task not in deadlines.due and task.uncancel() <= cancelling
+            if expired and isinstance(error, asyncio.CancelledError):
+                error = aiohttp.SocketTimeoutError() if upload and upload.unread else TimeoutError()
+            if not isinstance(error, aiohttp.ClientError | OSError):
+                raise
+            if upload is not None and upload.failure is not None:
+                raise upload.failure from None
+            raise _mapped(error, request) from error
+        finally:
+            deadlines.due.pop(task, None)
+            if upload is not None:
+                upload.over = True
 
 
 class _Deadlines:
-    """Those of the attempts under way, which share one timer: it costs less than one for each."""
+    """When tasks are cancelled, as by :func:`asyncio.timeout`, but by one timer, which costs less."""
 
     def __init__(self) -> None:
-        self.pending: set[_Attempt] = set()
+        self.due: dict[asyncio.Task[Any], float] = {}
+        self._next = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at them when one is due, or before."""
-        if self._timer is not None and due < self._timer.when():
+    def expire_in(self, seconds: float | None, task: asyncio.Task[Any]) -> None:
+        """Cancel the task in so many seconds from now, or never."""
+        loop = task.get_loop()
+        self.due[task] = due = math.inf if seconds is None else loop.time() + seconds
+        if due < self._next:
+            self.wake_up(due, loop)
+
+    def wake_up(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the timer to when a task is due, or before."""
+        if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        if self._timer is None and due < math.inf:
-            self._timer = loop.call_at(due, self._expire, loop)
+        self._next = due
+        self._timer = loop.call_at(due, self._expire, loop) if due < math.inf else None
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer, now = None, loop.time()
-        for each in sorted(self.pending, key=lambda each: each.due):
-            if each.due > now:
-                self.watch(each.due, loop)
-                break
-            self.pending.remove(each)
-            each.task.cancel()
-
-    def stop(self) -> None:
-        """Cancel the timer, unless attempts are under way."""
-        if self._timer is not None and not self.pending:
-            self._timer.cancel()
-            self._timer = None
-
-
-class _Attempt:
-    """An attempt under way, which ends by a TimeoutError at its deadline, as in :func:`asyncio.timeout`."""
-
-    __slots__ = ("_all", "_cancelling", "_loop", "_seconds", "due", "failure", "task", "unread")
-
-    def __init__(self, deadlines: _Deadlines, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
-        self._all, self._loop, self._seconds = deadlines, loop, seconds
-        self.failure: Exception | None = None
-        """The exception of the source of an upload, if that failed."""
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        self.task, self._cancelling = task, task.cancelling()
-        self._all.pending.add(self)
-        self.expire_in(self._seconds)
-
-    def expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
-        """Move the deadline to so many seconds from now, or away, unless the attempt has ended.
-
-        ``unread`` is whether a piece was passed to aiohttp that the server has not read.
-        """
-        if self in self._all.pending:
-            self.unread = unread
-            self.due = math.inf if seconds is None else self._loop.time() + seconds
-            self._all.watch(self.due, self._loop)
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if self in self._all.pending:
-            self._all.pending.remove(self)
-        elif self.task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
-            raise (aiohttp.SocketTimeoutError if self.unread else TimeoutError) from None
+        now = loop.time()
+        for task in [task for task, due in self.due.items() if due <= now]:
+            del self.due[task]
+            task.cancel()
+        self.wake_up(min(self.due.values(), default=math.inf), loop)
 
 
 async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
@@ -266,8 +222,32 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
         raise aiohttp.ClientPayloadError(str(error)) from error
 
 
+async def _read(answer: aiohttp.ClientResponse, request: Request, limit: int, silence: float | None) -> bytes:
+    """Read the body, of a failure at least so many bytes; raises ResponseTooLarge for more of a success."""
+    size, pieces = 0, []
+    try:
+        while piece := await _piece(answer.content, silence):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                answer.close()
+                if answer.status >= 300:
+                    break
+                # The error's traceback would keep them.
+                pieces.clear()
+                reason = f"the answer is too large: its body is larger than {limit:,} bytes"
+                raise errors.ResponseTooLarge(reason, method=request.method, path=request.path, sent=True)
+            if "Content-Encoding" in answer.headers:
+                # Reading also inflates what follows, without returning to the event loop.
+                await asyncio.sleep(0)
+    except BaseException:
+        answer.close()
+        raise
+    return b"".join(pieces)
+
+
 @lru_cache
-def _limits(wanted: Timeout, *, watched: bool) -> aiohttp.ClientTimeout:
+def _limits(wanted: Timeout, watched: bool) -> aiohttp.ClientTimeout:
     total = None if watched else wanted.total
     # A timer for each packet is expensive, and useless if it cannot fire before the total's.
     silence = None if total is not None and wanted.read is not None and wanted.read >= total else wanted.read
@@ -305,32 +285,53 @@ async def _single(piece: bytes) -> AsyncIterator[bytes]:
     yield piece
 
 
-async def _upload(
-    source: bytes | Callable[[], AsyncIterable[bytes]],
-    attempt: _Attempt,
-    silence: float | None,
-    total: float | None,
-) -> AsyncIterator[bytes]:
-    """The streamed body of one attempt, whose deadline it moves.
+class _Upload:
+    """The streamed body of one attempt; ``failure`` is the exception of its source, if that failed.
 
     The server has ``silence`` seconds to read each piece, since aiohttp watches the socket only
     once everything is sent, and then ``total`` for the headers of the answer. The time that the
     source takes is not counted.
     """
-    try:
-        attempt.expire_in(None)
-        async for piece in _single(source) if isinstance(source, bytes) else source():
-            if not isinstance(piece, bytes | bytearray | memoryview):
-                raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
-            # In small pieces: a slow connection would need longer than the limit for a large one.
-            for start in range(0, len(piece), _PIECE):
-                attempt.expire_in(silence, unread=True)
-                yield piece[start : start + _PIECE]
-                attempt.expire_in(None)
-        attempt.expire_in(total)
-    except Exception as error:
-        attempt.failure = error
-        raise
+
+    failure: Exception | None = None
+    unread = False
+    """Whether a piece was passed to aiohttp that the server has not read."""
+    over = False
+    """Whether there is an answer, to read which has a deadline of its own."""
+
+    def __init__(
+        self,
+        source: bytes | Callable[[], AsyncIterable[bytes]],
+        task: asyncio.Task[Any],
+        deadlines: _Deadlines,
+        silence: float | None,
+        total: float | None,
+    ) -> None:
+        self._source, self._task, self._deadlines = source, task, deadlines
+        self._silence, self._total = silence, total
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            source = self._source
+            self._expire_in(None)
+            async for piece in _single(source) if isinstance(source, bytes) else source():
+                if not isinstance(piece, bytes | bytearray | memoryview):
+                    raise TypeError(f"the source of an upload must yield bytes, not {type(piece).__name__}")
+                # In small pieces: a slow connection would need longer than the limit for a large one.
+                for start in range(0, len(piece), _PIECE):
+                    self._expire_in(self._silence, unread=True)
+                    yield piece[start : start + _PIECE]
+                    self._expire_in(None)
+            self._expire_in(self._total)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _expire_in(self, seconds: float | None, *, unread: bool = False) -> None:
+        # One that is no longer among them is being cancelled.
+        if not self.over and self._task in self._deadlines.due:
+            self.unread = unread
+            self._deadlines.expire_in(seconds, self._task)
 
 
 def merged(usual: Mapping[str, str], headers: Mapping[str, str]) -> CIMultiDict[str]:
@@ -371,8 +372,8 @@ def _mapped(error: Exception, request: Request) -> errors.TransportError:
             return errors.TLSError(reason, sent=False, **target)
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return errors.ConnectError(reason, sent=False, **target)
-        case aiohttp.ClientResponseError() if _HEADERS_TOO_LARGE.match(error.message):
-            reason = f"{_TOO_LARGE}: its headers have more than {_HEADER:,} bytes each, or are too many"
+        case aiohttp.ClientResponseError() if _TOO_LARGE.match(error.message):
+            reason = f"the answer is too large: it has too many headers, or one of over {_HEADER:,} bytes"
             return errors.ResponseTooLarge(reason, sent=True, **target)
         case TimeoutError():
             return errors.RequestTimeout("the attempt took too long", phase="total", sent=True, **target)

@@ -22,7 +22,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, _Attempt, _Deadlines, _limits, _upload
+from codat_async.transport import AiohttpTransport, _Deadlines, _limits, _Upload
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
@@ -346,7 +346,7 @@ async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve)
 
     await asyncio.gather(*map(attempt, range(3)))
     assert ended == [0, 1, 2]
-    assert not transport._deadlines.pending
+    assert not transport._deadlines.due
     assert transport._deadlines._timer is None
     await transport.aclose()
 
@@ -384,12 +384,11 @@ async def test_cancelling_an_attempt(serve_bytes: Serve, late: bool) -> None:
     await asyncio.sleep(0.01)
     task.cancel()
     if late:
-        [attempt] = transport._deadlines.pending
-        attempt.due = 0.0
+        transport._deadlines.due[task] = 0.0
         transport._deadlines._expire(asyncio.get_running_loop())
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not transport._deadlines.pending
+    assert not transport._deadlines.due
     await transport.aclose()
 
 
@@ -666,9 +665,26 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
         yield b"ab" * 100_000
         yield b"c"
 
-    attempt = _Attempt(_Deadlines(), asyncio.get_running_loop(), None)
-    sizes = [len(piece) async for piece in _upload(pieces, attempt, None, None)]
+    task = asyncio.current_task()
+    assert task is not None
+    sizes = [len(piece) async for piece in _Upload(pieces, task, _Deadlines(), None, None)]
     assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
+
+
+async def test_an_upload_moves_no_deadline_that_has_passed() -> None:
+    """A piece that is read while its attempt is being cancelled must not turn a time-out into a cancellation."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+
+    task, deadlines = asyncio.current_task(), _Deadlines()
+    assert task is not None
+    for due in ({}, {task: inf}):
+        deadlines.due = dict(due)
+        moved = [deadlines.due.get(task) async for _ in _Upload(pieces, task, deadlines, 1.0, 2.0)]
+        assert (moved == [None]) == (not due)
+        assert bool(deadlines.due) == bool(due)
+    deadlines.wake_up(inf, asyncio.get_running_loop())
 
 
 @only_aiohttp
