@@ -77,6 +77,7 @@ class Auth:
             if self._headers is not None and self._headers is not rejected:
                 return self._headers
             if self._failure is not None and self._failure is not earlier:
+                # The call that was waited for failed.
                 raise self._failure
             assert self._provider is not None
             try:

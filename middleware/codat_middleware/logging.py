@@ -92,8 +92,7 @@ def _correlation_id(response: Response) -> str | None:
     found: object = None
     if response.status >= 400:
         with suppress(*DECODE_ERRORS):
-            found = msgspec.json.decode(well_formed(response.body), type=dict[str, object]).get(
-                "correlationId"
-            )
+            body = msgspec.json.decode(well_formed(response.body), type=dict[str, object])
+            found = body.get("correlationId")
     named = found if isinstance(found, str) and found else response.headers.get("X-Correlation-Id")
     return named and one_line(named)
