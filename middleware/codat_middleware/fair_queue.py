@@ -22,6 +22,7 @@ class Place(Struct, eq=False):
     epoch: int  # number of verdicts on the rate before the request was sent
     sent_at: float
     unanswered: bool = True
+    asked: float = 0.0  # seconds, of the Retry-After of its 429
     ghost_until: float = 0.0  # how long the place stays taken after its release
 
 

@@ -219,8 +219,8 @@ class Governor:
             self._fail_waiters(now)
         self._dispatch(now)
 
-    def waits(self, place: Place, response: Response) -> bool:
-        """Whether a 429 is answered by waiting here, for the quota or for everybody's pause.
+    def waits(self, place: Place) -> bool:
+        """Whether its 429 is answered by waiting here, for the quota or for everybody's pause.
 
         Raises :class:`QuotaExhausted` or :class:`RateLimited` for a wait over ``limits.max_quota_wait``.
         """
@@ -229,9 +229,8 @@ class Governor:
             raise error
         if max(self._quota.delay(), self._gate.requested_until - now) > longest:
             return True
-        wait = retry_after(response.headers, self._clock.time())
-        if wait is not None and wait > longest:
-            raise RateLimited("call", wait, place.company.id)
+        if place.asked > longest:
+            raise RateLimited("call", place.asked, place.company.id)
         return False
 
     def _refusal(self, company: Company, now: float) -> CodatError | None:
@@ -268,7 +267,7 @@ class Governor:
         company, rate, gate = place.company, self._rate, self._gate
         asked = retry_after(response.headers, self._clock.time())
         if asked is not None:
-            asked = min(asked, DAY)
+            asked = place.asked = min(asked, DAY)
         self._quota.note(response.headers, asked)
         if self._quota.delay() > 0.0:
             # This explains the 429, which is then no evidence of another limit.

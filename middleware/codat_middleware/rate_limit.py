@@ -50,7 +50,7 @@ class RateLimit:
             if response.stream is not None:
                 return response.copy(stream=_PlacedStream(response.stream, governor, place))
             governor.release(place)
-            if response.status != 429 or not (governor.waits(place, response) and request.replayable):
+            if response.status != 429 or not (governor.waits(place) and request.replayable):
                 return response
 
     async def _wait(self, request: Request, ghost: Place | None) -> Place:
