@@ -65,9 +65,7 @@ class Auth:
         if response.status != 401 or not request.replayable:
             return response
         fresh = await self._ask(headers)
-        if fresh == headers:
-            return response
-        return await call_next(_authorized(request, fresh))
+        return response if fresh == headers else await call_next(_authorized(request, fresh))
 
     async def _ask(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         """The current key's header, from the provider if it is still the rejected one."""

@@ -21,7 +21,6 @@ class Place(Struct, eq=False):
     company: "Company"
     epoch: int  # number of verdicts on the rate before the request was sent
     sent_at: float
-    unanswered: bool = True
     asked: float = 0.0  # seconds, of the Retry-After of its 429
     ghost_until: float = 0.0  # how long the place stays taken after its release
 

@@ -119,20 +119,18 @@ class Governor:
                 self._queue.remove(company, waiter)
                 self._dispatch(self._now())
             elif waiter.exception() is None:
-                self.release(waiter.result())
+                self.release(waiter.result(), answered=False)
             raise
         finally:
             queued.set(queued.get() + self._now() - begun)
 
     def answered(self, place: Place, response: Response | None) -> None:
         """Update the limits from a response, or from its absence; the place is still held."""
-        now, company, place.unanswered = self._now(), place.company, False
+        now, company, rate = self._now(), place.company, self._rate
         self._unanswered -= 1
         company.unanswered -= 1
         self._pace.answered(now)
-        if response is not None and response.status == 429:
-            self._rate_limited(place, response, now)
-        elif response is not None:
+        if response is not None and response.status != 429:
             self._quota.note(response.headers)
             if self._quota.left == 0:
                 self._quota_spent(now)
@@ -141,21 +139,24 @@ class Governor:
                     self._succeeded_at = place.sent_at
                 if company.in_a_row:
                     company.succeeded()
-                if place.epoch == self._rate.epoch:
-                    self._rate.accepted(now)
+                if place.epoch == rate.epoch:
+                    if rate.score or rate.peak is not None or rate.limit == _NEVER:
+                        rate.accepted(now)
                     if self._gate.allowance != _NEVER:
                         self._gate.succeeded()
+        elif response is not None:
+            self._rate_limited(place, response, now)
         if self._queue.queued:
             self._queue.line_up(company, now)
             self._dispatch(now)
 
-    def release(self, place: Place, *, timed_out: bool = False) -> None:
-        """Release a place, answered or not, and grant it to the next request.
+    def release(self, place: Place, *, answered: bool = True, timed_out: bool = False) -> None:
+        """Release a place and grant it to the next request.
 
         After a time-out here the server may still work on the request, so the place stays taken in its
         company for as long as the attempt took, at most 30 seconds.
         """
-        if place.unanswered:
+        if not answered:
             self.answered(place, None)
         now, company = self._now(), place.company
         self._in_flight -= 1

@@ -39,13 +39,15 @@ class RateLimit:
             place = governor.try_acquire(request.company_id) if ghost is None else None
             if place is None:
                 place = await self._wait(request, ghost)
+            response = None
             try:
                 response = await call_next(request)
                 governor.answered(place, response)
             except BaseException as error:
                 if isinstance(error, RequestTimeout):
                     _ghost.set(place)
-                governor.release(place, timed_out=isinstance(error, RequestTimeout) and error.sent)
+                timed_out = isinstance(error, RequestTimeout) and error.sent
+                governor.release(place, answered=response is not None, timed_out=timed_out)
                 raise
             if response.stream is not None:
                 return response.copy(stream=_PlacedStream(response.stream, governor, place))
