@@ -89,18 +89,19 @@ class Governor:
         :class:`QuotaExhausted` or :class:`RateLimited` at once if the wait would be longer than
         ``limits.max_quota_wait``, and :class:`QueueTimeout` after ``limits.max_place_wait``.
         """
-        company, inherited = self._queue.company(company_id, self._now()), 0.0
+        begun, inherited, place = self._now(), 0.0, None
+        company = self._queue.company(company_id, begun)
         if ghost is not None and ghost.ghost_until in company.ghosts:
             inherited = ghost.ghost_until
             company.ghosts.remove(inherited)
         try:
             place = self.try_acquire(company_id) or await self._wait(company, first)
-        except BaseException:
-            if inherited:
+            place.ghost_until = inherited
+            return place
+        finally:
+            queued.set(queued.get() + self._now() - begun)
+            if place is None and inherited:
                 company.ghosts.append(inherited)
-            raise
-        place.ghost_until = inherited
-        return place
 
     async def _wait(self, company: Company, first: bool) -> Place:
         begun = self._now()
@@ -121,8 +122,6 @@ class Governor:
             elif waiter.exception() is None:
                 self.release(waiter.result(), answered=False)
             raise
-        finally:
-            queued.set(queued.get() + self._now() - begun)
 
     def answered(self, place: Place, response: Response | None) -> None:
         """Update the limits from a response, or from its absence; the place is still held."""
