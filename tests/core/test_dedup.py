@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from codat_async import dedup
-from codat_async.dedup import SeenRecords, Version, newest
+from codat_async.dedup import SeenRecords, Version, may_repeat, newest
 from codat_async.models import Account, Links
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
@@ -181,3 +181,13 @@ def test_newest_keeps_the_place_of_the_first() -> None:
         account("b", 4), account(None, 1), account("a", 2), account("c", None),
     ]  # fmt: skip
     assert newest(records) == [records[3], records[1], records[2], records[5], records[7]]
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeats"),
+    [((), False), (("a",), False), (("a", "b", None), False), (("a", "b", "a"), True), ((None, None), True)],
+)
+def test_whether_records_may_repeat(ids: tuple[str | None, ...], repeats: bool) -> None:
+    """Those of which each has another id do not; of several without one it is not known."""
+    assert may_repeat([account(each) for each in ids]) is repeats
+    assert may_repeat([Links()])
