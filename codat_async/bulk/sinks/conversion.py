@@ -1,6 +1,6 @@
 """The files of one type, read once and written to the sinks that do not have them yet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -144,7 +144,7 @@ class Conversion(Struct, kw_only=True):
     def _tabulate(self, kind: PullType, file: SealedFile, sinks: Sequence[_Sink]) -> Converted:
         result = Converted(type=kind.name, files=1)
         lines = 0
-        for text in _blocks(file):
+        for text in read_blocks(file, _BLOCK_BYTES):
             block = tabulate(text, shape_of(kind))
             for sink in sinks:
                 sink.add(block)
@@ -207,16 +207,3 @@ class _Bounded:
         table = block.table.filter(pc.less(block.table.column("n"), self._next_n))
         empty = [line for line in block.empty if line.n < self._next_n]
         self._sink.add(Block(table, empty, block.counts))
-
-
-def _blocks(file: SealedFile) -> Iterator[bytes]:
-    pieces: list[bytes] = []
-    size = 0
-    for piece in read_blocks(file):
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _BLOCK_BYTES:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)

@@ -209,18 +209,19 @@ def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
         raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")
 
 
-def read_blocks(file: SealedFile) -> Iterator[bytes]:
-    """The same lines in one piece, each with its line break; who reads them counts them."""
-    rest: list[bytes] = []
-    for piece in content(file.path, file.size, file.crc, file.compression):
-        end = piece.rfind(b"\n") + 1
-        if rest or end < len(piece):
-            rest.append(piece[:end])
-            if end:
-                yield b"".join(rest)
-                rest = []
-            rest.append(piece[end:])
-        else:
-            yield piece
-    if any(rest):
-        raise DamagedFile(file.path, "it ends within a line")
+def read_blocks(file: SealedFile, size: int) -> Iterator[bytes]:
+    """The same lines in blocks of this many bytes or more, each with its line break; not counted."""
+    pieces: list[bytes] = []
+    held = 0
+    for piece in filter(None, content(file.path, file.size, file.crc, file.compression)):
+        pieces.append(piece)
+        held += len(piece)
+        if held >= size and (end := piece.rfind(b"\n") + 1):
+            pieces[-1] = piece[:end]
+            yield b"".join(pieces)
+            pieces = [piece[end:]]
+            held = len(piece) - end
+    if held:
+        if not pieces[-1].endswith(b"\n"):
+            raise DamagedFile(file.path, "it ends within a line")
+        yield b"".join(pieces)
