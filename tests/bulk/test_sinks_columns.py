@@ -96,6 +96,27 @@ def test_no_number_is_misread(amount: str, held: str | None, place: str, form: s
     assert done.counts.unreadable + done.counts.inexact == 3 - done.table["raw_json"].null_count
 
 
+class _Rates(Model):
+    """A record of an endpoint of a user's own."""
+
+    id: str | None = None
+    rates: list[Decimal] | None = None
+    rows: list[list[Decimal]] | None = None
+
+
+@pytest.mark.parametrize("rates", ["1e400", "1, 1e400", '"1e400"', "2, 36207938980224020594630239605"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_no_number_within_a_list_is_misread(rates: str, nested: bool) -> None:
+    """None of Codat's own types has a list of numbers; a user's may."""
+    kind = msgspec.structs.replace(pull_types()["payments"], name="rates", model=_Rates)
+    field = f'"rows":[[{rates}]]' if nested else f'"rates":[{rates}]'
+    done = tabulate(lines(f'{{"id":"r",{field}}}'.encode(), kind="rates"), shape_of(kind))
+    (row,) = done.table.to_pylist()
+    held = row["rows"][0] if nested else row["rates"]
+    assert held[-1] is None
+    assert row["raw_json"] is not None
+
+
 def test_a_name_with_escaped_letters_is_recognised() -> None:
     """As JSON allows it."""
     record = payment("p", "1", note="n").replace(b'"id"', rb'"\u0069d"').replace(b'"note"', rb'"n\u006Fte"')

@@ -75,8 +75,12 @@ class Shape(Struct, frozen=True):
     fields: tuple[Field, ...]
     schema: pa.Schema
     """Of the table: the ids, the columns of the reading, the fields, ``raw_json``."""
+    empty: pa.Table
+    """The table without rows, which takes a while to make."""
     parsed: pa.Schema
     """What the JSON reader looks for in a line: dates still as text, names as the API has them."""
+    lists_numbers: bool
+    """Whether a list of numbers is among it."""
     record: Any
     """A Struct for the records that do not fit: the model with every field optional, dates still as
     text, and what has no fixed shape as it was received."""
@@ -109,6 +113,7 @@ def shape_of(kind: PullType) -> Shape:
         *(pa.field(name, pa.string()) for name in ids),
         *({"read_at": pa.field("read_at", pa.string())}.get(name, _HEADS[name]) for name in _heads(kind)),
     ]
+    schema = pa.schema(finished)
     return Shape(
         model=kind.model,
         ids=ids,
@@ -116,10 +121,21 @@ def shape_of(kind: PullType) -> Shape:
         keeps_readings=kind.is_statement,
         heads=tuple(each.name for each in readings),
         fields=tuple(found),
-        schema=pa.schema(finished),
+        schema=schema,
+        empty=schema.empty_table(),
         parsed=pa.schema([*line, pa.field("record", pa.struct(parsed))]),
+        lists_numbers=any(_lists_numbers(each.type) for each in parsed),
         record=_optional(kind.model, {field.attribute for field in found if field.is_json}),
     )
+
+
+def _lists_numbers(column: pa.DataType) -> bool:
+    if pa.types.is_struct(column):
+        return any(_lists_numbers(each.type) for each in column)
+    if pa.types.is_list(column):
+        inner = column.value_type
+        return pa.types.is_decimal(inner) or pa.types.is_integer(inner) or _lists_numbers(inner)
+    return False
 
 
 def _heads(kind: PullType) -> tuple[str, ...]:
