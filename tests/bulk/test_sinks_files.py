@@ -414,6 +414,29 @@ def test_files_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         os.umask(before)
 
 
+def test_a_large_merge_is_not_written_to_the_log_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB checkpoints at the commit; a query left open on any connection would prevent it."""
+    logged: list[int] = []
+
+    def look(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+        log = path.with_name(f"{path.name}.wal")
+        logged.append(log.stat().st_size if log.exists() else 0)
+        close(db, path)
+
+    close = duckdb_module.close_database
+    monkeypatch.setattr(duckdb_module, "close_database", look)
+    for day in (1, 2):
+        night(
+            tmp_path,
+            day,
+            *(customer(number, day=day, contactName=f"{number:0200}") for number in range(9000)),
+        )
+        bulk.convert(tmp_path, parquet=False, duckdb=tmp_path / "a.duckdb")
+    assert max(logged) < 1_000_000
+
+
 def test_a_full_disk_leaves_parquet_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line that names the file; nothing half written stays."""
     night(tmp_path, 1, customer(1))

@@ -257,10 +257,8 @@ def _convert_parts(
 
     wanted = [kind for kind in types if any(part.has(kind) for part in parts)]
     if database is not None:
-        for kind in wanted:
-            if any(part.unmerged(kind, database) for part in parts):
-                # What fails fails again when the type is merged, and is reported then.
-                with contextlib.suppress(SinkError):
-                    database.prepare(kind)
+        # What fails fails again when the type is merged, and is reported then.
+        with contextlib.suppress(SinkError):
+            database.prepare(kind for kind in wanted if any(part.unmerged(kind, database) for part in parts))
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return list(pool.map(lambda kind: convert_type(kind, parts, database), wanted))

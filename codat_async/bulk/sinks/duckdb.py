@@ -1,7 +1,7 @@
 """A DuckDB file: a table per type with the current version of each record, and a view of those that exist."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,7 +16,7 @@ from codat_async.bulk.sinks.duckdb_file import close_database, open_database, pr
 from codat_async.bulk.sinks.duckdb_tables import make_tables
 from codat_async.bulk.sinks.errors import SinkError, first_line
 from codat_async.bulk.sinks.schema import Shape, shape_of
-from codat_async.bulk.sinks.sql import quoted
+from codat_async.bulk.sinks.sql import literal, quoted
 from codat_async.bulk.sinks.statements import STATEMENT_LINES, is_statement, statement_lines
 from codat_async.bulk.store.sealed import SealedFile
 
@@ -26,6 +26,8 @@ __all__ = ["Database", "Merge"]
 pc: Final[Any] = pyarrow.compute
 _NAMED: Final = "id is not null and id <> ''"
 _IDS: Final = ("company_id", "connection_id", "account_id")
+_INSERT_BYTES: Final = 16 * 1024 * 1024
+"""Of columns, from as many blocks as it takes: each statement costs milliseconds to plan."""
 
 
 class Database:
@@ -33,22 +35,23 @@ class Database:
 
     def __init__(self, path: Path, as_of: str | None = None) -> None:
         self.path = path
-        self._db = open_database(path)
+        self._db, self._names = open_database(path)
+        self._prepared: set[PullType] = set()
         try:
+            rows = self._db.execute("select directory, id, type from codat_async_files").fetchall()
+            self._merged = {(str(directory), int(number)) for directory, number, _ in rows}
+            self._merged_types = {str(name) for _, _, name in rows}
             self._check_moment(as_of)
         except BaseException:
             self.close()
             raise
-        rows = self._db.execute("select directory, id from codat_async_files").fetchall()
-        self._merged = {(str(directory), int(number)) for directory, number in rows}
-        self._prepared: set[PullType] = set()
 
     def _check_moment(self, wanted: str | None) -> None:
         """Raise SinkError if the file has the state of another moment; note that of a new one."""
-        (files,) = self._db.execute("select count(*) from codat_async_files").fetchone() or (0,)
-        row = self._db.execute("select as_of from codat_async_format").fetchone()
-        held = None if row is None else row[0]
-        if held != wanted and (files or held is not None):
+        # All is fetched: a query that is open would keep DuckDB from checkpoints, and all go through its log.
+        rows = self._db.execute("select as_of from codat_async_format").fetchall()
+        held = rows[0][0] if rows else None
+        if held != wanted and (self._merged or held is not None):
             state = "the present state" if held is None else f"the state as of {held}"
             raise SinkError(f"{self.path} has {state}: name another DuckDB file")
         if held != wanted:
@@ -75,25 +78,30 @@ class Database:
         """Whether some of the files that it replaces are merged already."""
         return any((file.directory, each) in self._merged for each in file.replaces)
 
-    def prepare(self, kind: PullType) -> None:
-        """Make the table and the views of a type, if that is not done yet; raises SinkError.
+    def has_type(self, kind: PullType) -> bool:
+        """Whether files of a type were ever merged."""
+        return kind.name in self._merged_types
+
+    def prepare(self, kinds: Iterable[PullType]) -> None:
+        """Make the tables and the views of types, if that is not done yet, or none; raises SinkError.
 
         DuckDB writes what is merged to its log first if the catalogue has changed in the meantime: merges at
         the same time are faster if all their types are prepared before.
         """
-        if kind not in self._prepared:
+        if wanted := [kind for kind in kinds if kind not in self._prepared]:
             with private_files():
-                make_tables(self._db, self.path, kind)
-            self._prepared.add(kind)
+                make_tables(self._db, self.path, wanted, self._names)
+            self._prepared.update(wanted)
 
     def merge(self, kind: PullType) -> "Merge":
         """A merge of files of one type, in one transaction; raises SinkError."""
-        self.prepare(kind)
+        self.prepare([kind])
         return Merge(self, self._db.cursor(), kind)
 
     def record(self, files: Sequence[SealedFile]) -> None:
         """Remember that files are merged."""
         self._merged.update((each.directory, each.id) for each in files)
+        self._merged_types.update(each.type for each in files)
 
 
 class Merge:
@@ -111,9 +119,15 @@ class Merge:
         self._table = quoted(kind.name)
         self._key = (*self._shape.key, "n") if self._shape.keeps_readings else self._shape.key
         self._files: list[SealedFile] = []
+        self._pending: list[pa.Table] = []
+        """Records that are not inserted yet."""
+        self._pending_bytes = 0
         self._readings: list[pa.Table] = []
         self._again: list[pa.Table] | None = None
         self._is_new = True
+        """Whether the table has no rows."""
+        self._is_first = not database.has_type(kind)
+        """Whether no file of the type was merged before."""
         self._rereads = False
         self.records = 0
         """Merged so far."""
@@ -164,18 +178,29 @@ class Merge:
         """Append the records of a block."""
         with self._failing():
             readings = _readings(block, self._shape)
-            self._readings.append(readings)
+            if not (self._readings and self._readings[-1].equals(readings)):
+                self._readings.append(readings)
             if self._rereads and self._again is not None:
                 self._again.append(readings)
             if block.table.num_rows:
-                self._db.register("block", block.table)
-                self._db.execute(f"insert into {self._table} by name select * from block")
-                if not self._is_new:
-                    keys = ", ".join(self._key)
-                    self._db.execute(f"insert into fresh select distinct {keys} from block")
-                self._db.unregister("block")
+                self._pending.append(block.table)
+                self._pending_bytes += block.table.nbytes
+                if self._pending_bytes >= _INSERT_BYTES:
+                    self._insert()
                 self._add_statement_lines(block.table)
         self.records += block.table.num_rows
+
+    def _insert(self) -> None:
+        if not self._pending:
+            return
+        self._db.register("block", pa.concat_tables(self._pending))
+        self._db.execute(f"insert into {self._table} by name select * from block")
+        if not self._is_new:
+            keys = ", ".join(self._key)
+            self._db.execute(f"insert into fresh select distinct {keys} from block")
+        self._db.unregister("block")
+        self._pending.clear()
+        self._pending_bytes = 0
 
     def _add_statement_lines(self, table: pa.Table) -> None:
         if not is_statement(self._kind):
@@ -203,9 +228,12 @@ class Merge:
     # --- which versions stay -----------------------------------------------------------------
 
     def _finish(self) -> None:
+        self._insert()
         if self._readings:
             self._delete_lists()
             self._delete_versions()
+            if not (self._is_new and self._is_first):
+                self._db.execute("drop table if exists fresh; drop table if exists lists")
         self._db.execute(
             "insert into codat_async_files select unnest($1::varchar[]), unnest($2::bigint[]), $3",
             [[each.directory for each in self._files], [each.id for each in self._files], self._kind.name],
@@ -216,33 +244,36 @@ class Merge:
     def _delete_lists(self) -> None:
         """Delete what a later reading of the whole list does not have any more."""
         db, ids = self._db, self._shape.ids
-        names = ", ".join(ids)
-        db.register("readings", pa.concat_tables(self._readings))
-        db.execute(
-            "create or replace temp table lists as"
-            f" select {names}, max(n) filter (where whole) as whole_n from readings group by {names}"
-        )
-        db.unregister("readings")
-        known_of_type = "select 1 from codat_async_lists where type = $1 limit 1"
-        if db.execute(known_of_type, [self._kind.name]).fetchone():
-            known = " and ".join(f"k.{name} = l.{name}" for name in ids)
+        names, same = ", ".join(ids), " and ".join(f"t.{name} = l.{name}" for name in ids)
+        its_type = literal(self._kind.name)
+        readings = pa.concat_tables(self._readings)
+        db.register("readings", readings)
+        if is_only := self._is_only_reading(readings):
+            lists = f"(select {names}, n as whole_n from readings where whole)"
+        else:
+            lists = f"(select {names}, max(n) filter (where whole) as whole_n from readings group by {names})"
+        if not self._is_first:
+            known = f"t.type = {its_type} and {same}"
             db.execute(
-                f"update lists l set whole_n = greatest(l.whole_n, k.whole_n) from codat_async_lists k"
-                f" where k.type = $1 and {known}",
-                [self._kind.name],
+                "create or replace temp table lists as"
+                " select l.* replace (greatest(l.whole_n, t.whole_n) as whole_n)"
+                f" from {lists} l left join codat_async_lists t on {known}"
             )
-            db.execute(
-                f"delete from codat_async_lists k using lists l where k.type = $1 and {known}",
-                [self._kind.name],
-            )
+            lists = "lists"
+            db.execute(f"delete from codat_async_lists t using lists l where {known}")
         every = ", ".join(name if name in ids else "''" for name in _IDS)
         db.execute(
-            f"insert into codat_async_lists select $1, {every}, whole_n from lists where whole_n is not null",
-            [self._kind.name],
+            f"insert into codat_async_lists select {its_type}, {every}, whole_n from {lists}"
+            " where whole_n is not null"
         )
-        if not self._shape.keeps_readings:
-            same = " and ".join(f"t.{name} = l.{name}" for name in ids)
-            db.execute(f"delete from {self._table} t using lists l where {same} and t.n < l.whole_n")
+        if not (self._shape.keeps_readings or is_only):
+            db.execute(f"delete from {self._table} t using {lists} l where {same} and t.n < l.whole_n")
+        db.unregister("readings")
+
+    def _is_only_reading(self, readings: pa.Table) -> bool:
+        """Whether each list was read once, as in most first loads; if it returns False, it may be so too."""
+        is_all = self._is_new and self._is_first
+        return is_all and pc.count_distinct(readings["company_id"]).as_py() == readings.num_rows
 
     def _delete_versions(self) -> None:
         """Delete all but one version of each record: the newest, then the one that was read last."""
@@ -251,18 +282,19 @@ class Merge:
         # Records without an id never replace each other.
         named = _NAMED if "id" in self._shape.key else "true"
         fresh = "" if self._is_new else f"semi join fresh using ({key})"
-        (twice,) = db.execute(
-            f"create or replace temp table twice as select {key} from {table} {fresh}"
-            f" where {named} group by {key} having count(*) > 1"
-        ).fetchone() or (1,)
-        if twice:
+        twice = f"select {key} from {table} {fresh} where {named} group by {key} having count(*) > 1"
+        if self._is_new and db.execute(f"{twice} limit 1").fetchone() is None:
+            # As in nearly all first loads.
+            return
+        (count,) = db.execute(f"create or replace temp table twice as {twice}").fetchone() or (1,)
+        if count:
             newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
             db.execute(
                 f"delete from {table} where rowid in (select row from (select t.rowid as row, row_number()"
                 f" over (partition by {key} order by {newest} n desc, t.rowid desc) as place"
                 f" from {table} t join twice using ({key})) where place > 1)"
             )
-        db.execute("drop table if exists fresh; drop table twice; drop table lists")
+        db.execute("drop table twice")
         if self._again and "id" in self._shape.key:
             # A reading is in one file: what was merged of it from an earlier file is there again.
             db.register("again", pa.concat_tables(self._again))
@@ -281,10 +313,8 @@ def _readings(block: Block, shape: Shape) -> pa.Table:
         [{name: getattr(line, name) for name in columns} for line in block.empty], schema=schema
     )
     found = block.table.select(columns)
-    # Most blocks of a large list are of one reading.
-    numbers = pc.min_max(found["n"])
-    if numbers["min"] == numbers["max"]:
-        found = found.slice(0, 1)
-    else:
-        found = found.group_by(columns).aggregate([])
+    if found.num_rows:
+        # The lines of a reading follow each other. Grouping would load a part of Arrow that is not needed.
+        ends = pc.run_end_encode(found["n"].combine_chunks()).run_ends
+        found = found.take(pa.concat_arrays([pa.array([0], ends.type), ends[:-1]]))
     return pa.concat_tables([found.select(columns).cast(schema), empty])

@@ -41,11 +41,15 @@ from (
 _umask_lock: Final = threading.Lock()
 
 
-def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file, or create one that only its owner can read; raises SinkError."""
+def open_database(path: Path) -> tuple[duckdb.DuckDBPyConnection, set[str]]:
+    """Open a DuckDB file, or create one that only its owner can read; raises SinkError.
+
+    Returns the names of its tables and views too.
+    """
     check_local(path)
     try:
         make_folder(path.parent)
+        is_new = not path.exists()
         with private_files():
             db = duckdb.connect(str(path))
             try:
@@ -57,7 +61,7 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
                 db.execute("set threads = 1")
                 # More than this is written to the file at once, and not to the log before.
                 db.execute("set wal_autocheckpoint = '1MB'")
-                _prepare(db, path)
+                names = _prepare(db, path, is_new=is_new)
             except BaseException:
                 close_database(db, path)
                 raise
@@ -67,7 +71,7 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
             process = f"process {holder[1]}" if holder else "another process"
             raise SinkBusy(f"the DuckDB file {path} is open in {process}") from error
         raise SinkError(f"cannot write to the DuckDB file {path}: {first_line(error)}") from error
-    return db
+    return db, names
 
 
 def close_database(db: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -77,19 +81,20 @@ def close_database(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         _spill(path).rmdir()
 
 
-def _prepare(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    tables = {name for (name,) in db.execute("select table_name from duckdb_tables()").fetchall()}
-    if "codat_async_format" in tables:
+def _prepare(db: duckdb.DuckDBPyConnection, path: Path, *, is_new: bool) -> set[str]:
+    # The first look into the catalogue makes what DuckDB has in it by itself, which takes milliseconds.
+    names = set[str]() if is_new else _names(db)
+    if "codat_async_format" in names:
         versions = db.execute("select version from codat_async_format").fetchall()
         version = versions[0][0] if versions else None
     else:
-        version = 1 if "codat_async_files" in tables else VERSION
+        version = 1 if "codat_async_files" in names else VERSION
     if version != VERSION:
         raise SinkError(
             f"{path} has tables of format {version}, and this release writes format {VERSION}: name another"
             " DuckDB file, and codat-async convert makes it from the raw files"
         )
-    if "codat_async_format" not in tables:
+    if "codat_async_format" not in names:
         db.execute("begin")
         db.execute(_TABLES)
         # The view joins both, whichever types are converted.
@@ -101,6 +106,13 @@ def _prepare(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         db.execute(_CURRENT_STATEMENT_LINES)
         db.execute("insert into codat_async_format values (?, null)", [VERSION])
         db.execute("commit")
+        names.update(schemas)
+    return names
+
+
+def _names(db: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = db.execute("select table_name from duckdb_tables() union all select view_name from duckdb_views()")
+    return {name for (name,) in rows.fetchall()}
 
 
 @contextlib.contextmanager

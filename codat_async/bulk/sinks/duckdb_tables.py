@@ -1,6 +1,7 @@
 """The tables of a DuckDB file, one a type, and the views of them."""
 
 import contextlib
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 import duckdb
@@ -14,34 +15,35 @@ from codat_async.bulk.sinks.sql import quoted
 __all__ = ["make_tables"]
 
 
-def make_tables(db: duckdb.DuckDBPyConnection, path: Path, kind: PullType) -> None:
-    """Make the table of a type and its views, or add the fields that the models have gained to older ones.
+def make_tables(
+    db: duckdb.DuckDBPyConnection, path: Path, kinds: Iterable[PullType], names: Set[str]
+) -> None:
+    """Make the tables of types and their views, or add the fields that the models have gained.
 
-    Raises SinkError, and has then changed nothing.
+    ``names`` are those of the tables and views in the file. Raises SinkError, and has then changed nothing.
     """
     cursor = db.cursor()
+    doing = f"make tables in {path}"
     try:
-        shape, table = shape_of(kind), quoted(kind.name)
         cursor.execute("begin")
-        cursor.register("wanted", shape.schema.empty_table())
-        if _exists(cursor, kind.name):
-            _make_views(cursor, kind, shape, is_altered=_add_fields(cursor, path, kind))
-        else:
-            cursor.execute(f"create table {table} as select * from wanted")
-            _make_views(cursor, kind, shape, is_altered=False)
-        cursor.unregister("wanted")
+        for kind in kinds:
+            doing = f"make the table {kind.name} in {path}"
+            shape = shape_of(kind)
+            cursor.register("wanted", shape.empty)
+            if kind.name in names:
+                is_altered = _add_fields(cursor, path, kind)
+                _make_views(cursor, kind, shape, frozenset() if is_altered else names)
+            else:
+                cursor.execute(f"create table {quoted(kind.name)} as select * from wanted")
+                _make_views(cursor, kind, shape, names)
+            cursor.unregister("wanted")
         cursor.execute("commit")
     except duckdb.Error as error:
-        raise SinkError(f"cannot make the table {kind.name} in {path}: {first_line(error)}") from error
+        raise SinkError(f"cannot {doing}: {first_line(error)}") from error
     finally:
         with contextlib.suppress(duckdb.Error):
             cursor.execute("rollback")
         cursor.close()
-
-
-def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    found = db.execute("select 1 from duckdb_tables() where not internal and table_name = ?", [table])
-    return found.fetchone() is not None
 
 
 def _add_fields(db: duckdb.DuckDBPyConnection, path: Path, kind: PullType) -> bool:
@@ -68,10 +70,11 @@ def _add_fields(db: duckdb.DuckDBPyConnection, path: Path, kind: PullType) -> bo
     return is_altered
 
 
-def _make_views(db: duckdb.DuckDBPyConnection, kind: PullType, shape: Shape, *, is_altered: bool) -> None:
+def _make_views(db: duckdb.DuckDBPyConnection, kind: PullType, shape: Shape, present: Set[str]) -> None:
     """Create ``current_TYPE``: without deleted records, and the last reading of each report.
 
-    The lists within records have a view each, of all records and of the current ones.
+    The lists within records have a view each, of all records and of the current ones; those that are
+    ``present`` stay.
     """
     where = " where not coalesce(metadata.is_deleted, false)" if "metadata" in shape.schema.names else ""
     if shape.keeps_readings:
@@ -83,12 +86,9 @@ def _make_views(db: duckdb.DuckDBPyConnection, kind: PullType, shape: Shape, *, 
         for nested in nested_tables(kind)
         for prefix in ("", "current_")
     }
-    if wanted and not is_altered:
-        rows = db.execute("select view_name from duckdb_views() where not internal").fetchall()
-        for (name,) in rows:
-            wanted.pop(name, None)
     for name, query in wanted.items():
-        db.execute(f"create or replace view {quoted(name)} as {query}")
+        if name not in present:
+            db.execute(f"create or replace view {quoted(name)} as {query}")
 
 
 def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:

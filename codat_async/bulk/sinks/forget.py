@@ -139,7 +139,7 @@ def forget_duckdb(path: Path, companies: Sequence[str]) -> int:
     # The file itself, not a link to it, is replaced.
     path = path.resolve()
     part = path.with_name(f"{path.name}.part")
-    database = open_database(path)
+    database, _ = open_database(path)
     try:
         removed = _delete(database, companies)
         copying = _is_marked(database)
