@@ -159,7 +159,6 @@ class SlicedPage(Generic[T]):
             self._raws, page.results = page.results, []
             self.head = page
             self._begin = self._end
-        self.empty = self._begin == self._end and not self._raws
 
     async def __aiter__(self) -> AsyncGenerator[list[T], None]:
         """Yield the records, a slice at a time."""

@@ -672,7 +672,7 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
 
 
 async def test_an_upload_moves_no_deadline_that_has_passed() -> None:
-    """A piece that is read while its attempt is being cancelled must not turn a time-out into a cancellation."""
+    """A piece read while its attempt is being cancelled must not make a cancellation of a time-out."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"abc"
