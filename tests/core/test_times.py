@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_async import codec, models
+from codat_async import codec, errors, models
 from codat_async.models import (
     Account,
     Bill,
@@ -226,3 +226,21 @@ def test_records_without_such_dates_have_no_unknown_fields() -> None:
     assert account.unknown_fields is None
     contact = codec.read(b'{"modifiedDate": "2023-02-28"}', Contact)
     assert list(contact.unknown_fields or {}) == ["modifiedDate"]
+
+
+def test_dates_of_a_model_inside_itself_are_corrected() -> None:
+    """At each depth, cut or without a time; what is malformed elsewhere keeps its place in the error."""
+    tree: dict[str, Any] = {"id": "1", "modifiedDate": "2023-02-28"}
+    for number in range(3):
+        tree = {"id": str(number), "modifiedDate": END, "subCategories": [tree, {"modifiedDate": END}]}
+    found = codec.read(json.dumps(tree).encode(), models.TrackingCategoryTree)
+    for _ in range(3):
+        assert found.modified_date == CUT
+        assert found.sub_categories is not None
+        assert found.sub_categories[1].modified_date == CUT
+        found = found.sub_categories[0]
+    assert found.modified_date == datetime(2023, 2, 28)
+    tree["subCategories"][0]["subCategories"][1]["status"] = ["Active"]
+    with pytest.raises(errors.InvalidRecord) as caught:
+        codec.read(json.dumps(tree).encode(), models.TrackingCategoryTree)
+    assert caught.value.path == "$.subCategories[0].subCategories[1].status"
