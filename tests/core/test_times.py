@@ -240,7 +240,8 @@ def test_dates_of_a_model_inside_itself_are_corrected() -> None:
         assert found.sub_categories[1].modified_date == CUT
         found = found.sub_categories[0]
     assert found.modified_date == datetime(2023, 2, 28)
-    tree["subCategories"][0]["subCategories"][1]["status"] = ["Active"]
-    with pytest.raises(errors.InvalidRecord) as caught:
-        codec.read(json.dumps(tree).encode(), models.TrackingCategoryTree)
-    assert caught.value.path == "$.subCategories[0].subCategories[1].status"
+    for field in ("status", "subCategories"):
+        tree["subCategories"][0]["subCategories"][1] = {field: {}}
+        with pytest.raises(errors.InvalidRecord) as caught:
+            codec.read(json.dumps(tree).encode(), models.TrackingCategoryTree)
+        assert caught.value.path == f"$.subCategories[0].subCategories[1].{field}"
