@@ -85,6 +85,9 @@ class Codat(Resources):
     Raises :class:`~codat_async.errors.ConfigurationError` for a missing key or an unusable base URL.
     """
 
+    base_url: str = DEFAULT_BASE_URL
+    """The root of every request's URL, without a slash at its end."""
+
     def __init__(
         self,
         api_key: Credential | None = None,
@@ -117,14 +120,12 @@ class Codat(Resources):
         else:
             _reject("a middleware of your own: add Retry(policy) to it", retry=retry)
         self._middleware = (*extra_middleware, *middleware)
-        url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
-        self.base_url: Final = url
-        """The root of every request's URL, without a slash at its end."""
+        self.base_url = checked_base_url(base_url or os.environ.get("CODAT_BASE_URL") or DEFAULT_BASE_URL)
         usual_headers = merged(_HEADERS, headers or {})
         usual = Timeout() if timeout is None else Timeout.of(timeout)
         if transport is None:
             transport = AiohttpTransport(
-                url,
+                self.base_url,
                 headers=usual_headers,
                 timeout=usual,
                 max_connections=max_connections or DEFAULT_CONNECTIONS,
@@ -135,7 +136,7 @@ class Codat(Resources):
             )
             connections = transport.connections
         else:
-            transport = _completing(transport, url, usual_headers, usual, max_response_size)
+            transport = _completing(transport, self.base_url, usual_headers, usual, max_response_size)
             connections = DEFAULT_CONNECTIONS if limits is None and governor is None else math.inf
         for layer in self._middleware:
             if isinstance(layer, RateLimit):

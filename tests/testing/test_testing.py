@@ -171,6 +171,7 @@ def test_pages_and_responses() -> None:
 async def test_mock_of_the_client() -> None:
     """create_autospec knows the names and arguments, what is awaited, and what is iterated."""
     codat = create_autospec(Codat, instance=True)
+    assert hasattr(codat, "base_url")
     codat.bills.get.return_value = make(models.Bill, id="b")
     codat.invoices.list.return_value.__aiter__.return_value = [make(Invoice, id="i")]
     assert (await codat.bills.get("c", "b")).id == "b"
