@@ -119,8 +119,8 @@ class AiohttpTransport:
             session = self._open(loop)
         query = _encoded(tuple(request.query)) if request.query else ""
         url = self._url(path=self._before + request.path, query_string=query)
-        timeout = request.timeout or self._timeout
-        data: Any = None if request.body is None else request.body.content
+        body, timeout = request.body, request.timeout or self._timeout
+        data: Any = None if body is None else body.content
         streamed = callable(data) or (data is not None and timeout.total is None)
         # Whether sending the body, or reading that of the answer, may take longer than the total.
         watched = streamed or request.stream
@@ -130,8 +130,8 @@ class AiohttpTransport:
         deadlines, task, upload = self._deadlines, asyncio.current_task(loop), None
         assert task is not None
         cancelling = task.cancelling()
-        if streamed:
-            data = upload = _Upload(data, task, deadlines, limits.sock_read, timeout.total)
+        if streamed and body is not None:
+            data = upload = _Upload(body.content, task, deadlines, limits.sock_read, timeout.total)
         deadlines.expire_in(timeout.total, task)
         try:
             answer = await session.request(
@@ -157,8 +157,8 @@ class AiohttpTransport:
             limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
             # What has arrived is read without the steps that waiting takes.
             whole = content.is_eof() and content.total_bytes <= limit
-            body = content.read_nowait() if whole else await _read(answer, request, limit, limits.sock_read)
-            return Response(status=answer.status, headers=answer.headers, body=body)
+            read = content.read_nowait() if whole else await _read(answer, request, limit, limits.sock_read)
+            return Response(status=answer.status, headers=answer.headers, body=read)
         except BaseException as error:
             # One that is no longer among them was cancelled by its deadline.
             expired = task not in deadlines.due and task.uncancel() <= cancelling
