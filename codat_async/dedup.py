@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,8 +14,8 @@ T = TypeVar("T")
 Version: TypeAlias = datetime | float | None
 """When a record was modified: a moment (in UTC if it has no zone), a timestamp, or None if unknown."""
 
-_EXACT: Final = 12_288
-"""Rows that are kept, 2.5 MB of them, before all but the latest are reduced to hashes."""
+_EXACT: Final = 16_384
+"""Ids that are kept, 2 MB of them, before all but the latest are reduced to hashes."""
 _KEPT: Final = 1_024
 """The latest rows, whose versions are known: a row comes again after as many as were inserted before it."""
 _PARTS: Final = 64
@@ -28,7 +29,7 @@ class SeenRecords:
     any version, since losing a change is worse than handing on a record twice. Records without an id are
     never duplicates.
 
-    Every id counts, however long ago it came. Of more than 12,288 ids the older are 64-bit hashes, valid in
+    Every id counts, however long ago it came. Of more than 16,384 ids the older are 64-bit hashes, valid in
     this process only; two of a million ids share one once in some thirty million lists.
     """
 
@@ -42,11 +43,13 @@ class SeenRecords:
     """Rows handed on that repeated a record in a newer version, as far as versions are known."""
 
     def __init__(self) -> None:
-        # The ids on the latest pages; their versions are put in a table when one comes again, as few do.
         self._ids: set[Hashable] = set()
-        self._pages: list[tuple[Sequence[Hashable], Sequence[Version]]] = []
+        self._pages: list[Sequence[Hashable]] = []
+        # The latest of these pages; their versions are put in a table when an id comes again, as few do.
+        self._latest: deque[tuple[Sequence[Hashable], Sequence[Version]]] = deque()
+        self._kept = 0
         self._versions: dict[Hashable, Version] | None = None
-        # The hashes of all ids before these, in parts by their low bits: counting then makes a small set
+        # The hashes of all ids before the pages, in parts by their low bits: counting then makes a small set
         # at a time, where one of all ids would take seventy bytes for each.
         self._older: list[array[int]] = []
 
@@ -64,13 +67,20 @@ class SeenRecords:
         if len(known) - before < len(ids):
             dropped = self._compare(ids, versions)
         else:
-            self._pages.append((ids, versions))
+            self._keep(ids, versions)
             if self._versions is not None:
                 self._versions.update(zip(ids, versions, strict=True))
         self.rows += len(ids) - len(dropped)
         if len(known) > (4 * _KEPT if self._older else _EXACT):
-            self._reduce(_KEPT)
+            self._reduce()
         return dropped
+
+    def _keep(self, ids: Sequence[Hashable], versions: Sequence[Version]) -> None:
+        self._pages.append(ids)
+        self._latest.append((ids, versions))
+        self._kept += len(ids)
+        while self._kept - len(self._latest[0][0]) >= _KEPT:
+            self._kept -= len(self._latest.popleft()[0])
 
     def add_unreadable(self, count: int = 1) -> None:
         """Add records that could not be decoded, each as a different one."""
@@ -80,7 +90,9 @@ class SeenRecords:
     def counts(self) -> Iterator[int]:
         """Count the different records in parts, 1 ms each for a million in all; this forgets versions."""
         if self._older:
-            self._reduce(0)
+            self._latest.clear()
+            self._kept = 0
+            self._reduce()
         yield self.without_id + len(self._ids)
         for part in self._older:
             yield len(set(part))
@@ -99,7 +111,7 @@ class SeenRecords:
         known = self._versions
         if known is None:
             known = self._versions = {}
-            for page in self._pages:
+            for page in self._latest:
                 known.update(zip(*page, strict=True))
         dropped, kept = set[int](), dict[Hashable, Version]()
         for row, (identifier, version) in enumerate(zip(ids, versions, strict=True)):
@@ -113,22 +125,20 @@ class SeenRecords:
                 self.updates += 1
             known[identifier] = kept[identifier] = version
         self._ids.update(kept)
-        self._pages.append(([*kept], [*kept.values()]))
+        if kept:
+            self._keep([*kept], [*kept.values()])
         self.dropped += len(dropped)
         return dropped
 
-    def _reduce(self, least: int) -> None:
-        """Reduce all but the latest pages, of that many rows at ``least``, to hashes."""
-        self._ids, latest = set(), []
-        while self._pages and len(self._ids) < least:
-            latest.append(self._pages.pop())
-            self._ids.update(latest[-1][0])
+    def _reduce(self) -> None:
+        """Reduce all but the latest pages to hashes."""
+        latest = [ids for ids, _ in self._latest]
         self._older = self._older or [array("q") for _ in range(_PARTS)]
         append = [part.append for part in self._older]
-        for ids, _ in self._pages:
+        for ids in self._pages[: len(self._pages) - len(latest)]:
             for each in map(hash, ids):
                 append[each % _PARTS](each)
-        self._pages, self._versions = latest[::-1], None
+        self._pages, self._ids, self._versions = latest, set().union(*latest), None
 
 
 def may_repeat(records: Sequence[Any]) -> bool:

@@ -44,7 +44,7 @@ MEASURES = (
     Measure(PEAK, "MB"),
 )
 _HASHES = (
-    "each id is remembered, in 8 bytes a record as soon as there are more than 12,288, so that what comes"
+    "each id is remembered, in 8 bytes a record as soon as there are more than 16,384, so that what comes"
     " twice or is missing is found in a list of any length; the floor remembers nothing"
 )
 AIMS: dict[tuple[str, str], tuple[float, float]] = {
