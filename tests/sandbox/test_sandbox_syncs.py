@@ -45,8 +45,9 @@ async def test_a_sync_goes_through_its_states(slow: Api) -> None:
     seen = [pull["status"]]
 
     async def over() -> bool:
-        shown = await slow.get(f"{slow.data}/history/{pull['id']}")
+        # In this order: the sync may end between the two answers.
         status = await status_of(slow, "bills")
+        shown = await slow.get(f"{slow.data}/history/{pull['id']}")
         assert status["latestSyncId"] == pull["id"]
         if shown["status"] != seen[-1]:
             seen.append(shown["status"])
