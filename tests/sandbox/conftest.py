@@ -21,3 +21,13 @@ async def api(sandbox: Sandbox) -> AsyncIterator[Api]:
     """A client of the first company."""
     async with aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session:
         yield Api(sandbox, session)
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Api]:
+    """A sandbox whose syncs take long enough to be watched."""
+    async with (
+        small_sandbox(push_delay=0, sync_delay=1.0) as sandbox,
+        aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
+    ):
+        yield Api(sandbox, session)

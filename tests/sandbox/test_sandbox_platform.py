@@ -51,24 +51,24 @@ async def test_queries_of_companies_need_a_page_size(api: Api) -> None:
     assert (await api.refused("/companies", query="name=Other"))[0] == 400
 
 
-async def test_a_new_company_has_data_once_it_is_linked_and_synced(api: Api) -> None:
+async def test_a_new_company_has_data_once_it_is_linked_and_synced(slow: Api) -> None:
     """Before anything is linked, data is not there to be read; linking queues a sync of every type."""
-    _, company = await api.send("POST", "/companies", json={"name": "New"})
+    _, company = await slow.send("POST", "/companies", json={"name": "New"})
     path = f"/companies/{company['id']}"
-    assert (await api.refused(f"{path}/data/invoices"))[0] == 409
-    assert (await api.refused(f"{path}/data/info"))[0] == 409
-    assert (await api.get(f"{path}/dataStatus"))["suppliers"] == {"dataType": "suppliers"}
-    assert (await api.send("POST", f"{path}/data/all"))[0] == 404
-    _, connection = await api.send("POST", f"{path}/connections", json={"platformKey": "gbol"})
-    assert (await api.get("/companies", query="dataConnections.status=PendingAuth", pageSize="5"))["results"][
-        0
-    ]["id"] == company["id"]
-    await api.send("PUT", f"{path}/connections/{connection['id']}/authorization", json={})
-    assert (await api.get(f"{path}/dataStatus"))["invoices"]["currentStatus"] == "Queued"
-    assert (await api.refused(f"{path}/data/accounts"))[0] == 409
-    api.company = company["id"]
-    await synced(api, "chartOfAccounts")
-    assert (await api.get(f"{path}/data/accounts"))["totalResults"] > 20
+    assert (await slow.refused(f"{path}/data/invoices"))[0] == 409
+    assert (await slow.refused(f"{path}/data/info"))[0] == 409
+    assert (await slow.get(f"{path}/dataStatus"))["suppliers"] == {"dataType": "suppliers"}
+    assert (await slow.send("POST", f"{path}/data/all"))[0] == 404
+    _, connection = await slow.send("POST", f"{path}/connections", json={"platformKey": "gbol"})
+    assert (await slow.get("/companies", query="dataConnections.status=PendingAuth", pageSize="5"))[
+        "results"
+    ][0]["id"] == company["id"]
+    await slow.send("PUT", f"{path}/connections/{connection['id']}/authorization", json={})
+    assert (await slow.get(f"{path}/dataStatus"))["invoices"]["currentStatus"] == "Queued"
+    assert (await slow.refused(f"{path}/data/accounts"))[0] == 409
+    slow.company = company["id"]
+    await synced(slow, "chartOfAccounts")
+    assert (await slow.get(f"{path}/data/accounts"))["totalResults"] > 20
 
 
 async def test_a_connection_from_cradle_to_grave(api: Api) -> None:

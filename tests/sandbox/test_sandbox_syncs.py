@@ -1,12 +1,12 @@
 """Syncs: Codat's copy changes only when one completes, and dataStatus shows how far it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 import pytest
-from small_books import Api, credential, eventually, small_sandbox, synced, written
+from small_books import Api, credential, eventually, synced, written
 
 from codat_async.models import Connection, ConnectionStatus, DataType
 from codat_async.sandbox import Sandbox
@@ -25,16 +25,6 @@ async def queue(api: Api, data_type: str) -> Any:
     status, pull = await api.send("POST", f"{api.data}/queue/{data_type}")
     assert status == 200, pull
     return pull
-
-
-@pytest.fixture
-async def slow() -> AsyncIterator[Api]:
-    """A sandbox whose syncs take long enough to be watched."""
-    async with (
-        small_sandbox(push_delay=0, sync_delay=1.0) as sandbox,
-        aiohttp.ClientSession(headers=credential(sandbox.api_key)) as session,
-    ):
-        yield Api(sandbox, session)
 
 
 async def test_a_sync_goes_through_its_states(slow: Api) -> None:
