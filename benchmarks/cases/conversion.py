@@ -112,7 +112,7 @@ def _with_arrow_alone(root: Path) -> None:
 def _blocks(root: Path) -> Iterator[bytes]:
     pieces: list[bytes] = []
     for file in sealed_files(root, [TYPE]):
-        for piece in read_blocks(file):
+        for piece in read_blocks(file, BLOCK_BYTES):
             pieces.append(piece)
             if sum(map(len, pieces)) >= BLOCK_BYTES:
                 yield b"".join(pieces)
