@@ -7,7 +7,7 @@ from typing import Any
 from codat_async import models
 from codat_async.models import Attachment, Connection, PushOption
 from codat_async.operations import calls, files, lists, polling, writes
-from codat_async.operations.base import Group, Operation, Resource, data_type_of, snake_case
+from codat_async.operations.base import Group, Operation, Resource, data_type_of
 
 
 class AccountTransactions(Resource):
@@ -297,13 +297,42 @@ class Webhooks(Resource):
 
 # --- what a client offers ------------------------------------------------------------------
 
-_KINDS = [each for each in vars().values() if isinstance(each, type) and each.__module__ == __name__]
-
 
 class Resources:
-    """Every resource of the API, under the names that the published SDK uses: ``Bills`` as ``bills``."""
+    """Every resource of the API, under the names that the published SDK uses."""
 
-    vars().update((snake_case(kind.__name__), Group(kind)) for kind in _KINDS)
+    account_transactions = Group(AccountTransactions)
+    accounts = Group(Accounts)
+    bank_account_transactions = Group(BankAccountTransactions)
+    bank_accounts = Group(BankAccounts)
+    bill_credit_notes = Group(BillCreditNotes)
+    bill_payments = Group(BillPayments)
+    bills = Group(Bills)
+    company_info = Group(CompanyInfo)
+    credit_notes = Group(CreditNotes)
+    customers = Group(Customers)
+    direct_costs = Group(DirectCosts)
+    direct_incomes = Group(DirectIncomes)
+    invoices = Group(Invoices)
+    item_receipts = Group(ItemReceipts)
+    items = Group(Items)
+    journal_entries = Group(JournalEntries)
+    journals = Group(Journals)
+    payment_methods = Group(PaymentMethods)
+    payments = Group(Payments)
+    purchase_orders = Group(PurchaseOrders)
+    reports = Group(Reports)
+    sales_orders = Group(SalesOrders)
+    suppliers = Group(Suppliers)
+    tax_rates = Group(TaxRates)
+    tracking_categories = Group(TrackingCategories)
+    transfers = Group(Transfers)
+    companies = Group(Companies)
+    connections = Group(Connections)
+    refresh_data = Group(RefreshData)
+    read_data = Group(ReadData)
+    push_operations = Group(PushOperations)
+    webhooks = Group(Webhooks)
 
 
 def catalogue(client: type[Resources] = Resources) -> Iterator[Operation]:

@@ -1637,7 +1637,7 @@ class Webhooks(Resource):
         """Stop sending events to a URL."""
 
 class Resources:
-    """Every resource of the API, under the names that the published SDK uses: ``Bills`` as ``bills``."""
+    """Every resource of the API, under the names that the published SDK uses."""
 
     account_transactions: Group[AccountTransactions]
     """Movements on accounts as the ledger of a connection holds them."""

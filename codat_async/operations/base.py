@@ -143,7 +143,7 @@ class Operation:
         cls.__doc__ = _Introspected("documentation", doc)  # type: ignore[assignment]
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.resource = snake_case(owner.__name__)
+        self.resource = re.sub(r"(?<!^)(?=[A-Z])", "_", owner.__name__).lower()
         self.name = self.__name__ = name
         self.label = f"{self.resource}.{name}"
         self.subject = (owner.__doc__ or "").strip()
@@ -252,11 +252,6 @@ def camel_case(name: str) -> str:
     """A name as the API spells it: ``billPayments`` for ``bill_payments``; one that has no ``_`` is kept."""
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))
-
-
-def snake_case(name: str) -> str:
-    """The name of a class as an attribute: ``bill_payments`` for ``BillPayments``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def record_path(model: type, path: str) -> str:
