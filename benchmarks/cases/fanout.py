@@ -29,9 +29,10 @@ RECORDS = 20
 MODELS = {"invoices": Invoice, "customers": Customer, "suppliers": Supplier, "accounts": Account}
 
 _RULES = (
-    "beyond the floor a list has 12 µs of the middleware (pace, a place for each company, retry budget,"
-    " credential, the quota in each answer), 8 of decoding (times are cut and not rounded), 7 that compare"
-    " ids and dates, 7 of the transport, 6 of the operation and 6 of the pager; the aim leaves 14"
+    "by taking one after the other away, a list has 22 µs of the middleware (pace, a place for each company,"
+    " retry budget, credential, the quota in each answer), 21 of operation and pager, and 9 of decoding"
+    " (times are cut and not rounded), less 13 that the transport saves of aiohttp's timers; the"
+    " aim leaves 16"
 )
 
 
