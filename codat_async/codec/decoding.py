@@ -31,7 +31,8 @@ UNTYPED: Final[Any] = Any
 """The kind of content without a type; checkers take Any itself for no kind."""
 _rounded_up: Final = re.compile(rb"\.(?<=:[0-9][0-9]\.)[0-9]{6}[5-9]").search
 """Finds what may be a time that msgspec rounds up."""
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+"""Encodes what a decoder has made of content without a type, with the digits of its numbers."""
 
 
 def decoder(kind: type[T]) -> "Decoder[T]":
@@ -72,7 +73,7 @@ class Decoder(Generic[T]):
 
         Codat documents the bare form (``2022-10-23``) beside the full one. Raises one of ``DECODE_ERRORS``.
         """
-        return self.plain(_encoder.encode(self._dates(data)))
+        return self.plain(tree_encoder.encode(self._dates(data)))
 
     @cached_property
     def _dates(self) -> Callable[[bytes | Raw], Any]:
@@ -103,7 +104,7 @@ class _Again(_Date):
 def _corrected_date(hint: Any, value: Any) -> Any:
     try:
         if issubclass(hint, _Again):
-            return decoder(hint.kind)._dates(_encoder.encode(value))
+            return decoder(hint.kind)._dates(tree_encoder.encode(value))
         if isinstance(value, str):
             return datetime.fromisoformat(value.strip().upper()) if value.strip() else None
     except (ValueError, *DECODE_ERRORS):

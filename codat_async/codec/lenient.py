@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Raw
 
-from codat_async.codec.decoding import UNTYPED, decoder
+from codat_async.codec.decoding import UNTYPED, decoder, tree_encoder
 from codat_async.errors import DECODE_ERRORS, DecodingError, InvalidRecord
 
 T = TypeVar("T")
@@ -16,7 +16,6 @@ T = TypeVar("T")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _MAX_COERCED: Final = 100
 _DIGITS: Final = 18
-_tree_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def explain(failure: Exception) -> tuple[str, str]:
@@ -59,7 +58,7 @@ def coerce(data: bytes, source: bytes, decode: Callable[[bytes], T], operation: 
                 raise InvalidRecord(
                     reason, record_id=name, path=path, raw=data, operation=operation
                 ) from failure
-        text = _tree_encoder.encode(tree)
+        text = tree_encoder.encode(tree)
 
 
 def _coerce_at(tree: Any, steps: Sequence[tuple[str, str]], reason: str) -> bool:

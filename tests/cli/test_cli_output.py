@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 import pytest
 from cli_runner import command, command_in_process
+from msgspec.structs import replace
 from rich.console import Console
 
 from codat_async.bulk import Counts, Followed, Progress
-from codat_async.bulk.store.counts import sum_of
 from codat_async.cli import progress
 from codat_async.cli.app import group
 from codat_async.cli.options import DURATION
@@ -72,19 +72,7 @@ def test_what_a_terminal_obeys_is_escaped(capsys: pytest.CaptureFixture[str], te
 
 def snapshot(types: dict[str, Counts], *, seconds_left: float | None = None) -> Progress:
     """The progress of a pull with these counts."""
-    return Progress(
-        phase="pulling",
-        types=types,
-        total=sum_of(types.values()),
-        records_per_second=0.0,
-        requests_per_second=0.0,
-        in_flight=0,
-        waiting=0,
-        waiting_for=None,
-        quota_left=None,
-        seconds_left=seconds_left,
-        elapsed=0.0,
-    )
+    return replace(Progress.of(types), phase="pulling", seconds_left=seconds_left)
 
 
 def render(now: Progress, *, width: int = 80, height: int = 20, rates: progress._Rates | None = None) -> str:
