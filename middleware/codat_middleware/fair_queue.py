@@ -37,8 +37,8 @@ class Company:
     """
 
     id: str | None  # None for requests without a company; they share no limit and are never held
-    places: int = 0  # requests in flight, open streams included
-    unanswered: int = 0
+    unanswered: int = 0  # requests sent that have no response
+    streams: int = 0  # responses whose stream is open
     ghosts: list[float] = field(default_factory=list)  # ends of places whose requests timed out here
     queue: OrderedDict[Waiter, float] = field(default_factory=OrderedDict)  # who waits, and since when
     urgent: bool = False  # whether its next request should not wait for the company's turn
@@ -49,6 +49,11 @@ class Company:
     moved_at: float = -_NEVER  # when a place was last granted or released
     wakes_at: float = _NEVER  # when the queue is looked at again without a response
 
+    @property
+    def places(self) -> int:
+        """Requests in flight, open streams included."""
+        return self.unanswered + self.streams
+
     def opens_at(self, now: float, limit: float) -> float:
         """When another request may be sent: ``now``, later, or infinity for not without a response."""
         if self.id is None:
@@ -58,7 +63,7 @@ class Company:
                 return self.held_until
             if self.unanswered:
                 return _NEVER
-        if self.places + len(self.ghosts) < limit:
+        if self.unanswered + self.streams + len(self.ghosts) < limit:
             return now
         self.ghosts = [ends for ends in self.ghosts if ends > now]
         return now if self.places + len(self.ghosts) < limit else min(self.ghosts, default=_NEVER)

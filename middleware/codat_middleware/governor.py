@@ -47,7 +47,7 @@ class Governor:
         self._quota = Quota(self._clock)
         self._queue = FairQueue(limits.in_flight_per_company or _NEVER, self._random)
         self._max_in_flight: float = limits.in_flight or _NEVER
-        self._in_flight = self._unanswered = 0
+        self._unanswered = self._streams = 0
         self._succeeded_at = self._moved_at = -_NEVER
         self._check_at = self._timer_due = _NEVER
         self._timer: Timer | None = None
@@ -120,67 +120,87 @@ class Governor:
                 self._queue.remove(company, waiter)
                 self._dispatch(self._now())
             elif waiter.exception() is None:
-                self.release(waiter.result(), answered=False)
+                self.finished(waiter.result(), None)
             raise
 
-    def answered(self, place: Place, response: Response | None) -> None:
-        """Update the limits from a response, or from its absence; the place is still held."""
-        now, company, rate = self._now(), place.company, self._rate
-        self._unanswered -= 1
-        company.unanswered -= 1
-        self._pace.answered(now)
-        if response is not None and response.status != 429:
-            self._quota.note(response.headers)
-            if self._quota.left == 0:
-                self._quota_spent(now)
-            if response.status < 500:
-                if place.sent_at > self._succeeded_at:
-                    self._succeeded_at = place.sent_at
-                if company.in_a_row:
-                    company.succeeded()
-                if place.epoch == rate.epoch:
-                    if rate.score or rate.peak is not None or rate.limit == _NEVER:
-                        rate.accepted(now)
-                    if self._gate.allowance != _NEVER:
-                        self._gate.succeeded()
-        elif response is not None:
-            self._rate_limited(place, response, now)
-        if self._queue.queued:
-            self._queue.line_up(company, now)
-            self._dispatch(now)
-
-    def release(self, place: Place, *, answered: bool = True, timed_out: bool = False) -> None:
-        """Release a place and grant it to the next request.
+    def finished(self, place: Place, response: Response | None, *, timed_out: bool = False) -> None:
+        """Update the limits from a response, or from its absence, and release the place.
 
         After a time-out here the server may still work on the request, so the place stays taken in its
         company for as long as the attempt took, at most 30 seconds.
         """
-        if not answered:
-            self.answered(place, None)
-        now, company = self._now(), place.company
-        self._in_flight -= 1
-        company.places -= 1
-        self._moved_at = now
+        now = self._now()
         if timed_out:
             place.ghost_until = max(place.ghost_until, now + min(30.0, now - place.sent_at))
+        try:
+            self._note(place, response, now)
+        finally:
+            self._free(place, now)
+
+    def answered(self, place: Place, response: Response) -> None:
+        """Update the limits from the response to a request whose place is held until :meth:`release`."""
+        now = self._now()
+        self._streams += 1
+        place.company.streams += 1
+        self._note(place, response, now)
+        if self._queue.queued:
+            self._queue.line_up(place.company, now)
+            self._dispatch(now)
+
+    def release(self, place: Place) -> None:
+        """Release a place after :meth:`answered`, and grant it to the next request."""
+        self._streams -= 1
+        place.company.streams -= 1
+        self._free(place, self._now())
+
+    def _note(self, place: Place, response: Response | None, now: float) -> None:
+        company, rate = place.company, self._rate
+        self._unanswered -= 1
+        company.unanswered -= 1
+        self._pace.answered(now)
+        if response is None:
+            return
+        if response.status == 429:
+            self._rate_limited(place, response, now)
+            return
+        quota = self._quota
+        quota.note(response.headers)
+        if quota.left == 0:
+            self._quota_spent(now)
+        if response.status < 500:
+            if place.sent_at > self._succeeded_at:
+                self._succeeded_at = place.sent_at
+            if company.in_a_row:
+                company.succeeded()
+            if place.epoch == rate.epoch:
+                if rate.score or rate.peak is not None or rate.limit == _NEVER:
+                    rate.accepted(now)
+                if self._gate.allowance != _NEVER:
+                    self._gate.succeeded()
+
+    def _free(self, place: Place, now: float) -> None:
+        company, queue = place.company, self._queue
+        self._moved_at = now
         if place.ghost_until > now and company.id is not None:
             company.ghosts.append(place.ghost_until)
         else:
             company.moved_at = now
-        if self._queue.queued or self._timer is not None:
-            self._queue.line_up(company, now)
+        if queue.queued or self._timer is not None:
+            queue.line_up(company, now)
             self._dispatch(now)
 
     def _delay(self, now: float) -> float:
-        if self._in_flight >= self._max_in_flight:
+        count, left = self._unanswered, self._quota.left
+        if count + self._streams >= self._max_in_flight:
             return _NEVER
-        count = self._unanswered
-        return self._gate.delay(now, count) or self._quota.delay(count) or self._pace.delay(now, count)
+        if self._gate.allowance != _NEVER and (wait := self._gate.delay(now, count)):
+            return wait
+        if left is not None and left <= count and (wait := self._quota.delay(count)):
+            return wait
+        return self._pace.delay(now, count)
 
     def _grant(self, company: Company, now: float) -> Place:
-        self._in_flight += 1
         self._unanswered += 1
-        company.places += 1
         company.unanswered += 1
         company.moved_at = now
         if self._rate.peak is not None:
@@ -308,6 +328,10 @@ class Governor:
         _log.log(logging.INFO if event.kind == "held" else logging.WARNING, event.text)
         for listener in tuple(self.listeners):
             listener(event)
+
+    @property
+    def _in_flight(self) -> int:
+        return self._unanswered + self._streams
 
     @property
     def _waiting(self) -> int:

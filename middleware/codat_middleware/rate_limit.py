@@ -42,16 +42,18 @@ class RateLimit:
             response = None
             try:
                 response = await call_next(request)
-                governor.answered(place, response)
+                if response.stream is not None:
+                    governor.answered(place, response)
+                    return response.copy(stream=_PlacedStream(response.stream, governor, place))
             except BaseException as error:
                 if isinstance(error, RequestTimeout):
                     _ghost.set(place)
-                timed_out = isinstance(error, RequestTimeout) and error.sent
-                governor.release(place, answered=response is not None, timed_out=timed_out)
+                if response is None:
+                    governor.finished(place, None, timed_out=isinstance(error, RequestTimeout) and error.sent)
+                else:
+                    governor.release(place)
                 raise
-            if response.stream is not None:
-                return response.copy(stream=_PlacedStream(response.stream, governor, place))
-            governor.release(place)
+            governor.finished(place, response)
             if response.status != 429 or not (governor.waits(place) and request.replayable):
                 return response
 

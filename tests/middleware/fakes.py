@@ -249,16 +249,16 @@ class Bench:
             await asyncio.sleep(0)
         await settle()
 
-    def answer(self, company: str | None, response: Response | int | None = 200) -> Place:
-        """Answer the oldest unanswered request of this company; its place is still held."""
+    def answer(self, company: str | None, response: Response | int = 200) -> Place:
+        """Answer the oldest unanswered request of this company with a stream, which holds its place."""
         place = self._places[company].pop(0)
-        answer = Response(status=response) if isinstance(response, int) else response
-        self.governor.answered(place, answer)
+        self.governor.answered(place, Response(status=response) if isinstance(response, int) else response)
         return place
 
     def done(self, company: str | None, response: Response | int | None = 200) -> None:
         """Answer the oldest request of this company and release its place."""
-        self.governor.release(self.answer(company, response))
+        answer = Response(status=response) if isinstance(response, int) else response
+        self.governor.finished(self._places[company].pop(0), answer)
 
     async def send(self, company: str | None, response: Response | int | None = 200) -> None:
         """Send a request and answer it at once."""

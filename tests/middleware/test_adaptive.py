@@ -216,7 +216,7 @@ def test_longest_hold() -> None:
 def test_requests_without_a_company_are_never_full() -> None:
     """They share no limit."""
     company = Company(None)
-    company.places = 1000
+    company.streams = 1000
     assert company.opens_at(0.0, 10.0) == 0.0
 
 

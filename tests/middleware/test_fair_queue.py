@@ -15,10 +15,10 @@ def test_company_that_may_no_longer_send_leaves_the_ring() -> None:
     sent: Any = waiter
     queue.add(company, sent, 0.0, first=False, urgent=False)
     assert list(queue.ring) == [company]
-    company.places = 1
+    company.streams = 1
     assert queue.take(0.0, mixed=False, probe=False) is None
     assert (list(queue.ring), list(company.queue)) == ([], [waiter])
-    company.places = 0
+    company.streams = 0
     queue.line_up(company, 1.0)
     assert queue.take(1.0, mixed=False, probe=False) == (company, waiter)
 

@@ -39,8 +39,7 @@ async def test_switched_off() -> None:
     assert (bench.state.per_minute, bench.state.pace) == (None, "no pace: there is no limit per minute")
     for place in places:
         assert place is not None
-        bench.governor.answered(place, Response(status=200))
-        bench.governor.release(place)
+        bench.governor.finished(place, Response(status=200))
     bench.assert_idle()
 
 
@@ -113,8 +112,7 @@ async def test_first_come_first_served() -> None:
     async def ask(name: str, first: bool) -> None:
         place = await bench.governor.acquire("a", first=first)
         order.append(name)
-        bench.governor.answered(place, Response(status=200))
-        bench.governor.release(place)
+        bench.governor.finished(place, Response(status=200))
 
     tasks = [asyncio.ensure_future(ask(name, name == "again")) for name in ("one", "two", "again")]
     await settle()

@@ -159,8 +159,7 @@ async def test_timed_out_request_keeps_its_place() -> None:
     first = bench.governor.try_acquire("a")
     assert first is not None
     await bench.clock.advance(10)
-    bench.governor.answered(first, None)
-    bench.governor.release(first, timed_out=True)
+    bench.governor.finished(first, None, timed_out=True)
     assert (bench.state.in_flight, ghosts(bench.governor)) == (0, 1)
     await bench.queue("a", "a", "b")
     assert bench.order == ["a", "b"]
@@ -179,8 +178,7 @@ async def test_no_ghost_is_longer_than_thirty_seconds() -> None:
     first = bench.governor.try_acquire("a")
     assert first is not None
     await bench.clock.advance(100)
-    bench.governor.answered(first, None)
-    bench.governor.release(first, timed_out=True)
+    bench.governor.finished(first, None, timed_out=True)
     await bench.queue("a")
     await bench.clock.advance(29.9)
     assert bench.order == []
@@ -195,8 +193,7 @@ async def test_ghost_of_a_company_that_is_rate_limited() -> None:
     first = bench.governor.try_acquire("a")
     assert first is not None
     await bench.clock.advance(20)
-    bench.governor.answered(first, None)
-    bench.governor.release(first, timed_out=True)
+    bench.governor.finished(first, None, timed_out=True)
     for _ in range(2):
         await bench.send("a", rate_limited("1"))
         await bench.send("b")
@@ -275,8 +272,7 @@ async def test_cancelled_retry_gives_its_ghost_back() -> None:
     first = bench.governor.try_acquire("a")
     assert first is not None
     await bench.clock.advance(20)
-    bench.governor.answered(first, None)
-    bench.governor.release(first, timed_out=True)
+    bench.governor.finished(first, None, timed_out=True)
     await bench.queue("b")
     task = asyncio.ensure_future(bench.governor.acquire("a", first=True, ghost=first))
     await settle()
