@@ -5,6 +5,8 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from codat_middleware.messages import Request, Response
 from codat_middleware.pipeline import Handler
 
@@ -90,4 +92,4 @@ class Auth:
 def _authorized(request: Request, headers: Mapping[str, str]) -> Request:
     if request.headers:
         return request.with_header(AUTHORIZATION, headers[AUTHORIZATION])
-    return request.copy(headers=headers)
+    return replace(request, headers=headers)
