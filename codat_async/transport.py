@@ -59,9 +59,14 @@ class AiohttpTransport:
         self._headers = CIMultiDict(headers)
         # A session that was passed in has its own idea of the environment.
         found = find_proxy(base, proxy) if session is None or proxy else None
-        self._proxy: dict[str, Any] = {}
+        self._fixed: dict[str, Any] = {
+            "allow_redirects": False,
+            "raise_for_status": False,
+            "max_line_size": _HEADER,
+            "max_field_size": _HEADER,
+        }
         if found is not None:
-            self._proxy = {"proxy": found.url, "proxy_headers": found.headers}
+            self._fixed |= {"proxy": found.url, "proxy_headers": found.headers}
             if base.scheme == "http":
                 # Without a tunnel the proxy reads the headers of the request itself.
                 self._headers.update(found.headers)
@@ -119,14 +124,15 @@ class AiohttpTransport:
             session = self._open(loop)
         query = _encoded(tuple(request.query)) if request.query else ""
         url = self._url(path=self._before + request.path, query_string=query)
-        body, timeout = request.body, request.timeout or self._timeout
+        body, timeout, limits = request.body, request.timeout or self._timeout, self._limits
         data: Any = None if body is None else body.content
-        streamed = callable(data) or (data is not None and timeout.total is None)
+        streamed = data is not None and (callable(data) or timeout.total is None)
         # Whether sending the body, or reading that of the answer, may take longer than the total.
         watched = streamed or request.stream
-        limits = self._limits if timeout is self._timeout and not watched else _limits(timeout, watched)
+        if watched or timeout is not self._timeout:
+            limits = _limits(timeout, watched)
         # A session of its own adds the client's headers.
-        headers = request.headers if self._owned and data is None else all_headers(self._headers, request)
+        headers = request.headers if data is None and self._owned else all_headers(self._headers, request)
         deadlines, task, upload = self._deadlines, asyncio.current_task(loop), None
         assert task is not None
         cancelling = task.cancelling()
@@ -135,16 +141,7 @@ class AiohttpTransport:
         deadlines.expire_in(timeout.total, task)
         try:
             answer = await session.request(
-                request.method,
-                url,
-                headers=headers,
-                data=data,
-                timeout=limits,
-                allow_redirects=False,
-                raise_for_status=False,
-                max_line_size=_HEADER,
-                max_field_size=_HEADER,
-                **self._proxy,
+                request.method, url, headers=headers, data=data, timeout=limits, **self._fixed
             )
             if request.stream and answer.status < 300:
                 stream = _Stream(answer, request, limits.sock_read)
@@ -153,8 +150,11 @@ class AiohttpTransport:
                 upload.over, upload.unread = True, False
             if watched:
                 deadlines.expire_in(timeout.total, task)
-            content, failed = answer.content, answer.status >= 300
-            limit = _ERROR_BODY if failed else min(self._max_size, request.max_response_size or sys.maxsize)
+            content, limit = answer.content, self._max_size
+            if answer.status >= 300:
+                limit = _ERROR_BODY
+            elif request.max_response_size is not None:
+                limit = min(limit, request.max_response_size)
             # What has arrived is read without the steps that waiting takes.
             whole = content.is_eof() and content.total_bytes <= limit
             read = content.read_nowait() if whole else await _read(answer, request, limit, limits.sock_read)
