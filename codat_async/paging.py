@@ -154,13 +154,12 @@ class Pager(Generic[T]):
 
     def _is_plain(self, first: Step[T]) -> bool:
         """Whether the first page has all that is wanted, and nothing to drop, cut or report."""
-        head, count = first.head, len(first.head.results)
-        if count < self._limit:
-            counted = self._page > 1 or count + len(first.skipped) == head.total_results
-            plain = counted and first.page is head and not head.has_next
-        else:
-            plain = count == self._limit
-        return plain and not may_repeat(head.results)
+        head, count, limit = first.head, len(first.head.results), self._limit
+        if count != limit:
+            counted = count + len(first.skipped) == head.total_results or self._page > 1
+            if count > limit or not counted or not first.is_last or first.page is not head:
+                return False
+        return not may_repeat(head.results)
 
     async def _pages(
         self, first: Step[T] | None = None, seen: SeenRecords | None = None, *, sliced: bool = False
@@ -205,15 +204,10 @@ class Pager(Generic[T]):
             _log.warning("%s: %s", self._name, shifted)
 
     async def _read(self, number: int, *, sliced: bool = False) -> Step[T]:
-        wanted = self._on_invalid
         skipped: list[str | None] = []
-
-        def skip(invalid: InvalidRecord) -> None:
-            skipped.append(invalid.record_id)
-            if callable(wanted):
-                wanted(invalid)
-
-        on_invalid = wanted if wanted == "raise" else skip
+        on_invalid = self._on_invalid
+        if on_invalid != "raise":
+            on_invalid = partial(_skip, skipped, on_invalid)
         read = Step(await self._fetch(number, self._page_size, on_invalid, sliced), number, self._name)
         read.skipped = skipped
         self.total, self.drift = read.head.total_results, None
@@ -223,6 +217,12 @@ class Pager(Generic[T]):
         """Return the number of the last page that will be needed, according to a page."""
         size = read.head.page_size or self._page_size
         return page_count(min(read.head.total_results, (self._page - 1) * size + self._limit), size)
+
+
+def _skip(skipped: list[str | None], on_invalid: OnInvalid, invalid: InvalidRecord) -> None:
+    skipped.append(invalid.record_id)
+    if callable(on_invalid):
+        on_invalid(invalid)
 
 
 async def _parts(page: Page[T] | SlicedPage[T]) -> AsyncGenerator[Page[T], None]:

@@ -29,6 +29,8 @@ class Step(Generic[T]):
     Raises :class:`~codat_async.errors.PagingError` if it has another number than requested (or 0, for none).
     """
 
+    is_last = False
+    """Whether it has no link to another."""
     following: int | None = None
     """The number in the page's link to the next, if it is usable; nothing else of the link is used."""
     skipped: Sequence[object] = ()
@@ -44,6 +46,7 @@ class Step(Generic[T]):
             raise PagingError(f"{name}: requested page {number}, received page {received}; {why}")
         link = head.links and head.links.next
         if not link:
+            self.is_last = True
             return
         found = _PAGE(href := link.href or "")
         if found and int(found[1]) > number:

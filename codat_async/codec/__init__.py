@@ -5,7 +5,7 @@ The other modules of this package are private: code outside imports from here.
 
 from codat_async.codec.decoding import decoder
 from codat_async.codec.mirrors import contains_models, mirror_maker
-from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, decode_page, split_page
+from codat_async.codec.pages import SLICE, OnInvalid, SlicedPage, decode_page, decode_whole, split_page
 from codat_async.codec.records import encode, read
 from codat_async.errors import DECODE_ERRORS
 
@@ -16,6 +16,7 @@ __all__ = [
     "SlicedPage",
     "contains_models",
     "decode_page",
+    "decode_whole",
     "decoder",
     "encode",
     "mirror_maker",

@@ -96,23 +96,31 @@ def _check_count(count: int, data: bytes, operation: str) -> None:
 async def decode_page(
     data: bytes, kind: type[T], *, on_invalid: OnInvalid = "raise", operation: str = ""
 ) -> Page[T]:
-    """Decode a page of records.
+    """Decode a page of records: at once if :func:`decode_whole` can, otherwise in slices.
 
-    A page of less than 1 MB is decoded at once if the strict decoder accepts it, others in slices. A record
-    that it rejects is read leniently, or is an :class:`~codat_async.errors.InvalidRecord` beside the others.
+    A record that the strict decoder rejects is read leniently, or is an
+    :class:`~codat_async.errors.InvalidRecord` beside the others.
     """
-    if len(data) < _LARGE_PAGE:
-        try:
-            page = decoder(kind).pages.decode(data)
-        except DECODE_ERRORS:
-            pass
-        else:
-            _check(page, data, operation)
-            return page
-    sliced = SlicedPage(data, kind, on_invalid=on_invalid, operation=operation)
-    async for records in sliced:
-        sliced.head.results += records
-    return sliced.head
+    page = decode_whole(data, kind, operation=operation)
+    if page is None:
+        page = await SlicedPage(data, kind, on_invalid=on_invalid, operation=operation).whole()
+    return page
+
+
+def decode_whole(data: bytes, kind: type[T], *, operation: str = "") -> Page[T] | None:
+    """Decode a page of less than 1 MB that the strict decoder accepts; None for another.
+
+    Raises :class:`~codat_async.errors.DecodingError` if the body is not a page.
+    """
+    if len(data) >= _LARGE_PAGE:
+        return None
+    try:
+        page = decoder(kind).pages.decode(data)
+    except DECODE_ERRORS:
+        return None
+    if not 0 < len(page.results) <= _MOST_RECORDS:
+        _check(page, data, operation)
+    return page
 
 
 _BEGIN: Final = re.compile(rb'\s*\{(?:[^][{}]*,)?\s*"results"\s*:\s*\[\s*(?=\{)').match
@@ -159,6 +167,12 @@ class SlicedPage(Generic[T]):
             self._raws, page.results = page.results, []
             self.head = page
             self._begin = self._end
+
+    async def whole(self) -> Page[T]:
+        """The page with its records."""
+        async for records in self:
+            self.head.results += records
+        return self.head
 
     async def __aiter__(self) -> AsyncGenerator[list[T], None]:
         """Yield the records, a slice at a time."""

@@ -1,7 +1,7 @@
 """Lists: endpoints that answer with pages, called for a pager."""
 
 import time
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from typing import Any, Final, TypedDict, Unpack
 
@@ -49,6 +49,8 @@ class _List(Call[T]):
     options_help = ListOptions.__doc__ or ""
 
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
+        if not options and not parameters:
+            return Pager(partial(self._page, self.request(ids)), name=self.label)
         self._check(options)
         paging: dict[str, Any] = {**options}
         query, order_by = paging.pop("query", None), paging.pop("order_by", None)
@@ -68,11 +70,19 @@ class _List(Call[T]):
     async def _page(
         self, first: Request, number: int, size: int, on_invalid: OnInvalid, sliced: bool
     ) -> Page[T] | codec.SlicedPage[T]:
-        place = (("page", str(number)), ("pageSize", str(size)))
-        data = (await self._caller.send(replace(first, query=place + first.query))).body
-        if sliced and len(data) > codec.SLICE:
-            return codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
-        return await codec.decode_page(data, self.model, on_invalid=on_invalid, operation=self.label)
+        query = _place(number, size)
+        data = (await self._caller.send(replace(first, query=query + first.query))).body
+        in_slices = sliced and len(data) > codec.SLICE
+        page = None if in_slices else codec.decode_whole(data, self.model, operation=self.label)
+        if page is None:
+            read = codec.SlicedPage(data, self.model, on_invalid=on_invalid, operation=self.label)
+            return read if in_slices else await read.whole()
+        return page
+
+
+@lru_cache(maxsize=512)
+def _place(number: int, size: int) -> tuple[tuple[str, str], ...]:
+    return ("page", str(number)), ("pageSize", str(size))
 
 
 class CompanyList(_List[T], base=COMPANY):
