@@ -39,7 +39,7 @@ class Company:
     id: str | None  # None for requests without a company; they share no limit and are never held
     unanswered: int = 0  # requests sent that have no response
     streams: int = 0  # responses whose stream is open
-    ghosts: list[float] = field(default_factory=list)  # ends of places whose requests timed out here
+    ghosts: tuple[float, ...] = ()  # ends of places whose requests timed out here
     queue: OrderedDict[Waiter, float] = field(default_factory=OrderedDict)  # who waits, and since when
     urgent: bool = False  # whether its next request should not wait for the company's turn
     in_a_row: int = 0  # consecutive 429s
@@ -65,7 +65,7 @@ class Company:
                 return _NEVER
         if self.unanswered + self.streams + len(self.ghosts) < limit:
             return now
-        self.ghosts = [ends for ends in self.ghosts if ends > now]
+        self.ghosts = tuple(ends for ends in self.ghosts if ends > now)
         return now if self.places + len(self.ghosts) < limit else min(self.ghosts, default=_NEVER)
 
     def idle(self, now: float) -> bool:

@@ -76,7 +76,9 @@ class Governor:
         """Take a place if one is free and no request waits for it; return ``None`` otherwise."""
         now, queue = self._now(), self._queue
         company = queue.companies.get(company_id) or queue.company(company_id, now)
-        if queue.ring or company.queue or company.opens_at(now, queue.limit) > now or self._delay(now):
+        if queue.queued and (queue.ring or company.queue):
+            return None
+        if company.opens_at(now, queue.limit) > now or self._delay(now):
             return None
         return self._grant(company, now)
 
@@ -93,7 +95,8 @@ class Governor:
         company = self._queue.company(company_id, begun)
         if ghost is not None and ghost.ghost_until in company.ghosts:
             inherited = ghost.ghost_until
-            company.ghosts.remove(inherited)
+            at = company.ghosts.index(inherited)
+            company.ghosts = company.ghosts[:at] + company.ghosts[at + 1 :]
         try:
             place = self.try_acquire(company_id) or await self._wait(company, first)
             place.ghost_until = inherited
@@ -101,7 +104,7 @@ class Governor:
         finally:
             queued.set(queued.get() + self._now() - begun)
             if place is None and inherited:
-                company.ghosts.append(inherited)
+                company.ghosts += (inherited,)
 
     async def _wait(self, company: Company, first: bool) -> Place:
         begun = self._now()
@@ -182,7 +185,7 @@ class Governor:
         company, queue = place.company, self._queue
         self._moved_at = now
         if place.ghost_until > now and company.id is not None:
-            company.ghosts.append(place.ghost_until)
+            company.ghosts += (place.ghost_until,)
         else:
             company.moved_at = now
         if queue.queued or self._timer is not None:

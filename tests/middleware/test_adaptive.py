@@ -222,7 +222,7 @@ def test_requests_without_a_company_are_never_full() -> None:
 
 def test_one_at_a_time_after_a_hold() -> None:
     """Without a response it may not send again, whatever requests that timed out leave behind."""
-    company = Company("a", unanswered=1, in_a_row=2, ghosts=[5.0, 15.0])
+    company = Company("a", unanswered=1, in_a_row=2, ghosts=(5.0, 15.0))
     assert company.opens_at(10.0, 10.0) == float("inf")
     company.unanswered = 0
     assert company.opens_at(10.0, 1.0) == 15.0
