@@ -133,7 +133,8 @@ class AiohttpTransport:
             limits = _limits(timeout, watched)
         # A session of its own adds the client's headers.
         headers = request.headers if data is None and self._owned else all_headers(self._headers, request)
-        deadlines, task, upload = self._deadlines, asyncio.current_task(loop), None
+        deadlines, task = self._deadlines, asyncio.current_task(loop)
+        answer = upload = None
         assert task is not None
         cancelling = task.cancelling()
         if streamed and body is not None:
@@ -160,6 +161,8 @@ class AiohttpTransport:
             read = content.read_nowait() if whole else await _read(answer, request, limit, limits.sock_read)
             return Response(status=answer.status, headers=answer.headers, body=read)
         except BaseException as error:
+            if answer is not None:
+                answer.close()
             # One that is no longer among them was cancelled by its deadline.
             expired = task not in deadlines.due and task.uncancel() <= cancelling
             if expired and isinstance(error, asyncio.CancelledError):
@@ -225,24 +228,20 @@ async def _piece(content: aiohttp.StreamReader, silence: float | None) -> bytes:
 async def _read(answer: aiohttp.ClientResponse, request: Request, limit: int, silence: float | None) -> bytes:
     """Read the body, of a failure at least so many bytes; raises ResponseTooLarge for more of a success."""
     size, pieces = 0, []
-    try:
-        while piece := await _piece(answer.content, silence):
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
+    while piece := await _piece(answer.content, silence):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            if answer.status >= 300:
                 answer.close()
-                if answer.status >= 300:
-                    break
-                # The error's traceback would keep them.
-                pieces.clear()
-                reason = f"the answer is too large: its body is larger than {limit:,} bytes"
-                raise errors.ResponseTooLarge(reason, method=request.method, path=request.path, sent=True)
-            if "Content-Encoding" in answer.headers:
-                # Reading also inflates what follows, without returning to the event loop.
-                await asyncio.sleep(0)
-    except BaseException:
-        answer.close()
-        raise
+                break
+            # The error's traceback would keep them.
+            pieces.clear()
+            reason = f"the answer is too large: its body is larger than {limit:,} bytes"
+            raise errors.ResponseTooLarge(reason, method=request.method, path=request.path, sent=True)
+        if "Content-Encoding" in answer.headers:
+            # Reading also inflates what follows, without returning to the event loop.
+            await asyncio.sleep(0)
     return b"".join(pieces)
 
 

@@ -584,6 +584,38 @@ async def test_error_while_a_body_is_read(serve: Serve, sending: Serve) -> None:
         await sending(server.url, POST.copy(body=Body(broken, length=10)))
 
 
+async def test_body_that_has_arrived_and_cannot_be_read() -> None:
+    """Its answer is closed, so that the connection is not used again."""
+
+    class Content:
+        total_bytes = 2
+
+        def is_eof(self) -> bool:
+            return True
+
+        def read_nowait(self) -> bytes:
+            raise aiohttp.ClientPayloadError("not gzip")
+
+    class Answer:
+        status, headers, content, closed = 200, dict[str, str](), Content(), False
+
+        def close(self) -> None:
+            self.closed = True
+
+    answer = Answer()
+
+    class Session:
+        connector = None
+
+        async def request(self, *_: object, **__: object) -> Answer:
+            return answer
+
+    session: Any = Session()
+    with pytest.raises(ConnectionLost, match="not gzip"):
+        await aiohttp_transport("http://test", session=session)(GET)
+    assert answer.closed
+
+
 @pytest.mark.parametrize("content", [endless, bytes(50_000_000)], ids=["a stream", "bytes"])
 async def test_server_that_stops_reading(serve_bytes: Serve, sending: Serve, content: Any) -> None:
     """A body that is not taken is silence too, and ends like it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codat_middleware import Governor, Limits, RateLimit, Response, Retry, RetryPolicy, compose
+from codat_middleware import Governor, GovernorEvent, Limits, RateLimit, Response, Retry, RetryPolicy, compose
 from codat_middleware.errors import QueueTimeout, RequestTimeout
 from tests.middleware.fakes import (
     Bench,
@@ -337,6 +337,22 @@ async def test_idle_companies_are_forgotten() -> None:
         await bench.send(str(number))
     assert len(bench.governor._queue.companies) <= 2000
     assert {"busy", "held"} <= bench.governor._queue.companies.keys()
+
+
+async def test_listener_that_fails() -> None:
+    """Its error is that of the request it was called in, whose place the next one has."""
+
+    def fail(event: GovernorEvent) -> None:
+        raise RuntimeError(event.kind)
+
+    bench = Bench(Limits(in_flight=1, per_minute=None))
+    await bench.send("a", rate_limited("1"))
+    await bench.queue("a", "b")
+    bench.governor.listeners.append(fail)
+    with pytest.raises(RuntimeError, match="held"):
+        bench.done("a", rate_limited("1"))
+    await settle()
+    assert (bench.order, places(bench.governor)) == (["a", "a", "b"], {"b": 1})
 
 
 async def test_listener_is_removed() -> None:
