@@ -1,11 +1,14 @@
 """The machine: its description, memory readings, and which core runs which process."""
 
+import contextlib
 import os
 import platform
+import socket
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 CLIENT: Final = 0
 """The core that clients run on, if there are several."""
@@ -25,6 +28,30 @@ def pin(place: int) -> None:
         os.sched_setaffinity(0, {_CORES[place % len(_CORES)]})
 
 
+_CONGESTION_CONTROL: Final = "reno"
+"""Every process may choose it, and it sends as fast as the other side reads. BBR, which some systems have
+as their default, spaces out what it sends by timers and an estimate of each connection: over the loopback
+interface an upload took up to twice the processor time, on some connections and not on others."""
+
+
+def unpace(connection: socket.socket) -> None:
+    """Let a TCP socket, and those that it accepts, send without pauses, whatever the system's default."""
+    if hasattr(socket, "TCP_CONGESTION"):
+        # It may be a socket of another kind.
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _CONGESTION_CONTROL.encode())
+
+
+def unpace_connections() -> None:
+    """Do so with every connection that this process will open, whichever library opens it."""
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect":
+            unpace(arguments[0])
+
+    sys.addaudithook(audit)
+
+
 def description() -> dict[str, str]:
     """Return what a reader of the figures must know about the machine and the packages."""
     return {
@@ -36,6 +63,7 @@ def description() -> dict[str, str]:
         "commit": _commit(),
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "load at the start": f"{os.getloadavg()[0]:.1f}",
+        "congestion control": _CONGESTION_CONTROL if hasattr(socket, "TCP_CONGESTION") else "the system's",
         "pinning": "clients on one core, the server on another" if (os.cpu_count() or 1) > 1 else "one core",
     }
 

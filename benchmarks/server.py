@@ -5,6 +5,7 @@ has that many records. ``python -m benchmarks.server`` starts it and prints its 
 """
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -143,8 +144,10 @@ def _list_page(kind: str, query: str, total: int) -> bytes:
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=2048)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    listening = socket.create_server(("127.0.0.1", 0))
+    machine.unpace(listening)
+    await asyncio.get_running_loop().create_server(Server, sock=listening, backlog=2048)
+    print(listening.getsockname()[1], flush=True)
     # It ends with its parent process, whose end of this pipe then closes.
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

@@ -24,6 +24,7 @@ async def _work(key: str, side: str, server: str, short: bool) -> None:
 
 def main(key: str, side: str, server: str, short: str) -> None:
     """Prepare the side, then run a round for each line of input."""
+    machine.unpace_connections()
     if short != "short":
         machine.pin(machine.CLIENT)
     run = uvloop.run if side == UVLOOP else asyncio.run
