@@ -67,8 +67,10 @@ class Row:
     goals: tuple[Goal, ...] = ()
     rounds: int = 5
     """At the least: if the figures still differ there are more, within the time of the case."""
+    processes: int = 1
+    """How many processes of each side share the rounds, if they differ from one process to the next."""
     warm_up: bool = True
-    """Whether to run one uncounted round first."""
+    """Whether each process runs one uncounted round first."""
     needs_server: bool = False
     server: tuple[str, ...] = ("benchmarks.server",)
     """The module that serves it, if it needs a server, and its arguments; it prints its port."""

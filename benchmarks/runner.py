@@ -1,6 +1,7 @@
 """Runs rows: a process for each side, one warm-up round, then a round of each side in turn.
 
-A row whose figures differ by more than :data:`SETTLED` gets more rounds, as far as its case has time.
+A row whose figures differ from process to process starts them several times. One whose figures
+differ by more than :data:`SETTLED` gets more rounds, as far as its case has time.
 """
 
 import json
@@ -149,13 +150,10 @@ def is_settled(row: Row, figures: Mapping[str, Figures]) -> bool:
     )
 
 
-def run(row: Row, *, short: bool, spare: Spare | None = None) -> Outcome:
-    """Run all sides of a row; more rounds than it asks for are taken from the spare time."""
-    started, load = time.perf_counter(), os.getloadavg()[0]
-    spare = spare or Spare(0)
-    figures = {side: Figures() for side in row.sides}
+@contextmanager
+def _workers(row: Row, server: str, short: bool) -> Iterator[dict[str, _Worker]]:
+    """Start a process for each side, all at once, and warm them up."""
     with ExitStack() as stack:
-        server = stack.enter_context(serving(*row.server)) if row.needs_server else ""
         workers = {side: _Worker(row, side, server, short) for side in row.sides}
         for worker in workers.values():
             stack.callback(worker.close)
@@ -163,20 +161,38 @@ def run(row: Row, *, short: bool, spare: Spare | None = None) -> Outcome:
             worker.wait_until_ready()
             if row.warm_up and not short:
                 worker.round()
+        yield workers
 
-        def one_round() -> float:
-            began = time.perf_counter()
+
+def run(row: Row, *, short: bool, spare: Spare | None = None) -> Outcome:
+    """Run all sides of a row; more rounds than it asks for are taken from the spare time."""
+    began, load = time.perf_counter(), os.getloadavg()[0]
+    spare = spare or Spare(0)
+    figures = {side: Figures() for side in row.sides}
+    seconds: list[float] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(*row.server)) if row.needs_server else ""
+        started = stack.enter_context(ExitStack())
+        workers: dict[str, _Worker] = {}
+
+        def one_round() -> None:
+            nonlocal workers
+            round_began = time.perf_counter()
+            if not workers or (row.processes > 1 and len(seconds) % (row.rounds // row.processes) == 0):
+                started.close()
+                workers = started.enter_context(_workers(row, server, short))
             for side, worker in workers.items():
                 figures[side].samples.append(worker.round())
-            return time.perf_counter() - began
+            seconds.append(time.perf_counter() - round_began)
 
-        seconds = [one_round() for _ in range(1 if short else row.rounds)]
+        for _ in range(1 if short else row.rounds):
+            one_round()
         if not short and row.rounds > 1:
             while (
                 len(seconds) < MORE_ROUNDS * row.rounds
                 and spare.allows(statistics.median(seconds))
                 and not is_settled(row, figures)
             ):
-                seconds.append(one_round())
+                one_round()
                 spare.seconds -= seconds[-1]
-    return Outcome(row, figures, time.perf_counter() - started, load)
+    return Outcome(row, figures, time.perf_counter() - began, load)
