@@ -25,6 +25,9 @@ _PIECE: Final = 1 << 16
 """Bytes of an upload passed to aiohttp at once, which then waits for the socket."""
 _ERROR_BODY: Final = 1 << 20
 """Bytes read of the body of an answer that is not a success."""
+_KEPT: Final = 1 << 24
+"""Bytes of a block to release at first. From then on glibc keeps blocks up to that size, where it would
+return each to the system (mallopt(3), on the dynamic M_MMAP_THRESHOLD)."""
 _HEADER: Final = 1 << 16
 """Bytes of one header of an answer, or of its status line; aiohttp accepts 128 headers."""
 
@@ -94,6 +97,8 @@ class AiohttpTransport:
                 "create one in each event loop, that is, in each asyncio.run"
             )
         self._loop = loop
+        # Otherwise bodies may take a page fault for every 4 kB, a tenth of what a pull costs.
+        bytes(_KEPT)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._max_connections, local_addr=self._source),
