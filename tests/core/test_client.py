@@ -20,6 +20,7 @@ from codat_async.errors import (
     Unauthorized,
 )
 from codat_async.testing import page
+from codat_async.transport import AiohttpTransport
 from codat_middleware import Auth, Body, Governor, Handler, Idempotency, Logging, RateLimit, Retry
 
 Serve = Callable[..., Awaitable[Any]]
@@ -218,21 +219,32 @@ async def test_injected_session_is_left_open(serve: Serve) -> None:
 @pytest.mark.parametrize("own_session", [True, False])
 @pytest.mark.parametrize("limits", [None, Limits(per_minute=None), Limits(per_minute=None, in_flight=40)])
 async def test_no_more_requests_than_connections(
-    serve: Serve, limits: Limits | None, own_session: bool
+    serve: Serve, limits: Limits | None, own_session: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls wait for a place and not for a connection, whatever ``limits`` or ``session`` is passed."""
+    all_taken, send = asyncio.Event(), AiohttpTransport.__call__
     active = most = 0
 
-    async def slow(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        # Until the first is answered there are no others.
+        if len(server.seen) > 1:
+            await all_taken.wait()
+        return web.json_response({"id": "a"})
+
+    async def counted(self: AiohttpTransport, request: Request) -> Response:
         nonlocal active, most
         active += 1
         most = max(most, active)
-        await asyncio.sleep(0.02)
-        active -= 1
-        return web.json_response({"id": "a"})
+        if active == 3:
+            all_taken.set()
+        try:
+            return await send(self, request)
+        finally:
+            active -= 1
 
-    server = await serve(slow)
-    options: dict[str, Any] = {"timeout": Timeout(connect=0.1), "retry": RetryPolicy(attempts=1)}
+    monkeypatch.setattr(AiohttpTransport, "__call__", counted)
+    server = await serve(answer)
+    options: dict[str, Any] = {"retry": RetryPolicy(attempts=1)}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=3)) as session:
         options |= {"max_connections": 3} if own_session else {"session": session}
         async with Codat("key", base_url=server.url, limits=limits, **options) as client:
@@ -284,7 +296,7 @@ async def test_deadline_of_a_list(connect: Connect) -> None:
         return page([{"id": str(number), "name": "n"} for number in range(9)], number=len(seen), size=1)
 
     codat = connect("http://localhost:9", transport=transport)
-    pager = codat.companies.list(page_size=1, timeout=7, deadline=0.1)
+    pager = codat.companies.list(page_size=1, timeout=7, deadline=1.0)
     with pytest.raises(RequestTimeout, match="deadline"):
         await pager.collect()
     assert [request.timeout for request in seen] == [Timeout(total=7.0)] * 3

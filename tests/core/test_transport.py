@@ -316,6 +316,40 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await reader.read()
 
 
+async def silent_after_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that answers one request, so that there is a connection when the next is sent."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    await silent(reader, writer)
+
+
+async def with_one_connection_taken(
+    serve_bytes: Serve, transport: Make, **options: Any
+) -> tuple[AiohttpTransport | OwnTransport, asyncio.Task[Response]]:
+    """A transport whose only connection is in use, and the request that uses it, which gets no answer."""
+    arrived = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        await silent(reader, writer)
+
+    small = transport(await serve_bytes(talk), max_connections=1, **options)
+    holding = asyncio.create_task(small(GET.copy(timeout=Timeout())))
+    await arrived.wait()
+    return small, holding
+
+
+class Unanswered:
+    """A session whose requests are never answered, in place of aiohttp's."""
+
+    connector = None
+
+    async def request(self, *_: object, **options: object) -> None:
+        await asyncio.Event().wait()
+
+
 async def endless() -> AsyncIterator[bytes]:
     """More than any buffer on the way holds."""
     while True:
@@ -327,15 +361,18 @@ async def endless() -> AsyncIterator[bytes]:
     [(Timeout(read=0.05), "read"), (Timeout(total=0.05), "total")],
     ids=["read", "total"],
 )
-async def test_time_out(serve_bytes: Serve, sending: Serve, timeout: Timeout, phase: str) -> None:
+async def test_time_out(serve_bytes: Serve, transport: Make, timeout: Timeout, phase: str) -> None:
     """Silence and an attempt that takes too long are different phases."""
-    error = await failure(sending(await serve_bytes(silent), timeout=timeout), RequestTimeout)
+    small = transport(await serve_bytes(silent_after_one))
+    assert (await small(GET)).status == 200
+    error = await failure(small(GET.copy(timeout=timeout)), RequestTimeout)
     assert (error.phase, error.sent) == (phase, True)
+    await small.aclose()
 
 
-async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve) -> None:
+async def test_attempts_that_may_take_as_long_are_each_timed() -> None:
     """They share one timer, end in the order in which they began, and leave no timer behind."""
-    transport = aiohttp_transport(await serve_bytes(silent), timeout=Timeout(total=0.1))
+    transport = aiohttp_transport("http://api.test", session=Unanswered(), timeout=Timeout(total=0.1))
     ended: list[int] = []
 
     async def attempt(number: int) -> None:
@@ -351,13 +388,18 @@ async def test_attempts_that_may_take_as_long_are_each_timed(serve_bytes: Serve)
     await transport.aclose()
 
 
-async def test_a_shorter_time_out_ends_first(serve_bytes: Serve) -> None:
+async def test_a_shorter_time_out_ends_first() -> None:
     """The timer that all attempts share fires for the one that is due first, whenever it began."""
-    transport = aiohttp_transport(await serve_bytes(silent), timeout=Timeout(total=0.2))
+    transport = aiohttp_transport("http://api.test", session=Unanswered())
     usual = asyncio.create_task(transport(GET))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     await failure(transport(GET.copy(timeout=Timeout(total=0.05))), RequestTimeout)
     assert not usual.done()
+    deadlines = transport._deadlines
+    assert deadlines._timer is not None
+    # For a moment, as if the other's time had come.
+    assert deadlines._timer.when() == deadlines.due[usual]
+    deadlines.expire_in(0.0, usual)
     await failure(usual, RequestTimeout)
     await transport.aclose()
 
@@ -401,10 +443,8 @@ async def test_time_out_of_one_request(serve_bytes: Serve, sending: Serve) -> No
 
 async def test_waiting_for_a_connection(serve_bytes: Serve, transport: Make) -> None:
     """A pool that stays full is a time-out to connect: nothing was sent."""
-    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(connect=0.05))
-    holding = asyncio.create_task(small(GET))
-    await asyncio.sleep(0.01)
-    error = await failure(small(GET), RequestTimeout)
+    small, holding = await with_one_connection_taken(serve_bytes, transport)
+    error = await failure(small(GET.copy(timeout=Timeout(connect=0.05))), RequestTimeout)
     assert (error.phase, error.sent) == ("connect", False)
     holding.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -412,12 +452,10 @@ async def test_waiting_for_a_connection(serve_bytes: Serve, transport: Make) -> 
     await small.aclose()
 
 
-@pytest.mark.parametrize("total", [0.2, 0.5])
-async def test_connecting_ends_before_the_whole(serve_bytes: Serve, total: float, transport: Make) -> None:
-    """An attempt that never got a connection says so, however short the time for all of it."""
-    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(total=total))
-    holding = asyncio.create_task(small(GET.copy(timeout=Timeout())))
-    await asyncio.sleep(0.01)
+async def test_connecting_ends_before_the_whole(serve_bytes: Serve, transport: Make) -> None:
+    """An attempt that never got a connection says so, although the time for all of it is shorter."""
+    # A fifth of it is between the two, also on a busy machine.
+    small, holding = await with_one_connection_taken(serve_bytes, transport, timeout=Timeout(total=2.0))
     error = await failure(small(POST), RequestTimeout)
     assert (error.phase, error.sent) == ("connect", False)
     holding.cancel()
@@ -495,10 +533,13 @@ async def test_errors_show_no_query_and_no_credential(
 
     asked = POST.copy(query=(("query", "name=Private Person"),), headers={"Authorization": "Basic secret"})
     errors = [await failure(sending(await serve_bytes(garbage), asked), ConnectionLost)]
-    small = transport(await serve_bytes(silent), max_connections=1, timeout=Timeout(connect=0.05, read=0.2))
-    errors += await asyncio.gather(small(asked), small(asked), return_exceptions=True)
+    small, holding = await with_one_connection_taken(serve_bytes, transport)
+    for phase, timeout in (("connect", Timeout(connect=0.05)), ("read", Timeout(read=0.05))):
+        errors.append(await failure(small(asked.copy(timeout=timeout)), RequestTimeout))
+        assert errors[-1].phase == phase
+        holding.cancel()
+        await asyncio.wait([holding])
     await small.aclose()
-    assert {error.phase for error in errors[1:]} == {"connect", "read"}
     for error in errors:
         chained: BaseException | None = error
         while chained is not None:
@@ -511,9 +552,7 @@ async def test_errors_show_no_query_and_no_credential(
 
 async def test_cancelling_a_request(serve_bytes: Serve, transport: Make) -> None:
     """A cancelled request is cancelled, not mapped, and leaves the pool usable."""
-    small = transport(await serve_bytes(silent), max_connections=1)
-    task = asyncio.create_task(small(GET))
-    await asyncio.sleep(0.01)
+    small, task = await with_one_connection_taken(serve_bytes, transport)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -677,14 +716,15 @@ async def test_time_of_the_source_does_not_count(serve: Serve, sending: Serve) -
 
     async def slow() -> AsyncIterator[bytes]:
         for _ in range(2):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.6)
             yield b"x"
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response()
 
     server = await serve(answer)
-    request = POST.copy(body=Body(slow), timeout=Timeout(read=0.05))
+    # The server has as long for each piece and for its answer, also on a busy machine.
+    request = POST.copy(body=Body(slow), timeout=Timeout(read=0.5))
     assert (await sending(server.url, request)).status == 200
     assert server.seen[0].body == b"xx"
 
@@ -726,20 +766,31 @@ async def test_answer_before_the_end_of_an_upload(serve_bytes: Serve, sending: S
     httpx reads no answer before the whole body is sent.
     """
 
+    pieces, over = 0, asyncio.Event()
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal pieces
+        try:
+            async for piece in endless():
+                pieces += 1
+                yield piece
+        finally:
+            over.set()
+
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 422 Unprocessable\r\nContent-Length: 2\r\n\r\n")
         await writer.drain()
-        # While more of the body is being taken.
-        for _ in range(10):
+        # While more of the body is being taken than is on its way.
+        enough = pieces + 20
+        while pieces < enough:
             await reader.read(1 << 16)
-            await asyncio.sleep(0.01)
         writer.write(b"no")
         await writer.drain()
 
-    request = POST.copy(body=Body(endless), timeout=Timeout(read=2.0))
-    response = await sending(await serve_bytes(hasty), request)
+    response = await sending(await serve_bytes(hasty), POST.copy(body=Body(counted)))
     assert (response.status, response.body) == (422, b"no")
+    await over.wait()
 
 
 async def test_a_source_of_text(serve: Serve, sending: Serve) -> None:
