@@ -118,7 +118,7 @@ class Together(Server):
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         if "/data/" in request.path:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await self._barrier.wait()
         return await super()._handle(request)
 

@@ -218,7 +218,8 @@ async def test_storm_of_429(scene: Scene, retry_after: Callable[[], str | None])
     storm = [Fault(kind="429", retry_after=retry_after())]
     async with scene(storm, limits=Limits(per_minute=60_000)) as (codat, sandbox):
         asyncio.get_running_loop().call_later(0.9, sandbox.set_faults, None)
-        with within(3.5, least=0.9):
+        # The policy gives up after four seconds; the rest is the work of forty calls on a busy machine.
+        with within(10.0, least=0.9):
             assert await asyncio.gather(*(fetch(codat, sandbox) for _ in range(40))) == ["1"] * 40
         assert sandbox.stats["requests"] <= 50
 

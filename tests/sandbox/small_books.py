@@ -122,8 +122,8 @@ async def written(api: Api, operation: dict[str, Any]) -> Any:
 
 
 async def eventually(true: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
-    """Waits until something is true, and fails after a few seconds."""
-    async with asyncio.timeout(5):
+    """Waits until something is true, and fails after half a minute."""
+    async with asyncio.timeout(30):
         while True:
             outcome = true()
             if await outcome if isinstance(outcome, Awaitable) else outcome:

@@ -182,7 +182,7 @@ def test_kinds_are_documented() -> None:
 async def stalled(api: Api) -> AsyncIterator[asyncio.Task[Any]]:
     """A request that hangs."""
     task = asyncio.create_task(answer(api, "stall"))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: bool(api.sandbox.stats["inFlight"]))
     yield task
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
