@@ -184,3 +184,17 @@ def test_pictures_of_the_readme_are_absolute() -> None:
     for picture in pictures:
         assert picture.startswith(files)
         assert (ROOT / picture.removeprefix(files)).is_file()
+
+
+def test_links_of_the_published_readme_are_absolute() -> None:
+    """PyPI gets the README with links to the files of the repository that pyproject.toml names."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    files = pyproject["project"]["urls"]["Homepage"] + "/blob/main/"
+    published = TEXT
+    for each in pyproject["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        published = re.sub(each["pattern"], each["replacement"], published)
+    links = re.findall(r"\]\(([^)]+)\)", published)
+    assert all(link.startswith("https://") for link in links)
+    own = [link.removeprefix(files).partition("#")[0] for link in links if link.startswith(files)]
+    assert len(own) == len(re.findall(r"\]\((?!https:)", TEXT)) > 0
+    assert all((ROOT / path).exists() for path in own)
