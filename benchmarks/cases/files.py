@@ -1,9 +1,10 @@
 """Downloads and uploads of 200 MB attachments: throughput and memory.
 
-Five processes of each side share the rounds, since each has a pace of its own: what it has allocated and
-released before decides how often the C library returns the memory of the pieces received to the system,
-which then takes a page fault for every 4 kB (with glibc up to 520 a megabyte, and a third of the pace;
-mostly fewer than 10). Elapsed time depends on both cores being idle; CPU is that of the client alone.
+Five processes of each side share the rounds, since each may have a pace of its own: what it has allocated
+and released before decides how often the C library returns the memory of the pieces received to the system,
+and then each 4 kB of the next takes a page fault (with glibc up to 520 a megabyte, and a third of the pace).
+The client sees to it that there are none; the floor mostly has fewer than 10, and one process in 24
+had 59. Elapsed time depends on both cores being idle; CPU is that of the client alone.
 """
 
 import tempfile
