@@ -197,7 +197,7 @@ class SlicedPage(Generic[T]):
             # Only a cut between two records leaves JSON on both its sides.
             records = self._decode(self._data[start:cut])
             if records is None:
-                raws = split_page(self._data, operation=self._operation).results[done:]
+                raws = self._after(done, start)
                 records, cut = [], self._end
             yield records, cut - start
             start, done = cut + 1, done + len(records)
@@ -209,6 +209,17 @@ class SlicedPage(Generic[T]):
                 records = self._decode(b",".join(raws[first:last]))
                 yield self._one_by_one(raws[first:last]) if records is None else records, size
                 first, size = last, 0
+
+    def _after(self, done: int, start: int) -> list[Raw]:
+        """Split the page, and return the records after those decoded."""
+        raws = split_page(self._data, operation=self._operation).results
+        if done:
+            last = bytes(raws[done - 1]) if done <= len(raws) else b""
+            if not last or well_formed(self._data[start - 1 - len(last) : start - 1]) != last:
+                # The decoder takes the last value of a key, and what was decoded is from another.
+                reason = "the page has more than one list of records"
+                raise DecodingError(reason, path="$.results", raw=self._data, operation=self._operation)
+        return raws[done:]
 
     def _cut(self, start: int, separator: bytes) -> int:
         """Where a slice that starts here can end: the next record starts alike, and no list is open.

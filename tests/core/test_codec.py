@@ -666,6 +666,28 @@ async def test_what_is_wrong_after_the_first_slice(monkeypatch: pytest.MonkeyPat
         assert found == ["a"]
 
 
+@pytest.mark.parametrize("second", [0, 1, 3000])
+async def test_two_lists_of_records(second: int) -> None:
+    """The last counts, as in a small page, unless records of the first were yielded: then it is an error."""
+    lists = [
+        b",".join(b'{"id":"%d"}' % (start + number) for number in range(count))
+        for start, count in ((0, 20_000), (50_000, second))
+    ]
+    text = b'{"results":[%b],"results":[%b],%b}' % (*lists, REST)
+    found: list[str | None] = []
+
+    async def read(text: bytes) -> None:
+        found.clear()
+        async for part in codec.SlicedPage(text, Account):
+            found.extend(each.id for each in part)
+
+    with pytest.raises(DecodingError, match="more than one list of records"):
+        await read(text)
+    assert found[:2] == ["0", "1"]
+    await read(b'{"results":[{"id":"first"}],"results":[%b],%b}' % (lists[1], REST))
+    assert found == [str(number) for number in range(50_000, 50_000 + second)]
+
+
 @pytest.mark.parametrize("numbers", [True, False])
 async def test_slices_are_cut_by_bytes(numbers: bool) -> None:
     """Each ends with the record that fills it, whatever the others are like, and whatever the records are."""
