@@ -18,9 +18,6 @@ from codat_async.addresses import bindable, find_proxy
 from codat_middleware.messages import Request, Response, Timeout
 from codat_middleware.text import one_line
 
-_READ_AHEAD: Final = 1 << 18
-"""Bytes buffered of an answer: with aiohttp's default of 64 kB a page of 1,000 records pauses
-the socket so often that reading it takes a quarter longer."""
 _PIECE: Final = 1 << 16
 """Bytes of an upload passed to aiohttp at once, which then waits for the socket."""
 _ERROR_BODY: Final = 1 << 20
@@ -104,7 +101,6 @@ class AiohttpTransport:
                 connector=aiohttp.TCPConnector(limit=self._max_connections, local_addr=self._source),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
-                read_bufsize=_READ_AHEAD,
             )
             # aiohttp would send a GET, PUT or DELETE again by itself if the connection breaks: in no count
             # of attempts, and outside the rate limit. It has no public switch for that.
