@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from sinks_tools import lines, payment, table
 
@@ -319,6 +320,17 @@ def test_company_ids_are_whole(company: str) -> None:
     """Of any length and case, with any character."""
     text = lines(payment("a", "1"), payment("b", "1" * 29), company=company)
     assert tabulate(text, shape_of(pull_types()["payments"])).table["company_id"].to_pylist() == [company] * 2
+
+
+def test_columns_are_not_copied_into_the_default_pool() -> None:
+    """What the JSON reader made is the table's, in memory that is asked for in small pages."""
+    pool = pa.default_memory_pool()
+    if pool.backend_name == "system":
+        pytest.skip("the default pool is the one that is wanted")
+    text = lines(*(payment(f"p{place}", "1.50", note="x" * 100) for place in range(2000)))
+    before = pool.bytes_allocated()
+    done = tabulate(text, shape_of(pull_types()["payments"]))
+    assert pool.bytes_allocated() - before < done.table.nbytes / 4
 
 
 def test_every_type_has_columns() -> None:

@@ -80,13 +80,14 @@ def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
         # One block: a row must not be larger than one, and the text is bounded already.
         read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
         parse_options=pj.ParseOptions(explicit_schema=shape.parsed, unexpected_field_behavior="ignore"),
+        # Arrow's own pool may ask for huge pages, each cleared as a whole when it is first touched.
+        memory_pool=pa.system_memory_pool(),
     )
-    record = parsed.column("record").combine_chunks()
+    record = _joined(parsed.column("record"))
     whole = pc.fill_null(parsed.column("whole"), False)
     arrays: list[Any] = [*(parsed.column(name) for name in shape.ids), parsed.column("n"), whole]
     arrays += (
-        _finished(parsed.column(name).combine_chunks(), shape.schema.field(name).type)
-        for name in shape.heads[2:]
+        _finished(_joined(parsed.column(name)), shape.schema.field(name).type) for name in shape.heads[2:]
     )
     json_columns = _json_columns(text, shape)
     for each in shape.fields:
@@ -99,6 +100,12 @@ def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
     # The reader does not check that texts are UTF-8; this does.
     table.validate(full=True)
     return _without_empty(table, record, text, block) if record.null_count else table
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """The column in one piece."""
+    # combine_chunks() copies even a single chunk.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _matching(texts: Sequence[bytes], pattern: str) -> Any:
