@@ -12,6 +12,7 @@ from typing import Final
 import duckdb
 
 from codat_async.bulk.plan.data_types import pull_types
+from codat_async.bulk.sinks.duckdb_tables import create_table
 from codat_async.bulk.sinks.errors import SinkBusy, SinkError, first_line
 from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.sinks.sql import literal
@@ -95,17 +96,13 @@ def _prepare(db: duckdb.DuckDBPyConnection, path: Path, *, is_new: bool) -> set[
             " DuckDB file, and codat-async convert makes it from the raw files"
         )
     if "codat_async_format" not in names:
-        db.execute("begin")
-        db.execute(_TABLES)
         # The view joins both, whichever types are converted.
         schemas = {STATEMENT_LINES: statement_schema(), "accounts": shape_of(pull_types()["accounts"]).schema}
-        for name, schema in schemas.items():
-            db.register("wanted", schema.empty_table())
-            db.execute(f"create table if not exists {name} as select * from wanted")
-            db.unregister("wanted")
-        db.execute(_CURRENT_STATEMENT_LINES)
-        db.execute("insert into codat_async_format values (?, null)", [VERSION])
-        db.execute("commit")
+        made = ";".join(create_table(name, schema) for name, schema in schemas.items())
+        db.execute(
+            f"begin; {_TABLES} {made}; {_CURRENT_STATEMENT_LINES};"
+            f" insert into codat_async_format values ({VERSION}, null); commit"
+        )
         names.update(schemas)
     return names
 
