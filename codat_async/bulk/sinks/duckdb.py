@@ -25,6 +25,8 @@ __all__ = ["Database", "Merge"]
 # Its functions are generated on import, so type checkers do not know them.
 pc: Final[Any] = pyarrow.compute
 _NAMED: Final = "id is not null and id <> ''"
+_ROWS: Final = "codat_async_rows"
+"""The rows that a statement is executed with."""
 _IDS: Final = ("company_id", "connection_id", "account_id")
 _INSERT_BYTES: Final = 16 * 1024 * 1024
 """Of columns, from as many blocks as it takes: each statement costs milliseconds to plan."""
@@ -193,28 +195,31 @@ class Merge:
     def _insert(self) -> None:
         if not self._pending:
             return
-        self._db.register("block", pa.concat_tables(self._pending))
-        self._db.execute(f"insert into {self._table} by name select * from block")
+        rows = pa.concat_tables(self._pending)
+        self._with(rows, f"insert into {self._table} by name select * from {_ROWS}")
         if not self._is_new:
-            keys = ", ".join(self._key)
-            self._db.execute(f"insert into fresh select distinct {keys} from block")
-        self._db.unregister("block")
+            self._with(rows, f"insert into fresh select distinct {', '.join(self._key)} from {_ROWS}")
         self._pending.clear()
         self._pending_bytes = 0
 
     def _add_statement_lines(self, table: pa.Table) -> None:
         if not is_statement(self._kind):
             return
-        self._db.register("lines", statement_lines(table, self._kind))
+        lines = statement_lines(table, self._kind)
         if self._rereads:
             # Some were merged from an earlier file.
-            self._db.execute(
-                f"delete from {STATEMENT_LINES} where statement = $1"
-                " and (company_id, n) in (select company_id, n from lines)",
-                [self._kind.name],
+            self._with(
+                lines,
+                f"delete from {STATEMENT_LINES} where statement = {literal(self._kind.name)}"
+                f" and (company_id, n) in (select company_id, n from {_ROWS})",
             )
-        self._db.execute(f"insert into {STATEMENT_LINES} by name select * from lines")
-        self._db.unregister("lines")
+        self._with(lines, f"insert into {STATEMENT_LINES} by name select * from {_ROWS}")
+
+    def _with(self, codat_async_rows: pa.Table, statement: str) -> None:
+        """Execute a statement that reads these rows."""
+        # DuckDB finds them among the variables of this function. A view of them, which it would have to
+        # bind as well, takes longer than a small insert.
+        self._db.execute(statement)
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
@@ -247,28 +252,30 @@ class Merge:
         names, same = ", ".join(ids), " and ".join(f"t.{name} = l.{name}" for name in ids)
         its_type = literal(self._kind.name)
         readings = pa.concat_tables(self._readings)
-        db.register("readings", readings)
         if is_only := self._is_only_reading(readings):
-            lists = f"(select {names}, n as whole_n from readings where whole)"
+            lists = f"(select {names}, n as whole_n from {_ROWS} where whole)"
         else:
-            lists = f"(select {names}, max(n) filter (where whole) as whole_n from readings group by {names})"
+            lists = f"(select {names}, max(n) filter (where whole) as whole_n from {_ROWS} group by {names})"
         if not self._is_first:
             known = f"t.type = {its_type} and {same}"
-            db.execute(
+            self._with(
+                readings,
                 "create or replace temp table lists as"
                 " select l.* replace (greatest(l.whole_n, t.whole_n) as whole_n)"
-                f" from {lists} l left join codat_async_lists t on {known}"
+                f" from {lists} l left join codat_async_lists t on {known}",
             )
             lists = "lists"
             db.execute(f"delete from codat_async_lists t using lists l where {known}")
         every = ", ".join(name if name in ids else "''" for name in _IDS)
-        db.execute(
+        self._with(
+            readings,
             f"insert into codat_async_lists select {its_type}, {every}, whole_n from {lists}"
-            " where whole_n is not null"
+            " where whole_n is not null",
         )
         if not (self._shape.keeps_readings or is_only):
-            db.execute(f"delete from {self._table} t using {lists} l where {same} and t.n < l.whole_n")
-        db.unregister("readings")
+            self._with(
+                readings, f"delete from {self._table} t using {lists} l where {same} and t.n < l.whole_n"
+            )
 
     def _is_only_reading(self, readings: pa.Table) -> bool:
         """Whether each list was read once, as in most first loads; if it returns False, it may be so too."""
@@ -283,9 +290,11 @@ class Merge:
         named = _NAMED if "id" in self._shape.key else "true"
         fresh = "" if self._is_new else f"semi join fresh using ({key})"
         twice = f"select {key} from {table} {fresh} where {named} group by {key} having count(*) > 1"
-        if self._is_new and db.execute(f"{twice} limit 1").fetchone() is None:
-            # As in nearly all first loads.
-            return
+        if self._is_new:
+            # By hashes in half the time, and nearly all first loads have each record once.
+            same = f"select 1 from {table} where {named} group by hash({key}) having count(*) > 1 limit 1"
+            if db.execute(same).fetchone() is None:
+                return
         (count,) = db.execute(f"create or replace temp table twice as {twice}").fetchone() or (1,)
         if count:
             newest = "modified_date desc nulls last," if "modified_date" in self._shape.schema.names else ""
@@ -297,12 +306,11 @@ class Merge:
         db.execute("drop table twice")
         if self._again and "id" in self._shape.key:
             # A reading is in one file: what was merged of it from an earlier file is there again.
-            db.register("again", pa.concat_tables(self._again))
-            db.execute(
+            self._with(
+                pa.concat_tables(self._again),
                 f"delete from {table} where rowid in"
-                " (select row from nameless where n in (select n from again))"
+                f" (select row from nameless where n in (select n from {_ROWS}))",
             )
-            db.unregister("again")
 
 
 def _readings(block: Block, shape: Shape) -> pa.Table:
