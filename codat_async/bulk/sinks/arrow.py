@@ -14,6 +14,7 @@ from msgspec import Raw, Struct, defstruct, field
 from codat_async import codec
 from codat_async.bulk.sinks.records import Counts, has_columns, json_text, tabulate_each
 from codat_async.bulk.sinks.schema import LOCAL, Shape
+from codat_async.bulk.store.compression import Buffer
 from codat_async.bulk.store.lines import Line, read_line, split_line
 from codat_async.codec import DECODE_ERRORS
 
@@ -57,7 +58,7 @@ class Block(Struct):
     counts: Counts
 
 
-def tabulate(text: bytes, shape: Shape) -> Block:
+def tabulate(text: Buffer, shape: Shape) -> Block:
     """Put whole lines, each with its line break, into columns; the records stay in their order."""
     block = Block(shape.empty, [], Counts())
     if text:
@@ -65,14 +66,14 @@ def tabulate(text: bytes, shape: Shape) -> Block:
             block.table = _at_once(text, shape, block)
         except _FAILURES:
             block.empty.clear()
-            block.table = _apart(text.split(b"\n")[:-1], shape, block)
+            block.table = _apart(bytes(text).split(b"\n")[:-1], shape, block)
     return block
 
 
 # --- all at once -------------------------------------------------------------------------
 
 
-def _at_once(text: bytes, shape: Shape, block: Block) -> pa.Table:
+def _at_once(text: Buffer, shape: Shape, block: Block) -> pa.Table:
     if _matching([text], _MISREAD if shape.lists_numbers else _MISREAD_FIELD)[0].as_py():
         raise pa.ArrowInvalid("a number that the reader misreads")
     parsed = pj.read_json(
@@ -108,7 +109,7 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _matching(texts: Sequence[bytes], pattern: str) -> Any:
+def _matching(texts: Sequence[Buffer], pattern: str) -> Any:
     """Which of the texts match, without copying a single large one."""
     if len(texts) == 1:
         ends = pa.array([0, len(texts[0])], pa.int64()).buffers()[1]
@@ -118,9 +119,9 @@ def _matching(texts: Sequence[bytes], pattern: str) -> Any:
     return pc.match_substring_regex(array, pattern)
 
 
-def _without_empty(table: pa.Table, record: pa.Array, text: bytes, block: Block) -> pa.Table:
+def _without_empty(table: pa.Table, record: pa.Array, text: Buffer, block: Block) -> pa.Table:
     """The table without the rows of empty lists, which go to the block."""
-    lines = text.split(b"\n")
+    lines = bytes(text).split(b"\n")
     for number in pc.indices_nonzero(record.is_null()).to_pylist():
         line = read_line(lines[number])
         if len(line.record):
@@ -129,14 +130,14 @@ def _without_empty(table: pa.Table, record: pa.Array, text: bytes, block: Block)
     return table.filter(record.is_valid())
 
 
-def _json_columns(text: bytes, shape: Shape) -> dict[str, pa.Array]:
+def _json_columns(text: Buffer, shape: Shape) -> dict[str, pa.Array]:
     """What has no fixed shape, as JSON text, by column; those that no record has are left out."""
     names = {each.json_name: each.column for each in shape.fields if each.is_json}
     wanted = tuple(name for name in names if _matching([text], re.escape(name))[0].as_py())
     if not wanted:
         return {}
     read = codec.decoder(_received(wanted)).decode
-    rows = [read(line).record for line in text.split(b"\n")[:-1]]
+    rows = [read(line).record for line in bytes(text).split(b"\n")[:-1]]
     return {
         names[name]: pa.array([json_text(getattr(row, name)) for row in rows], pa.string()) for name in wanted
     }

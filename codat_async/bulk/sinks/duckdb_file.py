@@ -25,6 +25,12 @@ __all__ = ["close_database", "open_database", "private_files"]
 VERSION: Final = 3
 """Of the tables that this module keeps in the file."""
 
+_SETTINGS: Final = """
+-- Types are merged in a thread each; more threads for a block only wait for each other.
+set threads = 1;
+-- More than this is written to the file at once, and not to the log before.
+set wal_autocheckpoint = '1MB';
+"""
 _TABLES: Final = """
 create table if not exists codat_async_format (version integer, as_of varchar);
 create table if not exists codat_async_files (directory varchar, id bigint, type varchar);
@@ -57,11 +63,7 @@ def open_database(path: Path) -> tuple[duckdb.DuckDBPyConnection, set[str]]:
                 # Only whoever has the file open may touch this folder; a process that was killed leaves it.
                 shutil.rmtree(_spill(path), ignore_errors=True)
                 make_folder(_spill(path))
-                db.execute(f"set temp_directory = {literal(str(_spill(path)))}")
-                # Types are merged in a thread each; more threads for a block only wait for each other.
-                db.execute("set threads = 1")
-                # More than this is written to the file at once, and not to the log before.
-                db.execute("set wal_autocheckpoint = '1MB'")
+                db.execute(f"set temp_directory = {literal(str(_spill(path)))}; {_SETTINGS}")
                 names = _prepare(db, path, is_new=is_new)
             except BaseException:
                 close_database(db, path)

@@ -12,6 +12,7 @@ from codat_async.errors import CodatError, ConfigurationError
 
 __all__ = [
     "SUFFIXES",
+    "Buffer",
     "Compression",
     "DamagedFile",
     "available",

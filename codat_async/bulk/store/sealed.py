@@ -209,19 +209,19 @@ def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
         raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")
 
 
-def read_blocks(file: SealedFile, size: int) -> Iterator[bytes]:
+def read_blocks(file: SealedFile, size: int) -> Iterator[bytearray]:
     """The same lines in blocks of this many bytes or more, each with its line break; not counted."""
-    pieces: list[bytes] = []
-    held = 0
-    for piece in filter(None, content(file.path, file.size, file.crc, file.compression)):
-        pieces.append(piece)
-        held += len(piece)
-        if held >= size and (end := piece.rfind(b"\n") + 1):
-            pieces[-1] = piece[:end]
-            yield b"".join(pieces)
-            pieces = [piece[end:]]
-            held = len(piece) - end
-    if held:
-        if not pieces[-1].endswith(b"\n"):
+    # It grows in place; joining pieces would take the memory of a block twice.
+    block = bytearray()
+    for piece in content(file.path, file.size, file.crc, file.compression):
+        begins = len(block)
+        block += piece
+        if len(block) >= size and (end := block.rfind(b"\n", begins) + 1):
+            rest = block[end:]
+            del block[end:]
+            yield block
+            block = rest
+    if block:
+        if not block.endswith(b"\n"):
             raise DamagedFile(file.path, "it ends within a line")
-        yield b"".join(pieces)
+        yield block
