@@ -12,6 +12,7 @@ from sinks_tools import COMPANY, rows
 from store_tools import begin, reading
 
 from codat_async import bulk, codec
+from codat_async.bulk.sinks import duckdb
 from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.sealed import read_sealed, sealed_files
 from codat_async.bulk.store.versions import current_lines
@@ -114,6 +115,21 @@ def test_the_newer_record_wins_whatever_is_sealed_first(
             bulk.convert(tmp_path / "pull", duckdb=books)
     expected = [(COMPANY, name) for name in ("a 5", "b 7", "c 1", "d 7")]
     assert everywhere(tmp_path / "pull", books) == expected
+
+
+def test_a_record_in_two_inserts_of_a_first_load_is_there_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Different ids within each insert do not mean different ids in the table."""
+    monkeypatch.setattr(duckdb, "_INSERT_BYTES", 1)
+    readings = [
+        Reading(LIST, [record("a", 5), record("b", 1)], whole=True),
+        Reading(LIST, [record("a", 1), record("b", 2)], whole=False),
+    ]
+    for _ in write(tmp_path / "pull", readings, [[0], [1]]):
+        pass
+    expected = [(COMPANY, name) for name in ("a 5", "b 2")]
+    assert everywhere(tmp_path / "pull", tmp_path / "books.duckdb") == expected
 
 
 @pytest.mark.parametrize("files", [[[0, 1, 2]], [[0], [1], [2]], [[2], [1], [0]], [[1], [2], [0]]])
