@@ -17,6 +17,7 @@ from tests.middleware.fakes import (
     ghosts,
     held,
     places,
+    quota_headers,
     rate_limited,
     settle,
 )
@@ -353,6 +354,22 @@ async def test_listener_that_fails() -> None:
         bench.done("a", rate_limited("1"))
     await settle()
     assert (bench.order, places(bench.governor)) == (["a", "a", "b"], {"b": 1})
+
+
+async def test_listener_that_fails_for_a_stream() -> None:
+    """The stream is never handed on, so that it would hold its place for ever."""
+
+    async def send(_: object) -> Response:
+        return quota_headers(0).copy(stream=object())
+
+    def fail(event: GovernorEvent) -> None:
+        raise RuntimeError(event.kind)
+
+    governor = Governor(Limits(per_minute=None), clock=FakeClock())
+    governor.listeners.append(fail)
+    with pytest.raises(RuntimeError, match="quota"):
+        await RateLimit(governor)(get(), send)
+    assert governor.state().in_flight == 0
 
 
 async def test_listener_is_removed() -> None:
