@@ -193,14 +193,10 @@ class Governor:
             self._dispatch(now)
 
     def _delay(self, now: float) -> float:
-        count, left = self._unanswered, self._quota.left
+        count = self._unanswered
         if count + self._streams >= self._max_in_flight:
             return _NEVER
-        if self._gate.allowance != _NEVER and (wait := self._gate.delay(now, count)):
-            return wait
-        if left is not None and left <= count and (wait := self._quota.delay(count)):
-            return wait
-        return self._pace.delay(now, count)
+        return self._gate.delay(now, count) or self._quota.delay(count) or self._pace.delay(now, count)
 
     def _grant(self, company: Company, now: float) -> Place:
         self._unanswered += 1
