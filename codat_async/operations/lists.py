@@ -50,6 +50,7 @@ class _List(Call[T]):
 
     def _pager(self, ids: tuple[str, ...], options: ListOptions, **parameters: str | None) -> Pager[T]:
         if not options and not parameters:
+            # As most lists; looking for options would take as long as all else here.
             return Pager(partial(self._page, self.request(ids)), name=self.label)
         self._check(options)
         paging: dict[str, Any] = {**options}
@@ -70,7 +71,7 @@ class _List(Call[T]):
     async def _page(
         self, first: Request, number: int, size: int, on_invalid: OnInvalid, sliced: bool
     ) -> Page[T] | codec.SlicedPage[T]:
-        query = _place(number, size)
+        query = _page_parameters(number, size)
         data = (await self._caller.send(replace(first, query=query + first.query))).body
         in_slices = sliced and len(data) > codec.SLICE
         page = None if in_slices else codec.decode_whole(data, self.model, operation=self.label)
@@ -81,7 +82,7 @@ class _List(Call[T]):
 
 
 @lru_cache(maxsize=512)
-def _place(number: int, size: int) -> tuple[tuple[str, str], ...]:
+def _page_parameters(number: int, size: int) -> tuple[tuple[str, str], ...]:
     return ("page", str(number)), ("pageSize", str(size))
 
 
