@@ -1,10 +1,10 @@
 """Reads a sample of a company's data, and decides each assumption by it."""
 
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from codat_async import bulk
 from codat_async.check import lines
@@ -24,13 +24,16 @@ _SAMPLE_SIZE: Final = 100
 """Records read of each list: a page of the size that Codat recommends."""
 
 
+_Id: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
 class _Connection(Struct):
-    id: str
+    id: _Id
     status: str | None = None
 
 
 class _Company(Struct, rename="camel"):
-    id: str
+    id: _Id
     data_connections: list[_Connection] | None = None
 
     @property
@@ -127,6 +130,6 @@ async def _samples(codat: Codat, probe: Probe, company: _Company) -> list[Sample
 def _first_id(answer: Answer) -> str | None:
     for raw in answer.records:
         tree: Any = msgspec.json.decode(raw)
-        if isinstance(tree, dict) and isinstance(tree.get("id"), str):
+        if isinstance(tree, dict) and isinstance(tree.get("id"), str) and tree["id"]:
             return str(tree["id"])
     return None

@@ -213,12 +213,15 @@ class Event(Model, kw_only=True):
     def company_id(self) -> str | None:
         """The id of the company that the event is about; ``None`` if it names none."""
         payload = getattr(self, "payload", None)
-        if isinstance(payload, CompanyDetails | CompanyProduct):
-            return payload.id
         reference = getattr(payload, "reference_company", None)
-        if isinstance(reference, CompanyReference) and reference.id is not None:
-            return reference.id
-        return payload.company_id if isinstance(payload, BankFeedAccount) else None
+        named = None
+        if isinstance(payload, CompanyDetails | CompanyProduct):
+            named = payload.id
+        elif isinstance(reference, CompanyReference) and reference.id:
+            named = reference.id
+        elif isinstance(payload, BankFeedAccount):
+            named = payload.company_id
+        return named or None
 
 
 class UnknownEvent(Event, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import bulk_server
 import msgspec
 import pytest
 from bulk_server import COMPANY, CONNECTION, Server, customer, error_response, raw_lines, written_lines
@@ -148,6 +149,29 @@ async def test_the_case_of_a_named_company_does_not_matter(server: Server, calle
     named = [server.companies[0], named[0]]
     server.companies = [server.companies[0], named[1]]
     assert len((await find_companies(caller, named)).subjects) == 1
+
+
+async def test_a_company_without_an_id_is_a_failure(server: Server, caller: Codat, tmp_path: Path) -> None:
+    """Nothing of it can be asked for; the others are pulled."""
+    server.companies = [COMPANY, "", OTHER]
+    server.put("customers", [customer(1)])
+    report = await pull(caller, tmp_path / "pull")
+    assert report.outcome == "partial"
+    (failure,) = report.failures
+    assert (failure.kind, failure.types) == ("unreadable", {"": 1})
+    assert failure.examples[0].text == "companies.list: the id is empty at $.id"
+    pulled = {json.loads(each)["company_id"] for each in raw_lines(tmp_path / "pull", "customers")}
+    assert pulled == {COMPANY, OTHER}
+
+
+async def test_a_connection_without_an_id_is_left_out(
+    server: Server, caller: Codat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is read through a connection cannot be asked for, what the company has can."""
+    monkeypatch.setattr(bulk_server, "CONNECTION", "")
+    found = await find_companies(caller)
+    assert [(each.id, each.connections, each.linked) for each in found.subjects] == [(COMPANY, (), True)]
+    assert f"company {COMPANY}: a connection without an id is not read" in caplog.text
 
 
 async def test_the_query_is_sent_as_it_is(three: Server, caller: Codat, tmp_path: Path) -> None:

@@ -221,6 +221,23 @@ async def test_a_company_without_data_decides_nothing() -> None:
     assert "× 409" in report.lines[1].seen
 
 
+async def test_what_has_no_id_is_passed_over(sandbox: Sandbox) -> None:
+    """A company, a connection or a bank account with an empty id cannot be asked for its lists."""
+
+    def add(request: Request, answer: Response) -> Response:
+        if not (request.path == "/companies" or request.path.endswith("/bankAccounts")):
+            return answer
+        page = json.loads(answer.body)
+        first = page["results"][0]
+        unusable = [{**first, "id": ""}]
+        if connections := first.get("dataConnections"):
+            unusable.append({**first, "dataConnections": [{**connections[0], "id": ""}]})
+        return answer.copy(body=json.dumps({**page, "results": [*unusable, *page["results"]]}).encode())
+
+    report = await checked(sandbox, add)
+    assert report.failed == []
+
+
 # --- bounds and errors -------------------------------------------------------------------------------
 
 

@@ -202,6 +202,13 @@ def test_events_parse_without_any_optional_field(event_type: str) -> None:
         assert event.company_id is None
 
 
+@pytest.mark.parametrize("event_type", PAYLOADS)
+def test_an_empty_id_names_no_company(event_type: str) -> None:
+    """Nothing can be asked for with it."""
+    sent = json.loads(json.dumps(PAYLOADS[event_type]).replace(COMPANY, ""))
+    assert webhooks.parse(body(event_type, sent)).company_id is None
+
+
 def test_enumerations_and_types_are_typed() -> None:
     """Texts become members, unknown ones stay as text."""
     event = webhooks.parse(body("read.completed", READ))

@@ -1,6 +1,7 @@
 """Finds the companies to pull, with the connections to their accounting software."""
 
 import asyncio
+import logging
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -16,12 +17,14 @@ from codat_async.errors import ApiPaused, CodatError, InvalidRecord, NotFound, Q
 from codat_async.models import Company, ConnectionStatus, SourceType
 from codat_async.operations import Operation
 from codat_async.prefetch import Advance, Step, page_count, read_pages
+from codat_middleware.text import one_line
 
 __all__ = ["Found", "ListedCompany", "Subject", "find_companies"]
 
 _MAX_BY_ID: Final = 20
 """Up to this many companies are requested by id; for more the list of companies is read."""
 _PAGE_SIZE: Final = 500
+_log = logging.getLogger(__name__)
 _NO_BOOKS: Final = {SourceType.BANKING, SourceType.BANK_FEED, SourceType.COMMERCE, SourceType.EXPENSE}
 
 
@@ -179,7 +182,13 @@ def _read_page(body: bytes, number: int) -> _Page:
 
 
 def _read(record: bytes | Raw) -> Company:
-    return codec.read(record, Company, operation="companies.list", unknown_fields=False)
+    company = codec.read(record, Company, operation="companies.list", unknown_fields=False)
+    # An empty id in a path would name the list itself.
+    if not company.id:
+        raise InvalidRecord("the id is empty", path="$.id", raw=bytes(record), operation="companies.list")
+    if not all(each.id for each in company.data_connections or ()):
+        _log.warning("company %s: a connection without an id is not read", one_line(company.id))
+    return company
 
 
 async def _get_each(codat: Codat, wanted: Iterable[str], include_unlinked: bool) -> Found:
@@ -219,7 +228,7 @@ def _subject(company: Company, include_unlinked: bool) -> Subject:
     books = [each for each in company.data_connections or () if each.source_type not in _NO_BOOKS]
     linked = [each for each in books if each.status == ConnectionStatus.LINKED]
     chosen = linked or (books if include_unlinked else [])
-    connections = tuple(each.id for each in chosen)
+    connections = tuple(each.id for each in chosen if each.id)
     # It is long, and there are many companies.
     link = None if linked else company.redirect
     return Subject(company.id, company.name, connections, bool(linked), link)
