@@ -70,7 +70,8 @@ def ask_python(session: nox.Session, expression: str) -> str:
 def fuzz(session: nox.Session) -> None:
     """Hostile answers for ten minutes, or as ``-- --minutes 1 --seed 7`` says."""
     install(session, "-e", ".[test]")
-    session.run("python", "-m", "tests.fuzz", *session.posargs)
+    # Otherwise glibc keeps what it once gave to each of up to eight threads a core.
+    session.run("python", "-m", "tests.fuzz", *session.posargs, env={"MALLOC_ARENA_MAX": "2"})
 
 
 def tests_without(session: nox.Session, *patterns: str) -> None:
