@@ -105,11 +105,10 @@ class Pager(Generic[T]):
         """Iterate over the records, in order."""
         async with aclosing(self._pages(sliced=True)) as pages:
             async for page in pages:
-                # One by one: a large page released at once would stall the event loop.
-                records = page.results
-                records.reverse()
-                while records:
-                    yield records.pop()
+                for record in page.results:
+                    yield record
+                # Before the next are decoded: that is faster in their memory than in new memory.
+                page.results.clear()
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """Iterate over the pages, in order; ``limit`` cuts the last one."""

@@ -191,11 +191,11 @@ class SlicedPage(Generic[T]):
         if raws:
             # The constructor has split them.
             yield [], len(self._data)
-        separator = b"}," + self._data[start : start + _ALIKE]
+        separator, data = b"}," + self._data[start : start + _ALIKE], memoryview(self._data)
         while start < self._end:
             cut = self._cut(start, separator)
             # Only a cut between two records leaves JSON on both its sides.
-            records = self._decode(self._data[start:cut])
+            records = self._decode(data[start:cut])
             if records is None:
                 raws = self._after(done, start)
                 records, cut = [], self._end
@@ -235,9 +235,9 @@ class SlicedPage(Generic[T]):
                 return at
         return start + 1
 
-    def _decode(self, text: bytes) -> list[T] | None:
+    def _decode(self, between: bytes | memoryview) -> list[T] | None:
         """Records between commas; None if some are not even accepted with their text corrected."""
-        text, records = b"[%b]" % text, decoder(self._kind).lists
+        text, records = b"".join((b"[", between, b"]")), decoder(self._kind).lists
         try:
             return records.decode(text)
         except DECODE_ERRORS:

@@ -406,16 +406,18 @@ async def test_cancelling_the_consumer_cancels_its_requests() -> None:
     assert (listing.running, listing.cancelled) == (0, 2)
 
 
-async def test_records_are_released_one_by_one() -> None:
-    """A page does not keep records that the consumer is done with: freeing all at once would stall."""
-    page_held: list[Page[Account]] = []
+async def test_records_are_released_before_the_next_are_read() -> None:
+    """Otherwise two pages would be in memory at once, and the next one's memory would be new."""
+    held: list[Page[Account]] = []
+    left: list[int] = []
 
     async def fetch(number: int, size: int, on_invalid: OnInvalid, sliced: bool) -> Page[Account]:
-        page_held.append(page(1, "a", "b", total=2, last=True))
-        return page_held[0]
+        left.append(sum(len(each.results) for each in held))
+        held.append(page(number, *("ab", "cd")[number - 1], total=4, last=number == 2))
+        return held[-1]
 
-    left = [len(page_held[0].results) async for _ in Pager(fetch)]
-    assert left == [1, 0]
+    assert await ids(Pager(fetch, page_size=2)) == "abcd"
+    assert left == [0, 0]
 
 
 # --- rows that shift ----------------------------------------------------------------------------------
