@@ -43,6 +43,7 @@ def test_fifty_thousand_records_take_fifteen_requests() -> None:
     assert page_requests(50_000) == 15
     assert page_requests(50_000, 500) == 100
     assert page_requests(50_000, known_size(50_000)) == 10
+    assert page_requests(10**12) == 200_000_005
     assert [page_requests(each) for each in (0, 1, 500, 501, 1_000, 1_001, 2_000)] == [1, 1, 1, 2, 2, 3, 3]
     assert [known_size(each) for each in (1, 500, 501, 1_000, 1_001, 90_000)] == [
         500,

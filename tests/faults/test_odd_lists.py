@@ -140,6 +140,8 @@ ODD: dict[str, dict[str, Any]] = {
     "total with a point": {"total": 2.0},
     "total that is a list": {"total": []},
     "total of many digits": {"total": "9" * 5000},
+    "total beyond a database": {"total": 10**30},
+    "total below zero": {"total": -5},
     "number null": {"pageNumber": None},
     "number in quotes": {"pageNumber": "1"},
     "size null": {"pageSize": None},

@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import pytest
@@ -57,6 +57,10 @@ def values(hint: Any, depth: int) -> st.SearchStrategy[Any]:
         return PLAIN[hint]
     if isinstance(hint, TypeVar):
         return records(models.Journal, depth)
+    if origin is Annotated:
+        kind, bounds = arguments
+        assert kind is int
+        return st.integers(bounds.ge, bounds.le)
     if origin in (Union, types.UnionType):
         (inner,) = (part for part in arguments if part is not type(None))
         return st.none() | values(inner, depth)

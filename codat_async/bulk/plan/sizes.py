@@ -47,8 +47,9 @@ def page_requests(total: int, size: int | None = None) -> int:
     if size is not None:
         return max(1, page_count(total, size))
     requests, offset, now = 1, FIRST_SIZE, FIRST_SIZE
-    while offset < total:
+    while offset < total and now < MAX_PAGE_SIZE:
         now = grown(now, offset, total, MAX_PAGE_SIZE)
         offset += now
         requests += 1
-    return requests
+    # Without a loop, since a total may be any number.
+    return requests + page_count(max(0, total - offset), MAX_PAGE_SIZE)
