@@ -13,6 +13,7 @@ from bulk_server import COMPANY, CONNECTION, Server, client, customer, error_res
 from sync_server import SyncServer
 
 from codat_async import Codat, bulk, models
+from codat_async.bulk.units.failures import Failure
 from codat_async.sandbox import Sandbox
 
 
@@ -132,6 +133,13 @@ async def test_lists_of_one_company_are_read_at_once(tmp_path: Path, *, stored: 
         path = tmp_path / "mine.sqlite" if stored else None
         found = [each async for each in bulk.records(caller, types=types, units_at_once=3, checkpoint=path)]
     assert sorted(each.type for each in found) == sorted(types)
+
+
+def test_the_error_shows_a_company_as_one_short_line() -> None:
+    """The id of a company that cannot be read is the server's, and may hold what a terminal obeys."""
+    error = bulk.PartialFailure([("\x1b[2J" + "x" * 5000, Failure("unreadable", "no"))])
+    assert str(error).isprintable()
+    assert len(str(error)) < 300
 
 
 async def test_lists_that_fail_do_not_stop_the_others(server: Server, caller: Codat) -> None:

@@ -9,6 +9,7 @@ from codat_async.bulk.units.failures import Failure
 from codat_async.bulk.units.unit import Unit
 from codat_async.errors import CodatError, InvalidRecord
 from codat_async.models.base import Model
+from codat_middleware.text import one_line
 
 __all__ = ["Batch", "PartialFailure", "batch_of"]
 
@@ -41,7 +42,8 @@ class PartialFailure(CodatError):
 
     def __str__(self) -> str:
         unit, failure = self.failures[0]
-        return f"{len(self.failures)} lists could not be read, the first is {unit}: {failure.text}"
+        first = one_line(unit) if isinstance(unit, str) else unit
+        return f"{len(self.failures)} lists could not be read, the first is {first}: {failure.text}"
 
 
 def batch_of(
