@@ -7,12 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
 from codat_async.check.probe import Answer, Probe
 from codat_async.check.report import Line
 from codat_async.check.sample import Sample, largest
-from codat_async.check.survey import Survey
+from codat_async.check.survey import Survey, tree_of
 from codat_async.client import DEFAULT_RESPONSE_SIZE
 from codat_async.models import DatasetStatus, DataType
 from codat_async.paging import MAX_PAGE_SIZE
@@ -111,7 +109,7 @@ def data_status(answer: Answer) -> Line:
     wrong: set[str] = set()
     synced = total = 0
     states: set[str] = set()
-    tree = _json(answer.body)
+    tree = tree_of(answer.body)
     if answer.status != 200 or not isinstance(tree, dict):
         wrong.add(f"status {answer.status}, or not an object")
         tree = {}
@@ -316,22 +314,15 @@ async def large_page(probe: Probe, samples: Sequence[Sample]) -> Line:
     )
 
 
-def _json(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return None
-
-
 def _ids(answer: Answer) -> list[Any]:
-    return [each.get("id") for raw in answer.records if isinstance(each := _json(raw), dict)]
+    return [each.get("id") for raw in answer.records if isinstance(each := tree_of(raw), dict)]
 
 
 def _modified(answer: Answer) -> list[tuple[datetime, str]]:
     """When the records of a page were modified, and the text of it."""
     found: list[tuple[datetime, str]] = []
     for raw in answer.records:
-        tree = _json(raw)
+        tree = tree_of(raw)
         try:
             text = tree["modifiedDate"]
             moment = datetime.fromisoformat(text)

@@ -1,12 +1,13 @@
 """Reads a sample of a company's data, and decides each assumption by it."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, TypeAlias, cast
+from typing import Annotated, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from codat_async import bulk
+from codat_async import bulk, codec
+from codat_async.bulk.units.records import read_key
 from codat_async.check import lines
 from codat_async.check.probe import Answer, Probe
 from codat_async.check.report import Report
@@ -97,7 +98,7 @@ def _decoded(raws: Iterable[Raw]) -> list[_Company]:
     for raw in raws:
         try:
             found.append(msgspec.json.decode(raw, type=_Company))
-        except msgspec.DecodeError:
+        except codec.DECODE_ERRORS:
             continue
     return found
 
@@ -128,8 +129,4 @@ async def _samples(codat: Codat, probe: Probe, company: _Company) -> list[Sample
 
 
 def _first_id(answer: Answer) -> str | None:
-    for raw in answer.records:
-        tree: Any = msgspec.json.decode(raw)
-        if isinstance(tree, dict) and isinstance(tree.get("id"), str) and tree["id"]:
-            return str(tree["id"])
-    return None
+    return next(filter(None, (read_key(raw).id for raw in answer.records)), None)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from codat_async.check.probe import Answer
+from codat_async.check.survey import tree_of
 
 __all__ = ["Sample", "largest"]
 
@@ -30,8 +30,7 @@ class Sample(Struct, frozen=True):
     @property
     def trees(self) -> list[dict[str, Any]]:
         """The records as plain JSON; those that are not objects are left out."""
-        decoded: list[Any] = [msgspec.json.decode(raw) for raw in self.records]
-        return [each for each in decoded if isinstance(each, dict)]
+        return [each for each in map(tree_of, self.records) if isinstance(each, dict)]
 
     @property
     def total(self) -> int:

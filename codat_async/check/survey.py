@@ -15,7 +15,7 @@ from codat_async import codec
 from codat_async.errors import DecodingError
 from codat_async.models.base import Model, OpenEnum
 
-__all__ = ["Survey"]
+__all__ = ["Survey", "tree_of"]
 
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
 _WORD: Final = re.compile(r"[A-Za-z]{1,40}")
@@ -24,7 +24,15 @@ _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d"
     r"(?P<time>[Tt ]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,7})?(?P<zone>Z|[+-]\d\d:\d\d)?)?"
 )
-_tree: Final = msgspec.json.Decoder[Any](float_hook=Decimal)
+_decode: Final = msgspec.json.Decoder[Any](float_hook=Decimal).decode
+
+
+def tree_of(document: bytes | Raw) -> Any:
+    """A document as plain JSON; None for what is none, and for a number beyond what can be decoded."""
+    try:
+        return _decode(document)
+    except codec.DECODE_ERRORS:
+        return None
 
 
 class Survey:
@@ -62,7 +70,7 @@ class Survey:
         except DecodingError as failure:
             self.unreadable[f"{name}: {failure.reason} at {failure.path}"] += 1
             return
-        self._walk(name, record, _tree.decode(data))
+        self._walk(name, record, tree_of(data))
 
     def _walk(self, place: str, value: Any, tree: Any) -> None:
         if isinstance(value, Model) and isinstance(tree, dict):

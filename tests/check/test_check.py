@@ -9,7 +9,7 @@ import pytest
 
 from codat_async import Codat, Limits, Request, Response, check, errors
 from codat_async.check.survey import Survey
-from codat_async.models import Invoice
+from codat_async.models import Invoice, Payment
 from codat_async.sandbox import Sandbox
 
 LINES = [
@@ -275,6 +275,13 @@ async def test_a_server_that_is_not_there() -> None:
     async with Codat("key", base_url="http://127.0.0.1:9") as codat:
         with pytest.raises(errors.TransportError):
             await check.run(codat)
+
+
+def test_a_number_that_cannot_be_decoded_is_passed_over() -> None:
+    """In a field that no model has, it does not end the check."""
+    survey = Survey()
+    survey.add("payments", Payment, b'{"id": "a", "odd": %b}' % (b"9" * 5000))
+    assert (survey.records, survey.unreadable) == (1, {})
 
 
 def test_a_record_that_no_model_accepts_is_counted() -> None:
