@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codat_async import Codat, Request, bulk
+from codat_async import Codat, Request, bulk, check
 from codat_async.models import Account, CompanyRequest, Customer
 from codat_async.sandbox import Sandbox
 
@@ -162,6 +162,26 @@ async def records(codat: Codat, known: Known, rng: random.Random, place: Path) -
         repr(batch)
 
 
+async def sync(codat: Codat, known: Known, rng: random.Random, place: Path) -> None:
+    """Wait for syncs, some of them queued here."""
+    names = rng.sample(("bills", "customers", "invoices", "accounts"), 2)
+    await codat.refresh_data.wait(known.company, names, refresh=rng.random() < 0.7, timeout=30)
+
+
+async def plan(codat: Codat, known: Known, rng: random.Random, place: Path) -> None:
+    """The companies, and an estimate from a sample of their lists and data status."""
+    kinds = bulk.resolve_types(rng.sample(_TYPES, 3))
+    found = await bulk.find_companies(codat, include_unlinked=rng.random() < 0.3)
+    with bulk.StatusSample(codat, kinds, bulk.PullOptions()) as ask:
+        planned = await bulk.make_plan(codat, found.subjects, kinds, ask=rng.choice((ask, None)))
+    repr(planned)
+
+
+async def checked(codat: Codat, known: Known, rng: random.Random, place: Path) -> None:
+    """The check of the API, of a company that is named or not."""
+    check.format_report(await check.run(codat, rng.choice((known.company, None))))
+
+
 Call = Callable[[Codat, Known, random.Random, Path], Awaitable[None]]
 CALLS: dict[str, tuple[Call, int]] = {
     "get": (get, 30),
@@ -170,5 +190,8 @@ CALLS: dict[str, tuple[Call, int]] = {
     "write": (write, 10),
     "records": (records, 5),
     "pull": (pull, 10),
+    "sync": (sync, 5),
+    "plan": (plan, 5),
+    "check": (checked, 3),
 }
 """The calls, with their weights."""

@@ -75,6 +75,9 @@ class HostileServer:
                     break
         except (asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError):
             pass
+        except asyncio.LimitOverrunError:
+            # A path with a hostile id of more than 64 kB.
+            pass
         finally:
             self._serving.discard(task)
             writer.close()
