@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from codat_async.bulk.units.records import read_key
 from codat_async.check.probe import Answer, Probe
 from codat_async.check.report import Line
 from codat_async.check.sample import Sample, largest
@@ -247,7 +248,7 @@ async def pages(probe: Probe, samples: Sequence[Sample]) -> Line:
         follows = longest.total > size
         if follows != (first.page.links is not None and first.page.links.next is not None):
             wrong.append("_links.next does not show whether another page follows")
-        if follows and (second.page.page_number != 2 or set(_ids(first)) & set(_ids(second))):
+        if follows and (second.page.page_number != 2 or _ids(first) & _ids(second)):
             wrong.append("page 2 does not follow page 1")
         if beyond.status != 400:
             wrong.append(f"pageSize {MAX_PAGE_SIZE + 1} is answered with {beyond.status}")
@@ -314,8 +315,8 @@ async def large_page(probe: Probe, samples: Sequence[Sample]) -> Line:
     )
 
 
-def _ids(answer: Answer) -> list[Any]:
-    return [each.get("id") for raw in answer.records if isinstance(each := tree_of(raw), dict)]
+def _ids(answer: Answer) -> set[str]:
+    return {name for raw in answer.records if (name := read_key(raw).id)}
 
 
 def _modified(answer: Answer) -> list[tuple[datetime, str]]:
