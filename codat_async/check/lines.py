@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from codat_async.bulk.units.records import read_key
-from codat_async.check.probe import Answer, Probe
+from codat_async.check.probe import Answer, Probe, tree_of
 from codat_async.check.report import Line
 from codat_async.check.sample import Sample, largest
-from codat_async.check.survey import Survey, tree_of
+from codat_async.check.survey import Survey
 from codat_async.client import DEFAULT_RESPONSE_SIZE
 from codat_async.models import DatasetStatus, DataType
 from codat_async.paging import MAX_PAGE_SIZE
@@ -248,7 +247,7 @@ async def pages(probe: Probe, samples: Sequence[Sample]) -> Line:
         follows = longest.total > size
         if follows != (first.page.links is not None and first.page.links.next is not None):
             wrong.append("_links.next does not show whether another page follows")
-        if follows and (second.page.page_number != 2 or _ids(first) & _ids(second)):
+        if follows and (second.page.page_number != 2 or not set(first.ids).isdisjoint(second.ids)):
             wrong.append("page 2 does not follow page 1")
         if beyond.status != 400:
             wrong.append(f"pageSize {MAX_PAGE_SIZE + 1} is answered with {beyond.status}")
@@ -313,10 +312,6 @@ async def large_page(probe: Probe, samples: Sequence[Sample]) -> Line:
         affects="the default time-out and max_response_size, and --page-size",
         holds=holds,
     )
-
-
-def _ids(answer: Answer) -> set[str]:
-    return {name for raw in answer.records if (name := read_key(raw).id)}
 
 
 def _modified(answer: Answer) -> list[tuple[datetime, str]]:

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from msgspec import Raw, Struct
 
 from codat_async import codec
+from codat_async.bulk.units.records import read_key
 from codat_async.client import Codat
 from codat_async.errors import CodatError, DecodingError, StatusError, TransportError, Unauthorized
 from codat_async.models import Page
 from codat_middleware import Request, RetryPolicy
 
-__all__ = ["MAX_REQUESTS", "Answer", "Probe", "TooManyRequests"]
+__all__ = ["MAX_REQUESTS", "Answer", "Probe", "TooManyRequests", "tree_of"]
 
 MAX_REQUESTS: Final = 50
 
@@ -42,6 +45,22 @@ class Answer(Struct, frozen=True):
     def records(self) -> list[Raw]:
         """The records of the page."""
         return self.page.results or []
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of these records, of those that have one."""
+        return [each for raw in self.records if (each := read_key(raw).id)]
+
+
+_decode: Final = msgspec.json.Decoder[Any](float_hook=Decimal).decode
+
+
+def tree_of(document: bytes | Raw) -> Any:
+    """What was received as plain JSON; None if it is not JSON, or has a number that cannot be decoded."""
+    try:
+        return _decode(document)
+    except codec.DECODE_ERRORS:
+        return None
 
 
 class Probe:

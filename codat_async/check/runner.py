@@ -7,9 +7,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from codat_async import bulk, codec
-from codat_async.bulk.units.records import read_key
 from codat_async.check import lines
-from codat_async.check.probe import Answer, Probe
+from codat_async.check.probe import Probe
 from codat_async.check.report import Report
 from codat_async.check.sample import Sample
 from codat_async.check.survey import Survey
@@ -124,9 +123,5 @@ async def _samples(codat: Codat, probe: Probe, company: _Company) -> list[Sample
         )
         samples.append(sample)
         if kind.name == "bank_accounts":
-            account = _first_id(sample.answer)
+            account = next(iter(sample.answer.ids), None)
     return samples
-
-
-def _first_id(answer: Answer) -> str | None:
-    return next(filter(None, (read_key(raw).id for raw in answer.records)), None)

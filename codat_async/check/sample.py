@@ -4,8 +4,7 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from codat_async.check.probe import Answer
-from codat_async.check.survey import tree_of
+from codat_async.check.probe import Answer, tree_of
 
 __all__ = ["Sample", "largest"]
 

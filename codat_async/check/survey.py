@@ -7,15 +7,15 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw
 from msgspec.structs import fields
 
 from codat_async import codec
+from codat_async.check.probe import tree_of
 from codat_async.errors import DecodingError
 from codat_async.models.base import Model, OpenEnum
 
-__all__ = ["Survey", "tree_of"]
+__all__ = ["Survey"]
 
 _FIELD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
 _WORD: Final = re.compile(r"[A-Za-z]{1,40}")
@@ -24,15 +24,6 @@ _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d"
     r"(?P<time>[Tt ]\d\d:\d\d:\d\d(?P<fraction>\.\d{1,7})?(?P<zone>Z|[+-]\d\d:\d\d)?)?"
 )
-_decode: Final = msgspec.json.Decoder[Any](float_hook=Decimal).decode
-
-
-def tree_of(document: bytes | Raw) -> Any:
-    """A document as plain JSON; None for what is none, and for a number beyond what can be decoded."""
-    try:
-        return _decode(document)
-    except codec.DECODE_ERRORS:
-        return None
 
 
 class Survey:

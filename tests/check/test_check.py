@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from codat_async import Codat, Limits, Request, Response, check, errors
-from codat_async.check import lines
 from codat_async.check.probe import Answer
 from codat_async.check.survey import Survey
 from codat_async.models import Invoice, Payment
@@ -282,7 +281,7 @@ async def test_a_server_that_is_not_there() -> None:
 def test_ids_may_be_anything() -> None:
     """Whether two pages have a record in common is found out all the same."""
     body = json.dumps({"results": [{"id": {"a": 1}}, {"id": "b"}, {"id": []}, 7], "pageNumber": 1}).encode()
-    assert lines._ids(Answer(200, body=body)) & {"b", "c"} == {"b"}
+    assert not {"b"}.isdisjoint(Answer(200, body=body).ids)
 
 
 def test_a_number_that_cannot_be_decoded_is_passed_over() -> None:
