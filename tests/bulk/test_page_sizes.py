@@ -38,12 +38,19 @@ def ids(path: Path) -> list[int]:
     return sorted(int(json.loads(line)["id"]) for line in written_lines(path, "customers"))
 
 
+def test_the_requests_of_any_total_are_reckoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, those of a total that the API makes up would take hours."""
+    sizes = iter([500, 1_000, 5_000])
+    monkeypatch.setattr("codat_async.bulk.plan.sizes.grown", lambda *_: next(sizes))
+    assert page_requests(10**12) == 4 + (10**12 - 7_000) // 5_000 + 1
+    assert next(sizes, None) is None
+
+
 def test_fifty_thousand_records_take_fifteen_requests() -> None:
     """A hundred with the size of 500, ten with the known size."""
     assert page_requests(50_000) == 15
     assert page_requests(50_000, 500) == 100
     assert page_requests(50_000, known_size(50_000)) == 10
-    assert page_requests(10**12) == 200_000_005
     assert [page_requests(each) for each in (0, 1, 500, 501, 1_000, 1_001, 2_000)] == [1, 1, 1, 2, 2, 3, 3]
     assert [known_size(each) for each in (1, 500, 501, 1_000, 1_001, 90_000)] == [
         500,

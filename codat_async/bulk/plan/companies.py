@@ -186,8 +186,6 @@ def _read(record: bytes | Raw) -> Company:
     # An empty id in a path would name the list itself.
     if not company.id:
         raise InvalidRecord("the id is empty", path="$.id", raw=bytes(record), operation="companies.list")
-    if not all(each.id for each in company.data_connections or ()):
-        _log.warning("company %s: a connection without an id is not read", one_line(company.id))
     return company
 
 
@@ -229,6 +227,8 @@ def _subject(company: Company, include_unlinked: bool) -> Subject:
     linked = [each for each in books if each.status == ConnectionStatus.LINKED]
     chosen = linked or (books if include_unlinked else [])
     connections = tuple(each.id for each in chosen if each.id)
+    if len(connections) < len(chosen):
+        _log.warning("company %s: a connection without an id is not read", one_line(company.id))
     # It is long, and there are many companies.
     link = None if linked else company.redirect
     return Subject(company.id, company.name, connections, bool(linked), link)

@@ -51,5 +51,5 @@ def page_requests(total: int, size: int | None = None) -> int:
         now = grown(now, offset, total, MAX_PAGE_SIZE)
         offset += now
         requests += 1
-    # Without a loop, since a total may be any number.
+    # Reckoned, since a total that the API makes up would take a loop hours.
     return requests + page_count(max(0, total - offset), MAX_PAGE_SIZE)
