@@ -78,9 +78,10 @@ class Governor:
         company = queue.companies.get(company_id) or queue.company(company_id, now)
         if queue.queued and (queue.ring or company.queue):
             return None
-        if company.opens_at(now, queue.limit) > now or self._delay(now):
+        full = company.unanswered + company.streams + len(company.ghosts) >= queue.limit
+        if (full or company.in_a_row > 1) and company.opens_at(now, queue.limit) > now:
             return None
-        return self._grant(company, now)
+        return None if self._delay(now) else self._grant(company, now)
 
     async def acquire(
         self, company_id: str | None, *, first: bool = False, ghost: Place | None = None
@@ -160,7 +161,8 @@ class Governor:
         company, rate = place.company, self._rate
         self._unanswered -= 1
         company.unanswered -= 1
-        self._pace.answered(now)
+        if self._pace.interval:
+            self._pace.answered(now)
         if response is None:
             return
         if response.status == 429:
@@ -193,10 +195,15 @@ class Governor:
             self._dispatch(now)
 
     def _delay(self, now: float) -> float:
-        count = self._unanswered
+        count, gate, quota, pace = self._unanswered, self._gate, self._quota, self._pace
         if count + self._streams >= self._max_in_flight:
             return _NEVER
-        return self._gate.delay(now, count) or self._quota.delay(count) or self._pace.delay(now, count)
+        # Each is asked only if it may object: a question that is not put costs nothing.
+        if gate.allowance != _NEVER and (wait := gate.delay(now, count)):
+            return wait
+        if quota.left is not None and quota.left <= count and (wait := quota.delay(count)):
+            return wait
+        return pace.delay(now, count) if pace.interval else 0.0
 
     def _grant(self, company: Company, now: float) -> Place:
         self._unanswered += 1
@@ -205,7 +212,8 @@ class Governor:
         if self._rate.peak is not None:
             self._rate.sent(now)
             self._pace.interval = 1.0 / self._rate.rate
-        self._pace.sent(now)
+        if self._pace.interval:
+            self._pace.sent(now)
         return Place(company, self._rate.epoch, now)
 
     def _dispatch(self, now: float) -> None:

@@ -192,7 +192,8 @@ class AdaptiveRate:
     def accepted(self, now: float) -> None:
         """Record a success."""
         if self.peak is not None or self.limit == _NEVER:
-            self._note_noise(0.0)
+            if self.peak is not None:
+                self._note_noise(0.0)
             accepted = self._accepted
             accepted.append(now)
             while accepted[0] <= now - _MINUTE:
