@@ -10,7 +10,7 @@ CLIENT: Final = Path(codat_async.__file__).parent
 MIDDLEWARE: Final = Path(codat_middleware.__file__).parent
 CORE: Final = (
     "client.py", "resources.py", "operations/*.py", "paging.py", "prefetch.py", "dedup.py", "streaming.py",
-    "transport.py", "codec/*.py", "errors.py",
+    "transport.py", "deadlines.py", "codec/*.py", "errors.py",
 )  # fmt: skip
 
 

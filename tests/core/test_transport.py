@@ -7,12 +7,14 @@ from math import ceil, inf
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 from aioresponses import aioresponses
 
 from codat_async import Codat
 from codat_async.addresses import checked_base_url
+from codat_async.deadlines import Deadlines
 from codat_async.errors import (
     ConfigurationError,
     ConnectError,
@@ -22,7 +24,7 @@ from codat_async.errors import (
     TLSError,
     TransportError,
 )
-from codat_async.transport import AiohttpTransport, _Deadlines, _limits, _Upload
+from codat_async.transport import AiohttpTransport, _limits, _Upload
 from codat_middleware.messages import Body, Request, Response, Timeout
 
 Serve = Callable[..., Awaitable[Any]]
@@ -146,20 +148,80 @@ async def test_headers_are_replaced_whatever_their_case(serve: Serve, sending: S
     assert response.body == b'["text/plain"]'
 
 
+async def two_pieces() -> AsyncIterator[bytes]:
+    yield b"one "
+    yield b"two"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{}, {"user-agent": "mine", "X-More": "1"}, {"host": "books.test", "Accept-Encoding": "identity"}],
+    ids=["usual", "more", "replaced"],
+)
+@pytest.mark.parametrize(
+    "request_",
+    [GET, GET.copy(headers={"authorization": "key", "accept": "text/plain"}), POST]
+    + [POST.copy(method=each, body=Body(two_pieces, length=7)) for each in ("POST", "PUT")]
+    + [POST.copy(body=Body(two_pieces)), POST.copy(body=None), POST.copy(method="DELETE", body=None)],
+    ids=["get", "with its own", "bytes", "measured", "put", "chunked", "no body", "delete"],
+)
+async def test_headers_are_those_that_aiohttp_sends(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, own: dict[str, str], request_: Request
+) -> None:
+    """A shorter way to the same: with aiohttp's own class of requests, and in a session of the user's own."""
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response([[name.decode(), value.decode()] for name, value in request.raw_headers])
+
+    server = await serve(answer)
+    headers = {"Accept": "application/json", "User-Agent": "tests", **own}
+    if "user-agent" in own:
+        del headers["User-Agent"]
+    found = []
+    for patched in (False, True, None):
+        session = aiohttp.ClientSession() if patched is None else None
+        if patched:
+            monkeypatch.setattr("codat_async.transport._Request", aiohttp.ClientRequest)
+        sending = aiohttp_transport(server.url, headers=headers, session=session)
+        answered = await sending(request_)
+        found.append(msgspec.json.decode(answered.body, type=list[tuple[str, str]]))
+        await (session.close() if session else sending.aclose())
+    short, whole, users = found
+    assert short == whole
+    assert sorted((name.lower(), value) for name, value in users) == sorted(
+        (name.lower(), value) for name, value in short
+    )
+    names = [name.lower() for name, _ in short]
+    assert names[0] == "host"
+    assert len(names) == len(set(names))
+    assert {"user-agent", "accept", "accept-encoding"} < set(names)
+
+
+async def test_cookies_are_not_kept(serve: Serve) -> None:
+    """An answer's cookie is in no later request."""
+
+    async def answer(request: web.Request) -> web.Response:
+        response = web.Response(text=request.headers.get("Cookie", "none"))
+        response.set_cookie("session", "1")
+        return response
+
+    server = await serve(answer)
+    sending = aiohttp_transport(server.url)
+    assert [(await sending(GET)).body for _ in range(2)] == [b"none", b"none"]
+    await sending.aclose()
+
+
 async def test_bodies(serve: Serve, sending: Serve) -> None:
     """Bytes are sent as they are; a factory streams, with its length if that is known."""
-
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"one "
-        yield b"two"
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response()
 
     server = await serve(answer)
     await sending(server.url, POST)
-    await sending(server.url, POST.copy(body=Body(pieces, content_type="text/plain", length=7)))
-    await sending(server.url, POST.copy(body=Body(pieces, content_type="text/plain")))
+    await sending(server.url, POST.copy(body=Body(two_pieces, content_type="text/plain", length=7)))
+    await sending(server.url, POST.copy(body=Body(two_pieces, content_type="text/plain")))
     plain, measured, chunked = server.seen
     assert (plain.body, plain.headers["Content-Type"]) == (b"{}", "application/json")
     assert (measured.body, measured.headers["Content-Length"]) == (b"one two", "7")
@@ -739,7 +801,7 @@ async def test_large_pieces_are_handed_on_in_small_ones() -> None:
 
     task = asyncio.current_task()
     assert task is not None
-    sizes = [len(piece) async for piece in _Upload(pieces, task, _Deadlines(), None, None)]
+    sizes = [len(piece) async for piece in _Upload(pieces, task, Deadlines(), None, None)]
     assert (max(sizes), sum(sizes)) == (1 << 16, 200_001)
 
 
@@ -749,7 +811,7 @@ async def test_an_upload_moves_no_deadline_that_has_passed() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"abc"
 
-    task, deadlines = asyncio.current_task(), _Deadlines()
+    task, deadlines = asyncio.current_task(), Deadlines()
     assert task is not None
     for due in ({}, {task: inf}):
         deadlines.due = dict(due)
