@@ -1,9 +1,13 @@
 """Requests and responses as values, errors, and the composition of middleware."""
 
+import functools
 import inspect
 import math
 import pickle
+from collections.abc import Awaitable
 from datetime import UTC, datetime
+from typing import Any, Final
+from unittest.mock import Mock
 
 import pytest
 
@@ -66,6 +70,77 @@ async def test_compose_order() -> None:
 
     await compose([layer("a"), layer("b")], Script(200))(get())
     assert order == ["a in", "b in", "b out", "a out"]
+
+
+UNUSED: Final = Script(500)
+
+
+class Layers:
+    """The kinds of what can be called as middleware; each marks the request."""
+
+    class Object:
+        async def __call__(self, request: Request, call_next: Handler) -> Response:
+            return await call_next(request.with_header("a", "1"))
+
+    class Heir(Object):
+        async def __call__(self, request: Request, call_next: Handler) -> Response:
+            return await super().__call__(request, call_next)
+
+    class Static:
+        @staticmethod
+        async def __call__(request: Request, call_next: Handler) -> Response:
+            return await call_next(request.with_header("a", "1"))
+
+    @staticmethod
+    async def positional(request: Request, call_next: Handler, /) -> Response:
+        return await call_next(request.with_header("a", "1"))
+
+    @staticmethod
+    async def with_defaults(request: Request, call_next: Handler, value: str = "1") -> Response:
+        return await call_next(request.with_header("a", value))
+
+    @staticmethod
+    async def with_default_handler(request: Request, call_next: Handler = UNUSED) -> Response:
+        return await call_next(request.with_header("a", "1"))
+
+    @staticmethod
+    async def with_keyword(request: Request, call_next: Handler, *, value: str = "1") -> Response:
+        return await call_next(request.with_header("a", value))
+
+    @staticmethod
+    async def with_any(*both: Any, **none: Any) -> Response:
+        request, call_next = both
+        return await call_next(request.with_header("a", "1"))
+
+    @staticmethod
+    def plain(request: Request, call_next: Handler) -> Awaitable[Response]:
+        return call_next(request.with_header("a", "1"))
+
+    def method(self, request: Request, call_next: Handler) -> Awaitable[Response]:
+        return call_next(request.with_header("a", "1"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layers.Object(), Layers.Heir(), Layers.Static(), Layers.positional, Layers.with_defaults,
+        Layers.with_default_handler, Layers.with_keyword, Layers.with_any, Layers.plain, Layers().method,
+        functools.partial(Layers.with_keyword, value="1"), functools.partial(Layers().method),
+        Mock(side_effect=Layers.plain), lambda request, inner: inner(request.with_header("a", "1")),
+    ],
+)  # fmt: skip
+async def test_whatever_can_be_called_is_middleware(layer: codat_middleware.Middleware) -> None:
+    """With handlers of two kinds, in two pipelines at once, and twice in one."""
+    inner, other = Script(200), Script(201)
+
+    async def handler(request: Request) -> Response:
+        return await other(request)
+
+    first, second = compose([layer, layer], inner), compose([layer], handler)
+    assert [(await first(get())).status, (await second(get())).status] == [200, 201]
+    for script in (inner, other):
+        assert [dict(each.headers) for each in script.requests] == [{"a": "1"}]
+    assert (await compose([], inner)(get())).status == 200
 
 
 @pytest.mark.parametrize(
