@@ -19,7 +19,6 @@ from codat_middleware.pace import DAY, AdaptiveRate, Gate, Pace, Quota
 from codat_middleware.text import retry_after
 
 _NEVER: Final = float("inf")
-_AMPLE: Final = 10_000  # requests left of the day, until which not every response is asked for them
 _TICK: Final = 1e-6  # seconds; rounding may leave a shorter wait that does not advance the clock
 
 _log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class Governor:
         self._random = rng or random.Random()
         limit = limits.per_minute or _NEVER
         self._rate, self._gate, self._pace = AdaptiveRate(limit / 60.0), Gate(), Pace(limit)
-        self._quota, self._quota_due = Quota(self._clock), -_NEVER
+        self._quota = Quota(self._clock)
         self._queue = FairQueue(limits.in_flight_per_company or _NEVER, self._random)
         self._max_in_flight: float = limits.in_flight or _NEVER
         self._unanswered = self._streams = 0
@@ -170,11 +169,9 @@ class Governor:
             self._rate_limited(place, response, now)
             return
         quota = self._quota
-        if quota.left is None or quota.left < _AMPLE or now >= self._quota_due:
-            self._quota_due = now + 0.1
-            quota.note(response.headers)
-            if quota.left == 0:
-                self._quota_spent(now)
+        quota.note(response.headers)
+        if quota.left == 0:
+            self._quota_spent(now)
         if response.status < 500:
             if place.sent_at > self._succeeded_at:
                 self._succeeded_at = place.sent_at

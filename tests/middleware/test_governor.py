@@ -298,28 +298,6 @@ async def test_responses_overtake_each_other() -> None:
     assert bench.state.remaining == 90
 
 
-async def test_an_ample_quota_is_read_ten_times_a_second() -> None:
-    """To read it from every response takes a tenth of the middleware; a small one is."""
-    bench = Bench(WIDE)
-    await bench.queue(*"aaaaaaaa")
-    shown = []
-    for seconds, left in ((0, 60_000), (0.06, 59_999), (0.06, 59_990), (0.2, 9_999), (0, 9_998), (0, 9_997)):
-        await bench.clock.advance(seconds)
-        bench.done("a", quota_headers(left, limit=70_000))
-        shown.append((bench.state.remaining or 0) + bench.state.in_flight)
-    assert shown == [60_000, 60_000, 59_990, 9_999, 9_998, 9_997]
-
-
-async def test_an_ample_quota_that_is_spent_is_known_from_its_429() -> None:
-    """By whoever spent it: the next request waits for its reset."""
-    bench = Bench(WIDE)
-    await bench.queue("a", "b", "c")
-    bench.done("a", quota_headers(60_000, limit=70_000))
-    bench.done("b", quota_headers(0, limit=70_000, status=429))
-    bench.done("c", quota_headers(59_999, limit=70_000))
-    assert (bench.state.remaining, bench.governor.try_acquire("a")) == (0, None)
-
-
 async def test_quota_grows_with_the_account() -> None:
     """A new limit starts a new count."""
     bench = Bench()
