@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,6 +13,11 @@ from aioresponses import aioresponses
 
 SETTLING = 10
 """Iterations of the event loop until closed generators and connections must have ended."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts what runs in the background so; tests send it, and wait for it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _collected_with: set[int] = set()
