@@ -78,8 +78,7 @@ class Governor:
         company = queue.companies.get(company_id) or queue.company(company_id, now)
         if queue.queued and (queue.ring or company.queue):
             return None
-        full = company.unanswered + company.streams + len(company.ghosts) >= queue.limit
-        if (full or company.in_a_row > 1) and company.opens_at(now, queue.limit) > now:
+        if company.opens_at(now, queue.limit) > now:
             return None
         return None if self._delay(now) else self._grant(company, now)
 
@@ -198,7 +197,7 @@ class Governor:
         count, gate, quota, pace = self._unanswered, self._gate, self._quota, self._pace
         if count + self._streams >= self._max_in_flight:
             return _NEVER
-        # Each is asked only if it may object: a question that is not put costs nothing.
+        # Each is asked only if it can object, since a call costs more than to see that.
         if gate.allowance != _NEVER and (wait := gate.delay(now, count)):
             return wait
         if quota.left is not None and quota.left <= count and (wait := quota.delay(count)):

@@ -77,7 +77,7 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        self.allowance = 2.0  # how many requests may be unanswered; infinity for any number
+        self.allowance = 2.0  # how many requests may be unanswered; infinity for any, never in a pause
         self.tries = 0  # pauses since the last success
         self.paused_until = self.requested_until = -_NEVER  # requested by the server, at most as long
 
@@ -137,8 +137,7 @@ class Pace:
 
     def answered(self, now: float) -> None:
         """Record that a request was answered or failed."""
-        if self._limit != _NEVER:
-            self._answers.append(now)
+        self._answers.append(now)
 
 
 class AdaptiveRate:
@@ -192,8 +191,7 @@ class AdaptiveRate:
     def accepted(self, now: float) -> None:
         """Record a success."""
         if self.peak is not None or self.limit == _NEVER:
-            if self.peak is not None:
-                self._note_noise(0.0)
+            self._note_noise(0.0)
             accepted = self._accepted
             accepted.append(now)
             while accepted[0] <= now - _MINUTE:
