@@ -41,17 +41,17 @@ class Keys(Struct):
     """The timestamp of each record's modified date; minus infinity if it is not known."""
 
     @classmethod
+    def of(cls, names: Iterable[str | None], moments: Iterable[datetime | None]) -> "Keys":
+        """The keys of records with these ids and modified dates."""
+        return cls(
+            array("q", [hash(name) if name else 0 for name in names]), array("d", map(_version, moments))
+        )
+
+    @classmethod
     def of_lines(cls, lines: Iterable[bytes]) -> "Keys":
         """Read the keys of the records on lines of a raw file."""
-        keys = cls()
-        for record in _records_of(lines):
-            keys.add(read_key(record))
-        return keys
-
-    def add(self, key: RecordKey) -> None:
-        """Add the key of the next record."""
-        self.ids.append(hash(key.id) if key.id else 0)
-        self.versions.append(_version(key.modified_date))
+        keys = [read_key(record) for record in _records_of(lines)]
+        return cls.of((key.id for key in keys), (key.modified_date for key in keys))
 
     def hashes(self) -> Iterator[int]:
         """Yield a hash of each record's id and modified date together; 0 for a record without an id."""
@@ -113,7 +113,7 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
     page = codec.split_page(body, operation=how.name)
     raws = page.results
     read = _read(raws, how)
-    versions, latest = read.keys.versions, _latest(_cut(raws, read.moments))
+    keys, latest = Keys.of(read.names, read.moments), _latest(_cut(raws, read.moments))
     # A whole list with a file of its own has its latest versions there.
     wants_recent = how.incremental or not compress
     return PreparedPage(
@@ -121,13 +121,13 @@ def prepare_page(body: bytes, number: int, how: Preparation, *, compress: bool) 
         following=following(page, number, how.name),
         total=page.total_results,
         rows=len(raws),
-        keys=read.keys,
+        keys=keys,
         last_modified=latest,
         undated=read.moments.count(None),
         payload=_payload(body, raws, how, compress=compress),
         compressed=compress,
-        stable=array("q", map(version_hash, read.names, versions) if how.incremental else ()),
-        recent=list(_recent(read.names, versions, latest, how)) if wants_recent else [],
+        stable=array("q", map(version_hash, read.names, keys.versions) if how.incremental else ()),
+        recent=list(_recent(read.names, keys.versions, latest, how)) if wants_recent else [],
         received=len(body),
         invalid=read.invalid,
     )
@@ -218,7 +218,6 @@ def following(page: Page[Any], number: int, name: str) -> int | None:
 
 class _Read(Struct):
     names: list[str | None]
-    keys: Keys
     moments: list[datetime | None]
     invalid: list[Invalid]
 
@@ -228,7 +227,8 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
     # One record at a time, since a page's worth of values takes twice as long to construct: its
     # memory is new each time, where a single record's stays in the processor's cache.
     read = read_key if how.model is None else validator(how.model, operation=how.name)
-    found = _Read([], Keys(), [], [])
+    found = _Read([], [], [])
+    add_name, add_moment = found.names.append, found.moments.append
     for row, raw in enumerate(raws):
         try:
             key = read(raw)
@@ -243,9 +243,8 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
                     record=failure.raw,
                 )
             )
-        found.names.append(key.id)
-        found.moments.append(key.modified_date)
-        found.keys.add(key)
+        add_name(key.id)
+        add_moment(key.modified_date)
     return found
 
 
