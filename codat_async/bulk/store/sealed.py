@@ -209,19 +209,22 @@ def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
         raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")
 
 
-def read_blocks(file: SealedFile, size: int) -> Iterator[bytearray]:
+def read_blocks(file: SealedFile, size: int) -> Iterator[bytes]:
     """The same lines in blocks of this many bytes or more, each with its line break; not counted."""
-    # It grows in place; joining pieces would take the memory of a block twice.
-    block = bytearray()
+    # Joined once: a block that grows is copied each time that it outgrows its memory.
+    pieces: list[bytes] = []
+    held = 0
     for piece in content(file.path, file.size, file.crc, file.compression):
-        begins = len(block)
-        block += piece
-        if len(block) >= size and (end := block.rfind(b"\n", begins) + 1):
-            rest = block[end:]
-            del block[end:]
+        held += len(piece)
+        if held >= size and (end := piece.rfind(b"\n") + 1):
+            block = b"".join([*pieces, piece[:end]])
+            pieces, held = [piece[end:]], len(piece) - end
             yield block
-            block = rest
-    if block:
+        else:
+            pieces.append(piece)
+    if held:
+        block = b"".join(pieces)
+        del pieces
         if not block.endswith(b"\n"):
             raise DamagedFile(file.path, "it ends within a line")
         yield block
