@@ -1,6 +1,5 @@
 """Lines of JSON into Arrow tables: a block at once, and alone only the records that do not fit."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -90,7 +89,7 @@ def _at_once(text: Buffer, shape: Shape, block: Block) -> pa.Table:
     arrays += (
         _finished(_joined(parsed.column(name)), shape.schema.field(name).type) for name in shape.heads[2:]
     )
-    json_columns = _json_columns(text, shape)
+    json_columns = _json_columns(text, record, shape)
     for each in shape.fields:
         if each.is_json:
             arrays.append(json_columns.get(each.column) or pa.nulls(parsed.num_rows, pa.string()))
@@ -130,10 +129,10 @@ def _without_empty(table: pa.Table, record: pa.Array, text: Buffer, block: Block
     return table.filter(record.is_valid())
 
 
-def _json_columns(text: Buffer, shape: Shape) -> dict[str, pa.Array]:
+def _json_columns(text: Buffer, record: pa.Array, shape: Shape) -> dict[str, pa.Array]:
     """What has no fixed shape, as JSON text, by column; those that no record has are left out."""
     names = {each.json_name: each.column for each in shape.fields if each.is_json}
-    wanted = tuple(name for name in names if _matching([text], re.escape(name))[0].as_py())
+    wanted = tuple(name for name in names if _may_have(record, name))
     if not wanted:
         return {}
     read = codec.decoder(_received(wanted)).decode
@@ -141,6 +140,11 @@ def _json_columns(text: Buffer, shape: Shape) -> dict[str, pa.Array]:
     return {
         names[name]: pa.array([json_text(getattr(row, name)) for row in rows], pa.string()) for name in wanted
     }
+
+
+def _may_have(record: pa.Array, name: str) -> bool:
+    place = record.type.get_field_index(name)
+    return place < 0 or bool(record.field(place).null_count < len(record))
 
 
 @cache

@@ -78,7 +78,8 @@ class Shape(Struct, frozen=True):
     empty: pa.Table
     """The table without rows, which takes a while to make."""
     parsed: pa.Schema
-    """What the JSON reader looks for in a line: dates still as text, names as the API has them."""
+    """What the JSON reader looks for in a line: dates still as text, names as the API has them, and of
+    what is kept as JSON only whether it is there."""
     lists_numbers: bool
     """Whether a list of numbers is among it."""
     record: Any
@@ -103,6 +104,8 @@ def shape_of(kind: PullType) -> Shape:
         found.append(Field(each.encode_name, each.name, column, is_json))
         if is_json:
             finished.append(pa.field(column, pa.string()))
+            if (presence := _presence(each.type)) is not None:
+                parsed.append(pa.field(each.encode_name, presence))
         else:
             finished.append(pa.field(column, _finished(each.type, each.name)))
             parsed.append(pa.field(each.encode_name, _parsed(each.type)))
@@ -233,6 +236,16 @@ def _parsed(hint: Any) -> pa.DataType:
     if issubclass(hint, Struct):
         return pa.struct([pa.field(each.encode_name, _parsed(each.type)) for each in _fields(hint)])
     return pa.string() if issubclass(hint, datetime) else _plain(hint)
+
+
+def _presence(hint: Any) -> pa.DataType | None:
+    """A type without fields that the reader finds objects, or lists of them, with; None for other content."""
+    hint = _inner(hint)
+    if get_origin(hint) is list:
+        item = _presence(get_args(hint)[0])
+        return None if item is None else pa.list_(item)
+    is_object = get_origin(hint) is dict or (isinstance(hint, type) and issubclass(hint, (dict, Struct)))
+    return pa.struct([]) if is_object else None
 
 
 def _optional(model: Any, as_received: Set[str] = frozenset()) -> Any:
