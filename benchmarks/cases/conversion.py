@@ -101,7 +101,7 @@ async def _arrow(root: Path) -> None:
 
 
 def _with_arrow_alone(root: Path) -> None:
-    schema = shape_of(pull_types()[TYPE]).parsed
+    schema = _written(shape_of(pull_types()[TYPE]).parsed)
     columns = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     with pq.ParquetWriter(root / "floor.parquet", schema, compression="zstd") as writer:
         for text in _blocks(root):
@@ -111,8 +111,15 @@ def _with_arrow_alone(root: Path) -> None:
             writer.write_table(pa.json.read_json(pa.BufferReader(text), at_once, columns, pool))
 
 
+def _written(schema: pa.Schema) -> pa.Schema:
+    """Without the fields of a record that are JSON, which are looked for as objects without fields."""
+    place = schema.get_field_index("record")
+    fields = [each for each in schema.field(place).type if each.type != pa.struct([])]
+    return schema.set(place, pa.field("record", pa.struct(fields)))
+
+
 def _blocks(root: Path) -> Iterator[bytes]:
-    pieces: list[bytearray] = []
+    pieces: list[bytes] = []
     for file in sealed_files(root, [TYPE]):
         for piece in read_blocks(file, BLOCK_BYTES):
             pieces.append(piece)
