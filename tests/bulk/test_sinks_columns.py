@@ -220,7 +220,7 @@ def test_bytes_that_are_not_utf_8_are_in_no_column(place: str, amount: str) -> N
 
 @pytest.mark.parametrize("value", ["5", '"x"', "true", "[1]", "[{}]", "[]", "{}", '{"b": [1.10]}'])
 def test_json_of_any_kind_is_kept_as_received(value: str) -> None:
-    """Only what is no object takes the slow way; a record without it is converted as usual."""
+    """Only what is not an object takes the slow way; a record without it is converted as usual."""
     record = payment("a", "1", supplementalData="VALUE").replace(b'"VALUE"', value.encode())
     done = table(record, payment("b", "1"), payment("c", "1", supplementalData=None))
     assert done.table["supplemental_data"].to_pylist() == [value, None, None]
