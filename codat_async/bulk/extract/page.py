@@ -228,7 +228,6 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
     # memory is new each time, where a single record's stays in the processor's cache.
     read = read_key if how.model is None else validator(how.model, operation=how.name)
     found = _Read([], [], [])
-    add_name, add_moment = found.names.append, found.moments.append
     for row, raw in enumerate(raws):
         try:
             key = read(raw)
@@ -243,8 +242,8 @@ def _read(raws: Sequence[Raw], how: Preparation) -> _Read:
                     record=failure.raw,
                 )
             )
-        add_name(key.id)
-        add_moment(key.modified_date)
+        found.names.append(key.id)
+        found.moments.append(key.modified_date)
     return found
 
 
