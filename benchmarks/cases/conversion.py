@@ -36,7 +36,7 @@ from codat_async.bulk.store.directory import Directory
 from codat_async.bulk.store.journal import Block
 from codat_async.bulk.store.lines import head_of, lines_of
 from codat_async.bulk.store.lists import Ending
-from codat_async.bulk.store.sealed import read_blocks, sealed_files
+from codat_async.bulk.store.sealed import read_line_blocks, sealed_files
 from codat_async.bulk.store.state import Run, State, UnitState
 from codat_async.bulk.store.writer import WriteBatch, Writer
 from codat_async.bulk.units.unit import Unit
@@ -121,7 +121,7 @@ def _written(schema: pa.Schema) -> pa.Schema:
 def _blocks(root: Path) -> Iterator[bytes]:
     pieces: list[bytes] = []
     for file in sealed_files(root, [TYPE]):
-        for piece in read_blocks(file, BLOCK_BYTES):
+        for piece in read_line_blocks(file, BLOCK_BYTES):
             pieces.append(piece)
             if sum(map(len, pieces)) >= BLOCK_BYTES:
                 yield b"".join(pieces)

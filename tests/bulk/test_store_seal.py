@@ -18,7 +18,8 @@ from codat_async.bulk.store.directory import Directory, DirectoryError, running_
 from codat_async.bulk.store.files import FileKind
 from codat_async.bulk.store.journal import read_blocks
 from codat_async.bulk.store.layout import Layout
-from codat_async.bulk.store.sealed import find_damage, lost_lists, sealed_files
+from codat_async.bulk.store.lines import split_line
+from codat_async.bulk.store.sealed import find_damage, lost_lists, read_line_blocks, sealed_files
 from codat_async.bulk.store.sealing import Sealer
 from codat_async.bulk.units.unit import Unit
 
@@ -289,6 +290,21 @@ def spoil(path: Path, how: str) -> None:
     else:
         middle = len(data) // 2
         path.write_bytes(data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :])
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("size", [1, 200_000, 1_000_000, 10**9])
+def test_blocks_are_whole_lines(tmp_path: Path, size: int, compression: str) -> None:
+    """A line that begins in one piece of the file and ends in another too; none is lost or cut."""
+    draw = random.Random(5)
+    notes = [draw.randbytes(n * 997 % 99_991).hex().encode() for n in range(60)]
+    records = [b'{"id":"%d","note":"%s"}' % each for each in enumerate(notes)]
+    fill(tmp_path, [(Unit("bills", "c"), records)], compression=compression)
+    (file,) = sealed_files(tmp_path, ["bills"])
+    blocks = [*read_line_blocks(file, size)]
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert (len(blocks) == 1) is (size == 10**9)
+    assert [split_line(line)[1] for line in b"".join(blocks).splitlines()] == records
 
 
 @pytest.mark.parametrize("how", ["removed", "emptied", "cut", "grown"])

@@ -16,7 +16,7 @@ from codat_async.bulk.sinks.schema import shape_of
 from codat_async.bulk.sinks.tables import Table, derived_tables, own_table
 from codat_async.bulk.sinks.tally import Converted, Tally
 from codat_async.bulk.store.compression import DamagedFile
-from codat_async.bulk.store.sealed import AsOf, SealedFile, read_blocks
+from codat_async.bulk.store.sealed import AsOf, SealedFile, read_line_blocks
 
 if TYPE_CHECKING:
     from codat_async.bulk.sinks.bucket import Bucket
@@ -144,7 +144,7 @@ class Conversion(Struct, kw_only=True):
     def _tabulate(self, kind: PullType, file: SealedFile, sinks: Sequence[_Sink]) -> Converted:
         result = Converted(type=kind.name, files=1)
         lines = 0
-        for text in read_blocks(file, _BLOCK_BYTES):
+        for text in read_line_blocks(file, _BLOCK_BYTES):
             block = tabulate(text, shape_of(kind))
             for sink in sinks:
                 sink.add(block)

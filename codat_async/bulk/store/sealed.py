@@ -23,7 +23,7 @@ __all__ = [
     "find_damage",
     "lost_lists",
     "name_of",
-    "read_blocks",
+    "read_line_blocks",
     "read_sealed",
     "sealed_files",
 ]
@@ -209,7 +209,7 @@ def read_sealed(file: SealedFile) -> Iterator[list[bytes]]:
         raise DamagedFile(file.path, f"it has {count:,} lines instead of {file.lines:,}")
 
 
-def read_blocks(file: SealedFile, size: int) -> Iterator[bytes]:
+def read_line_blocks(file: SealedFile, size: int) -> Iterator[bytes]:
     """The same lines in blocks of this many bytes or more, each with its line break; not counted."""
     # Joined once: a block that grows is copied each time that it outgrows its memory.
     pieces: list[bytes] = []
