@@ -12,6 +12,7 @@ from sinks_tools import lines, payment, table
 
 from codat_async import bulk
 from codat_async.bulk import pull_types
+from codat_async.bulk.plan.data_types import PullType, Scope
 from codat_async.bulk.sinks import arrow
 from codat_async.bulk.sinks.arrow import tabulate
 from codat_async.bulk.sinks.schema import shape_of
@@ -227,6 +228,35 @@ def test_json_of_any_kind_is_kept_as_received(value: str) -> None:
     assert done.table["raw_json"].null_count == 3
     assert done.counts.inexact == done.counts.unreadable == 0
     assert (done.counts.slow == 0) is value.startswith("{")
+
+
+class Loose(Model):
+    """A record with content of every kind that has no fixed shape."""
+
+    id: str
+    anything: Any = None
+    values: list[Any] | None = None
+    by_name: dict[str, Any] | None = None
+    listed: list[dict[str, int]] | None = None
+
+
+def test_untyped_content_of_a_model_of_ones_own_is_json() -> None:
+    """Whether a record has it is found for objects and lists of them, and read otherwise."""
+    shape = shape_of(PullType("loose", Scope.COMPANY, "loose", "list", Loose))
+    held = [
+        {"id": "a", "anything": 5, "values": [1, "x"], "byName": {"k": [1]}, "listed": [{"n": 1}]},
+        {"id": "b", "anything": "text", "values": [], "byName": {}, "listed": []},
+        {"id": "c"},
+    ]
+    done = tabulate(lines(*map(msgspec.json.encode, held), kind="loose"), shape)
+    assert done.counts.slow == 0
+    assert done.table.select(["anything", "values", "by_name", "listed"]).to_pylist() == [
+        {"anything": "5", "values": '[1,"x"]', "by_name": '{"k":[1]}', "listed": '[{"n":1}]'},
+        {"anything": '"text"', "values": "[]", "by_name": "{}", "listed": "[]"},
+        {"anything": None, "values": None, "by_name": None, "listed": None},
+    ]
+    alone = tabulate(lines(b'{"id":"a","anything":5}', kind="loose"), shape)
+    assert alone.table["anything"].to_pylist() == ["5"]
 
 
 def test_a_name_may_be_escaped() -> None:

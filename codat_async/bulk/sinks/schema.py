@@ -239,7 +239,7 @@ def _parsed(hint: Any) -> pa.DataType:
 
 
 def _presence(hint: Any) -> pa.DataType | None:
-    """A type without fields that the reader finds objects, or lists of them, with; None for other content."""
+    """A type with which the JSON reader finds objects, or lists of them, unread; None for other content."""
     hint = _inner(hint)
     if get_origin(hint) is list:
         item = _presence(get_args(hint)[0])
