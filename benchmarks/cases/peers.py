@@ -110,16 +110,15 @@ _LESS: Final = (
 
 
 def rows(short: bool) -> list[Row]:
-    """To Parquet, to DuckDB, and to objects."""
-    companies, size = (1, 50) if short else (5, 2000)
+    """To Parquet, to DuckDB, and to objects; to DuckDB also of more records."""
+    usual, more = ((1, 50, 5), ()) if short else ((5, 2000, 5), _SIZES)
     to_duckdb = {OURS: _ours("duckdb"), DLT: _dlt("duckdb", "0")}
     duckdb_goals = (Goal(CPU, 0.2, DLT, shortfall=_SHORTFALL),)
     less = _LESS.rstrip(";")
-    found = [
-        _row(
+    wanted: list[tuple[str, tuple[int, int, int], dict[str, Peer], tuple[Goal, ...], str]] = [
+        (
             "to Parquet",
-            companies,
-            size,
+            usual,
             {
                 OURS: _ours("parquet"),
                 DLT: _dlt("parquet", "0"),
@@ -129,21 +128,17 @@ def rows(short: bool) -> list[Row]:
             (Goal(CPU, 0.3, DLT), Goal(CPU, 0.35, HTTPX)),
             f"{_LESS} the loop of httpx + pydantic validates the same fields and has the same nested columns,"
             " but keeps nothing if it is killed, and neither retries nor paces",
-            short=short,
         ),
-        _row(
+        (
             "to DuckDB",
-            companies,
-            size,
+            usual,
             {**to_duckdb, "dlt, default nesting": _dlt("duckdb", "default")},
             duckdb_goals,
             less,
-            short=short,
         ),
-        _row(
+        (
             "to objects",
-            companies,
-            size,
+            usual,
             {
                 OURS: _ours("objects"),
                 "aiohttp + pydantic": Peer("aiohttp_pydantic", "aiohttp"),
@@ -153,37 +148,25 @@ def rows(short: bool) -> list[Row]:
             (),
             "all decode every field; only ours has a pager, retries on its own, and keeps to the rate limit;"
             " codat-lending keeps dates as text and runs its blocking client in a thread",
-            short=short,
         ),
+        *(("to DuckDB", each, to_duckdb, duckdb_goals, less) for each in more),
     ]
-    for more, each, rounds in () if short else _SIZES:
-        found.append(_row("to DuckDB", more, each, to_duckdb, duckdb_goals, less, rounds=rounds))
-    return found
-
-
-def _row(
-    sink: str,
-    companies: int,
-    size: int,
-    peers: dict[str, Peer],
-    goals: tuple[Goal, ...],
-    note: str,
-    *,
-    rounds: int = 5,
-    short: bool = False,
-) -> Row:
-    if short:
-        # What is not installed would be downloaded.
-        peers = {name: peer for name, peer in peers.items() if peer.is_ready}
-    records = companies * size
-    return Row(
-        case=CASE,
-        title=f"{records:,} invoices {sink}",
-        sides={name: side(peer, records) for name, peer in peers.items()},
-        measures=MEASURES,
-        goals=goals,
-        rounds=rounds,
-        needs_server=True,
-        server=("benchmarks.sandbox_server", str(companies), str(size)),
-        note=note,
-    )
+    return [
+        Row(
+            case=CASE,
+            title=f"{companies * size:,} invoices {sink}",
+            # What is not installed would be downloaded.
+            sides={
+                name: side(peer, companies * size)
+                for name, peer in peers.items()
+                if peer.is_ready or not short
+            },
+            measures=MEASURES,
+            goals=goals,
+            rounds=rounds,
+            needs_server=True,
+            server=("benchmarks.sandbox_server", str(companies), str(size)),
+            note=note,
+        )
+        for sink, (companies, size, rounds), peers, goals, note in wanted
+    ]
