@@ -8,8 +8,11 @@ from script import PAGE_SIZE, Work, run
 
 
 def main(work: Work) -> int:
-    """Run the pipeline into Parquet files or DuckDB, with child tables or without."""
-    sink, nesting = work.options
+    """Run the pipeline into Parquet files or DuckDB, with child tables or without.
+
+    Its files are of the named format; for ``default`` they are what dlt prefers for the destination.
+    """
+    sink, nesting, file_format = work.options
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     pages = {"type": "page_number", "base_page": 1, "page_param": "page", "total_path": None}
@@ -48,7 +51,7 @@ def main(work: Work) -> int:
         dataset_name="invoices",
         pipelines_dir=str(work.folder / "dlt"),
     )
-    pipeline.run(source, loader_file_format="parquet")
+    pipeline.run(source, loader_file_format=None if file_format == "default" else file_format)
     counts = pipeline.last_trace.last_normalize_info.row_counts
     return int(counts["invoices"])
 
