@@ -4,6 +4,7 @@ Figures are stored, and the page and its plots made, if every case ran in full, 
 """
 
 import argparse
+import os
 from datetime import date
 from itertools import groupby
 from typing import Final
@@ -23,6 +24,8 @@ def main() -> None:
     parser.add_argument("--store", action="store_true", help="store the figures of these cases with today's")
     parser.add_argument("--short", action="store_true", help="only check that every case runs")
     arguments = parser.parse_args()
+    # What pip installs has its bytecode; without this the checkout alone would be compiled in each process.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     described = machine.description()
     print(*(f"{name}: {value}" for name, value in described.items()), sep="\n", end="\n\n")
     storing = not arguments.short and bool(arguments.store or not arguments.case)
