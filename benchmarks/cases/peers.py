@@ -24,7 +24,7 @@ START_UP = "start-up"
 MEASURES = (Measure(CPU, "µs"), Measure(START_UP, "s"), Measure(PROCESS_PEAK, "MB"))
 DLT, HTTPX = "dlt, nesting 0", "httpx + pydantic"
 DLT_PARQUET = "dlt, nesting 0, through Parquet"
-"""dlt loads DuckDB by ``INSERT`` unless it is told otherwise, which its documents suggest."""
+"""dlt loads DuckDB by ``INSERT`` unless it is configured to write Parquet."""
 
 _SCRIPTS: Final = Path(__file__).parents[1] / "peers"
 
@@ -141,7 +141,7 @@ def rows(short: bool) -> list[Row]:
                 "dlt, default nesting, through Parquet": _dlt("duckdb", "default", "parquet"),
             },
             (Goal(CPU, 0.2, DLT), through_parquet),
-            f"{_LESS} dlt loads DuckDB by INSERT, unless it is told to go through Parquet, which is faster",
+            f"{_LESS} dlt loads DuckDB by INSERT, unless it is configured to write Parquet, which is faster",
         ),
         (
             "to objects",
