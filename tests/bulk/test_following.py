@@ -134,6 +134,12 @@ def test_events_of_one_company_are_one_burst() -> None:
     ]
 
 
+def test_what_was_ignored_is_counted_for_each_call() -> None:
+    """No two of them share the counter that they begin with."""
+    bulk.Followed().ignored["banking-transactions"] += 1
+    assert not bulk.Followed().ignored
+
+
 # --- the quota -------------------------------------------------------------------------------
 
 

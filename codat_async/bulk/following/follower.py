@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import time as clock
-from collections import Counter
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -97,7 +96,7 @@ class Follower:
         for name in ("full", "refresh", "company_query"):
             if getattr(options, name):
                 raise ValueError(f"events cannot be followed with {name}")
-        self.done = Followed(ignored=Counter())
+        self.done = Followed()
         self.hold = Hold()
         self._was_closed = False
         self._codat = codat

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from codat_async.bulk.extract.options import PullOptions
@@ -37,7 +37,7 @@ class Followed(Struct):
     """Requests of their lists and data status."""
     nights: int = 0
     """Nightly pulls that ended."""
-    ignored: Counter[str] = Counter()
+    ignored: Counter[str] = field(default_factory=Counter)
     """Data types of events that are not pulled, as Codat names them, such as ``banking-transactions``."""
     last_error: str | None = None
     """Why the latest pull did not end, or was not begun."""
